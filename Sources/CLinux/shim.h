@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Swift's Glibc module hides or cannot express: GNU-only calls, Linux-only headers, macros, and a guarded spawn.
+#pragma once
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_arp.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/rtnetlink.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern int setns(int descriptor, int kind);
+extern int pipe2(int ends[2], int flags);
+extern unsigned int if_nametoindex(const char *name);
+
+static inline int64_t linux_boot_time_microseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/// What a child is started with. A descriptor of -1 means /dev/null.
+struct linux_child {
+    char *const *arguments;    // arguments[0] is the absolute path
+    char *const *environment;
+    int input, output, error;
+    int64_t begin_by;          // CLOCK_BOOTTIME in microseconds; 0: no limit
+    int64_t alive_for;         // microseconds; 0: no limit
+};
+
+/// Starts a child; answers its process id, or a negated errno.
+///
+/// The guard (`begin_by`, `alive_for`): the child arms ITIMER_REAL, which survives execve and runs on while the process
+/// is stopped, and only then reads the clock and gives up (exit 125) if `begin_by` has passed. A child frozen at any
+/// instruction therefore either acts before `begin_by + alive_for` or is killed by SIGALRM before its next one.
+static inline pid_t linux_spawn(const struct linux_child *child) {
+    sigset_t all, before, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    volatile int failure = 0;
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    pid_t process = vfork();
+    if (process == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
+        int standard[3] = {child->input, child->output, child->error};
+        for (int i = 0; i < 3; i++) {
+            int descriptor = standard[i] >= 0 ? standard[i] : open("/dev/null", O_RDWR);
+            if (dup2(descriptor, i) < 0) { failure = errno; _exit(127); }
+        }
+        if (child->alive_for > 0) {
+            struct itimerval timer = {{0, 0}, {child->alive_for / 1000000, child->alive_for % 1000000}};
+            setitimer(ITIMER_REAL, &timer, 0);
+        }
+        if (child->begin_by > 0 && linux_boot_time_microseconds() > child->begin_by) _exit(125);
+        sigprocmask(SIG_SETMASK, &none, 0);
+        execve(child->arguments[0], child->arguments, child->environment);
+        failure = errno;
+        _exit(127);
+    }
+    int error = process < 0 ? errno : failure;
+    pthread_sigmask(SIG_SETMASK, &before, 0);
+    if (process > 0 && failure != 0) {
+        int status;
+        while (waitpid(process, &status, 0) < 0 && errno == EINTR) {}
+        return -error;
+    }
+    return process < 0 ? -error : process;
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+import Glibc
+
+/// Why a child process gave no usable answer.
+public struct ChildProcessError: Error, CustomStringConvertible, Sendable {
+    public enum Kind: Sendable, Equatable {
+        /// The program could not be started; the value is an errno.
+        case notStarted(Int32)
+        /// It was still running at its time limit, and was killed.
+        case timedOut
+        /// It printed more than the limit, and was killed.
+        case outputTooLong
+        /// The waiting task was cancelled; the child was killed.
+        case cancelled
+    }
+    public let kind: Kind
+    public let command: [String]
+    public var description: String {
+        let reason = switch self.kind {
+        case .notStarted(let number): "cannot start: \(String(cString: strerror(number)))"
+        case .timedOut: "no end within its time limit; killed"
+        case .outputTooLong: "printed more than its limit; killed"
+        case .cancelled: "cancelled"
+        }
+        return "\(self.command.joined(separator: " ")): \(reason)"
+    }
+}
+
+/// A program run without a shell, its output collected, with a limit on its time and its output.
+///
+/// Leaves out: standard input, which is `/dev/null`.
+public struct ChildProcess: Sendable {
+    /// How a child ended, and what it printed.
+    public struct Outcome: Sendable, Equatable {
+        /// The exit status; nil when a signal ended the child.
+        public let exitCode: Int32?
+        /// Standard output and standard error, in the order written.
+        public let output: [UInt8]
+
+        public init(exitCode: Int32?, output: [UInt8]) {
+            self.exitCode = exitCode
+            self.output = output
+        }
+
+        /// The output as text, malformed UTF-8 replaced.
+        public var text: String { String(decoding: self.output, as: UTF8.self) }
+    }
+
+    /// The instant after which the program must not act: see `linux_spawn`'s guard in CLinux.
+    public struct Guard: Sendable {
+        /// The program must have begun by then (microseconds since boot) …
+        public var beginBy: Int64
+        /// … and is killed by a timer of its own after this long, even if it was frozen meanwhile.
+        public var aliveFor: Duration
+        public init(beginBy: Int64, aliveFor: Duration) {
+            self.beginBy = beginBy
+            self.aliveFor = aliveFor
+        }
+    }
+
+    /// The absolute path of the program, then its arguments.
+    public var command: [String]
+    public var timeout: Duration = .seconds(5)
+    /// Bytes of output that are accepted.
+    public var outputLimit: Int = 1 << 20
+    public var notAfter: Guard?
+
+    public init(
+        _ command: [String], timeout: Duration = .seconds(5), outputLimit: Int = 1 << 20, notAfter: Guard? = nil
+    ) {
+        self.command = command
+        self.timeout = timeout
+        self.outputLimit = outputLimit
+        self.notAfter = notAfter
+    }
+
+    /// Runs the program to its end.
+    @EventLoop
+    public func run() async throws(ChildProcessError) -> Outcome {
+        let running = try RunningChild(self)
+        var output: [UInt8] = []
+        let deadline = ContinuousClock.now + self.timeout
+        do throws(WaitError) {
+            while let chunk = try await running.read(timeout: deadline - .now) {
+                output += chunk
+                if output.count > self.outputLimit { throw .cancelled }
+            }
+            let code = try await running.exitCode(timeout: deadline - .now)
+            return Outcome(exitCode: code, output: output)
+        } catch {
+            running.kill()
+            let kind: ChildProcessError.Kind =
+                output.count > self.outputLimit ? .outputTooLong : error == .timedOut ? .timedOut : .cancelled
+            throw ChildProcessError(kind: kind, command: self.command)
+        }
+    }
+
+    /// Starts the program and hands every line it prints to `line`, until it ends; a line longer than the output limit
+    /// ends it.
+    @EventLoop
+    public func lines(_ line: @EventLoop (String) -> Void) async throws(ChildProcessError) -> Int32? {
+        let running = try RunningChild(self)
+        var buffer: [UInt8] = []
+        do throws(WaitError) {
+            while let chunk = try await running.read(timeout: .seconds(3600 * 24 * 365)) {
+                buffer += chunk
+                while let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+                    line(String(decoding: buffer[..<end], as: UTF8.self))
+                    buffer.removeSubrange(...end)
+                }
+                if buffer.count > self.outputLimit { throw .timedOut }
+            }
+            return try await running.exitCode(timeout: self.timeout)
+        } catch {
+            running.kill()
+            throw ChildProcessError(kind: error == .cancelled ? .cancelled : .outputTooLong, command: self.command)
+        }
+    }
+}
+
+/// A started child: its process id and the end of the pipe that it writes to.
+@EventLoop
+private final class RunningChild {
+    private let process: Int32
+    private let descriptor: Int32
+    private var isReaped = false
+    private var buffer = [UInt8](repeating: 0, count: 16384)
+
+    init(_ child: ChildProcess) throws(ChildProcessError) {
+        var ends: [Int32] = [-1, -1]
+        guard pipe2(&ends, O_CLOEXEC | O_NONBLOCK) == 0 else {
+            throw ChildProcessError(kind: .notStarted(errno), command: child.command)
+        }
+        // The writing end must block like any program's output.
+        _ = fcntl(ends[1], F_SETFL, 0)
+        self.descriptor = ends[0]
+        self.process = Self.spawn(child, output: ends[1])
+        close(ends[1])
+        guard self.process > 0 else {
+            close(ends[0])
+            throw ChildProcessError(kind: .notStarted(-self.process), command: child.command)
+        }
+    }
+
+    isolated deinit {
+        if !self.isReaped { self.kill() }
+        close(self.descriptor)
+    }
+
+    /// The next bytes, or nil at the end of the output.
+    func read(timeout: Duration) async throws(WaitError) -> ArraySlice<UInt8>? {
+        while true {
+            let count = Glibc.read(self.descriptor, &self.buffer, self.buffer.count)
+            if count > 0 { return self.buffer[..<count] }
+            if count == 0 { return nil }
+            guard errno == EAGAIN || errno == EINTR else { return nil }
+            _ = try await EventLoop.readiness(of: self.descriptor, .read, timeout: timeout)
+        }
+    }
+
+    func exitCode(timeout: Duration) async throws(WaitError) -> Int32? {
+        let code = try await EventLoop.exitCode(of: self.process, timeout: timeout)
+        self.isReaped = true
+        return code
+    }
+
+    func kill() {
+        guard !self.isReaped else { return }
+        self.isReaped = true
+        _ = Glibc.kill(self.process, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(self.process, &status, 0) < 0, errno == EINTR {}
+    }
+
+    private static func spawn(_ child: ChildProcess, output: Int32) -> Int32 {
+        var arguments: [UnsafeMutablePointer<CChar>?] = child.command.map { strdup($0) }
+        arguments.append(nil)
+        defer { for argument in arguments { free(argument) } }
+        return arguments.withUnsafeBufferPointer { arguments in
+            guard let first = arguments.baseAddress else { return -EINVAL }
+            var specification = linux_child(
+                arguments: first, environment: environ, input: -1, output: output, error: output,
+                begin_by: child.notAfter?.beginBy ?? 0, alive_for: child.notAfter?.aliveFor.wholeMicroseconds ?? 0)
+            return linux_spawn(&specification)
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMicroseconds: Int64 {
+        let (seconds, attoseconds) = self.components
+        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSystemd
+import Glibc
+
+/// A watched file descriptor, timer, signal or child: active until the last reference goes away.
+///
+/// Not `Sendable`: it lives and dies on the loop's thread.
+public final class EventSource {
+    public struct Readiness: OptionSet, Sendable {
+        public let rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        public static let read = Readiness(rawValue: EPOLLIN.rawValue)
+        public static let write = Readiness(rawValue: EPOLLOUT.rawValue)
+        public static let failed = Readiness(rawValue: EPOLLERR.rawValue | EPOLLHUP.rawValue)
+    }
+
+    private let handler: @EventLoop (Readiness) -> Void
+    private var source: OpaquePointer?
+
+    private init(_ handler: @escaping @EventLoop (Readiness) -> Void, add: (OpaquePointer, UnsafeMutableRawPointer) -> (CInt, OpaquePointer?)) {
+        self.handler = handler
+        let (status, source) = add(EventLoop.shared.executor.event, Unmanaged.passUnretained(self).toOpaque())
+        precondition(status >= 0, "sd_event_add: \(status)")
+        self.source = source
+    }
+
+    deinit { sd_event_source_disable_unref(self.source) }
+
+    private static func fire(_ context: UnsafeMutableRawPointer?, _ readiness: Readiness = []) -> CInt {
+        let source = Unmanaged<EventSource>.fromOpaque(context!).takeUnretainedValue()
+        let handler = source.handler
+        EventLoop.assumeIsolated { handler(readiness) }
+        return 0
+    }
+
+    @EventLoop
+    public static func descriptor(_ descriptor: CInt, _ readiness: Readiness, handler: @escaping @EventLoop (Readiness) -> Void) -> EventSource {
+        EventSource(handler) { event, context in
+            var source: OpaquePointer?
+            let status = sd_event_add_io(event, &source, descriptor, readiness.rawValue, { _, _, events, context in
+                EventSource.fire(context, Readiness(rawValue: events))
+            }, context)
+            return (status, source)
+        }
+    }
+
+    @EventLoop
+    public static func timer(after delay: Duration, accuracy: Duration = .milliseconds(1), handler: @escaping @EventLoop () -> Void) -> EventSource {
+        EventSource({ _ in handler() }) { event, context in
+            var source: OpaquePointer?
+            let status = sd_event_add_time_relative(
+                event, &source, CLOCK_BOOTTIME, delay.microseconds, max(accuracy.microseconds, 1),
+                { _, _, context in EventSource.fire(context) }, context)
+            return (status, source)
+        }
+    }
+
+    /// The signal must already be blocked in every thread; see ``blockSignals(_:)``.
+    @EventLoop
+    public static func signal(_ number: CInt, handler: @escaping @EventLoop () -> Void) -> EventSource {
+        EventSource({ _ in handler() }) { event, context in
+            var source: OpaquePointer?
+            let status = sd_event_add_signal(event, &source, number, { _, _, context in EventSource.fire(context) }, context)
+            return (status, source)
+        }
+    }
+
+    /// Calls `handler` with the exit code once the child has ended, or with nil if a signal ended it.
+    @EventLoop
+    public static func child(_ process: Int32, handler: @escaping @EventLoop (CInt?) -> Void) -> EventSource {
+        // sd-event reaps after the callback; the status travels in the readiness' bits.
+        EventSource({ handler($0.rawValue == UInt32.max ? nil : CInt($0.rawValue)) }) { event, context in
+            var source: OpaquePointer?
+            let status = sd_event_add_child(event, &source, process, WEXITED, { _, info, context in
+                let exited = info!.pointee.si_code == CLD_EXITED
+                return EventSource.fire(context, Readiness(rawValue: exited ? UInt32(info!.pointee._sifields._sigchld.si_status) : .max))
+            }, context)
+            return (status, source)
+        }
+    }
+
+    @EventLoop
+    public func rearm(after delay: Duration) {
+        sd_event_source_set_time_relative(self.source, delay.microseconds)
+        sd_event_source_set_enabled(self.source, CInt(SD_EVENT_ONESHOT))
+    }
+
+    @EventLoop
+    public func watch(_ readiness: Readiness) {
+        sd_event_source_set_io_events(self.source, readiness.rawValue)
+    }
+
+    @EventLoop
+    public func setEnabled(_ enabled: Bool) {
+        sd_event_source_set_enabled(self.source, enabled ? CInt(SD_EVENT_ON) : CInt(SD_EVENT_OFF))
+    }
+}
+
+/// To call first thing in `main`, before any thread exists.
+public func blockSignals(_ numbers: CInt...) {
+    var set = sigset_t()
+    sigemptyset(&set)
+    for number in numbers { sigaddset(&set, number) }
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+}
+
+extension Duration {
+    var microseconds: UInt64 {
+        let (seconds, attoseconds) = self.components
+        return UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds)) / 1_000_000_000_000
+    }
+}

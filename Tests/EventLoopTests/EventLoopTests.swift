@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+import Testing
+
+@Suite(.serialized)
+struct EventLoopTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @Test @EventLoop func `a sleep ends after its delay`() async throws {
+        let clock = ContinuousClock()
+        let took = try await clock.measure { try await EventLoop.sleep(for: .milliseconds(5)) }
+        #expect(took >= .milliseconds(5))
+    }
+
+    @Test @EventLoop func `a cancelled sleep throws at once`() async throws {
+        let task = EventLoop.spawn {
+            await #expect(throws: WaitError.cancelled) { try await EventLoop.sleep(for: .seconds(60)) }
+        }
+        task.cancel()
+        await task.value
+    }
+
+    @Test(arguments: [1, 2, 3]) @EventLoop func `a timeout is reported`(milliseconds: Int) async throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let end = ends[0]
+        await #expect(throws: WaitError.timedOut) {
+            _ = try await EventLoop.readiness(of: end, .read, timeout: .milliseconds(milliseconds))
+        }
+    }
+}
+
+@Suite(.serialized)
+struct ChildProcessTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @Test @EventLoop func `a child's output and exit code arrive`() async throws {
+        let outcome = try await ChildProcess(["/bin/sh", "-c", "echo one; echo two >&2; exit 3"]).run()
+        #expect(outcome == .init(exitCode: 3, output: Array("one\ntwo\n".utf8)))
+    }
+
+    @Test @EventLoop func `a child that does not end is killed`() async {
+        let error = await #expect(throws: ChildProcessError.self) {
+            _ = try await ChildProcess(["/bin/sleep", "60"], timeout: .milliseconds(50)).run()
+        }
+        #expect(error?.kind == .timedOut)
+    }
+
+    @Test @EventLoop func `a program that does not exist is reported`() async {
+        let error = await #expect(throws: ChildProcessError.self) { _ = try await ChildProcess(["/nonexistent"]).run() }
+        #expect(error?.kind == .notStarted(2))
+    }
+
+    @Test @EventLoop func `too much output ends a child`() async {
+        let error = await #expect(throws: ChildProcessError.self) {
+            _ = try await ChildProcess(["/usr/bin/yes"], outputLimit: 1000).run()
+        }
+        #expect(error?.kind == .outputTooLong)
+    }
+
+    @Test @EventLoop func `a guarded child does not begin after its instant`() async throws {
+        let outcome = try await ChildProcess(
+            ["/bin/echo", "late"], notAfter: .init(beginBy: BootClock.microseconds - 1, aliveFor: .milliseconds(500))
+        ).run()
+        #expect(outcome == .init(exitCode: 125, output: []))
+    }
+
+    @Test @EventLoop func `a guarded child is killed by its own timer, even while stopped`() async throws {
+        // The child stops itself; when continued after its time it must die before it can print.
+        let outcome = try await ChildProcess(
+            ["/bin/sh", "-c", "(sleep 0.6; kill -CONT $$) & kill -STOP $$; echo acted"],
+            notAfter: .init(beginBy: BootClock.microseconds + 250_000, aliveFor: .milliseconds(200))
+        ).run()
+        #expect(outcome == .init(exitCode: nil, output: []))
+    }
+}
