@@ -24,6 +24,7 @@ let package = Package(
         .target(name: "EventLoop", dependencies: ["CSystemd", "CLinux"], swiftSettings: strict),
         .target(name: "HTTPClient", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
         .target(name: "PostgresClient", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
+        .target(name: "Decision", swiftSettings: strict),
 
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     ],

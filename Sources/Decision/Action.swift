@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that the core can ask the shell to do. Each answer comes back as an ``Event``, exactly once and within the
+/// shell's own time limits.
+public enum Action: Hashable, Sendable {
+    // etcd
+    /// A linearizable read of all that a ``Snapshot`` holds.
+    case read
+    /// The watch has missed a change: begin it anew, elsewhere if possible.
+    case restartWatch
+    case grantLease(AddressID, ttl: Duration)
+    case keepAlive(AddressID, lease: LeaseID)
+    /// Ends a lease, and with it the address's key.
+    case revoke(AddressID, lease: LeaseID)
+    /// One transaction: *if* the leader key names this member, the address has no key, the mark is `clusterID` and there
+    /// is no quarantine, *then* put the address's key with this lease.
+    case acquire(AddressID, lease: LeaseID, clusterID: UInt64)
+    /// One transaction: *if* the mark is still `seen`, *then* write `clusterID` there, and a quarantine that ends by
+    /// itself after `quarantine`.
+    case markCluster(clusterID: UInt64, seen: UInt64?, quarantine: Duration)
+
+    // The node
+    /// List addresses and interfaces.
+    case inspect
+    /// Give the address a lifetime that ends at `until`, adding it if it is absent.
+    case assign(AddressSpec, until: Instant, isPresent: Bool)
+    case remove(AddressID, KernelPlace)
+    case startAnnouncing(AddressSpec)
+    case stopAnnouncing(AddressSpec)
+    case askPostgres
+    case askPatroni
+
+    // systemd and the operator
+    case ready
+    case report(Report)
+    /// The last action of all.
+    case exit
+}

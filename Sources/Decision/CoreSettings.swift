@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The canonical text of a virtual address, without prefix length: `10.10.10.3`, `fd00::3`. Also the name of its key.
+public typealias AddressID = String
+
+/// What an address's holder must be, besides the member that Patroni's leader key names.
+public enum AcquirePolicy: Hashable, Sendable {
+    /// Its PostgreSQL must be out of recovery: an address that answers is an address that accepts writes.
+    case writable
+    /// Nothing more.
+    case leaderKey
+}
+
+/// One virtual address as configured.
+public struct AddressSpec: Hashable, Sendable {
+    public let id: AddressID
+    public let prefixLength: Int
+    public let interface: String
+    public let acquire: AcquirePolicy
+
+    public init(id: AddressID, prefixLength: Int, interface: String, acquire: AcquirePolicy) {
+        self.id = id
+        self.prefixLength = prefixLength
+        self.interface = interface
+        self.acquire = acquire
+    }
+
+    /// The place in the kernel where the address belongs.
+    public var place: KernelPlace { KernelPlace(interface: self.interface, prefixLength: self.prefixLength) }
+}
+
+/// What the core is told once, and again at each reload.
+public struct CoreSettings: Hashable, Sendable {
+    /// This node's name in Patroni.
+    public var member: String
+    /// Identifies this boot of this node; a lease is adopted only by the boot that acquired it.
+    public var node: String
+    public var addresses: [AddressSpec]
+    /// Time to live of the address leases; nil: what Patroni's dynamic configuration says (`ttl`).
+    public var leaseTTL: Duration?
+    /// How much earlier than the lease the kernel's lifetime ends, before 1 % of the TTL is added for clock drift.
+    ///
+    /// It must cover the kernel's lateness in removing an address (up to 0.5 s, measured) and the guard on the
+    /// command that sets the lifetime (0.5 s): at least 1 s.
+    public var margin: Duration
+
+    public init(
+        member: String, node: String, addresses: [AddressSpec], leaseTTL: Duration? = nil,
+        margin: Duration = .seconds(2)
+    ) {
+        self.member = member
+        self.node = node
+        self.addresses = addresses
+        self.leaseTTL = leaseTTL
+        self.margin = margin
+    }
+
+    /// The whole margin for a lease of `ttl`.
+    func margin(for ttl: Duration) -> Duration { self.margin + ttl / 100 }
+}

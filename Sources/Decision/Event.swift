@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that the core can learn. The shell delivers each with the current time.
+public enum Event: Hashable, Sendable {
+    /// The time that ``SupervisorCore/wakeAt`` named has come.
+    case tick
+    case reconfigured(CoreSettings)
+    /// The operator or systemd wants the daemon to stop.
+    case stop
+
+    // etcd
+    /// A linearizable read, and when it was sent.
+    case readAnswered(Snapshot, sentAt: Instant)
+    case readFailed(reason: String)
+    /// A watch delivered changes; `revision` is the newest among them.
+    case watched(clusterID: UInt64, revision: Int64, changes: [KeyChange])
+    case leaseGranted(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)
+    case leaseRefused(AddressID, reason: String)
+    /// A keep-alive was answered: the lease lives for `ttl` from some moment after `sentAt`.
+    case leaseKept(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)
+    /// The lease has ended, says etcd.
+    case leaseGone(AddressID, lease: LeaseID)
+    /// A keep-alive or a revocation got no usable answer.
+    case leaseUnanswered(AddressID, lease: LeaseID, reason: String)
+    case leaseRevoked(AddressID, lease: LeaseID)
+    /// The acquire transaction was committed at `revision`.
+    case acquired(AddressID, lease: LeaseID, revision: Int64, sentAt: Instant)
+    /// The acquire transaction's comparisons failed; this is what stood there instead.
+    case acquireRefused(AddressID, lease: LeaseID, found: Snapshot, sentAt: Instant)
+    /// Whether it was committed is not known.
+    case acquireUnanswered(AddressID, lease: LeaseID, reason: String)
+    /// The request to mark the etcd cluster has ended, whatever came of it.
+    case markAnswered(reason: String?)
+
+    // The node
+    /// What the kernel holds, as listed by a command that began at `since`.
+    case inspected(KernelState, since: Instant)
+    case inspectionFailed(reason: String)
+    /// The kernel reported that a configured address appeared or vanished somewhere.
+    case kernelSaw(AddressID, KernelPlace, isPresent: Bool)
+    /// The kernel reported a change that may concern us, without saying exactly what.
+    case kernelChanged
+    case assigned(AddressID)
+    case assignFailed(AddressID, reason: String)
+    /// `wasPresent`: false where there was nothing to remove.
+    case removed(AddressID, KernelPlace, wasPresent: Bool)
+    case removeFailed(AddressID, KernelPlace, reason: String)
+    /// Another node answered for an address that we hold.
+    case duplicateSeen(AddressID, linkAddress: String)
+    case postgres(PostgresState, askedAt: Instant)
+    case patroni(PatroniAnswer, askedAt: Instant)
+}
+
+/// A 64-bit lease number of etcd.
+public typealias LeaseID = Int64
+
+/// What etcd keeps under an address's key.
+public struct Holder: Hashable, Sendable {
+    public let member: String
+    public let node: String
+    public let lease: LeaseID
+
+    public init(member: String, node: String, lease: LeaseID) {
+        self.member = member
+        self.node = node
+        self.lease = lease
+    }
+}
+
+/// What matters here of Patroni's dynamic configuration (its key `config`).
+public struct PatroniConfig: Hashable, Sendable {
+    /// Maintenance mode.
+    public var isPaused: Bool
+    public var isFailsafeEnabled: Bool
+    public var ttl: Duration
+    public var loopWait: Duration
+
+    public init(
+        isPaused: Bool = false, isFailsafeEnabled: Bool = false, ttl: Duration = .seconds(30),
+        loopWait: Duration = .seconds(10)
+    ) {
+        self.isPaused = isPaused
+        self.isFailsafeEnabled = isFailsafeEnabled
+        self.ttl = ttl
+        self.loopWait = loopWait
+    }
+}
+
+/// Everything that a linearizable read saw, at one revision.
+public struct Snapshot: Hashable, Sendable {
+    public var clusterID: UInt64
+    public var revision: Int64
+    /// The value of Patroni's leader key.
+    public var leader: String?
+    public var patroni: PatroniConfig?
+    /// The etcd cluster that Pharos has settled in; nil in a new cluster.
+    public var mark: UInt64?
+    public var isQuarantined: Bool
+    /// The holder of each address that has a key; sorted by address.
+    public var holders: [AddressHolder]
+
+    public init(
+        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: PatroniConfig? = nil, mark: UInt64? = nil,
+        isQuarantined: Bool = false, holders: [AddressHolder] = []
+    ) {
+        self.clusterID = clusterID
+        self.revision = revision
+        self.leader = leader
+        self.patroni = patroni
+        self.mark = mark
+        self.isQuarantined = isQuarantined
+        self.holders = holders
+    }
+}
+
+public struct AddressHolder: Hashable, Sendable {
+    public let address: AddressID
+    public let holder: Holder
+    public init(address: AddressID, holder: Holder) {
+        self.address = address
+        self.holder = holder
+    }
+}
+
+/// One key's new content; nil where it was deleted.
+public enum KeyChange: Hashable, Sendable {
+    case leader(String?)
+    case patroni(PatroniConfig?)
+    case mark(UInt64?)
+    case quarantine(Bool)
+    case holder(AddressID, Holder?)
+}
+
+/// A place where an address can stand in a kernel.
+public struct KernelPlace: Hashable, Sendable {
+    public let interface: String
+    public let prefixLength: Int
+    public init(interface: String, prefixLength: Int) {
+        self.interface = interface
+        self.prefixLength = prefixLength
+    }
+}
+
+/// The configured addresses that the kernel holds, wherever they stand, and the interfaces they need.
+public struct KernelState: Hashable, Sendable {
+    public struct Found: Hashable, Sendable {
+        public let address: AddressID
+        public let place: KernelPlace
+        public init(address: AddressID, place: KernelPlace) {
+            self.address = address
+            self.place = place
+        }
+    }
+    public var found: [Found]
+    /// Names of the interfaces that exist and are up.
+    public var usableInterfaces: Set<String>
+    public var downInterfaces: Set<String>
+
+    public init(found: [Found], usableInterfaces: Set<String>, downInterfaces: Set<String> = []) {
+        self.found = found
+        self.usableInterfaces = usableInterfaces
+        self.downInterfaces = downInterfaces
+    }
+}
+
+/// What the local PostgreSQL said of itself.
+public enum PostgresState: Hashable, Sendable {
+    case primary
+    /// In recovery: it accepts no writes.
+    case standby
+    case unreachable(reason: String)
+}
+
+/// What the local Patroni's REST API said.
+public enum PatroniAnswer: Hashable, Sendable {
+    case answered(isRunningPrimary: Bool, isFailsafeActive: Bool)
+    case unreachable(reason: String)
+}

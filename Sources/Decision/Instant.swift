@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A point in time on one node: time since its kernel booted, suspend included (`CLOCK_BOOTTIME`).
+///
+/// Instants of different nodes cannot be compared; nothing in the protocol needs that.
+public struct Instant: Comparable, Hashable, Sendable {
+    public let sinceBoot: Duration
+
+    public init(sinceBoot: Duration) { self.sinceBoot = sinceBoot }
+
+    /// Later than every instant that a clock will ever show.
+    public static let distantFuture = Instant(sinceBoot: .seconds(Int64.max / 2))
+
+    public static func < (a: Instant, b: Instant) -> Bool { a.sinceBoot < b.sinceBoot }
+    public static func + (a: Instant, delay: Duration) -> Instant { Instant(sinceBoot: a.sinceBoot + delay) }
+    public static func - (a: Instant, delay: Duration) -> Instant { Instant(sinceBoot: a.sinceBoot - delay) }
+    public static func - (a: Instant, b: Instant) -> Duration { a.sinceBoot - b.sinceBoot }
+}

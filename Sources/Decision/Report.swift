@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator is told: each change, and each refusal to change, with its evidence.
+public enum Report: Hashable, Sendable {
+    case contactMade(clusterID: UInt64, revision: Int64, leader: String?)
+    case contactLost(reason: String, lastRead: Duration)
+    case contactRestored(after: Duration)
+    case clusterReplaced(old: UInt64, new: UInt64)
+    case quarantined(clusterID: UInt64)
+    case leaderChanged(from: String?, to: String?, revision: Int64)
+    case pauseChanged(isPaused: Bool)
+    /// The watch had not shown what a read showed.
+    case watchStale(revision: Int64)
+    /// The verdict on an address has changed.
+    case stanceChanged(AddressID, Stance)
+    case leaseAdopted(AddressID, lease: LeaseID)
+    case leaseLost(AddressID, lease: LeaseID, reason: String)
+    case leaseRefused(AddressID, reason: String)
+    case acquired(AddressID, lease: LeaseID, revision: Int64)
+    case acquireRefused(AddressID, holder: String?, leader: String?)
+    case assigned(AddressID, interface: String, lifetime: Duration)
+    case assignFailed(AddressID, reason: String)
+    /// The address was taken away, and why.
+    case removed(AddressID, interface: String, reason: Reason)
+    case removeFailed(AddressID, interface: String, reason: String)
+    case released(AddressID, lease: LeaseID)
+    /// The kernel ended the address's lifetime: its lease could not be renewed in time.
+    case lapsed(AddressID, interface: String)
+    /// Somebody else removed the address from the node that holds it.
+    case removedByOthers(AddressID, interface: String)
+    /// Somebody else put the address where it does not belong.
+    case addedByOthers(AddressID, interface: String, prefixLength: Int)
+    case duplicateSeen(AddressID, linkAddress: String)
+    case inspectionFailed(reason: String)
+    case failsafeHolds(AddressID, until: Duration)
+    case postgresChanged(PostgresState)
+    /// Another node uses this member's name.
+    case memberClash(AddressID, node: String)
+    case stopping
+    case stopped(unreleased: [AddressID])
+}
