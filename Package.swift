@@ -25,6 +25,8 @@ let package = Package(
         .target(name: "HTTPClient", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
         .target(name: "PostgresClient", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
         .target(name: "Decision", swiftSettings: strict),
+        .target(name: "Simulation", dependencies: ["Decision"], swiftSettings: strict),
+        .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
 
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     ],

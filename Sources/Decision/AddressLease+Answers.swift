@@ -35,6 +35,7 @@ extension AddressLease {
 
     mutating func leaseGone(_ id: LeaseID, at now: Instant, into actions: inout [Action]) {
         guard self.key.leaseID == id else { return }
+        self.endedLease = id
         switch self.key {
         case .held, .adopting:
             actions.append(.report(.leaseLost(self.id, lease: id, reason: "the lease has ended")))
@@ -47,6 +48,7 @@ extension AddressLease {
     mutating func leaseRevoked(_ id: LeaseID, into actions: inout [Action]) {
         guard case .returning(id, _, _) = self.key else { return }
         self.key = .none(retryAt: nil)
+        self.endedLease = id
         actions.append(.report(.released(self.id, lease: id)))
     }
 
@@ -80,7 +82,10 @@ extension AddressLease {
     }
 
     /// etcd is another cluster: what the old one granted is worth nothing.
-    mutating func forgetCluster() { self.key = .none(retryAt: nil) }
+    mutating func forgetCluster() {
+        self.key = .none(retryAt: nil)
+        self.endedLease = nil
+    }
 
     // MARK: - The kernel
 

@@ -13,6 +13,8 @@ struct AddressLease: Sendable {
     private(set) var stance = Stance.wait(.noContactYet)
     var hasBeenInspected = false
     private var reportedClash: String?
+    /// A lease that is known to have ended: what the view still shows of it is old news.
+    var endedLease: LeaseID?
 
     private enum Replacement { case spec(AddressSpec), nothing }
 
@@ -63,8 +65,13 @@ struct AddressLease: Sendable {
         }
     }
 
+    private func holder(in view: ClusterView?) -> Holder? {
+        guard let holder = view?.holder(of: self.id).value, holder.lease != self.endedLease else { return nil }
+        return holder
+    }
+
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
-        let holder = shared.view?.holder(of: self.id).value
+        let holder = self.holder(in: shared.view)
         return StanceFacts(
             isStopping: shared.isStopping, isBeingReconfigured: self.next != nil, hasContact: shared.view != nil,
             leader: shared.view?.leader.value, member: shared.settings.member,
@@ -132,8 +139,7 @@ struct AddressLease: Sendable {
 
     /// Draws the consequences of what etcd shows under the address's key.
     private mutating func compareWithKey(_ shared: Shared, _ actions: inout [Action]) {
-        guard let view = shared.view else { return }
-        let holder = view.holder(of: self.id).value
+        let holder = self.holder(in: shared.view)
         if case .held(let lease) = self.key, holder?.lease != lease.id {
             let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
@@ -217,7 +223,8 @@ struct AddressLease: Sendable {
 
     /// Ends the lease, but only when the kernel no longer holds the address.
     private mutating func giveBackKey(at now: Instant, into actions: inout [Action]) {
-        guard !self.kernel.isPresent, self.kernel.command == nil else { return }
+        // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
+        guard self.hasBeenInspected, !self.kernel.isPresent, self.kernel.command == nil else { return }
         switch self.key {
         case .none, .granting, .acquiring, .returning: return
         case .granted(let lease, _), .held(let lease): self.revoke(lease.id, into: &actions)

@@ -357,3 +357,23 @@ extension PostgresState {
         }
     }
 }
+
+// MARK: - What can be seen from outside
+
+extension SupervisorCore {
+    /// What is believed of etcd, by reads and watch events; nil before the first read.
+    public var believedSnapshot: Snapshot? {
+        guard let view = self.shared.view else { return nil }
+        return Snapshot(
+            clusterID: view.clusterID, revision: view.revision, leader: view.leader.value,
+            patroni: view.patroni.value, mark: view.mark.value, isQuarantined: view.isQuarantined.value,
+            holders: self.leases.compactMap { lease in
+                view.holder(of: lease.id).value.map { AddressHolder(address: lease.id, holder: $0) }
+            })
+    }
+
+    /// One line on an address: the stance, and both sides of its lease.
+    public func explanation(of address: AddressID) -> String? {
+        self.leases.first { $0.id == address }.map { "\($0.stance), \($0.key), present: \($0.isHere)" }
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Simulated time in microseconds since the world began: true time, which no simulated clock shows.
+typealias Time = Int64
+
+/// What will happen, ordered by time and then by the order of scheduling.
+struct EventQueue<Payload> {
+    private struct Entry {
+        let time: Time
+        let order: Int64
+        let slot: Int32
+    }
+
+    private var heap: [Entry] = []
+    private var payloads: [Payload?] = []
+    private var free: [Int32] = []
+    private var scheduled: Int64 = 0
+
+    mutating func schedule(_ payload: Payload, at time: Time) {
+        let slot: Int32
+        if let reused = self.free.popLast() {
+            slot = reused
+            self.payloads[Int(slot)] = payload
+        } else {
+            slot = Int32(self.payloads.count)
+            self.payloads.append(payload)
+        }
+        self.scheduled += 1
+        self.heap.append(Entry(time: time, order: self.scheduled, slot: slot))
+        self.siftUp(self.heap.count - 1)
+    }
+
+    /// The next payload that is due no later than `limit`.
+    mutating func next(until limit: Time) -> (time: Time, payload: Payload)? {
+        guard let first = self.heap.first, first.time <= limit else { return nil }
+        let last = self.heap.removeLast()
+        if !self.heap.isEmpty {
+            self.heap[0] = last
+            self.siftDown(0)
+        }
+        guard let payload = self.payloads[Int(first.slot)] else { return nil }
+        self.payloads[Int(first.slot)] = nil
+        self.free.append(first.slot)
+        return (first.time, payload)
+    }
+
+    @inline(__always)
+    private static func precedes(_ a: Entry, _ b: Entry) -> Bool {
+        a.time != b.time ? a.time < b.time : a.order < b.order
+    }
+
+    private mutating func siftUp(_ start: Int) {
+        var child = start
+        let entry = self.heap[child]
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard Self.precedes(entry, self.heap[parent]) else { break }
+            self.heap[child] = self.heap[parent]
+            child = parent
+        }
+        self.heap[child] = entry
+    }
+
+    private mutating func siftDown(_ start: Int) {
+        var parent = start
+        let entry = self.heap[parent]
+        let count = self.heap.count
+        while true {
+            var child = 2 * parent + 1
+            guard child < count else { break }
+            if child + 1 < count, Self.precedes(self.heap[child + 1], self.heap[child]) { child += 1 }
+            guard Self.precedes(self.heap[child], entry) else { break }
+            self.heap[parent] = self.heap[child]
+            parent = child
+        }
+        self.heap[parent] = entry
+    }
+}
