@@ -6,8 +6,10 @@ extension AddressLease {
     // MARK: - etcd
 
     mutating func leaseGranted(_ id: LeaseID, ttl: Duration, goodUntil: Instant, into actions: inout [Action]) {
+        let lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil)
         switch self.key {
-        case .granting: self.key = .granted(KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil), retryAt: nil)
+        case .granting: self.key = .granted(lease, retryAt: nil)
+        case .adopting(let old, .granting): self.key = .adopting(old: old, .granted(lease, retryAt: nil))
         case .none, .granted, .acquiring, .adopting, .held, .returning:
             // Asked for in another life: nobody will use it.
             actions.append(.revoke(self.id, lease: id))
@@ -15,34 +17,32 @@ extension AddressLease {
     }
 
     mutating func leaseRefused(_ reason: String, at now: Instant, into actions: inout [Action]) {
-        guard case .granting = self.key else { return }
-        self.key = .none(retryAt: now + .seconds(1))
+        switch self.key {
+        case .granting: self.key = .none(retryAt: now + .seconds(1))
+        case .adopting(let old, .granting): self.key = .adopting(old: old, .waiting(retryAt: now + .seconds(1)))
+        case .none, .granted, .acquiring, .adopting, .held, .returning: return
+        }
         actions.append(.report(.leaseRefused(self.id, reason: reason)))
     }
 
     mutating func leaseKept(_ id: LeaseID, ttl: Duration, goodUntil: Instant) {
-        func kept(_ lease: KeySide.Lease) -> KeySide.Lease {
-            KeySide.Lease(id: lease.id, ttl: ttl, goodUntil: max(lease.goodUntil, goodUntil))
-        }
-        switch self.key {
-        case .granted(let lease, let retryAt) where lease.id == id: self.key = .granted(kept(lease), retryAt: retryAt)
-        case .acquiring(let lease) where lease.id == id: self.key = .acquiring(kept(lease))
-        case .held(let lease) where lease.id == id: self.key = .held(kept(lease))
-        case .adopting(id, _): self.key = .held(KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil))
-        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
-        }
+        guard let lease = self.key.lease, lease.id == id else { return }
+        self.key.lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: max(lease.goodUntil, goodUntil))
     }
 
-    mutating func leaseGone(_ id: LeaseID, at now: Instant, into actions: inout [Action]) {
-        guard self.key.leaseID == id else { return }
-        self.endedLease = id
+    mutating func leaseGone(_ id: LeaseID, into actions: inout [Action]) {
         switch self.key {
-        case .held, .adopting:
+        case .held(let lease) where lease.id == id:
             actions.append(.report(.leaseLost(self.id, lease: id, reason: "the lease has ended")))
             self.key = .none(retryAt: nil)
-        case .granted, .returning: self.key = .none(retryAt: nil)
-        case .none, .granting, .acquiring: break
+        case .granted(let lease, _) where lease.id == id: self.key = .none(retryAt: nil)
+        case .adopting(let old, .granted(let lease, _)) where lease.id == id:
+            self.key = .adopting(old: old, .waiting(retryAt: nil))
+        case .returning(id, _, _): self.key = .none(retryAt: nil)
+        // The answer to the transaction under way will tell as much.
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: return
         }
+        self.endedLease = id
     }
 
     mutating func leaseRevoked(_ id: LeaseID, into actions: inout [Action]) {
@@ -53,32 +53,39 @@ extension AddressLease {
     }
 
     mutating func leaseUnanswered(_ id: LeaseID, at now: Instant) {
-        guard self.key.leaseID == id else { return }
-        func unanswered(_ lease: KeySide.Lease) -> KeySide.Lease {
-            KeySide.Lease(id: lease.id, ttl: lease.ttl, goodUntil: lease.goodUntil)
-        }
-        switch self.key {
-        case .granted(let lease, let retryAt): self.key = .granted(unanswered(lease), retryAt: retryAt)
-        case .acquiring(let lease): self.key = .acquiring(unanswered(lease))
-        case .held(let lease): self.key = .held(unanswered(lease))
-        case .adopting: self.key = .adopting(id, isKeepAliveUnderWay: false)
-        case .returning: self.key = .returning(id, isUnderWay: false, retryAt: now + .seconds(1))
-        case .none, .granting: break
+        if case .returning(id, _, _) = self.key {
+            self.key = .returning(id, isUnderWay: false, retryAt: now + .seconds(1))
+        } else if var lease = self.key.lease, lease.id == id {
+            lease.isKeepAliveUnderWay = false
+            self.key.lease = lease
         }
     }
 
     mutating func acquired(_ id: LeaseID, revision: Int64, into actions: inout [Action]) {
-        if case .acquiring(let lease) = self.key, lease.id == id {
-            self.key = .held(lease)
-            actions.append(.report(.acquired(self.id, lease: id, revision: revision)))
-        } else if self.key.leaseID != id {
-            actions.append(.revoke(self.id, lease: id))
+        guard self.isAcquiring(id), let lease = self.key.lease else {
+            if !self.key.owns(id) { actions.append(.revoke(self.id, lease: id)) }
+            return
         }
+        self.key = .held(lease)
+        actions.append(.report(.acquired(self.id, lease: id, revision: revision)))
     }
 
     mutating func acquireFailed(_ id: LeaseID, at now: Instant) {
-        guard case .acquiring(let lease) = self.key, lease.id == id else { return }
-        self.key = .granted(lease, retryAt: now + .milliseconds(200))
+        let retryAt = now + .milliseconds(200)
+        switch self.key {
+        case .acquiring(let lease) where lease.id == id: self.key = .granted(lease, retryAt: retryAt)
+        case .adopting(let old, .takingOver(let lease)) where lease.id == id:
+            self.key = .adopting(old: old, .granted(lease, retryAt: retryAt))
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
+        }
+    }
+
+    /// Whether a transaction that moves the key to this lease is under way.
+    func isAcquiring(_ id: LeaseID) -> Bool {
+        switch self.key {
+        case .acquiring(let lease), .adopting(_, .takingOver(let lease)): lease.id == id
+        case .none, .granting, .granted, .adopting, .held, .returning: false
+        }
     }
 
     /// etcd is another cluster: what the old one granted is worth nothing.
@@ -137,11 +144,6 @@ extension AddressLease {
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))
         }
-        return false
-    }
-
-    func isAcquiring(_ id: LeaseID) -> Bool {
-        if case .acquiring(let lease) = self.key { return lease.id == id }
         return false
     }
 

@@ -54,8 +54,10 @@ struct AddressLease: Sendable {
         }
         self.settleKernel(shared, at: now, into: &actions)
         switch stance {
-        case .hold: self.obtainKey(shared, at: now, into: &actions)
-        case .keep: break
+        case .hold:
+            self.obtainKey(shared, at: now, into: &actions)
+            self.pursueAdoption(shared, at: now, into: &actions)
+        case .keep: self.pursueAdoption(shared, at: now, into: &actions)
         case .wait(let reason): self.prepareKey(shared, reason, at: now, into: &actions)
         case .leave: self.giveBackKey(at: now, into: &actions)
         }
@@ -80,7 +82,7 @@ struct AddressLease: Sendable {
             isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now), policy: self.spec.acquire,
             interface: self.spec.interface, interfaceState: shared.state(of: self.spec.interface),
             isMarked: shared.view?.isMarked ?? false, isQuarantined: shared.view?.isQuarantined.value ?? false,
-            otherHolder: holder.flatMap { $0.lease == self.key.leaseID ? nil : $0.member },
+            otherHolder: holder.flatMap { self.key.owns($0.lease) ? nil : $0.member },
             isReturningLease: self.key.isReturning)
     }
 
@@ -140,12 +142,20 @@ struct AddressLease: Sendable {
     /// Draws the consequences of what etcd shows under the address's key.
     private mutating func compareWithKey(_ shared: Shared, _ actions: inout [Action]) {
         let holder = self.holder(in: shared.view)
-        if case .held(let lease) = self.key, holder?.lease != lease.id {
+        switch self.key {
+        case .held(let lease) where holder?.lease != lease.id:
             let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
-            self.key = .returning(lease.id, isUnderWay: true, retryAt: .distantFuture)
-            actions.append(.revoke(self.id, lease: lease.id))
-            return
+            return self.revoke(lease.id, into: &actions)
+        case .adopting(let old, let step) where holder?.lease != old:
+            // Either our own transaction was committed, or the earlier process's release was.
+            switch step {
+            case .waiting: self.key = .none(retryAt: nil)
+            case .granting: self.key = .granting
+            case .granted(let lease, _), .takingOver(let lease):
+                self.key = holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+            }
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
         }
         guard let holder, holder.member == shared.settings.member else { return }
         guard holder.node == shared.settings.node else {
@@ -156,45 +166,28 @@ struct AddressLease: Sendable {
             return
         }
         switch self.key {
-        case .none: self.adopt(holder.lease, &actions)
+        case .none(let retryAt): self.adopt(holder.lease, .waiting(retryAt: retryAt), &actions)
         case .granted(let lease, _) where lease.id == holder.lease:
             // An acquisition whose answer was lost.
             self.key = .held(lease)
-        case .granted(let lease, _):
-            // An earlier process's acquisition came late.
-            actions.append(.revoke(self.id, lease: lease.id))
-            self.adopt(holder.lease, &actions)
+        case .granted(let lease, let retryAt): self.adopt(holder.lease, .granted(lease, retryAt: retryAt), &actions)
         case .granting, .acquiring, .adopting, .held, .returning: break
         }
     }
 
-    private mutating func adopt(_ lease: LeaseID, _ actions: inout [Action]) {
-        self.key = .adopting(lease, isKeepAliveUnderWay: true)
-        actions.append(.report(.leaseAdopted(self.id, lease: lease)))
-        actions.append(.keepAlive(self.id, lease: lease))
+    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, _ actions: inout [Action]) {
+        self.key = .adopting(old: old, step)
+        actions.append(.report(.leaseAdopted(self.id, lease: old)))
     }
 
     /// Every ``Shared/period``: the lease, if there is one and the address may stay, is kept alive. Once the address
     /// must leave, both leases run out by themselves, should the commands that end them fail.
     mutating func keepAlive(into actions: inout [Action]) {
         if case .leave = self.stance { return }
-        func ask(_ lease: KeySide.Lease, _ renewed: (KeySide.Lease) -> KeySide) -> KeySide? {
-            guard !lease.isKeepAliveUnderWay else { return nil }
-            actions.append(.keepAlive(self.id, lease: lease.id))
-            var lease = lease
-            lease.isKeepAliveUnderWay = true
-            return renewed(lease)
-        }
-        switch self.key {
-        case .none, .granting, .returning: break
-        case .granted(let lease, let retryAt): self.key = ask(lease) { .granted($0, retryAt: retryAt) } ?? self.key
-        case .acquiring(let lease): self.key = ask(lease) { .acquiring($0) } ?? self.key
-        case .held(let lease): self.key = ask(lease) { .held($0) } ?? self.key
-        case .adopting(let id, false):
-            self.key = .adopting(id, isKeepAliveUnderWay: true)
-            actions.append(.keepAlive(self.id, lease: id))
-        case .adopting(_, true): break
-        }
+        guard var lease = self.key.lease, !lease.isKeepAliveUnderWay else { return }
+        actions.append(.keepAlive(self.id, lease: lease.id))
+        lease.isKeepAliveUnderWay = true
+        self.key.lease = lease
     }
 
     /// Makes a lease ready where the address may soon be wanted.
@@ -221,6 +214,23 @@ struct AddressLease: Sendable {
         }
     }
 
+    /// An adoption goes on while the address may stay, also in maintenance, where nothing could be acquired.
+    private mutating func pursueAdoption(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        guard case .adopting(let old, let step) = self.key else { return }
+        switch step {
+        case .waiting(let retryAt):
+            guard (retryAt ?? now) <= now else { return }
+            self.key = .adopting(old: old, .granting)
+            actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
+        case .granted(let lease, let retryAt):
+            guard (retryAt ?? now) <= now else { return }
+            guard lease.goodUntil - now >= Self.shortest else { return self.keepAlive(into: &actions) }
+            self.key = .adopting(old: old, .takingOver(lease))
+            actions.append(.takeOver(self.id, lease: lease.id, from: old))
+        case .granting, .takingOver: break
+        }
+    }
+
     /// Ends the lease, but only when the kernel no longer holds the address.
     private mutating func giveBackKey(at now: Instant, into actions: inout [Action]) {
         // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
@@ -228,7 +238,10 @@ struct AddressLease: Sendable {
         switch self.key {
         case .none, .granting, .acquiring, .returning: return
         case .granted(let lease, _), .held(let lease): self.revoke(lease.id, into: &actions)
-        case .adopting(let id, _): self.revoke(id, into: &actions)
+        case .adopting(_, .granting), .adopting(_, .takingOver): return
+        case .adopting(let old, let step):
+            if let lease = step.lease { actions.append(.revoke(self.id, lease: lease.id)) }
+            self.revoke(old, into: &actions)
         }
     }
 
@@ -246,9 +259,13 @@ struct AddressLease: Sendable {
         consider(self.kernel.retryAt)
         consider(self.kernel.until)
         switch self.key {
-        case .none(let retryAt), .granted(_, let retryAt): consider(retryAt)
+        case .none(let retryAt), .granted(_, let retryAt), .adopting(_, .waiting(let retryAt)),
+            .adopting(_, .granted(_, let retryAt)):
+            consider(retryAt)
         case .returning(_, false, let retryAt): consider(retryAt)
-        case .granting, .acquiring, .adopting, .held, .returning(_, true, _): break
+        case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held,
+            .returning(_, true, _):
+            break
         }
         return wakeAt
     }

@@ -83,7 +83,7 @@ public struct SupervisorCore: Sendable {
             let goodUntil = sentAt + ttl - self.shared.settings.margin(for: ttl)
             self.update(address) { $0.leaseKept(lease, ttl: ttl, goodUntil: goodUntil) }
         case .leaseGone(let address, let lease):
-            self.update(address) { $0.leaseGone(lease, at: now, into: &actions) }
+            self.update(address) { $0.leaseGone(lease, into: &actions) }
         case .leaseUnanswered(let address, let lease, _):
             self.update(address) { $0.leaseUnanswered(lease, at: now) }
         case .leaseRevoked(let address, let lease):

@@ -138,6 +138,15 @@ struct SimulatedEtcd {
                 self.quarantine == nil
             else { return .refused }
         }
+        return self.put(index, holder)
+    }
+
+    mutating func takeOver(_ index: Int, _ holder: Holder, from old: LeaseID) -> Acquisition {
+        guard self.holders[index]?.lease == old else { return .refused }
+        return self.put(index, holder)
+    }
+
+    private mutating func put(_ index: Int, _ holder: Holder) -> Acquisition {
         guard self.leases[holder.lease] != nil else { return .leaseNotFound }
         if let old = self.holders[index] { self.leases[old.lease]?.isKey = nil }
         self.leases[holder.lease]?.isKey = .address(index)

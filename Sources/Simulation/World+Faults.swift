@@ -119,6 +119,7 @@ extension World {
             guard self.random.chance(0.3), self.etcd.hasQuorum, !self.etcd.patroni.isFailsafeEnabled else { return }
             self.log("etcd: replaced by an empty cluster")
             self.etcd.replace()
+            self.replacedAt = self.now
             for node in self.nodes { node.isWatching = false }
             self.leaderKeyVanished()
         case 11: self.switchOver()

@@ -96,10 +96,12 @@ extension World {
         guard node.postgres == .primary, !self.etcd.patroni.isPaused else { return }
         if self.etcd.patroni.isFailsafeEnabled {
             let others = self.nodes.filter { $0 !== node }
-            let areAllReached = others.allSatisfy {
+            // A member that leads, or is being promoted, refuses ("Running as a leader").
+            let doAllAccept = others.allSatisfy {
                 $0.isPowered && $0.patroni == .running && !$0.cutsPeers && !node.cutsPeers
+                    && $0.postgres != .primary && self.etcd.leader != $0.member
             }
-            if areAllReached {
+            if doAllAccept {
                 for other in others { other.failsafeHeardAt = self.now }
                 node.failsafeSince = self.now
                 return

@@ -90,7 +90,7 @@ extension World {
         switch action {
         case .read where self.mutation == .noPeriodicRead && node.watchedCluster != 0:
             self.answerFromWatch(node, sentAt: instant)
-        case .read, .grantLease, .keepAlive, .revoke, .acquire, .markCluster:
+        case .read, .grantLease, .keepAlive, .revoke, .acquire, .takeOver, .markCluster:
             self.schedule(.request(node.index, life: life, action, sentAt: instant), after: self.latency())
             // The shell's own limit: an answer that does not come is an answer too.
         case .restartWatch: self.startWatch(node)
@@ -240,6 +240,10 @@ extension World {
             _ = self.etcd.end(lease)
             return .leaseRevoked(id, lease: lease)
         case .acquire(let id, let lease, let clusterID): return self.acquire(id, lease, clusterID, node, sentAt)
+        case .takeOver(let id, let lease, let old):
+            guard let index = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
+            let holder = Holder(member: node.member, node: node.identity, lease: lease)
+            return self.event(self.etcd.takeOver(index, holder, from: old), id, lease, sentAt)
         case .markCluster(let clusterID, let seen, let quarantine):
             if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, at: self.now),
                 let lease = self.etcd.quarantine
@@ -258,14 +262,20 @@ extension World {
         let holder = Holder(member: node.member, node: node.identity, lease: lease)
         let leader = self.etcd.leader
         let isComparing = self.mutation != .noCompares
-        switch self.etcd.acquire(index, holder, clusterID: clusterID, comparing: isComparing) {
-        case .committed(let revision):
-            if leader != node.member {
-                self.fail("\(node.member) acquired \(id) while \(leader ?? "nobody") led")
-            }
-            return .acquired(id, lease: lease, revision: revision, sentAt: sentAt)
-        case .refused: return .acquireRefused(id, lease: lease, found: self.etcd.snapshot, sentAt: sentAt)
-        case .leaseNotFound: return .acquireUnanswered(id, lease: lease, reason: "lease not found")
+        let acquisition = self.etcd.acquire(index, holder, clusterID: clusterID, comparing: isComparing)
+        if case .committed = acquisition, leader != node.member {
+            self.fail("\(node.member) acquired \(id) while \(leader ?? "nobody") led")
+        }
+        return self.event(acquisition, id, lease, sentAt)
+    }
+
+    private func event(
+        _ acquisition: SimulatedEtcd.Acquisition, _ id: AddressID, _ lease: LeaseID, _ sentAt: Instant
+    ) -> Event {
+        switch acquisition {
+        case .committed(let revision): .acquired(id, lease: lease, revision: revision, sentAt: sentAt)
+        case .refused: .acquireRefused(id, lease: lease, found: self.etcd.snapshot, sentAt: sentAt)
+        case .leaseNotFound: .acquireUnanswered(id, lease: lease, reason: "lease not found")
         }
     }
 
@@ -274,7 +284,8 @@ extension World {
         case .grantLease(let id, _): .leaseRefused(id, reason: "timeout")
         case .keepAlive(let id, let lease), .revoke(let id, let lease):
             .leaseUnanswered(id, lease: lease, reason: "timeout")
-        case .acquire(let id, let lease, _): .acquireUnanswered(id, lease: lease, reason: "timeout")
+        case .acquire(let id, let lease, _), .takeOver(let id, let lease, _):
+            .acquireUnanswered(id, lease: lease, reason: "timeout")
         case .markCluster: .markAnswered(reason: "timeout")
         default: .readFailed(reason: "timeout")  // A read; nothing else is sent to etcd.
         }
