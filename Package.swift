@@ -19,6 +19,7 @@ let package = Package(
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         .systemLibrary(name: "CLinux"),
 
         .target(name: "EventLoop", dependencies: ["CSystemd", "CLinux"], swiftSettings: strict),
@@ -28,6 +29,11 @@ let package = Package(
         .target(name: "Simulation", dependencies: ["Decision"], swiftSettings: strict),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
 
+        .target(name: "NetworkAddress", swiftSettings: strict),
+        .target(name: "Secrets", swiftSettings: strict),
+
+        .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
+        .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
