@@ -96,11 +96,14 @@ public struct ChildProcess: Sendable {
         }
     }
 
-    /// Starts the program and hands every line it prints to `line`, until it ends; a line longer than the output limit
-    /// ends it.
+    /// Starts the program, tells its process id to `started`, and hands every line it prints to `line`, until it ends;
+    /// a line longer than the output limit ends it.
     @EventLoop
-    public func lines(_ line: @EventLoop (String) -> Void) async throws(ChildProcessError) -> Int32? {
+    public func lines(
+        started: @EventLoop (Int32) -> Void = { _ in }, _ line: @EventLoop (String) -> Void
+    ) async throws(ChildProcessError) -> Int32? {
         let running = try RunningChild(self)
+        started(running.process)
         var buffer: [UInt8] = []
         do throws(WaitError) {
             while let chunk = try await running.read(timeout: .seconds(3600 * 24 * 365)) {
@@ -122,7 +125,7 @@ public struct ChildProcess: Sendable {
 /// A started child: its process id and the end of the pipe that it writes to.
 @EventLoop
 private final class RunningChild {
-    private let process: Int32
+    let process: Int32
     private let descriptor: Int32
     private var isReaped = false
     private var buffer = [UInt8](repeating: 0, count: 16384)

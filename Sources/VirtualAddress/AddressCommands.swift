@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EventLoop
+import Glibc
+import NetworkAddress
+
+/// What the kernel was told, once `ip` has confirmed it.
+public struct AssignOutcome: Hashable, Sendable {
+    /// The lifetime that the kernel was given, in seconds.
+    public let seconds: Int64
+    /// When that lifetime ends at the latest, in microseconds since boot; the kernel itself removes up to 0.5 s later.
+    public let endsBy: Int64
+}
+
+/// Puts addresses on interfaces for a limited time, takes them off, and lists them: by `ip`, without a shell.
+///
+/// Every change is guarded (`ChildProcess.Guard`): a child that is frozen at any instruction, with or without this
+/// process, either acts within 0.5 s of the reckoning of its lifetime or never. Leaves out: deciding, retrying.
+@EventLoop
+public struct AddressCommands {
+    private let command: [String]
+    /// How long a change may take until its outcome is called unknown.
+    public var changeTimeout: Duration = .milliseconds(500)
+    /// How long a listing may take.
+    public var listTimeout: Duration = .seconds(2)
+
+    /// - Parameter ipPath: the absolute path of iproute2's `ip`; see ``findIP()``.
+    public init(ipPath: String) { self.command = [ipPath] }
+
+    /// With options before the first argument, such as a network namespace.
+    init(command: [String]) { self.command = command }
+
+    /// Where `ip` is, or nil where iproute2 is not installed.
+    public nonisolated static func findIP() -> String? {
+        ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].first { access($0, X_OK) == 0 }
+    }
+
+    /// Makes the address present with a lifetime that ends by `until` (microseconds since boot), whether it was there or
+    /// not: adds it, or sets the lifetime of the one that is there.
+    ///
+    /// The lifetime is the whole seconds from now to `until`; less than one is refused as ``CommandFailure/Kind/tooLate``.
+    /// Since the child acts within 0.5 s, the lifetime ends at most 0.5 s after `until`, and the kernel removes up to 0.5 s
+    /// later still: the caller's margin covers both. It is at most one day, so that no arithmetic of the kernel can
+    /// wrap. After a failure of another kind the address may or may not be there: call again, or remove it.
+    ///
+    /// IPv6 addresses are usable at once (`nodad`) and never chosen as the source of new connections (a preferred
+    /// lifetime of 0, RFC 6724, rule 3): otherwise the node's own connections would break when the address moves.
+    public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
+        let now = BootClock.microseconds
+        guard let seconds = Self.lifetime(until: until, now: now) else { return .failure(CommandFailure(.tooLate)) }
+        // One idempotent command: `replace` adds what is absent and changes what is present, with no error in between.
+        let replace = ["addr", "replace", "\(virtual.address)", "dev", virtual.interface]
+        let isIPv6 = virtual.address.address.isIPv6
+        let lifetime = ["valid_lft", "\(seconds)", "preferred_lft", isIPv6 ? "0" : "\(seconds)"]
+        if let failure = await self.change(replace + lifetime + (isIPv6 ? ["nodad"] : []), at: now) {
+            return .failure(failure)
+        }
+        let acted = min(BootClock.microseconds, now + Self.actsWithin)
+        return .success(AssignOutcome(seconds: seconds, endsBy: acted + seconds * 1_000_000))
+    }
+
+    /// Makes the address absent from its interface, with whatever prefix length it is there, and confirms it.
+    ///
+    /// Success also when it was not there, or the interface is not. One command removes and looks again: `ip addr del` would
+    /// not find an address of another prefix length and so call it absent.
+    public func remove(_ virtual: VirtualAddress) async -> Result<Void, CommandFailure> {
+        let address = virtual.address.address
+        let flush = ["addr", "flush", "to", "\(address)/\(address.bitWidth)", "dev", virtual.interface]
+        var attempts = 0
+        while true {
+            attempts += 1
+            let failure = await self.change(flush, at: BootClock.microseconds)
+            guard let failure, failure.kind != .noDevice else { return .success(()) }
+            // It went away between the look and the removal: look again.
+            let vanished = failure.output.contains("Cannot assign requested address")
+            guard vanished, attempts < 3 else { return .failure(failure) }
+        }
+    }
+
+    /// All interfaces and addresses of the kernel, as they are now.
+    public func list() async throws(CommandFailure) -> KernelAddresses {
+        let command = self.command + ["-json", "address", "show"]
+        let outcome: ChildProcess.Outcome
+        do throws(ChildProcessError) {
+            outcome = try await ChildProcess(command, timeout: self.listTimeout, outputLimit: 8 << 20).run()
+        } catch {
+            throw CommandFailure(error)
+        }
+        if let failure = CommandFailure(outcome, command: command) { throw failure }
+        guard let addresses = KernelAddresses(json: outcome.output) else {
+            throw CommandFailure(.unreadable, command: command, output: outcome.output)
+        }
+        return addresses
+    }
+
+    /// Microseconds from the reckoning of a lifetime until the child has acted or is dead.
+    private static let actsWithin: Int64 = 500_000
+
+    /// The whole seconds from `now` to `until`, both in microseconds; nil when there is not one.
+    nonisolated static func lifetime(until: Int64, now: Int64) -> Int64? {
+        guard until > now else { return nil }
+        let seconds = until.subtractingReportingOverflow(now).partialValue / 1_000_000
+        return seconds < 1 ? nil : min(seconds, 86_400)
+    }
+
+    /// Runs a change that was reckoned at `start`.
+    private func change(_ arguments: [String], at start: Int64) async -> CommandFailure? {
+        let command = self.command + arguments
+        let notAfter = ChildProcess.Guard(beginBy: start + Self.actsWithin / 2, aliveFor: .milliseconds(250))
+        let child = ChildProcess(command, timeout: self.changeTimeout, outputLimit: 1 << 16, notAfter: notAfter)
+        do throws(ChildProcessError) {
+            let outcome = try await child.run()
+            return CommandFailure(outcome, command: command)
+        } catch {
+            return CommandFailure(error)
+        }
+    }
+}

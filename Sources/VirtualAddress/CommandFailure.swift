@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+
+/// Why a command of `ip` did not do what was asked.
+public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Kind: Hashable, Sendable {
+        /// Less than a second was left for the address: nothing was started.
+        case tooLate
+        /// No confirmed end within the time limit. Whatever it did, it did within that limit; ask the kernel or try again.
+        case timedOut
+        /// There is no such interface.
+        case noDevice
+        /// The process lacks CAP_NET_ADMIN.
+        case notPermitted
+        /// The program could not be started; the value is an errno.
+        case notStarted(Int32)
+        /// The waiting task was cancelled; the command may have been carried out.
+        case cancelled
+        /// It printed more than the limit, or something that is not the JSON of addresses.
+        case unreadable
+        /// Anything else: the exit code.
+        case other(Int32)
+    }
+
+    public let kind: Kind
+    /// The program and its arguments; empty when nothing was started.
+    public let command: [String]
+    /// The first 500 bytes that the program printed, without control characters.
+    public let output: String
+
+    init(_ kind: Kind, command: [String] = [], output: some Collection<UInt8> = []) {
+        self.kind = kind
+        self.command = command
+        let text = String(decoding: output.prefix(500), as: UTF8.self)
+        let printable = String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 ? " " : $0 }))
+        self.output = printable.split(separator: " ").joined(separator: " ")
+    }
+
+    init(_ error: ChildProcessError) {
+        let kind: Kind =
+            switch error.kind {
+            case .notStarted(let number): .notStarted(number)
+            case .timedOut: .timedOut
+            case .outputTooLong: .unreadable
+            case .cancelled: .cancelled
+            }
+        self.init(kind, command: error.command)
+    }
+
+    /// Nil when the program succeeded.
+    ///
+    /// `ip` tells the kernel's errors apart in its text only, and the text changed with the kernel's extended
+    /// acknowledgements; these words are in both forms.
+    init?(_ outcome: ChildProcess.Outcome, command: [String]) {
+        let text = outcome.text
+        let kind: Kind
+        switch outcome.exitCode {
+        case 0: return nil
+        // Killed, by its own timer as a rule; or the guard found it late before it began.
+        case nil, 125: kind = .timedOut
+        case .some(let code):
+            if text.contains("Cannot find device") || text.contains("does not exist") {
+                kind = .noDevice
+            } else if text.contains("Operation not permitted") {
+                kind = .notPermitted
+            } else {
+                kind = .other(code)
+            }
+        }
+        self.init(kind, command: command, output: outcome.output)
+    }
+
+    public var description: String {
+        let reason =
+            switch self.kind {
+            case .tooLate: "less than a second is left of the lease"
+            case .timedOut: "no end within its time limit"
+            case .noDevice: "no such interface"
+            case .notPermitted: "not permitted (CAP_NET_ADMIN is needed)"
+            case .notStarted(let number): "cannot be started (errno \(number))"
+            case .cancelled: "cancelled"
+            case .unreadable: "its output cannot be understood"
+            case .other(let code): "exit code \(code)"
+            }
+        let command = self.command.isEmpty ? "" : self.command.joined(separator: " ") + ": "
+        return command + reason + (self.output.isEmpty ? "" : ": " + self.output)
+    }
+}

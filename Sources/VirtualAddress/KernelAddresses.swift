@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NetworkAddress
+
+/// An interface as the kernel describes it.
+public struct NetworkInterface: Hashable, Sendable {
+    public let name: String
+    /// The kernel's number of it.
+    public let index: Int
+    /// Whether it was switched on (`IFF_UP`).
+    public let isUp: Bool
+    /// Whether it has a carrier (`IFF_LOWER_UP`).
+    public let isLowerUp: Bool
+    /// RFC 2863's operational state in the kernel's words, such as `UP`, `DOWN`, `LOWERLAYERDOWN`, `UNKNOWN`.
+    public let operationalState: String
+    /// Nil where it is no Ethernet interface.
+    public let linkAddress: LinkAddress?
+}
+
+/// How long the kernel will keep an address.
+public enum AddressLifetime: Hashable, Sendable {
+    case forever
+    /// Whole seconds that were left when the kernel was asked.
+    case seconds(Int)
+}
+
+/// An address that the kernel has.
+public struct KernelAddress: Hashable, Sendable {
+    /// Address, prefix length and interface.
+    public let place: VirtualAddress
+    public let lifetime: AddressLifetime
+    /// IPv6: duplicate detection has not ended, the address is not usable yet.
+    public let isTentative: Bool
+    /// IPv6: the kernel's duplicate detection found another holder; the address is not usable.
+    public let isDuplicate: Bool
+}
+
+/// What the kernel has: all interfaces and all addresses at one time.
+public struct KernelAddresses: Hashable, Sendable {
+    public let interfaces: [NetworkInterface]
+    public let addresses: [KernelAddress]
+    /// Entries that could not be understood. Where there are any, absence from `addresses` proves nothing.
+    public let unreadable: Int
+
+    public init(interfaces: [NetworkInterface], addresses: [KernelAddress], unreadable: Int) {
+        self.interfaces = interfaces
+        self.addresses = addresses
+        self.unreadable = unreadable
+    }
+
+    public func interface(named name: String) -> NetworkInterface? {
+        self.interfaces.first { $0.name == name }
+    }
+
+    /// Every place that has this very address, whatever the prefix length and the interface. More than one is possible:
+    /// IPv4 allows one address twice on an interface with two prefix lengths, and each of them answers.
+    public func places(of address: IPAddress) -> [KernelAddress] {
+        self.addresses.filter { $0.place.address.address == address }
+    }
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+import NetworkAddress
+import Testing
+
+@testable import VirtualAddress
+
+struct CommandTextTests {
+    @Test func `a lifetime is the whole seconds that are left, and never more than a day`() {
+        #expect(AddressCommands.lifetime(until: 10_999_999, now: 5_000_000) == 5)
+        #expect(AddressCommands.lifetime(until: 6_000_000, now: 5_000_000) == 1)
+        #expect(AddressCommands.lifetime(until: 5_999_999, now: 5_000_000) == nil)
+        #expect(AddressCommands.lifetime(until: 4_000_000, now: 5_000_000) == nil)
+        #expect(AddressCommands.lifetime(until: .min, now: .max) == nil)
+        #expect(AddressCommands.lifetime(until: .max, now: 0) == 86_400)
+    }
+
+    @Test(
+        arguments: [
+            (1, "Cannot find device \"eth9\"\n", CommandFailure.Kind.noDevice),
+            (1, "Device \"eth9\" does not exist.\n", .noDevice),
+            (2, "RTNETLINK answers: Operation not permitted\n", .notPermitted),
+            (255, "Failed to send flush request: Operation not permitted\n", .notPermitted),
+            (2, "RTNETLINK answers: Permission denied\n", .other(2)),
+            (125, "", .timedOut),
+            (nil, "", .timedOut),
+        ] as [(Int32?, String, CommandFailure.Kind)]
+    )
+    func `the words of ip are told apart`(code: Int32?, text: String, kind: CommandFailure.Kind) {
+        let failure = CommandFailure(.init(exitCode: code, output: Array(text.utf8)), command: ["ip"])
+        #expect(failure?.kind == kind)
+    }
+
+    @Test func `success is no failure, whatever was printed`() {
+        #expect(CommandFailure(.init(exitCode: 0, output: Array("Cannot find device".utf8)), command: []) == nil)
+    }
+
+    @Test func `a failure keeps a bounded, printable part of the output`() {
+        let noise = [UInt8](repeating: 7, count: 40) + Array("why\nnot".utf8) + [UInt8](repeating: 0xff, count: 5000)
+        let failure = CommandFailure(.init(exitCode: 2, output: noise), command: ["ip", "addr"])
+        #expect(failure?.output.hasPrefix("why not") == true)
+        #expect((failure?.output.unicodeScalars.count ?? .max) <= 500)
+        #expect(failure?.description.hasPrefix("ip addr: exit code 2: why not") == true)
+    }
+}
+
+/// Against the kernel, in namespaces of the test's own.
+@Suite(.serialized)
+struct AddressCommandsTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    /// The places of an address, asked from the kernel.
+    @EventLoop private func places(_ text: String, in node: TestNamespace) async throws -> [KernelAddress] {
+        let address = try #require(AddressPrefix(text)).address
+        return try await AddressCommands(command: node.command).list().places(of: address)
+    }
+
+    @Test(arguments: ["10.77.0.100/24", "10.77.0.100/32", "fd00:77::100/64"])
+    @EventLoop func `an assigned address expires by itself`(text: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: nodes[0].command)
+            let until = BootClock.microseconds + 1_900_000
+            let outcome = try await commands.assign(virtual(text), until: until).get()
+            #expect(outcome.seconds == 1)
+            #expect(outcome.endsBy <= until + 500_000)
+            let held = try await places(text, in: nodes[0])
+            #expect(held.map(\.place) == [try virtual(text)])
+            #expect(held.allSatisfy { $0.lifetime != .forever && !$0.isTentative })
+            let isGone = try await eventually { try await places(text, in: nodes[0]).isEmpty }
+            #expect(isGone)
+            #expect(BootClock.microseconds < until + 1_100_000, "lifetime, 0.5 s of the child, 0.5 s of the kernel")
+        }
+    }
+
+    @Test(arguments: ["10.77.0.100/24", "fd00:77::100/64"])
+    @EventLoop func `assigning again extends the lifetime and never doubles the address`(text: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: nodes[0].command)
+            for seconds in [2, 30, 60] as [Int64] {
+                let outcome = await commands.assign(
+                    try virtual(text),
+                    until: BootClock.microseconds + seconds * 1_000_000 + 900_000
+                )
+                #expect(try outcome.get().seconds == seconds)
+                let held = try await places(text, in: nodes[0])
+                #expect(held.count == 1)
+                guard case .seconds(let left) = held.first?.lifetime else {
+                    Issue.record("no lifetime: \(held)")
+                    return
+                }
+                #expect((seconds - 1...seconds).contains(Int64(left)))
+            }
+        }
+    }
+
+    @Test @EventLoop func `an address that someone gave for ever gets a lifetime`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            try await nodes[0].ip("addr", "add", "10.77.0.100/24", "dev", "eth0")
+            let commands = AddressCommands(command: nodes[0].command)
+            _ = try await commands.assign(virtual("10.77.0.100/24"), until: BootClock.microseconds + 9_900_000).get()
+            let held = try await places("10.77.0.100/24", in: nodes[0])
+            #expect(held.count == 1 && held[0].lifetime != .forever)
+        }
+    }
+
+    @Test @EventLoop func `less than a second is too late, and nothing happens`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: nodes[0].command)
+            let outcome = await commands.assign(try virtual("10.77.0.100/24"), until: BootClock.microseconds + 990_000)
+            #expect(throws: CommandFailure(.tooLate)) { try outcome.get() }
+            #expect(try await places("10.77.0.100/24", in: nodes[0]).isEmpty)
+        }
+    }
+
+    @Test(arguments: ["10.77.0.100/24", "fd00:77::100/64"])
+    @EventLoop func `removing is complete, exact and can be repeated`(text: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: nodes[0].command)
+            // Similar texts, and numerical neighbors.
+            let others = ["110.77.0.100/24", "10.77.0.10/24", "10.77.0.101/32", "fd00:77::1/64", "fd00:77::1000/64"]
+            for other in others { try await nodes[0].ip("addr", "add", other, "dev", "eth0", "nodad") }
+            _ = try await commands.assign(virtual(text), until: BootClock.microseconds + 9_900_000).get()
+            for _ in 1...2 {
+                try await commands.remove(virtual(text)).get()
+                #expect(try await places(text, in: nodes[0]).isEmpty)
+            }
+            for other in others { #expect(try await places(other, in: nodes[0]).count == 1, "\(other)") }
+        }
+    }
+
+    @Test(arguments: [("10.77.0.100/24", "10.77.0.100/32"), ("fd00:77::100/64", "fd00:77::100/128")])
+    @EventLoop func `removing finds the address under another prefix length`(ours: String, there: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            try await nodes[0].ip("addr", "add", there, "dev", "eth0")
+            let commands = AddressCommands(command: nodes[0].command)
+            _ = try await commands.assign(virtual(ours), until: BootClock.microseconds + 9_900_000).get()
+            #expect(try await !places(ours, in: nodes[0]).isEmpty)
+            try await commands.remove(virtual(ours)).get()
+            #expect(try await places(ours, in: nodes[0]).isEmpty)
+        }
+    }
+
+    @Test @EventLoop func `an interface that is not there`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: nodes[0].command)
+            let there = try virtual("10.77.0.100/24", on: "eth9")
+            let outcome = await commands.assign(there, until: BootClock.microseconds + 9_900_000)
+            guard case .failure(let failure) = outcome else {
+                Issue.record("assigned to nothing")
+                return
+            }
+            #expect(failure.kind == .noDevice)
+            try await commands.remove(there).get()
+        }
+    }
+
+    @Test @EventLoop func `an interface that is down takes an address`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            try await nodes[0].ip("link", "set", "eth0", "down")
+            let commands = AddressCommands(command: nodes[0].command)
+            for text in ["10.77.0.100/24", "fd00:77::100/64"] {
+                _ = try await commands.assign(virtual(text), until: BootClock.microseconds + 9_900_000).get()
+                #expect(try await places(text, in: nodes[0]).count == 1)
+            }
+            #expect(try await commands.list().interface(named: "eth0")?.isUp == false)
+        }
+    }
+
+    @Test @EventLoop func `without the capability it says so`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = AddressCommands(command: [
+                "/usr/bin/nsenter", "--net=/run/netns/\(nodes[0].name)", "/usr/bin/setpriv",
+                "--bounding-set=-net_admin",
+                TestNetwork.ip,
+            ])
+            try await nodes[0].ip("addr", "add", "10.77.0.100/24", "dev", "eth0")
+            let outcome = await commands.assign(
+                try virtual("10.77.0.101/24"),
+                until: BootClock.microseconds + 9_900_000
+            )
+            #expect(outcome.kind == .notPermitted)
+            #expect(await commands.remove(try virtual("10.77.0.100/24")).kind == .notPermitted)
+        }
+    }
+
+    @Test @EventLoop func `an IPv6 address is not the source of the node's own connections`() async throws {
+        try await TestNetwork.with(nodes: 2) { nodes in
+            try await nodes[0].ip("addr", "add", "fd00:77::1/64", "dev", "eth0", "nodad")
+            try await nodes[1].ip("addr", "add", "fd00:77::2/64", "dev", "eth0", "nodad")
+            let commands = AddressCommands(command: nodes[0].command)
+            _ = try await commands.assign(virtual("fd00:77::100/64"), until: BootClock.microseconds + 9_900_000).get()
+            let route = try await nodes[0].ip("-6", "route", "get", "fd00:77::2")
+            #expect(route.contains("src fd00:77::1 "))
+        }
+    }
+
+    @Test @EventLoop func `a child that was frozen never assigns late`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            // Stops before `ip` begins, and is continued after its time.
+            let script = "(sleep 1; kill -CONT $$) & kill -STOP $$; exec \"$@\""
+            var commands = AddressCommands(command: ["/bin/sh", "-c", script, "sh"] + nodes[0].command)
+            commands.changeTimeout = .seconds(5)
+            let outcome = await commands.assign(
+                try virtual("10.77.0.100/24"),
+                until: BootClock.microseconds + 60_000_000
+            )
+            #expect(outcome.kind == .timedOut)
+            #expect(try await places("10.77.0.100/24", in: nodes[0]).isEmpty)
+        }
+    }
+
+    @Test @EventLoop func `a program that hangs, fails to start or prints garbage is a failure with a name`()
+        async throws
+    {
+        let address = try virtual("10.77.0.100/24")
+        let later = BootClock.microseconds + 60_000_000
+        let hanging = AddressCommands(command: ["/bin/sh", "-c", "sleep 60"])
+        #expect(await hanging.assign(address, until: later).kind == .timedOut)
+        #expect(await AddressCommands(ipPath: "/nonexistent").remove(address).kind == .notStarted(ENOENT))
+        let error = await #expect(throws: CommandFailure.self) {
+            _ = try await AddressCommands(ipPath: "/bin/echo").list()
+        }
+        #expect(error?.kind == .unreadable)
+        let endless = await #expect(throws: CommandFailure.self) {
+            _ = try await AddressCommands(command: ["/bin/sh", "-c", "yes", "ip"]).list()
+        }
+        #expect(endless?.kind == .unreadable)
+    }
+}
+
+extension Result where Failure == CommandFailure {
+    fileprivate var kind: CommandFailure.Kind? {
+        switch self {
+        case .success: nil
+        case .failure(let failure): failure.kind
+        }
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import NetworkAddress
+import Testing
+
+@testable import VirtualAddress
+
+struct KernelAddressesTests {
+    @Test func `a recorded listing of iproute2 6 point 1`() throws {
+        let read = try #require(KernelAddresses(json: fixture("ip-6.1-address.json")))
+        #expect(read.unreadable == 0)
+        #expect(
+            read.interfaces == [
+                NetworkInterface(
+                    name: "lo",
+                    index: 1,
+                    isUp: true,
+                    isLowerUp: true,
+                    operationalState: "UNKNOWN",
+                    linkAddress: nil
+                ),
+                NetworkInterface(
+                    name: "v0",
+                    index: 2,
+                    isUp: true,
+                    isLowerUp: true,
+                    operationalState: "UP",
+                    linkAddress: LinkAddress("9e:c0:d7:73:28:66")
+                ),
+            ]
+        )
+        #expect(read.interface(named: "v0")?.index == 2)
+        #expect(
+            read.addresses.map { "\($0.place) \($0.lifetime) \($0.isTentative)" } == [
+                "127.0.0.1/8 on lo forever false", "::1/128 on lo forever false",
+                "10.77.0.100/24 on v0 seconds(4) false", "10.77.0.102/32 on v0 forever false",
+                "10.9.0.1/32 on v0 forever false", "10.8.0.1/24 on v0 forever false",
+                "fd00::7/64 on v0 forever true", "fd00::6/128 on v0 forever true", "fd00::5/64 on v0 seconds(3) false",
+                "fe80::9cc0:d7ff:fe73:2866/64 on v0 forever true",
+            ]
+        )
+    }
+
+    @Test func `addresses are found by value, never by text`() throws {
+        let json = #"""
+            [{"ifindex":2,"ifname":"eth0","addr_info":[
+              {"family":"inet","local":"110.77.0.100","prefixlen":24,"valid_life_time":4294967295},
+              {"family":"inet","local":"10.77.0.100","prefixlen":24,"valid_life_time":7},
+              {"family":"inet","local":"10.77.0.100","prefixlen":32,"valid_life_time":4294967295},
+              {"family":"inet6","local":"FD00:0::0100","prefixlen":64,"valid_life_time":7,"dadfailed":true}]}]
+            """#
+        let read = try #require(KernelAddresses(json: Array(json.utf8)))
+        let four = read.places(of: try #require(IPAddress("10.77.0.100")))
+        #expect(four.map(\.place.address.prefixLength) == [24, 32])
+        #expect(four.map(\.lifetime) == [.seconds(7), .forever])
+        let six = read.places(of: try #require(IPAddress("fd00::100")))
+        #expect(six.count == 1 && six[0].isDuplicate)
+        #expect(try read.places(of: #require(IPAddress("10.77.0.10"))).isEmpty)
+    }
+
+    @Test func `what cannot be understood is counted, and the rest kept`() throws {
+        let json = #"""
+            [{}, 5, {"ifname":"eth1"}, {"ifindex":"2","ifname":"eth2"},
+             {"ifindex":3,"ifname":"eth3","flags":["UP",null]},
+             {"ifindex":4,"ifname":"eth4","operstate":"UP","address":"not a mac","link_type":"ether","addr_info":[
+               {"family":"inet","local":"10.0.0.300","prefixlen":24,"valid_life_time":1},
+               {"family":"inet","local":"10.0.0.3","prefixlen":33,"valid_life_time":1},
+               {"family":"inet","local":"fd00::1","prefixlen":24,"valid_life_time":1},
+               {"family":"inet","local":"10.0.0.3","prefixlen":24},
+               {"family":"inet","local":"10.0.0.3","prefixlen":24,"valid_life_time":-1},
+               {"family":"mpls","local":"7"},
+               "text",
+               {"family":"inet","local":"10.0.0.4","prefixlen":24,"valid_life_time":1}]}]
+            """#
+        let read = try #require(KernelAddresses(json: Array(json.utf8)))
+        #expect(read.unreadable == 5 + 6)
+        #expect(read.interfaces.map(\.name) == ["eth4"])
+        #expect(read.interfaces.first?.linkAddress == nil)
+        #expect(read.addresses.map(\.place) == [try virtual("10.0.0.4/24", on: "eth4")])
+    }
+
+    @Test(arguments: ["", "{}", "null", "[", "[{]", "Cannot open netlink socket", "[1,2", "\u{0}"])
+    func `no array is no listing`(text: String) {
+        #expect(KernelAddresses(json: Array(text.utf8)) == nil)
+    }
+
+    @Test func `a name that is no UTF-8 does not hide the rest`() throws {
+        var json = Array(#"[{"ifindex":2,"ifname":"X"},{"ifindex":3,"ifname":"eth0"}]"#.utf8)
+        json[try #require(json.firstIndex(of: UInt8(ascii: "X")))] = 0xff
+        #expect(KernelAddresses(json: json)?.interface(named: "eth0")?.index == 3)
+    }
+
+    @Test(arguments: [1, 2, 3, 4] as [UInt64]) func `garbage never crashes the reader`(seed: UInt64) throws {
+        var generator = SeededGenerator(seed: seed)
+        let whole = try fixture("ip-6.1-address.json")
+        var understood = 0
+        for _ in 0..<2500 where KernelAddresses(json: generator.mutate(whole)) != nil { understood += 1 }
+        // Neither everything nor nothing may pass, or the mutations test nothing.
+        #expect(understood > 10 && understood < 2490, "\(understood)")
+    }
+}
