@@ -23,6 +23,9 @@ let package = Package(
 
         .target(name: "EventLoop", dependencies: ["CSystemd", "CLinux"], swiftSettings: strict),
         .target(name: "HTTPClient", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
+        .target(name: "LenientJSON", swiftSettings: strict),
+        .target(name: "EtcdClient", dependencies: ["HTTPClient", "LenientJSON", "EventLoop"], swiftSettings: strict),
+        .target(name: "PatroniClient", dependencies: ["HTTPClient", "LenientJSON", "EventLoop"], swiftSettings: strict),
         .target(name: "PostgresClient", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
 
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
