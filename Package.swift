@@ -28,6 +28,23 @@ let package = Package(
         .target(name: "PatroniClient", dependencies: ["HTTPClient", "LenientJSON", "EventLoop"], swiftSettings: strict),
         .target(name: "PostgresClient", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
 
+        // Servers for tests: real ones started on loopback, and scripted ones.
+        .target(
+            name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        .testTarget(
+            name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "EtcdClientTests", dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "PatroniClientTests",
+            dependencies: ["EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "PostgresClient", "TestSupport"],
+            swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]

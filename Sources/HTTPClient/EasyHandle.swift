@@ -70,7 +70,7 @@ final class EasyHandle {
         if transfer.form == .whole { set(CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds) }
         if let path = request.unixSocket { set(CURLOPT_UNIX_SOCKET_PATH, path) }
         if let credentials = request.credentials {
-            set(CURLOPT_HTTPAUTH, 1 /* CURLAUTH_BASIC */)
+            set(CURLOPT_HTTPAUTH, 1)  // CURLAUTH_BASIC
             set(CURLOPT_USERNAME, credentials.user)
             set(CURLOPT_PASSWORD, credentials.password)
         }
@@ -83,7 +83,7 @@ final class EasyHandle {
             if let file = tls.certificate { set(CURLOPT_SSLCERT, file) }
             if let file = tls.key { set(CURLOPT_SSLKEY, file) }
         }
-        set(CURLOPT_SSLVERSION, 6 /* CURL_SSLVERSION_TLSv1_2 */)
+        set(CURLOPT_SSLVERSION, 6)  // CURL_SSLVERSION_TLSv1_2: or later
         guard self.append(request.headers, hasBody: !request.body.isEmpty) else { return "a header is malformed" }
         check(curl_easy_set_headers(self.raw, self.headers))
         self.setBody(of: transfer, check: check)

@@ -27,7 +27,7 @@ public final class HTTPClient {
         curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 64)
         curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 16)
         curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, 16)
-        curl_multi_set_long(multi, CURLMOPT_PIPELINING, 0 /* CURLPIPE_NOTHING */)
+        curl_multi_set_long(multi, CURLMOPT_PIPELINING, 0)  // CURLPIPE_NOTHING
         // Unretained: `shutDown()` takes the callbacks away before this object goes.
         let context = Unmanaged.passUnretained(self).toOpaque()
         curl_multi_set_socket(
