@@ -12,35 +12,72 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A module of ours.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of a module, in Tests/<name>Tests.
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+}
+
 let package = Package(
     name: "pharos",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+    ],
     targets: [
         // C libraries of Debian: a module map and a shim header each.
         .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CLab"),
 
-        .target(name: "EventLoop", dependencies: ["CSystemd", "CLinux"], swiftSettings: strict),
-        .target(name: "HTTPClient", dependencies: ["CCurl", "EventLoop"], swiftSettings: strict),
-        .target(name: "PostgresClient", dependencies: ["CPostgres", "EventLoop"], swiftSettings: strict),
-        .target(name: "Decision", swiftSettings: strict),
-        .target(name: "Simulation", dependencies: ["Decision"], swiftSettings: strict),
+        // Values, with no effects.
+        module("Decision"),
+        module("NetworkAddress"),
+        module("Secrets"),
+        module("LenientJSON"),
+        // The loop, and what runs on it.
+        module("EventLoop", ["CSystemd", "CLinux"]),
+        module("HTTPClient", ["CCurl", "EventLoop"]),
+        module("PostgresClient", ["CPostgres", "EventLoop"]),
+        module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
+        module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
+        module("VirtualAddress", ["CLinux", "EventLoop", "NetworkAddress"]),
+        // Proof: the core in simulated clusters, the daemon in real ones.
+        module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
 
-        .target(name: "NetworkAddress", swiftSettings: strict),
-        .target(name: "Secrets", swiftSettings: strict),
+        // Servers for tests: real ones started on loopback, and scripted ones.
         .target(
-            name: "VirtualAddress", dependencies: ["CLinux", "EventLoop", "NetworkAddress"], swiftSettings: strict),
-
-        .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
-        .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: strict),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
-        .testTarget(
-            name: "VirtualAddressTests",
-            dependencies: ["CLinux", "EventLoop", "NetworkAddress", "VirtualAddress"], exclude: ["Fixtures"],
+            name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
             swiftSettings: strict),
+        tests("EventLoopTests", ["EventLoop"]),
+        tests("NetworkAddressTests", ["NetworkAddress"]),
+        tests("SecretsTests", ["Secrets"]),
+        tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
+        tests("EtcdClientTests", ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"]),
+        tests("PatroniClientTests", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport"]),
+        tests(
+            "VirtualAddressTests",
+            [
+                "CLinux", "EventLoop", "NetworkAddress", "VirtualAddress",
+            ], exclude: ["Fixtures"]
+        ),
+        tests(
+            "IntegrationTests",
+            [
+                "CLinux", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PatroniClient",
+                "PostgresClient", "TestSupport", "VirtualAddress",
+            ]
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

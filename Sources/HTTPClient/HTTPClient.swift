@@ -3,94 +3,166 @@ import CCurl
 public import EventLoop
 import Glibc
 
-public struct HTTPError: Error, CustomStringConvertible {
-    public let url: String
-    public let reason: String
-    public var description: String { "GET \(self.url): \(self.reason)" }
-}
-
-public struct HTTPResponse: Sendable {
-    public let status: Int
-    public let body: [UInt8]
-}
-
-/// HTTP over libcurl's multi interface, driven by the event loop.
+/// HTTP over libcurl's multi interface, driven by the event loop; connections are kept and shared by all requests.
+///
+/// Invariants: libcurl is never entered from within one of its callbacks (they only note what to do), and every easy
+/// handle in the multi handle belongs to exactly one ``Transfer`` that `transfers` keeps alive.
 @EventLoop
 public final class HTTPClient {
     private let multi: UnsafeMutableRawPointer
     private var sockets: [curl_socket_t: EventSource] = [:]
     private var timer: EventSource?
     private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
-    private var idleHandles: [UnsafeMutableRawPointer] = []
+    private var idle: [EasyHandle] = []
+    private var isClosed = false
+    /// libcurl asked for a call without delay while it was being called.
+    private var mustContinue = false
+
+    private static let idleLimit = 8
 
     public init() {
         curl_global_init(Int(CURL_GLOBAL_DEFAULT))
-        self.multi = curl_multi_init()
+        guard let multi = curl_multi_init() else { preconditionFailure("curl_multi_init: out of memory") }
+        self.multi = multi
+        curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 64)
+        curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 16)
+        curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, 16)
+        curl_multi_set_long(multi, CURLMOPT_PIPELINING, 0)  // CURLPIPE_NOTHING
+        // Unretained: `shutDown()` takes the callbacks away before this object goes.
         let context = Unmanaged.passUnretained(self).toOpaque()
-        curl_multi_set_socket(self.multi, { _, socket, what, context, _ in
-            let client = Unmanaged<HTTPClient>.fromOpaque(context!).takeUnretainedValue()
-            EventLoop.assumeIsolated { client.watch(socket, what) }
-            return 0
-        }, context)
-        curl_multi_set_timer(self.multi, { _, milliseconds, context in
-            let client = Unmanaged<HTTPClient>.fromOpaque(context!).takeUnretainedValue()
-            EventLoop.assumeIsolated { client.setTimer(milliseconds) }
-            return 0
-        }, context)
+        curl_multi_set_socket(
+            multi,
+            { _, socket, what, context, _ in
+                guard let context else { return 0 }
+                let client = Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
+                EventLoop.assumeIsolated { client.watch(socket, what) }
+                return 0
+            },
+            context
+        )
+        curl_multi_set_timer(
+            multi,
+            { _, milliseconds, context in
+                guard let context else { return 0 }
+                let client = Unmanaged<HTTPClient>.fromOpaque(context).takeUnretainedValue()
+                EventLoop.assumeIsolated { client.setTimer(milliseconds) }
+                return 0
+            },
+            context
+        )
     }
 
-    /// Ends every transfer; the client must not be used afterwards.
-    public func close() {
-        for transfer in Array(self.transfers.values) { self.end(transfer, .failure("client closed")) }
-        for easy in self.idleHandles { curl_easy_cleanup(easy) }
+    isolated deinit { self.shutDown() }
+
+    /// Ends every exchange with `.cancelled`; later requests fail.
+    public func close() { self.shutDown() }
+
+    private func shutDown() {
+        guard !self.isClosed else { return }
+        for transfer in Array(self.transfers.values) { self.end(transfer, as: .cancelled, "client closed") }
+        self.isClosed = true
+        curl_multi_set_socket(self.multi, nil, nil)
+        curl_multi_set_timer(self.multi, nil, nil)
+        self.sockets = [:]
         self.timer = nil
+        self.idle = []
         curl_multi_cleanup(self.multi)
     }
 
-    public func get(_ url: String, timeout: Duration = .seconds(5)) async throws(HTTPError) -> HTTPResponse {
-        var body: [UInt8] = []
-        let stream = self.stream(url, timeout: timeout)
-        for try await chunk in stream { body += chunk }
-        return HTTPResponse(status: stream.status, body: body)
+    /// Sends `request`; answers the whole response, whatever its status.
+    public func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
+        let transfer = Transfer(request, .whole)
+        self.start(transfer)
+        await self.wait(for: transfer)
+        guard let outcome = transfer.outcome else {
+            throw HTTPError(kind: .other, message: "\(request.printableURL): no outcome", mayHaveBeenSent: true)
+        }
+        return HTTPResponse(status: try outcome.get(), body: transfer.takeReceived())
     }
 
-    /// The body of `url` as it arrives; a slow reader pauses the transfer.
-    public func stream(_ url: String, timeout: Duration? = nil) -> HTTPStream {
-        HTTPStream(client: self, transfer: Transfer(url: url, timeout: timeout))
+    /// Sends `request`; its body is read as it arrives, without a limit on time or total size.
+    public func stream(_ request: HTTPRequest) -> HTTPStream {
+        let transfer = Transfer(request, .stream)
+        self.start(transfer)
+        return HTTPStream(self, transfer)
     }
 
-    fileprivate func start(_ transfer: Transfer) {
-        let easy = self.idleHandles.popLast() ?? curl_easy_init()!
+    private func start(_ transfer: Transfer) {
+        guard !self.isClosed else { return self.refuse(transfer, .cancelled, "client closed") }
+        guard let easy = self.idle.popLast() ?? EasyHandle() else {
+            return self.refuse(transfer, .other, "out of memory")
+        }
+        if let refusal = easy.configure(for: transfer) {
+            easy.reset()
+            return self.refuse(transfer, .other, refusal)
+        }
+        let set = curl_easy_set_write(
+            easy.raw,
+            { bytes, size, count, context in
+                guard let context else { return 0 }
+                let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+                let chunk = UnsafeRawBufferPointer(start: bytes, count: size * count)
+                return switch EventLoop.assumeIsolated({ transfer.receive(chunk) }) {
+                case .taken: chunk.count
+                case .pause: Int(CURL_WRITEFUNC_PAUSE)
+                case .refuse: chunk.isEmpty ? 1 : 0
+                }
+            },
+            Unmanaged.passUnretained(transfer).toOpaque()
+        )
+        guard set == CURLE_OK, curl_multi_add_handle(self.multi, easy.raw) == CURLM_OK else {
+            easy.reset()
+            return self.refuse(transfer, .other, "cannot be started")
+        }
         transfer.easy = easy
-        self.transfers[easy] = transfer
-        curl_easy_set_string(easy, CURLOPT_URL, transfer.url)
-        curl_easy_set_long(easy, CURLOPT_NOSIGNAL, 1)
-        if let timeout = transfer.timeout { curl_easy_set_long(easy, CURLOPT_TIMEOUT_MS, Int(timeout / .milliseconds(1))) }
-        curl_easy_set_write(easy, { bytes, size, count, context in
-            let transfer = Unmanaged<Transfer>.fromOpaque(context!).takeUnretainedValue()
-            let chunk = Array(UnsafeRawBufferPointer(start: bytes, count: size * count))
-            return EventLoop.assumeIsolated { transfer.receive(chunk) } ? size * count : Int(CURL_WRITEFUNC_PAUSE)
-        }, Unmanaged.passUnretained(transfer).toOpaque())
-        curl_multi_add_handle(self.multi, easy)
+        self.transfers[easy.raw] = transfer
+        self.proceed()
     }
 
-    fileprivate func resume(_ transfer: Transfer) {
-        guard let easy = transfer.easy else { return }
-        curl_easy_pause(easy, CURLPAUSE_CONT)
-        self.collect()
+    private func refuse(_ transfer: Transfer, _ kind: HTTPError.Kind, _ reason: String) {
+        let message = "\(transfer.request.printableURL): \(reason)"
+        transfer.finish(.failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: false)))
     }
 
-    fileprivate func end(_ transfer: Transfer, _ outcome: Transfer.Outcome) {
-        guard let easy = transfer.easy else { return }
-        var status = 0
-        curl_easy_get_long(easy, CURLINFO_RESPONSE_CODE, &status)
-        curl_multi_remove_handle(self.multi, easy)
-        curl_easy_reset(easy)
-        self.idleHandles.append(easy)
-        self.transfers[easy] = nil
-        transfer.easy = nil
-        transfer.finish(status, outcome)
+    /// Waits for an outcome or for something to read; cancelling the task ends the exchange.
+    func wait(for transfer: Transfer) async {
+        await withTaskCancellationHandler {
+            await transfer.wait()
+        } onCancel: {
+            EventLoop.spawn { self.end(transfer, as: .cancelled, "cancelled") }
+        }
     }
+
+    func resume(_ transfer: Transfer) {
+        transfer.isPaused = false
+        guard let easy = transfer.easy else { return }
+        curl_easy_pause(easy.raw, CURLPAUSE_CONT)
+        self.proceed()
+    }
+
+    func end(_ transfer: Transfer, as kind: HTTPError.Kind, _ reason: String) {
+        self.end(transfer) { easy in
+            .failure(
+                HTTPError(
+                    kind: kind,
+                    message: "\(transfer.request.printableURL): \(reason)",
+                    mayHaveBeenSent: easy.hasSentRequest
+                )
+            )
+        }
+    }
+
+    private func end(_ transfer: Transfer, _ outcome: (EasyHandle) -> Result<Int, HTTPError>) {
+        guard let easy = transfer.easy.take() else { return }
+        let outcome = outcome(easy)
+        curl_multi_remove_handle(self.multi, easy.raw)
+        self.transfers[easy.raw] = nil
+        easy.reset()
+        if self.idle.count < Self.idleLimit, !self.isClosed { self.idle.append(easy) }
+        transfer.finish(outcome)
+    }
+
+    // MARK: libcurl's callbacks
 
     private func watch(_ socket: curl_socket_t, _ what: CInt) {
         let readiness: EventSource.Readiness
@@ -98,19 +170,20 @@ public final class HTTPClient {
         case CURL_POLL_IN: readiness = .read
         case CURL_POLL_OUT: readiness = .write
         case CURL_POLL_INOUT: readiness = [.read, .write]
-        default:
+        default:  // CURL_POLL_REMOVE
             self.sockets[socket] = nil
             return
         }
         if let source = self.sockets[socket] {
             source.watch(readiness)
         } else {
-            self.sockets[socket] = .descriptor(socket, readiness) { [unowned self] in self.act(on: socket, $0) }
+            self.sockets[socket] = .descriptor(socket, readiness) { [weak self] in self?.act(on: socket, $0) }
         }
     }
 
     private func setTimer(_ milliseconds: Int) {
-        guard milliseconds >= 0 else {
+        self.mustContinue = milliseconds == 0
+        guard milliseconds > 0 else {
             self.timer?.setEnabled(false)
             return
         }
@@ -118,123 +191,77 @@ public final class HTTPClient {
         if let timer = self.timer {
             timer.rearm(after: delay)
         } else {
-            self.timer = .timer(after: delay, accuracy: .microseconds(1)) { [unowned self] in self.act(on: CURL_SOCKET_TIMEOUT, []) }
+            self.timer = .timer(after: delay, accuracy: .microseconds(1)) { [weak self] in self?.expire() }
         }
     }
 
+    // MARK: The loop's events
+
     private func act(on socket: curl_socket_t, _ readiness: EventSource.Readiness) {
+        guard !self.isClosed else { return }
         var events: CInt = 0
         if readiness.contains(.read) { events |= CURL_CSELECT_IN }
         if readiness.contains(.write) { events |= CURL_CSELECT_OUT }
         if !readiness.isDisjoint(with: .failed) { events |= CURL_CSELECT_ERR }
         var running: CInt = 0
         curl_multi_socket_action(self.multi, socket, events, &running)
+        self.proceed()
+    }
+
+    private func expire() {
+        guard !self.isClosed else { return }
+        self.mustContinue = true
+        self.proceed()
+    }
+
+    /// Lets libcurl do what it wants done at once, and collects what has ended.
+    private func proceed() {
+        var rounds = 0
+        var running: CInt = 0
+        while self.mustContinue, rounds < 32 {
+            self.mustContinue = false
+            rounds += 1
+            curl_multi_socket_action(self.multi, CURL_SOCKET_TIMEOUT, 0, &running)
+        }
+        // Enough for one turn: the rest in the next, after other events.
+        if self.mustContinue { self.setTimer(1) }
         self.collect()
     }
 
     private func collect() {
         var left: CInt = 0
         while let message = curl_multi_info_read(self.multi, &left) {
-            guard message.pointee.msg == CURLMSG_DONE, let transfer = self.transfers[message.pointee.easy_handle] else { continue }
+            guard message.pointee.msg == CURLMSG_DONE, let transfer = self.transfers[message.pointee.easy_handle]
+            else { continue }
             let code = curl_message_result(message)
-            self.end(transfer, code == CURLE_OK ? .success : .failure(String(cString: curl_easy_strerror(code))))
-        }
-    }
-}
-
-/// One request: chunks that have arrived, and the task that waits for the next.
-@EventLoop
-final class Transfer {
-    enum Outcome: Equatable { case success, failure(String) }
-
-    let url: String
-    let timeout: Duration?
-    var easy: UnsafeMutableRawPointer?
-    var status = 0
-    var hasStarted = false
-    private var chunks: [[UInt8]] = []
-    private var outcome: Outcome?
-    private(set) var isPaused = false
-    private var reader: CheckedContinuation<Void, Never>?
-    private static let highWater = 16
-
-    init(url: String, timeout: Duration?) {
-        self.url = url
-        self.timeout = timeout
-    }
-
-    func receive(_ chunk: [UInt8]) -> Bool {
-        guard self.chunks.count < Self.highWater else {
-            self.isPaused = true
-            return false
-        }
-        self.chunks.append(chunk)
-        self.reader.take()?.resume()
-        return true
-    }
-
-    func finish(_ status: Int, _ outcome: Outcome) {
-        self.status = status
-        self.outcome = outcome
-        self.reader.take()?.resume()
-    }
-
-    func next(resume: () -> Void) async throws(HTTPError) -> [UInt8]? {
-        while true {
-            if !self.chunks.isEmpty {
-                let chunk = self.chunks.removeFirst()
-                if self.isPaused, self.chunks.isEmpty {
-                    self.isPaused = false
-                    resume()
-                }
-                return chunk
-            }
-            switch self.outcome {
-            case .success: return nil
-            case .failure(let reason): throw HTTPError(url: self.url, reason: reason)
-            case nil:
-                // `await` may let events in before the closure runs, so look again where nothing can intervene.
-                await withCheckedContinuation { reader in
-                    guard self.chunks.isEmpty, self.outcome == nil else { return reader.resume() }
-                    self.reader = reader
-                }
+            self.end(transfer) { easy in
+                guard code != CURLE_OK else { return .success(easy.status) }
+                let reason = transfer.isTooLarge ? "body over its limit" : easy.message(for: code)
+                return .failure(
+                    HTTPError(
+                        kind: transfer.isTooLarge ? .bodyTooLarge : HTTPError.Kind(code),
+                        message: "\(transfer.request.printableURL): \(reason)",
+                        mayHaveBeenSent: easy.hasSentRequest
+                    )
+                )
             }
         }
     }
 }
 
-/// A response body, read once, by one reader on the loop.
-public struct HTTPStream: AsyncSequence, Sendable {
-    let client: HTTPClient
-    let transfer: Transfer
-
-    @EventLoop public var status: Int { self.transfer.status }
-
-    public func makeAsyncIterator() -> Iterator { Iterator(stream: self) }
-
-    public struct Iterator: AsyncIteratorProtocol {
-        let stream: HTTPStream
-
-        public mutating func next(isolation actor: isolated (any Actor)?) async throws(HTTPError) -> [UInt8]? {
-            try await self.stream.next()
+extension HTTPError.Kind {
+    fileprivate init(_ code: CURLcode) {
+        switch code {
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT: self = .connect
+        case CURLE_OPERATION_TIMEDOUT: self = .timeout
+        case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ENGINE_NOTFOUND,
+            CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_ENGINE_INITFAILED,
+            CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_ISSUER_ERROR,
+            CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
+            self = .tls
+        case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE, CURLE_SEND_FAIL_REWIND:
+            self = .disconnected
+        default: self = .other  // libcurl has about a hundred codes
         }
-    }
-
-    @EventLoop
-    private func next() async throws(HTTPError) -> [UInt8]? {
-        if !self.transfer.hasStarted {
-            self.transfer.hasStarted = true
-            self.client.start(self.transfer)
-        }
-        let result: Result<[UInt8]?, HTTPError> = await withTaskCancellationHandler {
-            do throws(HTTPError) {
-                return .success(try await self.transfer.next { self.client.resume(self.transfer) })
-            } catch {
-                return .failure(error)
-            }
-        } onCancel: {
-            EventLoop.spawn { self.client.end(self.transfer, .failure("cancelled")) }
-        }
-        return try result.get()
     }
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import EventLoop
+
+/// One exchange: what has arrived and was not yet taken, how it ended, and the task that waits.
+///
+/// Its methods are called from within libcurl's callbacks, so none of them calls libcurl.
+@EventLoop
+final class Transfer {
+    enum Form {
+        /// The body is collected; one that is longer than the limit ends the exchange.
+        case whole
+        /// The body is taken in pieces; while this many bytes wait, the peer is not read.
+        case stream
+    }
+
+    /// Bytes of a stream that may wait for their reader.
+    static let streamBuffer = 256 << 10
+
+    let request: HTTPRequest
+    let form: Form
+    var easy: EasyHandle?
+    var isPaused = false
+    private(set) var isTooLarge = false
+    /// How far a body that must not be sent twice has been read by libcurl.
+    private var sent = 0
+    private var received: [UInt8] = []
+    private(set) var outcome: Result<Int, HTTPError>?
+    private var waiter: CheckedContinuation<Void, Never>?
+
+    init(_ request: HTTPRequest, _ form: Form) {
+        self.request = request
+        self.form = form
+    }
+
+    enum Reception { case taken, pause, refuse }
+
+    func receive(_ bytes: UnsafeRawBufferPointer) -> Reception {
+        switch self.form {
+        case .whole:
+            guard bytes.count <= self.request.bodyLimit - self.received.count else {
+                self.isTooLarge = true
+                return .refuse
+            }
+            self.received.append(contentsOf: bytes)
+        case .stream:
+            guard self.received.isEmpty || self.received.count + bytes.count <= Self.streamBuffer else {
+                self.isPaused = true
+                return .pause
+            }
+            self.received.append(contentsOf: bytes)
+            self.waiter.take()?.resume()
+        }
+        return .taken
+    }
+
+    /// Copies the next part of the request's body; answers its length.
+    func readBody(into buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(buffer.count, self.request.body.count - self.sent)
+        buffer.copyBytes(from: self.request.body[self.sent..<self.sent + count])
+        self.sent += count
+        return count
+    }
+
+    func finish(_ outcome: Result<Int, HTTPError>) {
+        guard self.outcome == nil else { return }
+        self.outcome = outcome
+        self.waiter.take()?.resume()
+    }
+
+    func takeReceived() -> [UInt8] {
+        defer { self.received = [] }
+        return self.received
+    }
+
+    /// Waits until there is an outcome or, for a stream, something to take.
+    func wait() async {
+        // `await` may let events in before the closure runs, so look again where nothing can intervene.
+        await withCheckedContinuation { waiter in
+            let isReady = self.outcome != nil || (self.form == .stream && !self.received.isEmpty)
+            guard !isReady else { return waiter.resume() }
+            self.waiter = waiter
+        }
+    }
+}

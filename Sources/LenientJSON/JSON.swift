@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import FoundationEssentials
+
+/// A JSON value of any shape, for answers whose every field may be missing or of another type than documented.
+///
+/// Integers keep 64 bits. Parsing is FoundationEssentials' `JSONDecoder`, which bounds the nesting (512 levels).
+public enum JSON: Sendable, Equatable {
+    case null
+    case bool(Bool)
+    case integer(Int64)
+    /// An integer above `Int64.max`.
+    case unsigned(UInt64)
+    case fraction(Double)
+    case string(String)
+    case array([JSON])
+    case object([String: JSON])
+
+    /// Parses one whole JSON text; nil if it is malformed or longer than `limit` bytes.
+    public static func parse(_ text: some Collection<UInt8>, limit: Int = 16 << 20) -> JSON? {
+        guard text.count <= limit else { return nil }
+        do {
+            return try JSONDecoder().decode(JSON.self, from: Data(text))
+        } catch {
+            return nil
+        }
+    }
+
+    /// The member `name` of an object; nil where it is absent, null, or this is no object.
+    public subscript(name: String) -> JSON? {
+        guard case .object(let members) = self, let value = members[name], value != .null else { return nil }
+        return value
+    }
+
+    public var string: String? {
+        guard case .string(let text) = self else { return nil }
+        return text
+    }
+
+    public var bool: Bool? {
+        guard case .bool(let value) = self else { return nil }
+        return value
+    }
+
+    public var array: [JSON]? {
+        guard case .array(let elements) = self else { return nil }
+        return elements
+    }
+
+    public var object: [String: JSON]? {
+        guard case .object(let members) = self else { return nil }
+        return members
+    }
+
+    /// A whole number that fits, written as a number or as a string of digits.
+    public var int64: Int64? {
+        switch self {
+        case .integer(let value): value
+        case .fraction(let value): Int64(exactly: value)
+        case .string(let text): text.utf8.count <= 20 ? Int64(text) : nil
+        case .null, .bool, .unsigned, .array, .object: nil
+        }
+    }
+
+    /// A whole number that fits, written as a number or as a string of digits.
+    public var uint64: UInt64? {
+        switch self {
+        case .integer(let value): UInt64(exactly: value)
+        case .unsigned(let value): value
+        case .fraction(let value): UInt64(exactly: value)
+        case .string(let text): text.utf8.count <= 20 ? UInt64(text) : nil
+        case .null, .bool, .array, .object: nil
+        }
+    }
+
+    /// What kind of value this is, for messages.
+    public var kind: String {
+        switch self {
+        case .null: "null"
+        case .bool: "a boolean"
+        case .integer, .unsigned, .fraction: "a number"
+        case .string: "a string"
+        case .array: "a list"
+        case .object: "an object"
+        }
+    }
+}
+
+extension JSON: Decodable {
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        func attempt<Value: Decodable>(_ type: Value.Type) -> Value? {
+            do { return try container.decode(type) } catch { return nil }
+        }
+        if container.decodeNil() {
+            self = .null
+        } else if let value = attempt(String.self) {
+            self = .string(value)
+        } else if let value = attempt([String: JSON].self) {
+            self = .object(value)
+        } else if let value = attempt([JSON].self) {
+            self = .array(value)
+        } else if let value = attempt(Int64.self) {
+            self = .integer(value)
+        } else if let value = attempt(UInt64.self) {
+            self = .unsigned(value)
+        } else if let value = attempt(Double.self) {
+            self = .fraction(value)
+        } else {
+            self = .bool(try container.decode(Bool.self))
+        }
+    }
+}
+
+extension JSON {
+    /// `text` as a JSON string literal, quotes included.
+    public static func quoted(_ text: String) -> String {
+        var literal = "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": literal += "\\\""
+            case "\\": literal += "\\\\"
+            case "\u{00}"..."\u{1F}":
+                let digits = String(scalar.value, radix: 16)
+                literal += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+            default: literal.unicodeScalars.append(scalar)
+            }
+        }
+        return literal + "\""
+    }
+}

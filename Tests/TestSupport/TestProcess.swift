@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+import CLinux
+public import EventLoop
+import Glibc
+
+/// A server started by a test: stopped by its process id when the last reference goes, killed with the test's process.
+@EventLoop
+public final class TestProcess {
+    public let id: Int32
+    private var isReaped = false
+
+    /// Output goes to the file `log`.
+    public init(_ command: [String], log: String) throws {
+        let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        guard output >= 0 else { throw TestSupportError("\(log): \(errno)") }
+        defer { close(output) }
+        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        defer { for argument in arguments { free(argument) } }
+        let process = arguments.withUnsafeMutableBufferPointer { arguments -> Int32 in
+            guard let first = arguments.baseAddress else { return -EINVAL }
+            var child = linux_child(
+                arguments: first,
+                environment: environ,
+                input: -1,
+                output: output,
+                error: output,
+                begin_by: 0,
+                alive_for: 0
+            )
+            return linux_spawn(&child)
+        }
+        guard process > 0 else { throw TestSupportError("\(command[0]): \(-process)") }
+        self.id = process
+    }
+
+    isolated deinit { self.kill() }
+
+    public func freeze() { _ = Glibc.kill(self.id, SIGSTOP) }
+    public func thaw() { _ = Glibc.kill(self.id, SIGCONT) }
+
+    public func kill() {
+        guard !self.isReaped else { return }
+        self.isReaped = true
+        _ = Glibc.kill(self.id, SIGKILL)
+        var status: Int32 = 0
+        while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
+    }
+}
