@@ -54,6 +54,8 @@ let package = Package(
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
+        module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
+        .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 
         // Servers for tests: real ones started on loopback, and scripted ones.
         .target(
@@ -78,6 +80,7 @@ let package = Package(
                 "PostgresClient", "TestSupport", "VirtualAddress",
             ]
         ),
+        tests("LabUnitTests", ["Lab", "LenientJSON"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import FoundationEssentials
+
+/// Questions to the cluster, asked from the client's namespace, and the switchover.
+extension Lab {
+    /// What the lab knows about one node.
+    public struct NodeStatus: Sendable {
+        public let node: String
+        /// Whether its machine is on.
+        public let isOn: Bool
+        /// Patroni's view of its PostgreSQL, as `role/state`; nil without an answer.
+        public let patroni: String?
+        /// The standbys that stream from it.
+        public let streaming: Int
+        /// Which of the virtual addresses its kernel has.
+        public let addresses: [String]
+    }
+
+    /// The node that Patroni's leader key names, by a linearizable read; nil if there is none, or no etcd answers.
+    @EventLoop
+    public func leader() async throws(LabError) -> String? {
+        struct Range: Decodable {
+            struct Pair: Decodable { var value: Data? }
+            var kvs: [Pair]?
+        }
+        let key = Data(NodeFiles.leaderKey.utf8).base64EncodedString()
+        for node in self.options.nodes {
+            let answer = try await self.curl(
+                ["-d", "{\"key\":\"\(key)\"}", "http://\(LabLayout.address(node)):2379/v3/kv/range"])
+            guard let answer, let range = Self.decode(Range.self, answer) else { continue }
+            return range.kvs?.first?.value.map { String(decoding: $0, as: UTF8.self) }
+        }
+        return nil
+    }
+
+    /// What Patroni's `GET /patroni` says, as far as the lab needs it.
+    struct PatroniAnswer: Decodable {
+        struct Standby: Decodable { var state: String? }
+        var role: String?
+        var state: String?
+        var replication: [Standby]?
+    }
+
+    @EventLoop
+    func patroni(_ node: String) async throws(LabError) -> PatroniAnswer? {
+        try await self.curl(["http://\(LabLayout.address(node)):8008/patroni"]).flatMap {
+            Self.decode(PatroniAnswer.self, $0)
+        }
+    }
+
+    /// The nodes whose kernels have a virtual address at this moment.
+    @EventLoop
+    public func holders(_ address: String) async throws(LabError) -> [String] {
+        var holders: [String] = []
+        for node in self.options.nodes where try await self.addresses(of: node).contains(address) {
+            holders.append(node)
+        }
+        return holders
+    }
+
+    /// All addresses of a node's interfaces, without prefix length.
+    @EventLoop
+    public func addresses(of node: String) async throws(LabError) -> [String] {
+        try self.check(node)
+        let text = try await Host.run(["ip", "-n", LabLayout.namespace(node), "-o", "addr", "show"])
+        return text.split(separator: "\n").compactMap { line in
+            // 2: eth0    inet 10.77.0.1/24 scope global eth0 …
+            let fields = line.split(separator: " ")
+            guard fields.count > 3 else { return nil }
+            return String(fields[3].prefix { $0 != "/" })
+        }
+    }
+
+    @EventLoop
+    public func status() async throws(LabError) -> [NodeStatus] {
+        var all: [NodeStatus] = []
+        for node in self.options.nodes {
+            let isOn = try Machine(node: node).leader() != nil
+            let patroni = isOn ? try await self.patroni(node) : nil
+            let addresses = try await self.addresses(of: node)
+            all.append(
+                NodeStatus(
+                    node: node,
+                    isOn: isOn,
+                    patroni: patroni.map { "\($0.role ?? "?")/\($0.state ?? "?")" },
+                    streaming: patroni?.replication?.count { $0.state == "streaming" } ?? 0,
+                    addresses: self.options.plainAddresses.filter { addresses.contains($0) }
+                )
+            )
+        }
+        return all
+    }
+
+    /// Waits until there is a leader whose PostgreSQL runs and from which every other node streams.
+    @EventLoop
+    public func waitUntilReady(timeout: Duration = .seconds(120)) async throws(LabError) {
+        try await self.waitFor("a leader with every standby streaming", timeout: timeout) { () async throws(LabError) in
+            guard let leader = try await self.leader(), let patroni = try await self.patroni(leader) else {
+                return false
+            }
+            let streaming = patroni.replication?.count { $0.state == "streaming" } ?? 0
+            return patroni.state == "running" && streaming == self.options.nodeCount - 1
+        }
+    }
+
+    /// Moves the leadership, by asking the leader's own Patroni, and answers the new leader. Without a candidate the
+    /// next node in order is taken.
+    @EventLoop @discardableResult
+    public func switchover(to candidate: String? = nil) async throws(LabError) -> String {
+        guard let leader = try await self.leader() else { throw LabError(.state, "there is no leader") }
+        let nodes = self.options.nodes
+        let next = nodes.firstIndex(of: leader).map { nodes[($0 + 1) % nodes.count] } ?? nodes[0]
+        let target = candidate ?? next
+        try self.check(target)
+        try self.mark("switchover from \(leader) to \(target)")
+        let body = "{\"leader\":\"\(leader)\",\"candidate\":\"\(target)\"}"
+        let url = "http://\(LabLayout.address(leader)):8008/switchover"
+        let answer = try await self.curl(["-d", body, "-w", "\n%{http_code}", url], seconds: 60) ?? "no answer"
+        guard answer.hasSuffix("\n200") else { throw LabError(.command, "switchover to \(target): \(answer)") }
+        return target
+    }
+
+    /// A request from the client's namespace; nil if there is no answer.
+    @EventLoop
+    func curl(_ arguments: [String], seconds: Int = 2) async throws(LabError) -> String? {
+        let command =
+            ["nsenter", "--net=/run/netns/\(LabLayout.clientNamespace)", "curl", "-s", "--max-time", String(seconds)]
+            + arguments
+        let outcome = try await Host.outcome(command, timeout: .seconds(seconds + 5))
+        return outcome.exitCode == 0 ? outcome.text : nil
+    }
+
+    private static func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
+        do throws(LabError) {
+            return try JSON.value(type, from: text)
+        } catch {
+            // Patroni and etcd answer errors in other shapes: no answer to our question.
+            return nil
+        }
+    }
+}

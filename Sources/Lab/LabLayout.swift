@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Names and places of everything that a lab owns. All begin with `pharos-lab`, so that a lab can be found and removed
+/// even if the process that made it died half way.
+public enum LabLayout {
+    static let prefix = "pharos-lab"
+    /// Everything of the running lab lives below this folder.
+    public static let runFolder = "/run/pharos-lab"
+    static let stateFile = "/run/pharos-lab/state.json"
+    /// Beside the folder, so that it outlives `down`.
+    static let lockFile = "/run/pharos-lab.lock"
+    /// What the observer records: one JSON object a line.
+    public static let eventFile = "/run/pharos-lab/events.jsonl"
+    static let observerLog = "/run/pharos-lab/observer.log"
+    static let cacheFolder = "/var/cache/pharos-lab"
+
+    static let switchNamespace = "pharos-lab-switch"
+    static let clientNamespace = "pharos-lab-client"
+    static let bridge = "br0"
+    /// The client's host number on the bridge.
+    static let clientNumber = 200
+
+    /// The network namespace of a node, and the name of its machine.
+    static func namespace(_ node: String) -> String { "\(self.prefix)-\(node)" }
+    static func folder(_ node: String) -> String { "\(self.runFolder)/\(node)" }
+    /// The node's whole file system, as the host sees it.
+    public static func root(_ node: String) -> String { "\(self.folder(node))/root" }
+    /// The bridge's port that leads to a node or to the client.
+    static func port(_ node: String) -> String { "port-\(node)" }
+
+    /// The number in a node's name, which is also its host number on the bridge.
+    static func number(of node: String) -> Int { Int(node.dropFirst()) ?? 0 }
+    /// A node's own IPv4 address.
+    public static func address(_ node: String) -> String { "10.77.0.\(self.number(of: node))" }
+    /// A node's own IPv6 address.
+    public static func address6(_ node: String) -> String { "fd77::\(self.number(of: node))" }
+    static let clientAddress = "10.77.0.\(clientNumber)"
+    static let clientAddress6 = "fd77::\(clientNumber)"
+    /// The id under which the observer knows a node's network namespace.
+    static func namespaceID(_ node: String) -> Int32 { 100 + Int32(self.number(of: node)) }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The files that make a copy of the image a particular node: what an administrator would write by hand.
+struct NodeFiles {
+    let node: String
+    let options: LabOptions
+    /// Passwords of this run's PostgreSQL superuser and replication role.
+    let password: String
+
+    struct File {
+        var path: String
+        var text: String
+        var mode: UInt32 = 0o644
+        /// Owner and group, as `chown` in the node understands them.
+        var owner: String?
+    }
+
+    /// Patroni's name for the cluster.
+    static let scope = "demo"
+    static let leaderKey = "/service/\(scope)/leader"
+
+    var all: [File] {
+        [
+            File(path: "etc/hostname", text: "\(self.node)\n"),
+            File(path: "etc/hosts", text: self.hosts),
+            File(path: "etc/default/etcd", text: self.etcd),
+            File(path: "etc/patroni/config.yml", text: self.patroni, mode: 0o640, owner: "postgres:postgres"),
+            File(path: "etc/patroni/post-bootstrap", text: self.postBootstrap, mode: 0o755),
+            File(path: "etc/systemd/system/patroni.service.d/lab.conf", text: self.patroniUnit),
+            File(path: "etc/systemd/journald.conf.d/lab.conf", text: self.journald),
+        ]
+    }
+
+    private var hosts: String {
+        let nodes = self.options.nodes.map { "\(LabLayout.address($0)) \($0)\n" }
+        return "127.0.0.1 localhost\n::1 localhost\n" + nodes.joined()
+    }
+
+    private var etcd: String {
+        let address = LabLayout.address(self.node)
+        let cluster = self.options.nodes.map { "\($0)=http://\(LabLayout.address($0)):2380" }.joined(separator: ",")
+        return """
+            ETCD_NAME=\(self.node)
+            ETCD_DATA_DIR=/var/lib/etcd/default
+            ETCD_LISTEN_PEER_URLS=http://\(address):2380
+            ETCD_LISTEN_CLIENT_URLS=http://\(address):2379,http://127.0.0.1:2379
+            ETCD_INITIAL_ADVERTISE_PEER_URLS=http://\(address):2380
+            ETCD_ADVERTISE_CLIENT_URLS=http://\(address):2379
+            ETCD_INITIAL_CLUSTER=\(cluster)
+            ETCD_INITIAL_CLUSTER_STATE=new
+            ETCD_INITIAL_CLUSTER_TOKEN=pharos-lab
+
+            """
+    }
+
+    /// `fsync: off` because the data lives in memory here anyway; full_page_writes stays on, or pg_rewind would break.
+    private var patroni: String {
+        let address = LabLayout.address(self.node)
+        let hosts = self.options.nodes.map { "\(LabLayout.address($0)):2379" }.joined(separator: ", ")
+        return """
+            scope: \(Self.scope)
+            namespace: /service/
+            name: \(self.node)
+            restapi:
+              listen: 0.0.0.0:8008
+              connect_address: \(address):8008
+            etcd3:
+              hosts: [\(hosts)]
+            bootstrap:
+              dcs:
+                ttl: \(self.options.ttl)
+                loop_wait: \(self.options.loopWait)
+                retry_timeout: \(self.options.retryTimeout)
+                maximum_lag_on_failover: 1048576
+                failsafe_mode: \(self.options.failsafe)
+                postgresql:
+                  use_pg_rewind: true
+                  parameters:
+                    fsync: "off"
+                    shared_buffers: 16MB
+                    max_connections: 60
+                    max_wal_size: 256MB
+                    wal_keep_size: 64MB
+                    wal_log_hints: "on"
+                    log_connections: "off"
+              initdb:
+                - encoding: UTF8
+                - locale: C.UTF-8
+                - data-checksums
+                - no-sync
+              post_bootstrap: /etc/patroni/post-bootstrap
+            postgresql:
+              listen: "*:5432"
+              connect_address: \(address):5432
+              data_dir: /var/lib/postgresql/15/main
+              bin_dir: /usr/lib/postgresql/15/bin
+              use_unix_socket: true
+              authentication:
+                superuser: {username: postgres, password: \(self.password)}
+                replication: {username: replicator, password: \(self.password)}
+                rewind: {username: rewinder, password: \(self.password)}
+              parameters:
+                unix_socket_directories: /var/run/postgresql
+              pg_hba:
+                - local all writer trust
+                - local all all peer
+                - host all writer all trust
+                - host replication replicator 10.77.0.0/24 scram-sha-256
+                - host all all 10.77.0.0/24 scram-sha-256
+            tags: {nofailover: false, noloadbalance: false, clonefrom: false, nosync: false}
+
+            """
+    }
+
+    /// Run by Patroni once, on the node that creates the cluster; its argument is a connection string.
+    private var postBootstrap: String {
+        """
+        #!/bin/sh
+        exec psql -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+        CREATE ROLE pharos LOGIN;
+        CREATE ROLE writer LOGIN;
+        CREATE TABLE beat (address text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 10);
+        ALTER TABLE beat OWNER TO writer;
+        SQL
+
+        """
+    }
+
+    /// Debian's unit lets Patroni start before etcd; it would then sleep for 5 s before it tries again.
+    private var patroniUnit: String {
+        "[Unit]\nAfter=etcd.service\n"
+    }
+
+    /// Nothing may be dropped: tests read the journal.
+    private var journald: String {
+        "[Journal]\nStorage=persistent\nRateLimitIntervalSec=0\nSystemMaxUse=200M\nSyncIntervalSec=1s\n"
+    }
+
+    /// /etc/pharos/pharos.yml: what the manual says is enough, and what the options ask for.
+    static func pharos(_ options: LabOptions) -> String {
+        var text = "patroni_config: /etc/patroni/config.yml\naddresses:\n"
+        for address in options.addresses {
+            text += "  - {address: \"\(address)\", interface: \(Network.nodeInterface)}\n"
+        }
+        if let ttl = options.leaseTTL { text += "lease: {ttl: \(ttl)s}\n" }
+        return text + options.extraConfiguration
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+
+/// The file system that every node starts from: Debian 12 with etcd, Patroni and PostgreSQL, built once and cached.
+///
+/// The cache is keyed by all that determines the image. It is built under another name and renamed when complete, so
+/// a crash in between leaves nothing that could be taken for an image.
+public struct NodeImage: Sendable {
+    /// What is installed beside Debian's minimal base.
+    static let packages = [
+        "ca-certificates", "curl", "dbus", "etcd-client", "etcd-server", "iproute2", "iputils-arping", "iputils-ping",
+        "libcurl4", "libmicrohttpd12", "libpq5", "libsystemd0", "libyaml-0-2", "nftables", "patroni", "postgresql-15",
+        "procps", "python3-etcd", "python3-psycopg2", "systemd", "systemd-sysv", "vip-manager",
+    ]
+    static let suite = "bookworm"
+    /// To be raised when `prepare` or `install` change.
+    static let version = 1
+
+    /// The image's folder.
+    public let path: String
+
+    /// Answers the cached image, or builds it: one to three minutes.
+    @EventLoop
+    public static func prepared(say: (String) -> Void) async throws(LabError) -> NodeImage {
+        let path = "\(LabLayout.cacheFolder)/image-\(self.key)"
+        if !Host.exists(path) {
+            say("building the nodes' image (once): \(path)")
+            try await self.build(path)
+        }
+        return NodeImage(path: path)
+    }
+
+    /// FNV-1a over all that determines the image: a name for a cache, no secret depends on it.
+    static var key: String {
+        let recipe =
+            "\(self.version) \(self.suite) \(self.packages.joined(separator: " ")) \(self.quiet) \(self.script)"
+        let hash = recipe.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        return String(hash, radix: 16)
+    }
+
+    @EventLoop
+    private static func build(_ path: String) async throws(LabError) {
+        let temporary = "\(path).building"
+        try await Host.run(["rm", "-rf", "--one-file-system", temporary], timeout: .seconds(120))
+        try Host.makeFolder(temporary)
+        guard let mirror = await self.hostMirror() else {
+            throw LabError(.host, "no Debian mirror found in the host's APT configuration")
+        }
+        try await Host.run(
+            ["debootstrap", "--variant=minbase", self.suite, temporary, mirror],
+            timeout: .seconds(900)
+        )
+        try await self.copyPackageConfiguration(to: temporary)
+        for (name, text) in self.quiet {
+            let folder = name.split(separator: "/").dropLast().joined(separator: "/")
+            try Host.makeFolder("\(temporary)/\(folder)")
+            try Host.write("\(temporary)/\(name)", text, mode: name.hasSuffix("policy-rc.d") ? 0o755 : 0o644)
+        }
+        try Host.write("\(temporary)/root/install", self.script)
+        try await Host.run(
+            ["chroot", temporary, "/bin/sh", "/root/install"] + self.packages,
+            timeout: .seconds(1500)
+        )
+        guard rename(temporary, path) == 0 else { throw Host.failure("cannot rename \(temporary)") }
+    }
+
+    /// The mirror that the host itself installs Debian from.
+    @EventLoop
+    private static func hostMirror() async -> String? {
+        let listed: String
+        do throws(LabError) {
+            listed = try await Host.run(
+                ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
+        } catch {
+            return nil
+        }
+        let lines = listed.split(separator: "\n").map { $0.split(separator: " ") }
+        return lines.first { $0.count == 3 && $0[1] == self.suite && $0[2] == "main" }.map { String($0[0]) }
+    }
+
+    /// The nodes install from where the host does: sources, proxies and their certificates.
+    @EventLoop
+    private static func copyPackageConfiguration(to root: String) async throws(LabError) {
+        try await Host.run(["rm", "-f", "\(root)/etc/apt/sources.list"])
+        // `usr/share/keyrings` and `etc/ssl` because sources and proxies may refer to keys and certificates of the host.
+        for folder in ["etc/apt", "usr/share/keyrings", "etc/ssl", "usr/local/share/ca-certificates"]
+        where Host.exists("/\(folder)") {
+            try Host.makeFolder("\(root)/\(folder)")
+            try await Host.run(["cp", "-a", "/\(folder)/.", "\(root)/\(folder)/"])
+        }
+        for file in ["etc/resolv.conf", "etc/hosts"] where Host.exists("/\(file)") {
+            try await Host.run(["cp", "-L", "/\(file)", "\(root)/\(file)"])
+        }
+    }
+
+    /// Files that make the installation fast and the installed system silent until a node configures it.
+    private static let quiet: KeyValuePairs = [
+        "etc/dpkg/dpkg.cfg.d/pharos-lab": """
+        force-unsafe-io
+        path-exclude=/usr/share/doc/*
+        path-exclude=/usr/share/man/*
+        path-exclude=/usr/share/locale/*
+
+        """,
+        "usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n",
+        "etc/postgresql-common/createcluster.conf": "create_main_cluster = false\n",
+        "etc/systemd/system-preset/00-pharos-lab.preset": "disable *\n",
+    ]
+
+    /// Installs its arguments; then takes away what a node does not need at boot.
+    private static let script = """
+        set -e
+        export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
+        apt-get -q update
+        apt-get -q -y --no-install-recommends install "$@"
+        apt-get clean
+        rm -rf /var/lib/apt/lists/* /var/lib/etcd/* /root/install /usr/sbin/policy-rc.d /etc/resolv.conf
+        systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
+            e2scrub_reap.service fstrim.timer systemd-pstore.service console-getty.service getty.target \\
+            systemd-logind.service systemd-tmpfiles-clean.timer systemd-update-utmp.service remote-fs.target
+        systemctl disable --quiet etcd.service patroni.service postgresql.service vip-manager.service || true
+        systemctl set-default multi-user.target
+        : > /etc/machine-id
+
+        """
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import Lab
+
+struct Up: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Start a lab; an earlier one is replaced.")
+    @Option(help: "Nodes in the cluster.") var nodes = 3
+    @Flag(help: "Switch Patroni's failsafe_mode on.") var failsafe = false
+    @Option(help: "Patroni's ttl in seconds, at least 20.") var ttl = 20
+    @Option(help: "Patroni's loop_wait in seconds.") var loopWait = 2
+    @Option(help: "Patroni's retry_timeout in seconds.") var retryTimeout = 5
+    @Option(help: "The address lease's ttl in seconds; without it, the daemon's default.") var leaseTTL: Int?
+    @Option(name: .customLong("address"), help: "A virtual address with its prefix length; repeatable.")
+    var addresses: [String] = []
+    @Option(help: "A staged tree (make install DESTDIR=…) to put on every node.") var install: String?
+    @Flag(name: .customLong("no-observer"), help: "Start no observer and no writing client.") var noObserver = false
+
+    func run() {
+        var options = LabOptions()
+        options.nodeCount = self.nodes
+        options.failsafe = self.failsafe
+        options.ttl = self.ttl
+        options.loopWait = self.loopWait
+        options.retryTimeout = self.retryTimeout
+        options.leaseTTL = self.leaseTTL
+        if !self.addresses.isEmpty { options.addresses = self.addresses }
+        options.installTree = self.install
+        options.observe = !self.noObserver
+        let chosen = options
+        runOnLoop { () async throws(LabError) in
+            let clock = ContinuousClock()
+            let began = clock.now
+            let lab = try await Lab.up(chosen) { complain($0) }
+            complain("machines are on after \(seconds(since: began))")
+            try await lab.waitUntilReady()
+            complain("leader elected and standbys streaming after \(seconds(since: began))")
+            return 0
+        }
+    }
+}
+
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Show the nodes, their roles and their addresses.")
+
+    func run() {
+        runOnLoop { () async throws(LabError) in
+            let lab = try Lab.running()
+            let leader = try await lab.leader()
+            print("leader key: \(leader ?? "none")")
+            for node in try await lab.status() {
+                let addresses = node.addresses.isEmpty ? "-" : node.addresses.joined(separator: " ")
+                let power = node.isOn ? "on " : "off"
+                print(
+                    "\(node.node)  \(power)  \(node.patroni ?? "no answer")  streaming: \(node.streaming)  \(addresses)"
+                )
+            }
+            return 0
+        }
+    }
+}
+
+struct Down: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End the lab, or what is left of one.")
+
+    func run() {
+        runOnLoop { () async throws(LabError) in
+            try await Lab.down()
+            return 0
+        }
+    }
+}
+
+/// Seconds since an instant, with one decimal.
+func seconds(since instant: ContinuousClock.Instant) -> String {
+    let tenths = (ContinuousClock().now - instant) / .milliseconds(100)
+    return "\((tenths.rounded() / 10)) s"
+}
