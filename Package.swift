@@ -51,6 +51,7 @@ let package = Package(
         module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
         module("VirtualAddress", ["CLinux", "EventLoop", "NetworkAddress"]),
+        module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),

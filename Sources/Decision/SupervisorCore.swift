@@ -372,8 +372,35 @@ extension SupervisorCore {
             })
     }
 
-    /// One line on an address: the stance, and both sides of its lease.
-    public func explanation(of address: AddressID) -> String? {
-        self.leases.first { $0.id == address }.map { "\($0.stance), \($0.key), present: \($0.isHere)" }
+    /// Whether etcd answered the last read.
+    public var hasContact: Bool { self.shared.view != nil && self.contactLostAt == nil }
+
+    /// What the local PostgreSQL said last.
+    public var postgres: PostgresState? { self.shared.postgres }
+
+    public var addressStatuses: [AddressStatus] {
+        self.leases.map { lease in
+            AddressStatus(
+                id: lease.id, prefixLength: lease.spec.prefixLength, interface: lease.spec.interface,
+                stance: lease.stance, isHere: lease.isHere,
+                holder: self.shared.view?.holder(of: lease.id).value?.member, lease: lease.key.lease?.id,
+                until: lease.kernel.until)
+        }
     }
+}
+
+/// What is known and thought of one address.
+public struct AddressStatus: Hashable, Sendable {
+    public let id: AddressID
+    public let prefixLength: Int
+    public let interface: String
+    public let stance: Stance
+    /// Whether this node's kernel holds it.
+    public let isHere: Bool
+    /// The member that its key names.
+    public let holder: String?
+    /// Our lease, if there is one.
+    public let lease: LeaseID?
+    /// The end of the lifetime that the kernel was given.
+    public let until: Instant?
 }

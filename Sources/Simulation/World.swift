@@ -179,7 +179,8 @@ final class World {
         for (index, spec) in self.specs.enumerated() {
             let holders = self.nodes.filter { $0.kernel[index].isPresent }.map(\.member)
             if holders != [leader.member] {
-                let why = leader.core?.explanation(of: spec.id) ?? "its daemon does not run"
+                let status = leader.core?.addressStatuses.first { $0.id == spec.id }
+                let why = status.map { "\($0)" } ?? "its daemon does not run"
                 self.fail(
                     "\(spec.id) has not returned to \(leader.member) (holders: \(holders), stance: \(why), key: \(self.etcd.holders[index]?.member ?? "none"))"
                 )

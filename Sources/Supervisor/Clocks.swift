@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import Glibc
+
+extension Instant {
+    /// Now, read from the clock at this very moment.
+    static var now: Instant { Instant(sinceBoot: .microseconds(BootClock.microseconds)) }
+
+    /// Microseconds since boot.
+    var microseconds: Int64 {
+        let (seconds, attoseconds) = self.sinceBoot.components
+        return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    }
+}
+
+/// For what people read; nothing is decided by it.
+enum WallClock {
+    /// Seconds since 1970.
+    static var seconds: Int64 { Int64(time(nil)) }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Every kind of record, with the MESSAGE_ID that the message catalog explains (systemd/pharos.catalog).
+public enum LogKind: CaseIterable, Sendable {
+    /// The daemon starts.
+    case daemonStarted
+    /// First confirmed knowledge of etcd and of this node.
+    case daemonReady
+    /// Asked to stop; addresses are released.
+    case stopping
+    /// All released, or given up.
+    case stopped
+    /// A new configuration is in force.
+    case configurationReloaded
+    /// A new configuration is invalid; the old one stays.
+    case configurationRefused
+    /// First contact with etcd.
+    case contactMade
+    /// Etcd cannot be read.
+    case contactLost
+    /// Etcd can be read again.
+    case contactRestored
+    /// Another etcd cluster answers.
+    case clusterReplaced
+    /// A new etcd cluster is not trusted yet.
+    case clusterQuarantined
+    /// A read showed what the watch had not.
+    case watchStale
+    /// Patroni's leader key changed.
+    case leaderChanged
+    /// Patroni's maintenance mode began or ended.
+    case pauseChanged
+    /// The verdict on an address changed.
+    case stanceChanged
+    /// A lease of an earlier process is taken over.
+    case leaseAdopted
+    /// The lease of an address has ended.
+    case leaseLost
+    /// Etcd granted no lease.
+    case leaseRefused
+    /// The key of an address was acquired.
+    case addressAcquired
+    /// The acquire transaction's comparisons failed.
+    case acquireRefused
+    /// The address was put on the interface.
+    case addressAssigned
+    /// The address could not be put on the interface.
+    case assignFailed
+    /// The address was taken off the interface.
+    case addressRemoved
+    /// The address could not be taken off the interface.
+    case removeFailed
+    /// The key of an address was given back.
+    case addressReleased
+    /// The kernel ended the address's lifetime.
+    case addressLapsed
+    /// Somebody else removed the address.
+    case addressRemovedByOthers
+    /// Somebody else added the address.
+    case addressAddedByOthers
+    /// Another node answers for the address.
+    case duplicateHolder
+    /// The kernel's addresses could not be listed.
+    case inspectionFailed
+    /// Changes in the kernel are not seen for a moment.
+    case monitorInterrupted
+    /// The address could not be announced.
+    case announceFailed
+    /// Patroni's failsafe mode keeps the address.
+    case failsafeHolds
+    /// The local PostgreSQL's state changed.
+    case postgresChanged
+    /// Two nodes use the same member name.
+    case memberClash
+    /// The status API cannot be served.
+    case statusUnavailable
+
+    /// 128 bits in lower-case hexadecimal, as sd-journal's MESSAGE_ID wants them.
+    public var messageID: String {
+        switch self {
+        case .daemonStarted: "3b226fe6a3f04b79834db7570cae441d"
+        case .daemonReady: "5501a32fcb534efd8af0ec87d50a791f"
+        case .stopping: "f13cc69963c2464f8124333149861281"
+        case .stopped: "92cc74b72add401a82c453296dbb2ebb"
+        case .configurationReloaded: "fcef9090061c419786bf6af9043937df"
+        case .configurationRefused: "e7ddf76823854de78408a20e172db023"
+        case .contactMade: "5e88465f6931433785de580f525b5488"
+        case .contactLost: "578727d6aa4044238feee2799f456db6"
+        case .contactRestored: "38f6a2e8170443f7827c93f8e3fdbd44"
+        case .clusterReplaced: "1d0de40135204ab88dd710f05b63202c"
+        case .clusterQuarantined: "9294563dbf3345f5818fb361092c3b60"
+        case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
+        case .leaderChanged: "dffb14eb9100424082d308cdfc303a06"
+        case .pauseChanged: "c9dadcc70ee944ba8a6d9b94988565c7"
+        case .stanceChanged: "c17185efe51041f48d7935a9bbb498d8"
+        case .leaseAdopted: "b367584f00ed495a88bb22b36be0c83f"
+        case .leaseLost: "bc170692e300439289bead5bcf7b7adf"
+        case .leaseRefused: "3fd5d85bb09a4d3488e549feae1d7acf"
+        case .addressAcquired: "a5f4270876ae41b58dd68684127bdb95"
+        case .acquireRefused: "8afb53f3be1145768a0df53c2227d3d0"
+        case .addressAssigned: "0e33d0f128ea45458048611b7cd394af"
+        case .assignFailed: "334dd3e7b5804d12885f0b29f442c058"
+        case .addressRemoved: "46c9a51e8efe47498a085998b7c07cc2"
+        case .removeFailed: "3dbd6a5c5cf443fc8eb23d51fcd5bb77"
+        case .addressReleased: "572f0481960744668d8f322ffdffefe7"
+        case .addressLapsed: "c772a33cbf8d4991874ef6a0c6c55dd9"
+        case .addressRemovedByOthers: "f704e1b5d0d74af48db0bf62e101b6e3"
+        case .addressAddedByOthers: "105d7646e5024d1b820b06682ff2992a"
+        case .duplicateHolder: "2ed91cc11e6f48c98dafe6636e763de7"
+        case .inspectionFailed: "824e6e834ed740148d6a4462da24986f"
+        case .monitorInterrupted: "eb811c08d2874e3287025bad857cec69"
+        case .announceFailed: "aecfdc6eeaf646e2887dd3a19d2d199c"
+        case .failsafeHolds: "bac4c306d833475582d2350ed1f38c53"
+        case .postgresChanged: "924996317c5646148692e556506e1a70"
+        case .memberClash: "557b557104164b1287d47a081d8331aa"
+        case .statusUnavailable: "7b160ed476d24bb98ec7e2143d1bf6ba"
+        }
+    }
+
+    /// How much it matters, where the record does not say otherwise.
+    public var priority: LogPriority {
+        switch self {
+        case .daemonStarted, .daemonReady, .stopping, .stopped, .configurationReloaded, .contactMade,
+            .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .addressAcquired,
+            .addressAssigned, .addressRemoved, .addressReleased:
+            .notice
+        case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed:
+            .error
+        case .contactLost, .clusterQuarantined, .watchStale, .leaseRefused, .addressRemovedByOthers,
+            .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
+            .statusUnavailable:
+            .warning
+        case .clusterReplaced, .duplicateHolder, .memberClash:
+            .critical
+        case .stanceChanged, .acquireRefused, .postgresChanged:
+            .info
+        }
+    }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+extension LogRecord {
+    /// What the core reports, as an operator reads it.
+    init(_ report: Report) {
+        switch report {
+        case .contactMade(let clusterID, let revision, let leader):
+            self.init(
+                .contactMade,
+                "etcd cluster \(String(clusterID, radix: 16)) answers at revision \(revision); Patroni's leader is \(Wording.text(leader))",
+                ["CLUSTER_ID": "\(clusterID)", "REVISION": "\(revision)", "LEADER": leader ?? ""])
+        case .contactLost(let reason, let age):
+            self.init(
+                .contactLost,
+                "etcd cannot be read: \(reason). What is held here runs out by itself unless etcd answers in time (last read \(Wording.text(age)) ago)",
+                ["REASON": reason, "LAST_READ": Wording.text(age)])
+        case .contactRestored(let span):
+            self.init(
+                .contactRestored, "etcd can be read again, after \(Wording.text(span))", ["AFTER": Wording.text(span)])
+        case .clusterReplaced(let old, let new):
+            self.init(
+                .clusterReplaced,
+                "another etcd cluster answers: \(String(new, radix: 16)) instead of \(String(old, radix: 16)). Leases of the old one count no more",
+                ["OLD_CLUSTER_ID": "\(old)", "CLUSTER_ID": "\(new)"])
+        case .quarantined(let clusterID):
+            self.init(
+                .clusterQuarantined,
+                "etcd cluster \(String(clusterID, radix: 16)) is new to Pharos: no address is acquired until every lifetime that an older cluster may have granted is over",
+                ["CLUSTER_ID": "\(clusterID)"])
+        case .watchStale(let revision):
+            self.init(
+                .watchStale, "the watch had not shown the leader of revision \(revision); it is begun anew elsewhere",
+                ["REVISION": "\(revision)"])
+        case .leaderChanged(let from, let to, let revision):
+            self.init(
+                .leaderChanged,
+                "Patroni's leader is \(Wording.text(to)), was \(Wording.text(from)) (revision \(revision))",
+                ["LEADER": to ?? "", "OLD_LEADER": from ?? "", "REVISION": "\(revision)"])
+        case .pauseChanged(let isPaused):
+            self.init(
+                .pauseChanged, "Patroni's maintenance mode has \(isPaused ? "begun" : "ended")",
+                ["PAUSED": isPaused ? "1" : "0"])
+        case .postgresChanged(let state):
+            self.init(.postgresChanged, "PostgreSQL here \(Wording.text(state))", ["POSTGRES": Wording.code(state)])
+        case .inspectionFailed(let reason):
+            self.init(.inspectionFailed, "the kernel's addresses could not be listed: \(reason)", ["REASON": reason])
+        case .stopping: self.init(.stopping, "stopping: addresses are released first")
+        case .stopped(let unreleased):
+            if unreleased.isEmpty {
+                self.init(.stopped, "stopped; no address is left here")
+            } else {
+                let list = unreleased.joined(separator: " ")
+                self.init(
+                    .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
+                    ["ADDRESS": list], priority: .warning)
+            }
+        case .stanceChanged, .leaseAdopted, .leaseLost, .leaseRefused, .acquired, .acquireRefused, .released,
+            .memberClash:
+            self.init(leaseReport: report)
+        case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
+            .duplicateSeen, .failsafeHolds:
+            self.init(kernelReport: report)
+        }
+    }
+
+    /// What concerns an address's key and lease.
+    private init(leaseReport report: Report) {
+        switch report {
+        case .stanceChanged(let id, let stance):
+            self.init(
+                .stanceChanged, "\(id) \(Wording.text(stance))",
+                [
+                    "ADDRESS": id, "STANCE": Wording.code(stance),
+                    "REASON": stance.reason.map { Wording.code($0) } ?? "",
+                ])
+        case .leaseAdopted(let id, let lease):
+            self.init(
+                .leaseAdopted, "\(id) is held by an earlier process of this node: its lease is taken over",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
+        case .leaseLost(let id, let lease, let reason):
+            self.init(
+                .leaseLost, "the lease of \(id) is lost: \(reason). The address is taken off this node",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16), "REASON": reason])
+        case .leaseRefused(let id, let reason):
+            self.init(
+                .leaseRefused, "etcd granted no lease for \(id): \(reason)", ["ADDRESS": id, "REASON": reason])
+        case .acquired(let id, let lease, let revision):
+            self.init(
+                .addressAcquired, "the key of \(id) is ours at revision \(revision)",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16), "REVISION": "\(revision)"])
+        case .acquireRefused(let id, let holder, let leader):
+            self.init(
+                .acquireRefused,
+                "the key of \(id) was not acquired: holder \(Wording.text(holder)), leader \(Wording.text(leader))",
+                ["ADDRESS": id, "HOLDER": holder ?? "", "LEADER": leader ?? ""])
+        case .released(let id, let lease):
+            self.init(
+                .addressReleased, "the key of \(id) was given back",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
+        case .memberClash(let id, let node):
+            self.init(
+                .memberClash,
+                "the key of \(id) names this member but another boot of a node (\(node)): a reboot whose lease still runs, or two nodes with one member name",
+                ["ADDRESS": id, "NODE": node])
+        default: self.init(.stanceChanged, "\(report)")  // The caller sends nothing else.
+        }
+    }
+
+    /// What concerns an address in the kernel.
+    private init(kernelReport report: Report) {
+        switch report {
+        case .assigned(let id, let interface, let lifetime):
+            self.init(
+                .addressAssigned, "\(id) is on \(interface), for \(Wording.text(lifetime)) unless renewed",
+                ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": Wording.text(lifetime)])
+        case .assignFailed(let id, let reason):
+            self.init(.assignFailed, "\(id) could not be put on the interface: \(reason)", ["ADDRESS": id, "REASON": reason])
+        case .removed(let id, let interface, let reason):
+            self.init(
+                .addressRemoved, "\(id) was taken off \(interface): \(Wording.text(reason))",
+                ["ADDRESS": id, "INTERFACE": interface, "REASON": Wording.code(reason)])
+        case .removeFailed(let id, let interface, let reason):
+            self.init(
+                .removeFailed, "\(id) could not be taken off \(interface): \(reason). It is tried again, and lapses by itself",
+                ["ADDRESS": id, "INTERFACE": interface, "REASON": reason])
+        case .lapsed(let id, let interface):
+            self.init(
+                .addressLapsed, "the kernel ended the lifetime of \(id) on \(interface): its lease was not renewed in time",
+                ["ADDRESS": id, "INTERFACE": interface])
+        case .removedByOthers(let id, let interface):
+            self.init(
+                .addressRemovedByOthers, "somebody removed \(id) from \(interface)",
+                ["ADDRESS": id, "INTERFACE": interface])
+        case .addedByOthers(let id, let interface, let length):
+            self.init(
+                .addressAddedByOthers, "somebody added \(id)/\(length) to \(interface)",
+                ["ADDRESS": id, "INTERFACE": interface])
+        case .duplicateSeen(let id, let linkAddress):
+            self.init(
+                .duplicateHolder, "another node answers for \(id): \(linkAddress)",
+                ["ADDRESS": id, "LINK_ADDRESS": linkAddress])
+        case .failsafeHolds(let id, let span):
+            self.init(
+                .failsafeHolds, "\(id) stays for another \(Wording.text(span)): Patroni's failsafe mode is active",
+                ["ADDRESS": id, "LIFETIME": Wording.text(span)])
+        default: self.init(.stanceChanged, "\(report)")  // The caller sends nothing else.
+        }
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import PostgresClient
+
+/// Asks the local PostgreSQL whether it accepts writes, over one connection that it keeps.
+@EventLoop
+final class PostgresProbe {
+    private let conninfo: String
+    private var connection: PostgresConnection?
+    /// For connecting and for the question, each.
+    private let timeout = Duration.seconds(1)
+
+    init(conninfo: String) { self.conninfo = conninfo }
+
+    func ask() async -> PostgresState {
+        do throws(PostgresError) {
+            let isReused = self.connection != nil
+            let connection = try await self.connect()
+            do throws(PostgresError) {
+                return try await self.ask(connection)
+            } catch {
+                self.connection = nil
+                // A kept connection says nothing about the server that has taken the place of the old one.
+                guard isReused else { throw error }
+                return try await self.ask(try await self.connect())
+            }
+        } catch {
+            self.connection = nil
+            return .unreachable(reason: error.message.firstLine)
+        }
+    }
+
+    private func connect() async throws(PostgresError) -> PostgresConnection {
+        if let connection = self.connection { return connection }
+        let connection = try await PostgresConnection(self.conninfo, timeout: self.timeout)
+        self.connection = connection
+        return connection
+    }
+
+    private func ask(_ connection: PostgresConnection) async throws(PostgresError) -> PostgresState {
+        let rows = try await connection.query("select pg_is_in_recovery()", timeout: self.timeout)
+        switch rows.first?.first ?? nil {
+        case "f": return .primary
+        case "t": return .standby
+        default: return .unreachable(reason: "an unexpected answer to pg_is_in_recovery()")  // Text from a server.
+        }
+    }
+}
+
+extension String {
+    /// The first line, without what a terminal could misread, and of a bearable length.
+    var firstLine: String {
+        let line = self.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: true).first ?? ""
+        return String(line.prefix(300))
+    }
+}

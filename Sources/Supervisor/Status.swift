@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import LenientJSON
+
+extension SupervisorCore {
+    /// Whether everything that is needed for a decision is in reach.
+    var isHealthy: Bool { self.hasContact }
+
+    /// One line for `systemctl status`.
+    func summary(of settings: SupervisorSettings) -> String {
+        var parts: [String] = []
+        if self.hasContact, let view = self.believedSnapshot {
+            parts.append(view.leader == settings.member ? "leader" : "leader is \(Wording.text(view.leader))")
+            if view.patroni?.isPaused == true { parts.append("maintenance mode") }
+        } else {
+            parts.append("no contact with etcd")
+        }
+        for status in self.addressStatuses {
+            parts.append("\(status.id) \(status.isHere ? "is here" : Wording.text(status.stance))")
+        }
+        return parts.joined(separator: "; ")
+    }
+}
+
+extension Supervisor {
+    /// The whole status as one JSON object, as `pharos status --json` prints it.
+    func statusJSON() -> String {
+        let view = self.core.believedSnapshot
+        var fields: [String] = [
+            Self.field("scope", self.settings.scope), Self.field("member", self.settings.member),
+            Self.field("node", self.node),
+            "\"uptime_seconds\": \((Instant.now - self.startedAt).components.seconds)",
+            "\"has_contact\": \(self.core.hasContact)",
+            "\"leader\": \(Self.value(view?.leader))",
+            "\"is_leader\": \(view?.leader == self.settings.member)",
+            "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false)}",
+            "\"paused\": \(view?.patroni?.isPaused ?? false)",
+            "\"failsafe_mode\": \(view?.patroni?.isFailsafeEnabled ?? false)",
+            "\"postgres\": \(Self.value(self.core.postgres.map { Wording.code($0) }))",
+        ]
+        let addresses = self.core.addressStatuses.map { status in
+            let label = self.settings.addresses.first { $0.prefix.address.description == status.id }?.label
+            return "{"
+                + [
+                    Self.field("address", status.id), Self.field("interface", status.interface),
+                    "\"prefix_length\": \(status.prefixLength)", "\"label\": \(Self.value(label))",
+                    "\"is_here\": \(status.isHere)", "\"holder\": \(Self.value(status.holder))",
+                    Self.field("stance", Wording.code(status.stance)),
+                    "\"reason\": \(Self.value(status.stance.reason.map { Wording.code($0) }))",
+                    Self.field("explanation", Wording.text(status.stance)),
+                    "\"lease\": \(Self.value(status.lease.map { String($0, radix: 16) }))",
+                    "\"lifetime_seconds\": \(status.until.map { "\(max(0, ($0 - .now).components.seconds))" } ?? "null")",
+                ].joined(separator: ", ") + "}"
+        }
+        fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
+        let events = self.history.records.map { entry in
+            "{\"time\": \(entry.seconds), \"priority\": \(entry.record.priority.rawValue), \"message\": \(JSON.quoted(entry.record.message))}"
+        }
+        fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
+        return "{" + fields.joined(separator: ",\n  ") + "}\n"
+    }
+
+    private static func field(_ name: String, _ value: String) -> String { "\"\(name)\": \(JSON.quoted(value))" }
+    private static func value(_ text: String?) -> String { text.map { JSON.quoted($0) } ?? "null" }
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+public import EventLoop
+import HTTPClient
+import PatroniClient
+import StatusServer
+
+/// The shell around the core: it gathers events, and carries actions out. It decides nothing.
+///
+/// Each action is answered by exactly one event, within the time limits of the clients that carry it out.
+@EventLoop
+public final class Supervisor {
+    /// What the supervisor needs from the process around it.
+    public struct Surroundings {
+        public var log: @EventLoop (LogRecord) -> Void
+        /// systemd's READY=1, with a line of status.
+        public var ready: @EventLoop () -> Void
+        /// systemd's STATUS=.
+        public var status: @EventLoop (String) -> Void
+        /// All is released: the process may end.
+        public var exit: @EventLoop () -> Void
+        /// Uniform in 0 ..< 1.
+        public var jitter: @EventLoop () -> Double
+        /// The absolute path of iproute2's `ip`.
+        public var ipPath: String
+
+        public init(
+            log: @escaping @EventLoop (LogRecord) -> Void, ready: @escaping @EventLoop () -> Void,
+            status: @escaping @EventLoop (String) -> Void, exit: @escaping @EventLoop () -> Void,
+            jitter: @escaping @EventLoop () -> Double, ipPath: String
+        ) {
+            self.log = log
+            self.ready = ready
+            self.status = status
+            self.exit = exit
+            self.jitter = jitter
+            self.ipPath = ipPath
+        }
+    }
+
+    private(set) var settings: SupervisorSettings
+    private let surroundings: Surroundings
+    let node: String
+    private let http = HTTPClient()
+    private let etcd: EtcdLink
+    private let follower: EtcdFollower
+    private let kernel: KernelLink
+    private let postgres: PostgresProbe
+    private let patroni: PatroniClient
+    private var servers: [StatusServer] = []
+    private(set) var core: SupervisorCore
+    private(set) var history = RecentRecords()
+    private let inbox = EventInbox()
+    private var timer: EventSource?
+    private var actions: [Action] = []
+    private var statusLine = ""
+    private var hasStopped = false
+    let startedAt = Instant.now
+
+    /// `node` identifies this boot of this node; see ``NodeIdentity``.
+    public init(_ settings: SupervisorSettings, node: String? = nil, _ surroundings: Surroundings) {
+        self.settings = settings
+        self.surroundings = surroundings
+        let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
+        self.node = node
+        let client = EtcdClient(settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
+        self.etcd = EtcdLink(client, PharosKeys(settings), member: settings.member, node: node)
+        self.core = SupervisorCore(settings.core(node: node), at: .now)
+        let inbox = self.inbox
+        self.follower = EtcdFollower(self.etcd, jitter: surroundings.jitter) { inbox.deliver($0) }
+        self.kernel = KernelLink(
+            ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
+        self.postgres = PostgresProbe(conninfo: settings.conninfo)
+        self.patroni = PatroniClient(
+            settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
+        self.kernel.follow(settings)
+        inbox.supervisor = self
+    }
+
+    /// Begins to act.
+    public func start() {
+        self.log(
+            LogRecord(
+                .daemonStarted,
+                "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
+                ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
+        for endpoint in self.settings.status { self.serve(endpoint) }
+        self.kernel.start()
+        self.follower.start()
+        self.deliver(.tick)
+    }
+
+    private func serve(_ endpoint: StatusEndpoint) {
+        do throws(StatusServerError) {
+            self.servers.append(try StatusServer(endpoint) { [unowned self] path in self.answer(path) })
+        } catch {
+            self.log(LogRecord(.statusUnavailable, error.description, ["REASON": error.description]))
+        }
+    }
+
+    /// Releases every address, then calls ``Surroundings/exit``.
+    public func stop() { self.deliver(.stop) }
+
+    /// Takes over new settings; answers why not, if they need a restart.
+    public func reload(_ settings: SupervisorSettings) -> String? {
+        guard self.settings.differsOnlyInAddresses(from: settings) else {
+            return "only addresses and lease can change in a running daemon; for the rest: systemctl restart pharos"
+        }
+        self.settings = settings
+        self.kernel.follow(settings)
+        self.deliver(.reconfigured(settings.core(node: self.node)))
+        return nil
+    }
+
+    /// Lets the core turn once, also where nothing is due: what the watchdog's ping stands for.
+    public func turn() { self.deliver(.tick) }
+
+    // MARK: - Events in, actions out
+
+    func deliver(_ event: Event) {
+        guard !self.hasStopped else { return }
+        self.actions.removeAll(keepingCapacity: true)
+        self.core.handle(event, at: .now, into: &self.actions)
+        for action in self.actions { self.carryOut(action) }
+        self.armTimer()
+        self.tellStatus()
+    }
+
+    private func armTimer() {
+        let delay = max(self.core.wakeAt - .now, .microseconds(1))
+        // No clock shows more than a day ahead of what the core wants to be woken for.
+        let bounded = min(delay, .seconds(86_400))
+        if let timer = self.timer {
+            timer.rearm(after: bounded)
+        } else {
+            self.timer = .timer(after: bounded) { [unowned self] in self.deliver(.tick) }
+        }
+    }
+
+    private func answer(with event: @escaping @EventLoop () async -> Event) {
+        EventLoop.spawn { self.deliver(await event()) }
+    }
+
+    private func carryOut(_ action: Action) {
+        let now = Instant.now
+        switch action {
+        case .read: self.answer { await self.etcd.read(sentAt: now) }
+        case .restartWatch: self.follower.restart()
+        case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }
+        case .keepAlive(let id, let lease): self.answer { await self.etcd.keepAlive(id, lease, sentAt: now) }
+        case .revoke(let id, let lease): self.answer { await self.etcd.revoke(id, lease) }
+        case .acquire(let id, let lease, let clusterID):
+            self.answer { await self.etcd.acquire(id, lease, clusterID, sentAt: now) }
+        case .takeOver(let id, let lease, let old):
+            self.answer { await self.etcd.takeOver(id, lease, from: old, sentAt: now) }
+        case .markCluster(let clusterID, let seen, let quarantine):
+            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine) }
+        case .inspect: self.answer { await self.kernel.inspect(since: now) }
+        case .assign(let spec, let until, _): self.answer { await self.kernel.assign(spec, until: until) }
+        case .remove(let id, let place): self.answer { await self.kernel.remove(id, place) }
+        case .startAnnouncing(let spec): self.kernel.startAnnouncing(spec)
+        case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
+        case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
+        case .askPatroni: self.answer { .patroni(await self.askPatroni(), askedAt: now) }
+        case .ready: self.surroundings.ready()
+        case .report(let report): self.log(LogRecord(report))
+        case .exit: self.end()
+        }
+    }
+
+    private func askPatroni() async -> PatroniAnswer {
+        do throws(PatroniError) {
+            let status = try await self.patroni.status(timeout: .seconds(1))
+            return .answered(
+                isRunningPrimary: status.isRunningPrimary, isFailsafeActive: status.failsafeModeIsActive)
+        } catch {
+            return .unreachable(reason: error.description)
+        }
+    }
+
+    private func end() {
+        self.hasStopped = true
+        self.timer = nil
+        self.follower.stop()
+        EventLoop.spawn {
+            await self.kernel.stop()
+            self.servers = []
+            self.surroundings.exit()
+        }
+    }
+
+    var etcdEndpoint: String { self.etcd.client.currentEndpoint }
+
+    func log(_ record: LogRecord) {
+        self.history.append(record)
+        self.surroundings.log(record)
+    }
+
+    private func tellStatus() {
+        let line = self.core.summary(of: self.settings)
+        guard line != self.statusLine else { return }
+        self.statusLine = line
+        self.surroundings.status(line)
+    }
+
+    private func answer(_ path: String) -> StatusServer.Answer {
+        switch path {
+        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
+        case "/health":
+            self.core.isHealthy
+                ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
+                : StatusServer.Answer(status: 503, contentType: "text/plain", body: self.statusLine + "\n")
+        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /health"}"# + "\n")
+        }
+    }
+}
+
+/// Breaks the cycle between the supervisor and the links that it owns: they are made before it is.
+@EventLoop
+private final class EventInbox {
+    weak var supervisor: Supervisor?
+    func deliver(_ event: Event) { self.supervisor?.deliver(event) }
+    func report(_ record: LogRecord) { self.supervisor?.log(record) }
+}
+
+/// The last records, oldest first, for the status.
+struct RecentRecords {
+    static let limit = 50
+    private(set) var records: [(seconds: Int64, record: LogRecord)] = []
+
+    mutating func append(_ record: LogRecord) {
+        if self.records.count == Self.limit { self.records.removeFirst() }
+        self.records.append((WallClock.seconds, record))
+    }
+}
