@@ -113,6 +113,9 @@ public struct ChildProcess: Sendable {
                     buffer.removeSubrange(...end)
                 }
                 if buffer.count > self.outputLimit { throw .timedOut }
+                // A program that prints without a pause must neither starve the loop nor outlive a cancellation.
+                await Task.yield()
+                if Task.isCancelled { throw .cancelled }
             }
             return try await running.exitCode(timeout: self.timeout)
         } catch {

@@ -323,4 +323,18 @@ struct AddressMonitorTests {
         await monitor.stop()
         #expect(ended != nil)
     }
+
+    @Test @EventLoop func `a child that prints without end starves nobody and can be stopped`() async throws {
+        let events = Recorder<MonitorEvent>()
+        let monitor = AddressMonitor(
+            command: ["/bin/sh", "-c", "exec yes", "ip"],
+            linesPerSecond: 10,
+            report: events.record
+        )
+        monitor.start()
+        #expect(try await events.contains(.unclear))
+        try await EventLoop.sleep(for: .milliseconds(50))
+        await monitor.stop()
+        #expect(events.values.count <= 12, "ten lines, and one for all others")
+    }
 }

@@ -11,6 +11,8 @@ import Testing
 @EventLoop
 struct TestNamespace {
     let name: String
+    /// The namespace of the bridge.
+    let hub: String
 
     /// `ip` with its options, acting in this namespace.
     var command: [String] { [TestNetwork.ip, "-n", self.name] }
@@ -41,13 +43,14 @@ struct TestNamespace {
 enum TestNetwork {
     static let ip = AddressCommands.findIP() ?? "/sbin/ip"
     private static var count = 0
+    private static var ports = 0
 
     static func with(nodes: Int, _ body: @EventLoop ([TestNamespace]) async throws -> Void) async throws {
         await Self.removeOrphans()
         Self.count += 1
         let stem = "pharos-test-\(getpid())-\(Self.count)-"
-        let hub = TestNamespace(name: stem + "hub")
-        let spaces = (1...max(1, nodes)).prefix(nodes).map { TestNamespace(name: stem + "n\($0)") }
+        let hub = TestNamespace(name: stem + "hub", hub: stem + "hub")
+        let spaces = (1...max(1, nodes)).prefix(nodes).map { TestNamespace(name: stem + "n\($0)", hub: hub.name) }
         var failure: (any Error)?
         do {
             try await Self.build(hub, spaces)
@@ -66,21 +69,23 @@ enum TestNetwork {
         }
         try await hub.ip("link", "add", "br0", "type", "bridge")
         try await hub.ip("link", "set", "br0", "up")
-        for (number, space) in spaces.enumerated() {
-            let port = "port\(number + 1)"
-            try await hub.ip("link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", space.name)
-            try await hub.ip("link", "set", port, "master", "br0", "up")
+        for space in spaces {
             try await space.ip("link", "set", "lo", "up")
-            try await space.ip("link", "set", "eth0", "up")
+            try await Self.attach(space, as: "eth0")
         }
-        for space in spaces { try await Self.waitForCarrier(space) }
     }
 
-    /// A veth is usable once the kernel calls its state UP.
-    private static func waitForCarrier(_ space: TestNamespace) async throws {
+    /// Gives the namespace one more interface on the bridge, and waits until the kernel calls its state UP.
+    static func attach(_ space: TestNamespace, as interface: String) async throws {
+        let hub = TestNamespace(name: space.hub, hub: space.hub)
+        Self.ports += 1
+        let port = "port\(Self.ports)"
+        try await hub.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", space.name)
+        try await hub.ip("link", "set", port, "master", "br0", "up")
+        try await space.ip("link", "set", interface, "up")
         let commands = AddressCommands(command: space.command)
         let isUp = try await eventually {
-            try await commands.list().interface(named: "eth0")?.operationalState == "UP"
+            try await commands.list().interface(named: interface)?.operationalState == "UP"
         }
         #expect(isUp)
     }
