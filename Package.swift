@@ -36,11 +36,11 @@ let package = Package(
             name: "HTTPClientTests", dependencies: ["EventLoop", "HTTPClient", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "EtcdClientTests", dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "PatroniClientTests",
             dependencies: ["EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport"],
-            swiftSettings: strict),
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "PostgresClient", "TestSupport"],
