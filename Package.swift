@@ -52,6 +52,14 @@ let package = Package(
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
         module("VirtualAddress", ["CLinux", "EventLoop", "NetworkAddress"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
+        // Both sides meet here, and only here.
+        module(
+            "Supervisor",
+            [
+                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress",
+                "PatroniClient", "PostgresClient", "Secrets", "StatusServer", "VirtualAddress",
+            ]
+        ),
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
@@ -66,8 +74,18 @@ let package = Package(
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("SecretsTests", ["Secrets"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
-        tests("EtcdClientTests", ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"]),
-        tests("PatroniClientTests", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport"]),
+        tests(
+            "EtcdClientTests",
+            [
+                "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport",
+            ], exclude: ["Fixtures"]
+        ),
+        tests(
+            "PatroniClientTests",
+            [
+                "EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport",
+            ], exclude: ["Fixtures"]
+        ),
         tests(
             "VirtualAddressTests",
             [

@@ -3,17 +3,17 @@ import CPostgres
 public import EventLoop
 import Glibc
 
-public struct PostgresError: Error, CustomStringConvertible {
-    public enum Kind: Sendable { case connection, timeout, query(sqlState: String) }
-    public let kind: Kind
-    public let message: String
-    public var description: String { "postgres: \(self.message)" }
-}
-
-/// One libpq connection. After any error other than `.query` it is useless: drop it and connect again.
+/// One libpq connection, used by one task at a time. After any error other than `.query` and `.busy` it is useless: drop
+/// it and connect again (libpq 15 has no way to cancel a running query without blocking).
+///
+/// Trap: libpq resolves host names synchronously. Give a Unix socket's directory, or `hostaddr` beside `host`; a name
+/// that DNS answers slowly stops the whole loop.
 @EventLoop
 public final class PostgresConnection {
     private let handle: Handle
+    private var isBusy = false
+    /// False after an error that ended the connection.
+    public private(set) var isUsable = true
 
     /// Owns the `PGconn`.
     private struct Handle: ~Copyable {
@@ -21,73 +21,192 @@ public final class PostgresConnection {
         deinit { PQfinish(self.raw) }
     }
 
+    /// Connects as `conninfo` says (the environment's PG* variables and the service file fill its gaps), within
+    /// `timeout` in all; `connect_timeout` has no effect. The application name is `pharos` unless said otherwise.
     public init(_ conninfo: String, timeout: Duration = .seconds(5)) async throws(PostgresError) {
-        guard let raw = PQconnectStart(conninfo) else { throw PostgresError(kind: .connection, message: "out of memory") }
+        // libpq's own complaint would quote the text, which may contain a password.
+        guard let options = PQconninfoParse(conninfo, nil) else {
+            throw PostgresError(kind: .connection, message: "the conninfo is malformed")
+        }
+        PQconninfoFree(options)
+        guard let raw = Self.start(conninfo) else {
+            throw PostgresError(kind: .connection, message: "out of memory")
+        }
         self.handle = Handle(raw: raw)
-        guard PQstatus(raw) != CONNECTION_BAD else { throw self.error(.connection) }
-        var poll = PGRES_POLLING_WRITING
+        PQsetNoticeProcessor(raw, { _, _ in }, nil)
+        // For the SQLSTATE of a refusal, which libpq offers nowhere else.
+        PQsetErrorVerbosity(raw, PQERRORS_VERBOSE)
+        let deadline = ContinuousClock.now + timeout
+        var poll = PQstatus(raw) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING
         while poll != PGRES_POLLING_OK {
             // The descriptor may change from one poll to the next, as libpq tries one address after another.
             switch poll {
-            case PGRES_POLLING_READING: try await self.wait(.read, timeout)
-            case PGRES_POLLING_WRITING: try await self.wait(.write, timeout)
-            default: throw self.error(.connection)
+            case PGRES_POLLING_READING: try await self.wait(.read, until: deadline)
+            case PGRES_POLLING_WRITING: try await self.wait(.write, until: deadline)
+            default: throw self.connectionError()  // PGRES_POLLING_FAILED
             }
             poll = PQconnectPoll(raw)
         }
-        PQsetnonblocking(raw, 1)
+        PQsetErrorVerbosity(raw, PQERRORS_DEFAULT)
+        guard PQsetnonblocking(raw, 1) == 0 else { throw self.connectionError() }
     }
 
-    public func query(_ sql: String, timeout: Duration = .seconds(5)) async throws(PostgresError) -> [[String?]] {
+    private static func start(_ conninfo: String) -> OpaquePointer? {
+        "dbname".withCString { dbname in
+            "fallback_application_name".withCString { applicationName in
+                "pharos".withCString { pharos in
+                    conninfo.withCString { conninfo in
+                        let keywords: [UnsafePointer<CChar>?] = [applicationName, dbname, nil]
+                        let values: [UnsafePointer<CChar>?] = [pharos, conninfo, nil]
+                        return PQconnectStartParams(keywords, values, 1)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs one statement, its `parameters` (`$1`, `$2`, …) as text; answers its rows, every value as text.
+    ///
+    /// - Parameters:
+    ///   - timeout: limit on the whole call.
+    ///   - rowLimit: rows that are accepted.
+    ///   - byteLimit: bytes that are accepted, all values together.
+    public func query(
+        _ sql: String,
+        parameters: [String?] = [],
+        timeout: Duration = .seconds(5),
+        rowLimit: Int = 10_000,
+        byteLimit: Int = 4 << 20
+    ) async throws(PostgresError) -> [[String?]] {
+        guard !self.isBusy else { throw PostgresError(kind: .busy, message: "another query is running") }
+        guard self.isUsable else {
+            throw PostgresError(kind: .connection, message: "the connection ended with an earlier error")
+        }
+        self.isBusy = true
+        defer { self.isBusy = false }
+        let deadline = ContinuousClock.now + timeout
+        do throws(PostgresError) {
+            try await self.send(sql, parameters, until: deadline)
+            return try await self.receive(rowLimit: rowLimit, byteLimit: byteLimit, until: deadline)
+        } catch {
+            switch error.kind {
+            case .query, .busy: break
+            case .connection, .authentication, .timeout, .resultTooLarge, .cancelled: self.isUsable = false
+            }
+            throw error
+        }
+    }
+
+    private func send(
+        _ sql: String,
+        _ parameters: [String?],
+        until deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) {
         let raw = self.handle.raw
-        guard PQsendQueryParams(raw, sql, 0, nil, nil, nil, nil, 0) == 1 else { throw self.error(.connection) }
-        while PQflush(raw) == 1 {
-            try await self.wait([.read, .write], timeout)
-            guard PQconsumeInput(raw) == 1 else { throw self.error(.connection) }
+        let values = parameters.map { text in text.flatMap { UnsafePointer(strdup($0)) } }
+        let sent = PQsendQueryParams(raw, sql, Int32(clamping: values.count), nil, values, nil, nil, 0)
+        for value in values { free(UnsafeMutablePointer(mutating: value)) }
+        guard sent == 1, PQsetSingleRowMode(raw) == 1 else { throw self.connectionError() }
+        while true {
+            let flushed = PQflush(raw)
+            if flushed == 0 { return }
+            guard flushed == 1 else { throw self.connectionError() }
+            try await self.wait([.read, .write], until: deadline)
+            guard PQconsumeInput(raw) == 1 else { throw self.connectionError() }
         }
+    }
+
+    private func receive(
+        rowLimit: Int,
+        byteLimit: Int,
+        until deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> [[String?]] {
+        var rows: [[String?]] = []
+        var bytes = 0
+        var refusal: PostgresError?
         // Every result must be fetched, also after a failed one, or libpq refuses the next command.
-        var outcome: Result<[[String?]], PostgresError> = .success([])
-        while let result = try await self.nextResult(timeout) {
+        while let result = try await self.nextResult(until: deadline) {
             defer { PQclear(result) }
-            outcome = Self.outcome(of: result)
+            switch PQresultStatus(result) {
+            case PGRES_SINGLE_TUPLE:
+                let row = Self.row(of: result)
+                bytes += row.reduce(0) { $0 + ($1?.utf8.count ?? 0) }
+                rows.append(row)
+                guard rows.count <= rowLimit, bytes <= byteLimit else {
+                    throw PostgresError(kind: .resultTooLarge, message: "the result is longer than its limit")
+                }
+            case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: break
+            case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+                // libpq would answer this forever.
+                throw PostgresError(kind: .connection, message: "COPY is not supported")
+            default: refusal = Self.refusal(result)  // PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE
+            }
         }
-        return try outcome.get()
+        guard PQstatus(self.handle.raw) == CONNECTION_OK else {
+            throw PostgresError(
+                kind: .connection,
+                message: refusal?.message ?? "the connection ended",
+                sqlState: refusal?.sqlState
+            )
+        }
+        if let refusal { throw refusal }
+        return rows
     }
 
-    private static func outcome(of result: OpaquePointer) -> Result<[[String?]], PostgresError> {
-        switch PQresultStatus(result) {
-        case PGRES_TUPLES_OK, PGRES_COMMAND_OK: return .success(self.rows(of: result))
-        default:
-            let state = PQresultErrorField(result, 67 /* PG_DIAG_SQLSTATE */).map { String(cString: $0) } ?? ""
-            return .failure(PostgresError(kind: .query(sqlState: state), message: String(cString: PQresultErrorMessage(result))))
-        }
-    }
-
-    private func nextResult(_ timeout: Duration) async throws(PostgresError) -> OpaquePointer? {
+    private func nextResult(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> OpaquePointer? {
         while PQisBusy(self.handle.raw) == 1 {
-            try await self.wait(.read, timeout)
-            guard PQconsumeInput(self.handle.raw) == 1 else { throw self.error(.connection) }
+            try await self.wait(.read, until: deadline)
+            guard PQconsumeInput(self.handle.raw) == 1 else { throw self.connectionError() }
         }
         return PQgetResult(self.handle.raw)
     }
 
-    private func wait(_ readiness: EventSource.Readiness, _ timeout: Duration) async throws(PostgresError) {
+    private func wait(
+        _ readiness: EventSource.Readiness,
+        until deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) {
+        let descriptor = PQsocket(self.handle.raw)
+        guard descriptor >= 0 else { throw self.connectionError() }
+        let left = ContinuousClock.now.duration(to: deadline)
+        guard left > .zero else { throw Self.timedOut }
         do throws(WaitError) {
-            _ = try await EventLoop.readiness(of: PQsocket(self.handle.raw), readiness, timeout: timeout)
+            _ = try await EventLoop.readiness(of: descriptor, readiness, timeout: left)
         } catch {
-            throw PostgresError(kind: .timeout, message: "\(error)")
+            switch error {
+            case .timedOut: throw Self.timedOut
+            case .cancelled: throw PostgresError(kind: .cancelled, message: "cancelled")
+            }
         }
     }
 
-    private func error(_ kind: PostgresError.Kind) -> PostgresError {
-        PostgresError(kind: kind, message: String(cString: PQerrorMessage(self.handle.raw)))
+    private static var timedOut: PostgresError {
+        PostgresError(kind: .timeout, message: "no answer within the time limit")
     }
 
-    private static func rows(of result: OpaquePointer) -> [[String?]] {
-        (0..<PQntuples(result)).map { row in
-            (0..<PQnfields(result)).map { column in
-                PQgetisnull(result, row, column) == 1 ? nil : String(cString: PQgetvalue(result, row, column))
-            }
+    private func connectionError() -> PostgresError {
+        let raw = self.handle.raw
+        return PostgresError(
+            connectionMessage: String(cString: PQerrorMessage(raw)),
+            needsPassword: PQconnectionNeedsPassword(raw) == 1
+        )
+    }
+
+    private static func refusal(_ result: OpaquePointer) -> PostgresError {
+        let diagnosticSQLState = Int32(UInt8(ascii: "C"))  // PG_DIAG_SQLSTATE
+        let diagnosticMessage = Int32(UInt8(ascii: "M"))  // PG_DIAG_MESSAGE_PRIMARY
+        let state = PQresultErrorField(result, diagnosticSQLState).map { String(cString: $0) } ?? ""
+        let message = PQresultErrorField(result, diagnosticMessage) ?? PQresultErrorMessage(result)
+        return PostgresError(
+            kind: .query(sqlState: state),
+            message: message.map { String(cString: $0) } ?? "refused",
+            sqlState: state
+        )
+    }
+
+    /// The one row of a result in single-row mode.
+    private static func row(of result: OpaquePointer) -> [String?] {
+        (0..<PQnfields(result)).map { column in
+            PQgetisnull(result, 0, column) == 1 ? nil : PQgetvalue(result, 0, column).map { String(cString: $0) }
         }
     }
 }

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EventLoop
+public import HTTPClient
+import LenientJSON
+
+/// Why Patroni's REST API gave no usable answer. Contains no credentials.
+public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible {
+    public enum Kind: Sendable, Equatable {
+        /// Nobody listens, or the connection broke.
+        case unreachable
+        case timeout
+        case tls
+        /// Not JSON, or longer than 1 MB.
+        case malformed
+        /// A status that these questions are never answered with.
+        case status(Int)
+        case cancelled
+    }
+    public let kind: Kind
+    public let message: String
+    public var description: String { "patroni: \(self.message)" }
+
+    public init(kind: Kind, message: String) {
+        self.kind = kind
+        self.message = message
+    }
+}
+
+/// The REST API of one member's Patroni. It has few threads and closes every connection: ask seldom.
+@EventLoop
+public final class PatroniClient {
+    public let url: String
+    private let http: HTTPClient
+    private let tls: TLSFiles?
+    private let credentials: Credentials?
+
+    /// `url` with or without the path `/patroni`, which `api_url` in etcd ends with.
+    public init(_ url: String, tls: TLSFiles? = nil, credentials: Credentials? = nil, http: HTTPClient) {
+        var base = url.contains("://") ? url : (tls == nil ? "http://" : "https://") + url
+        if base.hasSuffix("/") { base.removeLast() }
+        if base.hasSuffix("/patroni") { base.removeLast("/patroni".count) }
+        self.url = base
+        self.http = http
+        self.tls = tls
+        self.credentials = credentials
+    }
+
+    /// How the member is. Patroni answers this with 503 while PostgreSQL does not run: also an answer.
+    public func status(timeout: Duration = .seconds(2)) async throws(PatroniError) -> PatroniStatus {
+        let body = try await self.get("/patroni", accepting: [200, 503], timeout)
+        return PatroniStatus(body: body)
+    }
+
+    /// The members as the asked one last read them from etcd.
+    public func cluster(timeout: Duration = .seconds(2)) async throws(PatroniError) -> PatroniCluster {
+        let body = try await self.get("/cluster", accepting: [200], timeout)
+        return PatroniCluster(body: body)
+    }
+
+    private func get(_ path: String, accepting: [Int], _ timeout: Duration) async throws(PatroniError) -> [UInt8] {
+        var request = HTTPRequest(.get, self.url + path)
+        request.timeout = timeout
+        request.connectTimeout = timeout
+        request.bodyLimit = 1 << 20
+        request.tls = self.tls
+        request.credentials = self.credentials
+        let response: HTTPResponse
+        do throws(HTTPError) {
+            response = try await self.http.send(request)
+        } catch {
+            throw PatroniError(kind: Self.kind(error.kind), message: error.message)
+        }
+        guard accepting.contains(response.status) else {
+            throw PatroniError(kind: .status(response.status), message: "\(self.url)\(path): status \(response.status)")
+        }
+        guard JSON.parse(response.body)?.object != nil else {
+            throw PatroniError(kind: .malformed, message: "\(self.url)\(path): not a JSON object")
+        }
+        return response.body
+    }
+
+    private static func kind(_ kind: HTTPError.Kind) -> PatroniError.Kind {
+        switch kind {
+        case .connect, .disconnected, .other: .unreachable
+        case .timeout: .timeout
+        case .tls: .tls
+        case .bodyTooLarge: .malformed
+        case .cancelled: .cancelled
+        }
+    }
+}
