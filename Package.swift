@@ -44,6 +44,7 @@ let package = Package(
         module("NetworkAddress"),
         module("Secrets"),
         module("LenientJSON"),
+        module("Settings", ["CYAML", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
@@ -57,7 +58,7 @@ let package = Package(
             "Supervisor",
             [
                 "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress",
-                "PatroniClient", "PostgresClient", "Secrets", "StatusServer", "VirtualAddress",
+                "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer", "VirtualAddress",
             ]
         ),
         // Proof: the core in simulated clusters, the daemon in real ones.
@@ -73,6 +74,7 @@ let package = Package(
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("SecretsTests", ["Secrets"]),
+        tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(
             "EtcdClientTests",

@@ -31,7 +31,7 @@ struct ClusterView: Sendable {
     /// The newest revision that a watch has delivered.
     private(set) var watchedRevision: Int64 = 0
     private(set) var leader = Known<String?>(nil)
-    private(set) var patroni = Known(PatroniConfig())
+    private(set) var patroni = Known(DynamicConfig())
     private(set) var mark = Known<UInt64?>(nil)
     private(set) var isQuarantined = Known(false)
     private var holders: [(address: AddressID, holder: Known<Holder?>)] = []

@@ -68,7 +68,7 @@ public struct Holder: Hashable, Sendable {
 }
 
 /// What matters here of Patroni's dynamic configuration (its key `config`).
-public struct PatroniConfig: Hashable, Sendable {
+public struct DynamicConfig: Hashable, Sendable {
     /// Maintenance mode.
     public var isPaused: Bool
     public var isFailsafeEnabled: Bool
@@ -92,7 +92,7 @@ public struct Snapshot: Hashable, Sendable {
     public var revision: Int64
     /// The value of Patroni's leader key.
     public var leader: String?
-    public var patroni: PatroniConfig?
+    public var patroni: DynamicConfig?
     /// The etcd cluster that Pharos has settled in; nil in a new cluster.
     public var mark: UInt64?
     public var isQuarantined: Bool
@@ -100,7 +100,7 @@ public struct Snapshot: Hashable, Sendable {
     public var holders: [AddressHolder]
 
     public init(
-        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: PatroniConfig? = nil, mark: UInt64? = nil,
+        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: DynamicConfig? = nil, mark: UInt64? = nil,
         isQuarantined: Bool = false, holders: [AddressHolder] = []
     ) {
         self.clusterID = clusterID
@@ -125,7 +125,7 @@ public struct AddressHolder: Hashable, Sendable {
 /// One key's new content; nil where it was deleted.
 public enum KeyChange: Hashable, Sendable {
     case leader(String?)
-    case patroni(PatroniConfig?)
+    case patroni(DynamicConfig?)
     case mark(UInt64?)
     case quarantine(Bool)
     case holder(AddressID, Holder?)

@@ -21,7 +21,7 @@ struct SimulatedEtcd {
     /// Seconds of etcd's clock in a true second.
     var rate = 1.0
     private(set) var leader: String?
-    private(set) var patroni: PatroniConfig
+    private(set) var patroni: DynamicConfig
     private(set) var mark: UInt64?
     private(set) var quarantine: LeaseID?
     private(set) var holders: [Holder?]
@@ -32,7 +32,7 @@ struct SimulatedEtcd {
     /// Every change, oldest first, for watches that resume.
     private(set) var log: [(revision: Int64, change: KeyChange)] = []
 
-    init(addresses: [AddressID], patroni: PatroniConfig) {
+    init(addresses: [AddressID], patroni: DynamicConfig) {
         self.addresses = addresses
         self.patroni = patroni
         self.holders = addresses.map { _ in nil }
@@ -124,7 +124,7 @@ struct SimulatedEtcd {
         self.record(.leader(member))
     }
 
-    mutating func configure(_ patroni: PatroniConfig) {
+    mutating func configure(_ patroni: DynamicConfig) {
         self.patroni = patroni
         self.revision += 1
         self.record(.patroni(patroni))

@@ -66,7 +66,7 @@ final class World {
         self.specs = policies.enumerated().map { index, policy in
             AddressSpec(id: "10.0.0.10\(index)", prefixLength: 24, interface: "eth0", acquire: policy)
         }
-        var config = PatroniConfig(ttl: .seconds(random.chance(0.5) ? 30 : 20), loopWait: .seconds(10))
+        var config = DynamicConfig(ttl: .seconds(random.chance(0.5) ? 30 : 20), loopWait: .seconds(10))
         if config.ttl == .seconds(20) { config.loopWait = .seconds(5) }
         config.isFailsafeEnabled = random.chance(0.3)
         self.etcd = SimulatedEtcd(addresses: self.specs.map(\.id), patroni: config)

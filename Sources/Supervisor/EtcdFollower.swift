@@ -2,6 +2,7 @@
 import Decision
 import EtcdClient
 import EventLoop
+import PatroniClient
 
 /// Follows Patroni's keys and ours, for ever: reads everything, watches from there, and begins anew when a watch ends.
 ///

@@ -41,9 +41,9 @@ struct PharosKeys: Sendable {
     }
 
     /// Patroni's configuration; nil where the value cannot be read at all.
-    static func config(_ value: [UInt8]) -> Decision.PatroniConfig {
-        let config = PatroniClient.PatroniConfig(value: value)
-        return Decision.PatroniConfig(
+    static func config(_ value: [UInt8]) -> DynamicConfig {
+        let config = PatroniConfig(value: value)
+        return DynamicConfig(
             isPaused: config.isPaused, isFailsafeEnabled: config.isFailsafeMode, ttl: .seconds(config.ttl),
             loopWait: .seconds(config.loopWait))
     }

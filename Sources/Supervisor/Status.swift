@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import LenientJSON
+import NetworkAddress
 
 extension SupervisorCore {
     /// Whether everything that is needed for a decision is in reach.

@@ -3,6 +3,7 @@ import Decision
 import EtcdClient
 public import EventLoop
 import HTTPClient
+import NetworkAddress
 import PatroniClient
 import StatusServer
 

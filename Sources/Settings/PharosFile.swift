@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What pharos.yml says, as a walk over it has found it. Everything wrong is in the reader's problems.
+struct PharosFile {
+    /// The file's beginning: the place to blame for what is missing.
+    var start: Position
+    var patroniConfig: Sourced<String>?
+    var settings = PartialSettings()
+    var addresses: [PharosAddress] = []
+    var leaseTTL: Sourced<Settings.TTL>?
+    var leaseMargin: Sourced<Duration>?
+    var leaseRoot: Sourced<String>?
+    var statusSocket: Sourced<String>?
+    var statusListen: Sourced<ListenAddress>?
+    /// The dotted keys that the file gives, usable or not: what is wrong is not called missing too.
+    var said: Set<String> = []
+
+    /// Nil if the file is no mapping at all, which has been reported.
+    init?(_ reader: inout FieldReader) {
+        self.start = Position(file: reader.file, mark: .start)
+        guard let root = reader.document.root, !reader.document.isNull(root) else {
+            reader.problems.error(self.start, "the file is empty; expected at least 'addresses'")
+            return nil
+        }
+        self.start = reader.position(root)
+        guard let top = reader.fields(root, Schema.top) else { return nil }
+        self.patroniConfig = reader.value(top, "patroni_config", ValueParsers.absolutePath)
+        self.settings.scope = reader.value(top, "scope", ValueParsers.name)
+        self.settings.member = reader.value(top, "member", ValueParsers.name)
+        self.settings.namespace = reader.value(top, "namespace", ValueParsers.keyPath)
+        self.settings.group = reader.value(top, "group", ValueParsers.group)
+        if let fields = Self.section(top, Schema.etcd, &reader) { self.readEtcd(fields, &reader) }
+        if let fields = Self.section(top, Schema.patroni, &reader) { self.readPatroni(fields, &reader) }
+        if let fields = Self.section(top, Schema.postgres, &reader) {
+            self.settings.conninfo = reader.value(fields, "conninfo", ConnectionInfo.check)
+        }
+        if let node = top.values["addresses"] { self.readAddresses(node, &reader) }
+        if let fields = Self.section(top, Schema.lease, &reader) { self.readLease(fields, &reader) }
+        if let fields = Self.section(top, Schema.status, &reader) {
+            self.statusSocket = reader.value(fields, "socket") { text throws(Complaint) in
+                // sockaddr_un has room for 108 bytes, its NUL included.
+                guard text.utf8.count <= 107 else { throw Complaint("a socket's path has at most 107 bytes") }
+                return try ValueParsers.absolutePath(text)
+            }
+            self.statusListen = reader.value(fields, "listen", ValueParsers.listenAddress)
+        }
+        if !top.keys.contains("addresses") {
+            reader.problems.error(self.start, "'addresses' is missing; expected a list of at least one address")
+        }
+        self.said = reader.said
+    }
+
+    private static func section(_ top: Fields, _ section: Schema.Section, _ reader: inout FieldReader) -> Fields? {
+        guard let node = top.values[section.name] else { return nil }
+        return reader.fields(node, section)
+    }
+
+    private mutating func readEtcd(_ fields: Fields, _ reader: inout FieldReader) {
+        if let node = fields.values["endpoints"] {
+            let items = reader.items(node, "endpoints", of: "URLs", limit: Settings.endpointLimit)
+            var endpoints: [EndpointURL] = []
+            for (index, item) in items.enumerated() {
+                let parsed = reader.value(item, named: "'endpoints[\(index)]' in 'etcd'") { text throws(Complaint) in
+                    let url = try EndpointURL(text, defaultPort: 2379)
+                    guard !endpoints.contains(url) else { throw Complaint("\(url) is given twice") }
+                    return url
+                }
+                if let parsed { endpoints.append(parsed.value) }
+            }
+            self.settings.etcdEndpoints = Sourced(value: endpoints, position: reader.position(node))
+        }
+        self.settings.etcd = Self.credentials(fields, &reader)
+        if let endpoints = self.settings.etcdEndpoints?.value, !endpoints.isEmpty {
+            Self.refuseFilesWithoutTLS(self.settings.etcd, endpoints, in: "etcd", &reader)
+        }
+    }
+
+    private mutating func readPatroni(_ fields: Fields, _ reader: inout FieldReader) {
+        self.settings.patroniURL = reader.value(fields, "url") { text throws(Complaint) in
+            try EndpointURL(text, defaultPort: 8008)
+        }
+        self.settings.patroni = Self.credentials(fields, &reader)
+        if let url = self.settings.patroniURL?.value {
+            Self.refuseFilesWithoutTLS(self.settings.patroni, [url], in: "patroni", &reader)
+        }
+    }
+
+    private static func credentials(_ fields: Fields, _ reader: inout FieldReader) -> Credentials {
+        let errors = reader.problems.count
+        var credentials = Credentials()
+        credentials.username = reader.value(fields, "username") { text throws(Complaint) in
+            guard text.utf8.count <= 255 else { throw .expected("a user's name", not: text) }
+            return text
+        }
+        if let path = reader.value(fields, "password_file", ValueParsers.absolutePath) {
+            credentials.password = CredentialFiles(environment: reader.environment).password(path, &reader.problems)
+        }
+        credentials.caFile = reader.value(fields, "ca_file", ValueParsers.absolutePath)
+        credentials.certFile = reader.value(fields, "cert_file", ValueParsers.absolutePath)
+        credentials.keyFile = reader.value(fields, "key_file", ValueParsers.absolutePath)
+        guard reader.problems.count == errors else { return credentials }
+        for (one, other) in [("username", "password_file"), ("password_file", "username"), ("key_file", "cert_file")] {
+            if let node = fields.values[one], !fields.keys.contains(other) {
+                let message = "'\(one)' in '\(fields.section)' needs '\(other)' beside it"
+                reader.problems.error(reader.position(node), message)
+            }
+        }
+        return credentials
+    }
+
+    private static func refuseFilesWithoutTLS(
+        _ credentials: Credentials,
+        _ urls: [EndpointURL],
+        in section: String,
+        _ reader: inout FieldReader
+    ) {
+        guard !urls.contains(where: \.isTLS) else { return }
+        let files = [credentials.caFile, credentials.certFile, credentials.keyFile].compactMap(\.self)
+        guard let first = files.first else { return }
+        reader.problems.error(first.position, "a certificate, key or authority in '\(section)' needs an https URL")
+    }
+
+    private mutating func readLease(_ fields: Fields, _ reader: inout FieldReader) {
+        self.leaseTTL = reader.value(fields, "ttl") { text throws(Complaint) in
+            if text == "patroni" { return .patroni }
+            guard let duration = DurationText.parse(text) else {
+                throw .expected("'patroni' or \(DurationText.expectation)", not: text)
+            }
+            guard duration >= .seconds(5), duration <= .seconds(3600), duration.components.attoseconds == 0 else {
+                throw .expected("whole seconds, from 5s to 1h", not: text)
+            }
+            return .fixed(seconds: Int(duration.components.seconds))
+        }
+        self.leaseMargin = reader.value(fields, "margin") { text throws(Complaint) in
+            let duration = try ValueParsers.duration(text)
+            // The kernel removes an address up to 0.5 s late.
+            guard duration >= .seconds(1) else { throw .expected("at least 1s", not: text) }
+            return duration
+        }
+        self.leaseRoot = reader.value(fields, "root") { text throws(Complaint) in
+            let root = try ValueParsers.keyPath(text)
+            guard root != "/" else { throw .expected("a path such as /pharos/", not: text) }
+            return root
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import NetworkAddress
+
+extension Settings {
+    /// Bytes of pharos.yml or patroni.yml.
+    public static let fileLimit = 1 << 20
+
+    /// Reads `path` (pharos.yml), the Patroni configuration that it names, and the credential files of both.
+    ///
+    /// Throws every error that was found, up to ``SettingsError/limit``. Blocks for as long as the file system does.
+    public static func load(
+        path: String,
+        environment: SettingsEnvironment = .system
+    ) throws(SettingsError) -> Settings {
+        var problems = DiagnosticList()
+        guard let document = self.document(path, environment, &problems) else { throw problems.failure ?? .init() }
+        var reader = FieldReader(file: path, document: document.yaml, environment: environment, problems: problems)
+        guard let pharos = PharosFile(&reader) else { throw reader.problems.failure ?? .init() }
+        problems = reader.problems
+        let patroni = self.patroniSettings(pharos, environment, &problems)
+        var resolution = Resolution(pharos: pharos, patroni: patroni, environment: environment, problems: problems)
+        let settings = resolution.resolve()
+        if let failure = resolution.problems.failure { throw failure }
+        guard var settings else { throw SettingsError(diagnostics: []) }
+        settings.warnings = resolution.problems.sortedWarnings
+        return settings
+    }
+
+    /// What Patroni's file says; nil if it is named but cannot be used, which has been reported.
+    private static func patroniSettings(
+        _ pharos: PharosFile,
+        _ environment: SettingsEnvironment,
+        _ problems: inout DiagnosticList
+    ) -> PartialSettings? {
+        guard let path = pharos.patroniConfig else { return PartialSettings() }
+        let document = self.document(path.value, environment, &problems, namedAt: path.position)
+        guard let document else { return nil }
+        let errors = problems.count
+        var reader = PatroniReader(file: path.value, document: document.yaml, mode: document.mode, problems: problems)
+        let file = PatroniFile(&reader)
+        problems = reader.problems
+        return problems.count == errors ? file.settings : nil
+    }
+
+    /// Reads and parses a file. `namedAt`: where its name was said, the place to blame if it cannot be read.
+    static func document(
+        _ path: String,
+        _ environment: SettingsEnvironment,
+        _ problems: inout DiagnosticList,
+        namedAt: Position? = nil
+    ) -> (yaml: YAMLDocument, mode: UInt32)? {
+        switch environment.read(path, self.fileLimit) {
+        case .failure(let error):
+            let message = "cannot read \(quoted(path)): \(error)"
+            problems.error(file: namedAt?.file ?? path, mark: namedAt?.mark, message)
+            return nil
+        case .success(let file):
+            do throws(YAMLError) {
+                return (try YAMLParser.parse(file.contents), file.mode)
+            } catch {
+                problems.error(file: path, mark: error.mark, error.message)
+                return nil
+            }
+        }
+    }
+}
+
+extension SettingsError {
+    init() { self.init(diagnostics: []) }
+}
+
+extension Settings.Postgres {
+    /// Where Debian's PostgreSQL has its socket.
+    static let defaultSocketDirectory = "/var/run/postgresql"
+}

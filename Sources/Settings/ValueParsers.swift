@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+import NetworkAddress
+
+/// The syntax of single values, shared by pharos.yml, patroni.yml and `pharos init`. Each throws what was expected.
+enum ValueParsers {
+    /// A cluster's or a member's name: one component of a key in etcd.
+    static func name(_ text: String) throws(Complaint) -> String {
+        let isGood = text.utf8.count <= 255 && !text.contains("/") && !text.contains { $0.isWhitespace }
+        guard isGood, text != ".", text != ".." else {
+            throw .expected("a name without '/' and blanks, of at most 255 bytes", not: text)
+        }
+        return text
+    }
+
+    /// A path of keys in etcd, as Patroni reads it: slashes are put at both ends and runs of them are one.
+    static func keyPath(_ text: String) throws(Complaint) -> String {
+        let components = text.split(separator: "/")
+        guard text.utf8.count <= 1024, !text.contains(where: { $0.isWhitespace }) else {
+            throw .expected("a path such as /service/", not: text)
+        }
+        return components.isEmpty ? "/" : "/" + components.joined(separator: "/") + "/"
+    }
+
+    static func absolutePath(_ text: String) throws(Complaint) -> String {
+        guard text.hasPrefix("/"), text.utf8.count < 4096 else { throw .expected("an absolute path", not: text) }
+        return text
+    }
+
+    static func duration(_ text: String) throws(Complaint) -> Duration {
+        if let duration = DurationText.parse(text) { return duration }
+        if Int(text) != nil { throw Complaint("a duration needs a unit: \(quoted(text + "s")), or ms, m, h") }
+        throw .expected(DurationText.expectation, not: text)
+    }
+
+    /// The number of a Citus group.
+    static func group(_ text: String) throws(Complaint) -> Int {
+        guard let number = Int(text), String(number) == text, (0...Int(Int32.max)).contains(number) else {
+            throw .expected("a Citus group: a number from 0", not: text)
+        }
+        return number
+    }
+
+    /// A virtual address with its prefix: one that a host can hold.
+    static func addressPrefix(_ text: String) throws(Complaint) -> AddressPrefix {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let address = IPAddress(String(parts[0])) else {
+            throw .expected("an address with its prefix such as 10.10.10.3/24", not: text)
+        }
+        guard parts.count == 2 else {
+            throw Complaint("\(address) has no prefix length; say for example \(address)/\(address.isIPv6 ? 64 : 24)")
+        }
+        guard let prefix = AddressPrefix(text), prefix.prefixLength > 0 else {
+            throw .expected("a prefix length from 1 to \(address.bitWidth)", not: String(parts[1]))
+        }
+        switch address.category {
+        case .unicast, .linkLocal: break
+        case .unspecified: throw Complaint("\(address) is an unspecified address, which no host can hold")
+        case .loopback: throw Complaint("\(address) is a loopback address, which no other host can reach")
+        case .multicast: throw Complaint("\(address) is a multicast address, which no host can hold")
+        case .broadcast: throw Complaint("\(address) is the broadcast address, which no host can hold")
+        case .reserved: throw Complaint("\(address) is a reserved address, which no host can hold")
+        case .ipv4Mapped: throw Complaint("\(address) is an IPv4 address in IPv6 form; write it as IPv4")
+        }
+        if prefix.isNetworkAddress {
+            throw Complaint("\(address) is the address of the network \(prefix) itself, which no host can hold")
+        }
+        if prefix.broadcast == address {
+            throw Complaint(
+                "\(address) is the broadcast address of the network \(prefix.network)/\(prefix.prefixLength)"
+            )
+        }
+        return prefix
+    }
+
+    /// A name that the kernel takes for an interface: IFNAMSIZ less its NUL, and no separator of any tool.
+    static func interface(_ text: String) throws(Complaint) -> String {
+        let isBad = text.contains { $0.isWhitespace || $0 == "/" || $0 == ":" }
+        guard !isBad, text.utf8.count <= 15, text != ".", text != ".." else {
+            throw .expected("an interface's name: at most 15 bytes without '/', ':' and blanks", not: text)
+        }
+        return text
+    }
+
+    /// A name for people, in the journal and in the status.
+    static func label(_ text: String) throws(Complaint) -> String {
+        let isGood = text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."): true
+            default: false  // bytes, not cases of ours
+            }
+        }
+        guard isGood, text.utf8.count <= 32 else {
+            throw .expected("a label of at most 32 letters, digits, '-', '_' and '.'", not: text)
+        }
+        return text
+    }
+
+    /// An address and a port to listen on; every interface at once is refused.
+    static func listenAddress(_ text: String) throws(Complaint) -> ListenAddress {
+        let what = "an address and a port such as 127.0.0.1:8009 or [::1]:8009"
+        guard let colon = text.lastIndex(of: ":"), let port = Self.port(text[text.index(after: colon)...]) else {
+            throw .expected(what, not: text)
+        }
+        var host = text[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        if isBracketed { host = host.dropFirst().dropLast() }
+        if ["", "*", "0.0.0.0", "::"].contains(host) {
+            throw Complaint("listening on every interface is refused; name one address, best 127.0.0.1 or [::1]")
+        }
+        guard let address = IPAddress(String(host)), address.isIPv6 == isBracketed else {
+            throw .expected(what, not: text)
+        }
+        switch address.category {
+        case .unicast, .loopback: return ListenAddress(address: address, port: port)
+        case .unspecified, .linkLocal, .multicast, .broadcast, .reserved, .ipv4Mapped: throw .expected(what, not: text)
+        }
+    }
+
+    /// A TCP port in decimal digits, from 1.
+    static func port(_ text: some StringProtocol) -> UInt16? {
+        guard let port = UInt16(text), port > 0, String(port) == text else { return nil }
+        return port
+    }
+}
