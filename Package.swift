@@ -47,6 +47,7 @@ let package = Package(
         module("Settings", ["CYAML", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
+        module("Journal", ["CSystemd", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
         module("PostgresClient", ["CPostgres", "EventLoop"]),
         module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
@@ -57,10 +58,18 @@ let package = Package(
         module(
             "Supervisor",
             [
-                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress",
-                "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer", "VirtualAddress",
+                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
+                "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer",
+                "VirtualAddress",
             ]
         ),
+        .executableTarget(
+            name: "pharos",
+            dependencies: [
+                "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets", "Settings",
+                "Supervisor", "VirtualAddress", arguments,
+            ],
+            swiftSettings: strict),
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two commands do everything on a fresh Debian 12 with a Swift 6.3 toolchain and root rights: make demo, make test.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PREFIX ?= /usr
+STAGE := .build/stage
+BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config
+TEST_PACKAGES := systemd-container debootstrap nftables iproute2 etcd-server etcd-client postgresql-15 openssl
+RELEASE := swift build -c release --static-swift-stdlib
+
+help: ## Show what there is.
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
+
+.build/packages-build: Makefile
+	@scripts/install-packages $(BUILD_PACKAGES)
+	@mkdir -p .build && touch $@
+
+.build/packages-test: Makefile
+	@scripts/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@mkdir -p .build && touch $@
+
+build: .build/packages-build ## Build the daemon and the tools, with Swift's runtime linked in.
+	$(RELEASE) --product pharos
+	strip -o .build/pharos-stripped "$$($(RELEASE) --show-bin-path)/pharos"
+
+build-lab: .build/packages-test
+	$(RELEASE) --product pharos-lab
+
+install: build ## Install on this node; DESTDIR and PREFIX as usual.
+	@$(MAKE) --no-print-directory install-built
+
+install-built:
+	install -D -m 0755 .build/pharos-stripped $(DESTDIR)$(PREFIX)/bin/pharos
+	install -D -m 0644 systemd/pharos.service $(DESTDIR)/lib/systemd/system/pharos.service
+	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
+	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
+	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
+
+stage: build
+	rm -rf $(STAGE)
+	@$(MAKE) --no-print-directory install-built DESTDIR=$(STAGE)
+
+demo: stage build-lab ## A real cluster: switchover, failover, a frozen daemon, and a timeline of each.
+	"$$($(RELEASE) --show-bin-path)/pharos-lab" demo --install $(STAGE)
+
+demo-down: build-lab ## Take the demo's cluster down.
+	"$$($(RELEASE) --show-bin-path)/pharos-lab" down
+
+test: .build/packages-test stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
+	scripts/test
+
+simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
+	swift build -c release --product pharos-simulate
+	"$$(swift build -c release --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
+
+format: ## Format every source file.
+	swift format -i -r --configuration .swift-format Package.swift Sources Tests
+
+lint: ## What CI checks before it builds.
+	scripts/lint
+
+.PHONY: help build build-lab install install-built stage demo demo-down test simulate format lint bench

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+import Journal
+import Secrets
+import Settings
+import Supervisor
+import VirtualAddress
+
+/// The process around the supervisor: configuration, signals, journal, systemd.
+@EventLoop
+final class Daemon {
+    private let path: String
+    private let manager = ServiceManager()
+    private var journal = JournalWriter(redacting: [])
+    private var signals: [EventSource] = []
+    private var watchdog: EventSource?
+    private var supervisor: Supervisor?
+    private var lock: InstanceLock?
+    private var isStopping = false
+    private var statusLine = ""
+
+    init(path: String) { self.path = path }
+
+    func run() async {
+        self.signals = [
+            .signal(SIGTERM) { self.stop() }, .signal(SIGINT) { self.stop() }, .signal(SIGHUP) { self.reload() },
+        ]
+        self.startWatchdog()
+        guard let settings = await self.loadPatiently(), let ip = AddressCommands.findIP() else {
+            if !self.isStopping { self.write(LogRecord(.assignFailed, "there is no ip program: install iproute2")) }
+            return EventLoop.exit(code: self.isStopping ? 0 : ExitStatus.unavailableNumber)
+        }
+        self.journal = JournalWriter(redacting: settings.secrets)
+        for warning in settings.warnings {
+            self.write(LogRecord(.configurationReloaded, warning.description, priority: .warning))
+        }
+        guard await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
+        let supervisor = Supervisor(SupervisorSettings(settings), self.surroundings(ip))
+        self.supervisor = supervisor
+        supervisor.start()
+    }
+
+    private func surroundings(_ ip: String) -> Supervisor.Surroundings {
+        Supervisor.Surroundings(
+            log: { self.write($0) },
+            ready: {
+                self.write(LogRecord(.daemonReady, "ready"))
+                self.manager.ready(status: self.statusLine)
+            },
+            status: {
+                self.statusLine = $0
+                self.manager.status($0)
+            },
+            exit: { EventLoop.exit(code: 0) },
+            jitter: { Double.random(in: 0..<1) },
+            ipPath: ip)
+    }
+
+    // MARK: - Configuration
+
+    /// The configuration, as soon as it is valid: a node is not left without its supervisor because of a mistake.
+    private func loadPatiently() async -> Settings? {
+        var lastProblem: String?
+        while !self.isStopping {
+            do throws(SettingsError) {
+                return try Settings.load(path: self.path)
+            } catch {
+                if error.description != lastProblem {
+                    lastProblem = error.description
+                    self.write(
+                        LogRecord(
+                            .configurationRefused,
+                            "\(error.description)\nnothing is done until this is mended; the file is read again every 2 s"))
+                    self.manager.status("waiting for a valid \(self.path)")
+                }
+            }
+            await self.pause(.seconds(2))
+        }
+        return nil
+    }
+
+    private func reload() {
+        guard let supervisor = self.supervisor else { return }
+        self.manager.reloading()
+        defer { self.manager.ready(status: self.statusLine) }
+        do throws(SettingsError) {
+            let settings = try Settings.load(path: self.path)
+            if let problem = supervisor.reload(SupervisorSettings(settings)) {
+                self.write(LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
+            } else {
+                self.journal = JournalWriter(redacting: settings.secrets)
+                self.write(LogRecord(.configurationReloaded, "the configuration was read again"))
+            }
+        } catch {
+            self.write(
+                LogRecord(.configurationRefused, "the new configuration is refused, the old one stays:\n\(error)"))
+        }
+    }
+
+    /// One daemon on a node: two would take each other's leases for their own.
+    private func takeLock(beside socket: String) async -> Bool {
+        let folder = socket.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        var hasComplained = false
+        while !self.isStopping {
+            switch InstanceLock.take(folder + "/pharos.lock") {
+            case .success(let lock):
+                self.lock = lock
+                return true
+            case .failure(let problem):
+                if !hasComplained { self.write(LogRecord(.configurationRefused, problem.message)) }
+                hasComplained = true
+                await self.pause(.seconds(1))
+            }
+        }
+        return false
+    }
+
+    private func pause(_ delay: Duration) async {
+        do throws(WaitError) {
+            try await EventLoop.sleep(for: delay)
+        } catch {
+            // Nobody cancels this.
+        }
+    }
+
+    // MARK: - systemd
+
+    private func stop() {
+        self.isStopping = true
+        self.manager.stopping(status: "releasing the addresses")
+        if let supervisor = self.supervisor { supervisor.stop() } else { EventLoop.exit(code: 0) }
+    }
+
+    /// Pings from a turn of the core, at twice the rate that systemd asks for, so that a stuck core is killed.
+    private func startWatchdog() {
+        guard let interval = ServiceManager.watchdogInterval else { return }
+        let half = interval / 2
+        self.watchdog = .timer(after: half, accuracy: .milliseconds(250)) {
+            self.supervisor?.turn()
+            self.manager.watchdog()
+            self.watchdog?.rearm(after: half)
+        }
+    }
+
+    private func write(_ record: LogRecord) {
+        self.journal.write(
+            JournalRecord(
+                id: JournalRecord.MessageID(record.kind.messageID) ?? JournalRecord.MessageID(constant: "00000000000000000000000000000000"),
+                priority: JournalRecord.Priority(rawValue: record.priority.rawValue) ?? .notice,
+                message: record.message,
+                fields: record.fields.map { ("PHAROS_" + $0.name, $0.value) }))
+    }
+}

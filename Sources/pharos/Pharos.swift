@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import Glibc
+
+@main
+struct Pharos: ParsableCommand {
+    static let version = "0.1.0"
+    static let configuration = CommandConfiguration(
+        commandName: "pharos",
+        abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
+        version: Self.version,
+        subcommands: [Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Release.self])
+}
+
+/// Where the configuration is.
+struct ConfigurationOption: ParsableArguments {
+    @Option(name: [.customLong("config"), .short], help: "The configuration file.")
+    var path = "/etc/pharos/pharos.yml"
+}
+
+/// The exit statuses of sysexits(3) that are used.
+enum ExitStatus {
+    static let unavailableNumber: Int32 = 69
+    static let unavailable = ExitCode(unavailableNumber)
+    static let configuration = ExitCode(78)
+}
+
+/// Writes a line to standard error.
+func complain(_ text: String) {
+    let line = Array((text.hasSuffix("\n") ? text : text + "\n").utf8)
+    _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// Runs `operation` on the event loop, to its end, on this thread.
+func runOnLoop(_ operation: @escaping @EventLoop () async -> Int32) -> ExitCode {
+    blockSignals(SIGCHLD)
+    signal(SIGPIPE, SIG_IGN)
+    EventLoop.spawn { EventLoop.exit(code: await operation()) }
+    return ExitCode(EventLoop.shared.executor.run())
+}

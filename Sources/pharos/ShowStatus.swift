@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import HTTPClient
+import LenientJSON
+
+struct ShowStatus: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what the daemon of this node knows, holds, and why.",
+        discussion: "Exit status: 0 in order, 1 something needs attention, 69 the daemon does not answer.")
+    @Flag(help: "Print the daemon's answer as JSON.") var json = false
+    @Option(help: "The daemon's socket.") var socket = "/run/pharos/pharos.sock"
+
+    func run() throws {
+        let isJSON = self.json
+        let socket = self.socket
+        let code = runOnLoop { await Self.show(socket, isJSON: isJSON) }
+        guard code == .success else { throw code }
+    }
+
+    @EventLoop
+    private static func show(_ socket: String, isJSON: Bool) async -> Int32 {
+        let http = HTTPClient()
+        defer { http.close() }
+        var request = HTTPRequest(.get, "http://localhost/status")
+        request.unixSocket = socket
+        request.timeout = .seconds(2)
+        do throws(HTTPError) {
+            let response = try await http.send(request)
+            let text = String(decoding: response.body, as: UTF8.self)
+            guard let status = JSON.parse(response.body) else {
+                complain("pharos: the daemon's answer is not JSON")
+                return ExitStatus.unavailableNumber
+            }
+            if isJSON { print(text, terminator: "") } else { print(StatusText(status).text, terminator: "") }
+            return StatusText(status).isInOrder ? 0 : 1
+        } catch {
+            complain("pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status pharos; journalctl -u pharos -n 50")
+            return ExitStatus.unavailableNumber
+        }
+    }
+}
+
+/// The status as people read it: what is where, what needs attention (!), and why.
+struct StatusText {
+    private let status: JSON
+
+    init(_ status: JSON) { self.status = status }
+
+    var isInOrder: Bool {
+        guard self.status["has_contact"]?.bool == true else { return false }
+        guard self.status["is_leader"]?.bool == true else { return true }
+        return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
+    }
+
+    var text: String {
+        var lines: [String] = []
+        func string(_ name: String) -> String? { self.status[name]?.string }
+        let leader = string("leader") ?? "nobody"
+        let role = self.status["is_leader"]?.bool == true ? "this node leads" : "\(leader) leads"
+        lines.append("\(string("scope") ?? "?")/\(string("member") ?? "?"): \(role)")
+        let etcd = self.status["etcd"]
+        let contact = self.status["has_contact"]?.bool == true
+        lines.append(
+            "\(contact ? " " : "!") etcd       \(contact ? "answers" : "does not answer") (\(etcd?["endpoint"]?.string ?? "?"), revision \(etcd?["revision"]?.int64 ?? 0))"
+        )
+        if let postgres = string("postgres") {
+            lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
+        }
+        if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
+        for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
+        let events = (self.status["events"]?.array ?? []).suffix(5)
+        if !events.isEmpty { lines.append("last events:") }
+        for event in events { lines.append("    \(event["message"]?.string ?? "")") }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func line(_ address: JSON) -> String {
+        let isHere = address["is_here"]?.bool == true
+        let isLeader = self.status["is_leader"]?.bool == true
+        let name = "\(address["address"]?.string ?? "?")/\(address["prefix_length"]?.int64 ?? 0)"
+        let place = address["interface"]?.string ?? "?"
+        let label = address["label"]?.string.map { " (\($0))" } ?? ""
+        let mark = isHere == isLeader ? " " : "!"
+        let explanation = address["explanation"]?.string ?? ""
+        if isHere {
+            let lifetime = address["lifetime_seconds"]?.int64.map { ", for \($0) s unless renewed" } ?? ""
+            return "\(mark) \(name)\(label)  here, on \(place)\(lifetime); \(explanation)"
+        }
+        let holder = address["holder"]?.string.map { "held by \($0)" } ?? "held by nobody"
+        return "\(mark) \(name)\(label)  not here, \(holder); \(explanation)"
+    }
+}
