@@ -29,15 +29,20 @@ let package = Package(
         .target(name: "NetworkAddress", swiftSettings: strict),
         .target(name: "Secrets", swiftSettings: strict),
         .target(
-            name: "VirtualAddress", dependencies: ["CLinux", "EventLoop", "NetworkAddress"], swiftSettings: strict),
+            name: "VirtualAddress",
+            dependencies: ["CLinux", "EventLoop", "NetworkAddress"],
+            swiftSettings: strict
+        ),
 
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
         .testTarget(
             name: "VirtualAddressTests",
-            dependencies: ["CLinux", "EventLoop", "NetworkAddress", "VirtualAddress"], exclude: ["Fixtures"],
-            swiftSettings: strict),
+            dependencies: ["CLinux", "EventLoop", "NetworkAddress", "VirtualAddress"],
+            exclude: ["Fixtures"],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )
