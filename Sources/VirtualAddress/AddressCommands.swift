@@ -34,13 +34,17 @@ public struct AddressCommands {
         ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"].first { access($0, X_OK) == 0 }
     }
 
-    /// Makes the address present with a lifetime that ends by `until` (microseconds since boot), whether it was there or
-    /// not: adds it, or sets the lifetime of the one that is there.
+    /// Makes the address present with a lifetime that ends by `until` (microseconds since boot), whether it was there
+    /// or not: adds it, or sets the lifetime of the one that is there.
     ///
-    /// The lifetime is the whole seconds from now to `until`; less than one is refused as ``CommandFailure/Kind/tooLate``.
-    /// Since the child acts within 0.5 s, the lifetime ends at most 0.5 s after `until`, and the kernel removes up to 0.5 s
-    /// later still: the caller's margin covers both. It is at most one day, so that no arithmetic of the kernel can
-    /// wrap. After a failure of another kind the address may or may not be there: call again, or remove it.
+    /// The lifetime is the whole seconds from now to `until`; less than one is refused as
+    /// ``CommandFailure/Kind/tooLate``. Since the child acts within 0.5 s, the lifetime ends at most 0.5 s after
+    /// `until`, and the kernel removes up to 0.5 s later still: the caller's margin covers both. It is at most one day,
+    /// so that no arithmetic of the kernel can wrap.
+    ///
+    /// After ``CommandFailure/Kind/timedOut`` the address may or may not be there, and where the kernel itself kept the
+    /// child waiting (its lock on the network configuration, which no signal interrupts) its lifetime may end later:
+    /// call again, or remove it.
     ///
     /// IPv6 addresses are usable at once (`nodad`) and never chosen as the source of new connections (a preferred
     /// lifetime of 0, RFC 6724, rule 3): otherwise the node's own connections would break when the address moves.
@@ -54,14 +58,16 @@ public struct AddressCommands {
         if let failure = await self.change(replace + lifetime + (isIPv6 ? ["nodad"] : []), at: now) {
             return .failure(failure)
         }
-        let acted = min(BootClock.microseconds, now + Self.actsWithin)
-        return .success(AssignOutcome(seconds: seconds, endsBy: acted + seconds * 1_000_000))
+        let finished = BootClock.microseconds
+        // Later than the guard allows: the kernel may have held the child in a wait that no signal ends.
+        guard finished - now <= Self.actsWithin else { return .failure(CommandFailure(.timedOut)) }
+        return .success(AssignOutcome(seconds: seconds, endsBy: finished + seconds * 1_000_000))
     }
 
     /// Makes the address absent from its interface, with whatever prefix length it is there, and confirms it.
     ///
-    /// Success also when it was not there, or the interface is not. One command removes and looks again: `ip addr del` would
-    /// not find an address of another prefix length and so call it absent.
+    /// Success also when it was not there, or the interface is not. One command removes and looks again: `ip addr del`
+    /// would not find an address of another prefix length and so call it absent.
     public func remove(_ virtual: VirtualAddress) async -> Result<Void, CommandFailure> {
         let address = virtual.address.address
         let flush = ["addr", "flush", "to", "\(address)/\(address.bitWidth)", "dev", virtual.interface]
@@ -93,7 +99,7 @@ public struct AddressCommands {
     }
 
     /// Microseconds from the reckoning of a lifetime until the child has acted or is dead.
-    private static let actsWithin: Int64 = 500_000
+    private nonisolated static let actsWithin: Int64 = 500_000
 
     /// The whole seconds from `now` to `until`, both in microseconds; nil when there is not one.
     nonisolated static func lifetime(until: Int64, now: Int64) -> Int64? {
@@ -102,11 +108,20 @@ public struct AddressCommands {
         return seconds < 1 ? nil : min(seconds, 86_400)
     }
 
+    /// Half of the time to begin in, half to act in.
+    nonisolated static func timeGuard(from start: Int64) -> ChildProcess.Guard {
+        ChildProcess.Guard(beginBy: start + Self.actsWithin / 2, aliveFor: .microseconds(Self.actsWithin / 2))
+    }
+
     /// Runs a change that was reckoned at `start`.
     private func change(_ arguments: [String], at start: Int64) async -> CommandFailure? {
         let command = self.command + arguments
-        let notAfter = ChildProcess.Guard(beginBy: start + Self.actsWithin / 2, aliveFor: .milliseconds(250))
-        let child = ChildProcess(command, timeout: self.changeTimeout, outputLimit: 1 << 16, notAfter: notAfter)
+        let child = ChildProcess(
+            command,
+            timeout: self.changeTimeout,
+            outputLimit: 1 << 16,
+            notAfter: Self.timeGuard(from: start)
+        )
         do throws(ChildProcessError) {
             let outcome = try await child.run()
             return CommandFailure(outcome, command: command)

@@ -20,8 +20,8 @@ public enum MonitorEvent: Hashable, Sendable {
 
 /// Watches addresses and interfaces: `ip -o monitor address link` as a child, started again whenever it ends.
 ///
-/// Leaves out: knowing what there is; see ``AddressCommands/list()``. Bounded: 200 lines per second are understood, of 4
-/// KiB each; more yield one ``MonitorEvent/unclear`` per second. A child that ends is started again after 0.1 s, the
+/// Leaves out: knowing what there is; see ``AddressCommands/list()``. Bounded: 200 lines per second are understood, of
+/// 4 KiB each; more yield one ``MonitorEvent/unclear`` per second. A child that ends is started again after 0.1 s, the
 /// pause doubling up to 5 s while it keeps ending early.
 @EventLoop
 public final class AddressMonitor {

@@ -51,9 +51,10 @@ public struct AnnouncementError: Error, Hashable, Sendable, CustomStringConverti
 
 /// Tells the network where our addresses are, and finds out whether somebody else has one of them.
 ///
-/// Each address is announced at 0, 50, 200, 1000 ms, 5 s and then every 60 s while it is held: by gratuitous ARP in both
-/// forms, or by an unsolicited neighbor advertisement. With the first and each of the last, another holder is looked
-/// for during one second. The link address is read each time. Leaves out: reacting; what goes wrong or is found is reported.
+/// Each address is announced at 0, 50, 200, 1000 ms, 5 s and then every 60 s while it is held: by gratuitous ARP in
+/// both forms, or by an unsolicited neighbor advertisement. With the first and each of the last, another holder is
+/// looked for during one second. The link address is read each time. Leaves out: reacting; what goes wrong or is found
+/// is reported.
 @EventLoop
 public final class Announcer {
     public enum Report: Hashable, Sendable {

@@ -6,7 +6,7 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
     public enum Kind: Hashable, Sendable {
         /// Less than a second was left for the address: nothing was started.
         case tooLate
-        /// No confirmed end within the time limit. Whatever it did, it did within that limit; ask the kernel or try again.
+        /// No confirmed end within the time limit: it may have done its work or not. Ask the kernel, or try again.
         case timedOut
         /// There is no such interface.
         case noDevice

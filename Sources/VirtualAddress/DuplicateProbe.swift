@@ -4,9 +4,9 @@ import NetworkAddress
 
 /// One question whether another station has our address, and the second in which answers are awaited.
 ///
-/// ARP: a packet whose sender has the address and another link address (RFC 5227, section 2.4). IPv6: an advertisement of
-/// the address with another link address (RFC 4862, section 5.4). Anything else is ignored. Reports each other station
-/// once, at most four; stops listening after a second or 256 packets.
+/// ARP: a packet whose sender has the address and another link address (RFC 5227, section 2.4). IPv6: an advertisement
+/// of the address with another link address (RFC 4862, section 5.4). Anything else is ignored. Reports each other
+/// station once, at most four; stops listening after a second or 256 packets.
 @EventLoop
 final class DuplicateProbe {
     private let address: IPAddress

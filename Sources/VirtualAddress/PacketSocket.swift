@@ -9,7 +9,8 @@ enum EtherType: UInt16 {
     case ipv6 = 0x86dd
 }
 
-/// A packet socket (packet(7)): the kernel puts the Ethernet header before what is sent and takes it off what is received.
+/// A packet socket (packet(7)): the kernel puts the Ethernet header before what is sent and takes it off what is
+/// received.
 ///
 /// Needs CAP_NET_RAW. Receives nothing until ``listen(to:on:filter:)``.
 @EventLoop

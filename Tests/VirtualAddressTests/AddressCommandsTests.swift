@@ -32,6 +32,12 @@ struct CommandTextTests {
         #expect(failure?.kind == kind)
     }
 
+    @Test func `a child has 250 ms to begin in and 250 ms to act in`() {
+        let timeGuard = AddressCommands.timeGuard(from: 7_000_000)
+        #expect(timeGuard.beginBy == 7_250_000)
+        #expect(timeGuard.aliveFor == .milliseconds(250))
+    }
+
     @Test func `success is no failure, whatever was printed`() {
         #expect(CommandFailure(.init(exitCode: 0, output: Array("Cannot find device".utf8)), command: []) == nil)
     }
@@ -181,6 +187,22 @@ struct AddressCommandsTests {
             )
             #expect(outcome.kind == .notPermitted)
             #expect(await commands.remove(try virtual("10.77.0.100/24")).kind == .notPermitted)
+        }
+    }
+
+    @Test @EventLoop func `a user with nothing but the capability can assign, list and remove`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let capability = "+net_admin"
+            let commands = AddressCommands(command: [
+                "/usr/bin/nsenter", "--net=/run/netns/\(nodes[0].name)", "/usr/bin/setpriv", "--reuid=65534",
+                "--regid=65534", "--clear-groups", "--inh-caps=\(capability)", "--ambient-caps=\(capability)",
+                "--no-new-privs", TestNetwork.ip,
+            ])
+            let place = try virtual("10.77.0.100/24")
+            _ = try await commands.assign(place, until: BootClock.microseconds + 9_900_000).get()
+            #expect(try await commands.list().places(of: place.address.address).map(\.place) == [place])
+            try await commands.remove(place).get()
+            #expect(try await commands.list().places(of: place.address.address).isEmpty)
         }
     }
 

@@ -262,6 +262,20 @@ struct AddressMonitorTests {
         }
     }
 
+    @Test @EventLoop func `restarted waits for a child that is slow to listen`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let events = Recorder<MonitorEvent>()
+            let slow = ["/bin/sh", "-c", "sleep 0.3; exec \"$@\"", "sh"] + nodes[0].command
+            let monitor = AddressMonitor(command: slow, linesPerSecond: 200, report: events.record)
+            monitor.start()
+            #expect(try await events.contains(.restarted))
+            try await nodes[0].ip("addr", "add", "10.77.0.100/24", "dev", "eth0")
+            let seen = try await events.first(within: .seconds(2)) { if case .appeared = $0 { true } else { false } }
+            await monitor.stop()
+            #expect(seen != nil)
+        }
+    }
+
     @Test @EventLoop func `interfaces that go down, come and vanish are seen`() async throws {
         try await self.withMonitor { node, events in
             try await node.ip("link", "set", "eth0", "down")
