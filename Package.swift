@@ -28,10 +28,12 @@ let package = Package(
 
         .target(name: "NetworkAddress", swiftSettings: strict),
         .target(name: "Secrets", swiftSettings: strict),
+        .target(name: "Journal", dependencies: ["Secrets"], swiftSettings: strict),
         .target(name: "Settings", dependencies: ["CYAML", "NetworkAddress", "Secrets"], swiftSettings: strict),
 
         .testTarget(name: "NetworkAddressTests", dependencies: ["NetworkAddress"], swiftSettings: strict),
         .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: strict),
+        .testTarget(name: "JournalTests", dependencies: ["Journal", "Secrets"], swiftSettings: strict),
         .testTarget(
             name: "SettingsTests", dependencies: ["NetworkAddress", "Secrets", "Settings"], swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
