@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
+import Secrets
 
 extension JournalRecord {
-    /// The record within the limits: values cut, fields with bad names and too many fields left out. How many were left out
-    /// is said in `PHAROS_OMITTED_FIELDS`.
-    func limited() -> JournalRecord {
+    /// The record as it may leave the process: without secrets, and within the limits. Values are cut; fields with bad
+    /// names, and too many of them, are left out; how many were is said in `PHAROS_OMITTED_FIELDS`.
+    func limited(redacting redactor: Redactor = Redactor([])) -> JournalRecord {
         var limited = self
-        limited.message = Self.cut(self.message)
+        limited.message = Self.cut(redactor.redact(self.message, limit: Self.valueLimit))
         limited.fields = []
         var total = limited.message.utf8.count
         for field in self.fields where Field.isValidName(field.name) {
-            let value = Self.cut(field.value)
+            guard limited.fields.count < Self.fieldLimit else { break }
+            let value = Self.cut(redactor.redact(field.value, limit: Self.valueLimit))
             total += value.utf8.count
-            guard limited.fields.count < Self.fieldLimit, total <= Self.totalLimit else { break }
+            guard total <= Self.totalLimit else { break }
             limited.fields.append(Field(field.name, value))
         }
         let omitted = self.fields.count - limited.fields.count
@@ -19,11 +21,10 @@ extension JournalRecord {
         return limited
     }
 
-    /// The record as one datagram of journald's native protocol (systemd.io, "Native Journal Protocol"): `NAME=value` and a
-    /// line's end, or, where the value has line ends itself, the name, a line's end, the value's length as 64 bits in little
-    /// endian, the value, and a line's end.
+    /// The record, once ``limited(redacting:)``, as one datagram of journald's native protocol (systemd.io, "Native Journal
+    /// Protocol"): `NAME=value` and a line's end, or, where the value has line ends itself, the name, a line's end, the
+    /// value's length as 64 bits in little endian, the value, and a line's end.
     func nativeDatagram(identifier: String) -> [UInt8] {
-        let record = self.limited()
         var bytes: [UInt8] = []
         func append(_ name: String, _ value: String) {
             bytes += name.utf8
@@ -37,24 +38,24 @@ extension JournalRecord {
             bytes += value.utf8
             bytes.append(UInt8(ascii: "\n"))
         }
-        append("MESSAGE", record.message)
-        append("MESSAGE_ID", record.id.description)
-        append("PRIORITY", "\(record.priority.rawValue)")
+        append("MESSAGE", self.message)
+        append("MESSAGE_ID", self.id.description)
+        append("PRIORITY", "\(self.priority.rawValue)")
         append("SYSLOG_IDENTIFIER", identifier)
-        for field in record.fields { append(field.name, field.value) }
+        for field in self.fields { append(field.name, field.value) }
         return bytes
     }
 
-    /// The record as one line of text, its end included: the message, and in brackets the fields with their prefix left off.
-    /// Control characters are escaped, so that nothing that came over the network can forge a line or steer a terminal.
+    /// The record, once ``limited(redacting:)``, as one line of text, its end included: the message, and in brackets the
+    /// fields with their prefix left off. Control characters are escaped, so that nothing that came over the network can
+    /// forge a line or steer a terminal.
     ///
     /// `prefixed`: with `<PRIORITY>` at the front, as journald reads it from a service's standard error.
     func textLine(prefixed: Bool) -> String {
-        let record = self.limited()
-        var line = prefixed ? "<\(record.priority.rawValue)>" : ""
-        line += Self.escaped(record.message)
-        if !record.fields.isEmpty {
-            let fields = record.fields.map { field in
+        var line = prefixed ? "<\(self.priority.rawValue)>" : ""
+        line += Self.escaped(self.message)
+        if !self.fields.isEmpty {
+            let fields = self.fields.map { field in
                 let name = field.name.dropFirst(Field.prefix.count).lowercased()
                 let value = Self.escaped(field.value)
                 return value.contains(" ") || value.isEmpty ? "\(name)=\"\(value)\"" : "\(name)=\(value)"

@@ -72,7 +72,7 @@ public final class JournalWriter: Sendable {
     }
 
     public func write(_ record: JournalRecord) {
-        var record = self.redacted(record)
+        var record = record.limited(redacting: self.redactor)
         let lost = self.lost.exchange(0, ordering: .relaxed)
         if lost > 0 { record.fields.insert(.init("PHAROS_LOST", "\(lost)"), at: 0) }
         if !self.deliver(record) { self.lost.add(lost + 1, ordering: .relaxed) }
@@ -89,15 +89,5 @@ public final class JournalWriter: Sendable {
         case .text:
             return self.output.write(record.textLine(prefixed: false))
         }
-    }
-
-    /// Before any value is cut: half of a secret would not be found.
-    private func redacted(_ record: JournalRecord) -> JournalRecord {
-        var record = record
-        record.message = self.redactor.redact(record.message)
-        for index in record.fields.indices.prefix(JournalRecord.fieldLimit) {
-            record.fields[index].value = self.redactor.redact(record.fields[index].value)
-        }
-        return record
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Secrets
 import Testing
 
 @testable import Journal
@@ -70,8 +71,16 @@ struct JournalRecordTests {
             message: long,
             fields: (0..<64).map { ("PHAROS_F\($0)", long) }
         )
-        let size = large.nativeDatagram(identifier: "pharos").count
+        let size = large.limited().nativeDatagram(identifier: "pharos").count
         #expect(size < JournalRecord.totalLimit + 4096 && size > JournalRecord.totalLimit - 8192)
+    }
+
+    @Test func `fields that are left out do not let others through unredacted`() {
+        let fields = (0..<100).map { ($0 % 2 == 0 ? "bad" : "PHAROS_F\($0)", "topsecret") }
+        let record = JournalRecord(id: testID, priority: .info, message: "m", fields: fields)
+        let limited = record.limited(redacting: Redactor([Secret("topsecret")]))
+        #expect(limited.fields.count == 51)
+        #expect(limited.fields.dropLast().allSatisfy { $0.value == "[redacted]" })
     }
 
     @Test func `identifiers are 32 hexadecimal digits`() {
