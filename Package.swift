@@ -47,6 +47,7 @@ let package = Package(
         module("Settings", ["CYAML", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
+        module("Journal", ["CSystemd", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
         module("PostgresClient", ["CPostgres", "EventLoop"]),
         module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
@@ -57,15 +58,16 @@ let package = Package(
         module(
             "Supervisor",
             [
-                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress",
-                "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer", "VirtualAddress",
+                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
+                "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer",
+                "VirtualAddress",
             ]
         ),
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "Secrets", "Settings", "Supervisor",
-                "VirtualAddress", arguments,
+                "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets", "Settings",
+                "Supervisor", "VirtualAddress", arguments,
             ],
             swiftSettings: strict),
         // Proof: the core in simulated clusters, the daemon in real ones.
@@ -82,6 +84,7 @@ let package = Package(
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("SecretsTests", ["Secrets"]),
         tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings"]),
+        tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(
             "EtcdClientTests",

@@ -10,30 +10,40 @@ public struct Redactor: Sendable {
 
     /// Longest first, so that a secret that contains another one is replaced whole.
     private let needles: [[UInt8]]
+    /// Whether some secret begins with a byte: most bytes of most texts begin none.
+    private let beginnings: [Bool]
 
     public init(_ secrets: [Secret]) {
         self.needles = secrets.map { Array($0.reveal().utf8) }
             .filter { $0.count >= Self.minimumLength }
             .sorted { $0.count > $1.count }
+        var beginnings = [Bool](repeating: false, count: 256)
+        for needle in self.needles { beginnings[Int(needle[0])] = true }
+        self.beginnings = beginnings
     }
 
     /// `text` without the secrets. Occurrences are matched byte for byte, left to right, the longest first.
-    public func redact(_ text: String) -> String {
-        guard !self.needles.isEmpty else { return text }
+    ///
+    /// `limit`: bytes after which the caller will cut the result. Nothing is looked at, and nothing answered, far beyond it;
+    /// a secret that lies across it is still replaced whole.
+    public func redact(_ text: String, limit: Int = .max) -> String {
+        guard !self.needles.isEmpty || text.utf8.count > limit else { return text }
         let bytes = Array(text.utf8)
         var output: [UInt8] = []
         var index = 0
-        var found = false
-        while index < bytes.count {
-            if let needle = self.needles.first(where: { bytes[index...].starts(with: $0) }) {
+        while index < bytes.count, output.count <= limit {
+            let mayBegin = self.beginnings[Int(bytes[index])]
+            if mayBegin, let needle = self.needles.first(where: { bytes[index...].starts(with: $0) }) {
                 output += Secret.replacement.utf8
                 index += needle.count
-                found = true
             } else {
-                output.append(bytes[index])
-                index += 1
+                // Up to the next character of Unicode, so that the end is none's middle.
+                repeat {
+                    output.append(bytes[index])
+                    index += 1
+                } while index < bytes.count && bytes[index] & 0xc0 == 0x80
             }
         }
-        return found ? String(decoding: output, as: UTF8.self) : text
+        return String(decoding: output, as: UTF8.self)
     }
 }

@@ -12,9 +12,9 @@ struct Complaint: Error {
     var message: String
     init(_ message: String) { self.message = message }
 
-    /// The usual form. A long or strange text is shown cut and escaped.
+    /// The usual form. A long or strange text is shown cut and escaped; one with an `@` may hold a password and is not.
     static func expected(_ what: String, not text: String) -> Complaint {
-        .init("expected \(what), not \(quoted(text))")
+        .init(text.utf8.contains(UInt8(ascii: "@")) ? "expected \(what)" : "expected \(what), not \(quoted(text))")
     }
 }
 

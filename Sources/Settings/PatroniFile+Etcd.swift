@@ -27,7 +27,7 @@ extension PatroniFile {
             )
         }
         // Patroni does not look at certificates without https either.
-        guard self.settings.etcdEndpoints?.value.contains(where: \.isTLS) ?? false else { return }
+        guard self.settings.etcdEndpoints?.value.contains(where: \.isTLS) ?? true else { return }
         self.settings.etcd.caFile = reader.value("etcd3", "cacert", parse: ValueParsers.absolutePath)
         self.settings.etcd.certFile = reader.value("etcd3", "cert", parse: ValueParsers.absolutePath)
         guard self.settings.etcd.certFile != nil else { return }

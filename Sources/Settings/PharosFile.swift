@@ -92,7 +92,7 @@ struct PharosFile {
             guard text.utf8.count <= 255 else { throw .expected("a user's name", not: text) }
             return text
         }
-        if let path = reader.value(fields, "password_file", ValueParsers.absolutePath) {
+        if let path = reader.value(fields, "password_file", Self.passwordPath) {
             credentials.password = CredentialFiles(environment: reader.environment).password(path, &reader.problems)
         }
         credentials.caFile = reader.value(fields, "ca_file", ValueParsers.absolutePath)
@@ -106,6 +106,14 @@ struct PharosFile {
             }
         }
         return credentials
+    }
+
+    /// Never shows the text: people write the password itself here.
+    private static func passwordPath(_ text: String) throws(Complaint) -> String {
+        guard text.hasPrefix("/") else {
+            throw Complaint("expected the absolute path of a file that holds the password")
+        }
+        return try ValueParsers.absolutePath(text)
     }
 
     private static func refuseFilesWithoutTLS(

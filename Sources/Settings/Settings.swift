@@ -122,6 +122,14 @@ public struct Settings: Sendable, Equatable {
         public var loopWait: Int?
     }
 
+    /// What the keys of this node's Patroni begin with: `/service/demo/`, in Citus mode `/service/demo/0/`.
+    public var patroniKeys: String {
+        "\(self.namespace)\(self.scope)/" + (self.group.map { "\($0)/" } ?? "")
+    }
+
+    /// What the keys of the cluster's addresses begin with: `/pharos/demo/address/`.
+    public var addressKeys: String { "\(self.lease.root)\(self.scope)/address/" }
+
     /// Every secret in here, to be kept out of logs.
     public var secrets: [Secret] { [self.etcd.password, self.patroni.password].compactMap(\.self) }
 }

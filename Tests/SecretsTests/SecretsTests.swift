@@ -27,4 +27,16 @@ struct SecretsTests {
         #expect(redactor.redact("") == "")
         #expect(Redactor([]).redact("s3cret") == "s3cret")
     }
+
+    @Test func `a limit never leaves a part of a secret or of a character`() {
+        let redactor = Redactor([Secret("topsecret")])
+        let text = "ä topsecret ä topsecret ä"
+        for limit in 0...40 {
+            let redacted = redactor.redact(text, limit: limit)
+            #expect("ä [redacted] ä [redacted] ä".hasPrefix(redacted))
+            #expect(redacted.utf8.count > limit || redacted.hasSuffix("] ä"))
+            #expect(redacted.utf8.count <= limit + 11)
+        }
+        #expect(Redactor([]).redact("äöü", limit: 2) == "äö")
+    }
 }

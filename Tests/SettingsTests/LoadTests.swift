@@ -23,6 +23,7 @@ struct LoadTests {
         #expect(settings.lease.ttl == .patroni && settings.lease.margin == .seconds(2))
         #expect(settings.lease.root == "/pharos/")
         #expect(settings.status.socket == "/run/pharos/pharos.sock" && settings.status.listen == nil)
+        #expect(settings.patroniKeys == "/service/demo/" && settings.addressKeys == "/pharos/demo/address/")
         #expect(settings.hints.ttl == 30 && settings.hints.loopWait == 10)
         #expect(settings.warnings.isEmpty && settings.secrets.isEmpty)
     }
@@ -52,6 +53,7 @@ struct LoadTests {
         #expect(settings.addresses[0].acquire == .leaderKey && settings.addresses[0].label == "rw")
         #expect(settings.lease.ttl == .fixed(seconds: 10) && settings.lease.margin == .milliseconds(1500))
         #expect(settings.lease.root == "/ha/pharos/")
+        #expect(settings.patroniKeys == "/db/patroni/demo/2/" && settings.addressKeys == "/ha/pharos/demo/address/")
         #expect(settings.status.listen?.description == "[::1]:8009" && settings.status.listen?.port == 8009)
     }
 

@@ -55,6 +55,10 @@ struct MistakeTests {
             "4:9: key 'password' in 'etcd': a password does not belong in this file; put it "
                 + "in a file of its own and name that with 'password_file'"
         ),
+        (
+            "etcd: { username: u, password_file: topsecret }",
+            "4:37: 'password_file' in 'etcd': expected the absolute path of a file that holds the password"
+        ),
         ("patroni: { username: u }", "4:22: 'username' in 'patroni' needs 'password_file' beside it"),
         ("patroni: { url: https://h, key_file: /k }", "4:38: 'key_file' in 'patroni' needs 'cert_file' beside it"),
         (

@@ -43,6 +43,16 @@ struct PatroniFileTests {
         #expect(etcd.endpoints == ["https://h:1"] && etcd.username == "u" && etcd.password?.reveal() == "p@ss")
     }
 
+    @Test(arguments: [
+        "etcd3: { hosts: 'u:topsecret@h:1' }", "etcd3: { host: 'u:topsecret@h:1' }",
+        "etcd3: { url: 'u:topsecret@h:1' }",
+        "etcd3: { url: 'ftp://u:topsecret@h' }", "etcd3: { url: 'http://u:top/secret@h/p' }",
+    ]) func `a login where none belongs is not shown`(text: String) {
+        let errors = files(minimal, patroni: Self.head + text).errors().joined(separator: "\n")
+        #expect(errors.contains("'etcd.endpoints' is missing") && errors.contains(" warning: 'etcd3."))
+        #expect(!errors.contains("secret"), "\(errors)")
+    }
+
     @Test func `a login of pharos yml is not mixed with Patroni's`() throws {
         let text = Self.head + "etcd3: { host: h, username: u, password: p }"
         let pharos = minimal + "\netcd: { username: me, password_file: /p }"
