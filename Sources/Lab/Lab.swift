@@ -27,17 +27,22 @@ public struct Lab: Sendable {
 
     /// Starts a lab, after removing whatever an earlier one left. Answers when every machine has been switched on and
     /// the observer runs; ``waitUntilReady(timeout:)`` waits for the cluster.
+    /// - Parameter program: the `pharos-lab` command, which also is the observer; nil: the one beside this program.
     @EventLoop
-    public static func up(_ options: LabOptions, say: (String) -> Void = { _ in }) async throws(LabError) -> Lab {
+    public static func up(
+        _ options: LabOptions, program: String? = nil, say: (String) -> Void = { _ in }
+    ) async throws(LabError) -> Lab {
         try options.validate()
         guard geteuid() == 0 else { throw LabError(.host, "a lab needs root rights") }
         let lock = try LabLock()
         defer { lock.release() }
+        let observer: String? =
+            if let program { program } else if options.observe { try self.defaultProgram() } else { nil }
         let image = try await NodeImage.prepared(say: say)
         try await self.removeEverything()
         let lab = Lab(options: options, image: image)
         do throws(LabError) {
-            try await lab.start()
+            try await lab.start(observer: observer)
         } catch {
             // The reason is worth more than a failure to clean up, which the next `up` or `down` repeats and reports.
             do throws(LabError) { try await self.removeEverything() } catch { say("\(error)") }
@@ -47,7 +52,7 @@ public struct Lab: Sendable {
     }
 
     @EventLoop
-    private func start() async throws(LabError) {
+    private func start(observer: String?) async throws(LabError) {
         try Host.makeFolder(LabLayout.runFolder)
         try await Network.make(self.options)
         let password = try await Host.run(["systemd-id128", "new"]).prefix { $0 != "\n" }
@@ -55,9 +60,9 @@ public struct Lab: Sendable {
             try await Machine(node: node).mount(self.image)
             try await Machine(node: node).configure(self.options, password: String(password))
         }
-        if self.options.observe { try await self.startObserver() }
-        for node in self.options.nodes { try await Machine(node: node).boot() }
         try Host.write(LabLayout.stateFile, try JSON.text(State(options: self.options, image: self.image.path)))
+        if let observer { try await self.startObserver(observer) }
+        for node in self.options.nodes { try await Machine(node: node).boot() }
     }
 
     /// The lab that runs on this host.
