@@ -18,7 +18,9 @@ extension Lab {
     /// Writes a remark into the record; the faults do so by themselves.
     public func mark(_ text: String) throws(LabError) {
         try Host.append(
-            LabLayout.eventFile, try JSON.text(LabEvent(at: BootClock.microseconds, .mark, text: text)) + "\n")
+            LabLayout.eventFile,
+            try JSON.text(LabEvent(at: BootClock.microseconds, .mark, text: text)) + "\n"
+        )
     }
 
     /// Starts `program observe` in the client's network namespace and waits until it misses nothing.
@@ -34,7 +36,8 @@ extension Lab {
         let namespace = "--net=/run/netns/\(LabLayout.clientNamespace)"
         let command = [try Host.path(of: "nsenter"), namespace, program, "observe"]
         try await Host.run(
-            ["sh", "-c", script, "sh", String(entrances.count), LabLayout.observerLog] + entrances + command)
+            ["sh", "-c", script, "sh", String(entrances.count), LabLayout.observerLog] + entrances + command
+        )
         try await self.waitFor("the observer", timeout: .seconds(10)) { () throws(LabError) in
             if try ControlGroup("observer").processes().isEmpty {
                 throw LabError(.command, "the observer ended: \(Host.readText(LabLayout.observerLog) ?? "")")

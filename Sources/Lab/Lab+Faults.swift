@@ -153,7 +153,8 @@ struct PacketFilter {
         var commands = ["add table \(Self.table)"]
         for chain in ["input", "output"] {
             commands.append(
-                "add chain \(Self.table) \(chain) { type filter hook \(chain) priority -300; policy accept; }")
+                "add chain \(Self.table) \(chain) { type filter hook \(chain) priority -300; policy accept; }"
+            )
             for rule in rules {
                 // The output hook has no incoming interface to match on.
                 let rule = chain == "output" ? rule.replacing("iifname", with: "oifname") : rule

@@ -30,7 +30,9 @@ public struct Lab: Sendable {
     /// - Parameter program: the `pharos-lab` command, which also is the observer; nil: the one beside this program.
     @EventLoop
     public static func up(
-        _ options: LabOptions, program: String? = nil, say: (String) -> Void = { _ in }
+        _ options: LabOptions,
+        program: String? = nil,
+        say: (String) -> Void = { _ in }
     ) async throws(LabError) -> Lab {
         try options.validate()
         guard geteuid() == 0 else { throw LabError(.host, "a lab needs root rights") }

@@ -38,8 +38,13 @@ public struct LabEvent: Codable, Sendable, Equatable {
     public var text: String?
 
     public init(
-        at: Int64, _ kind: Kind, node: String? = nil, address: String? = nil, since: Int64? = nil,
-        milliseconds: Int? = nil, text: String? = nil
+        at: Int64,
+        _ kind: Kind,
+        node: String? = nil,
+        address: String? = nil,
+        since: Int64? = nil,
+        milliseconds: Int? = nil,
+        text: String? = nil
     ) {
         self.at = at
         self.kind = kind

@@ -132,10 +132,9 @@ struct Machine: Sendable {
         return try self.group.processes().contains(leader) ? leader : nil
     }
 
-    /// Power-off without warning.
+    /// Power-off without warning; a frozen machine is not thawed for it, SIGKILL reaches it as it is.
     @EventLoop
     func powerOff() async throws(LabError) {
-        try self.group.setFrozen(false)
         try await self.group.kill()
         unlink(self.leaderFile)
         try self.group.remove()

@@ -40,7 +40,9 @@ public struct Timeline: Sendable {
     /// Events in any order.
     public init(_ events: [LabEvent]) {
         // Stable, so that what one instant holds keeps its order; sorted() promises that since Swift 5, undocumented.
-        self.events = events.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(\.element)
+        self.events = events.enumerated().sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }.map(
+            \.element
+        )
     }
 
     /// Every span during which a node had `address` (or any watched address), in order of their beginning.
@@ -120,7 +122,8 @@ public struct Timeline: Sendable {
             case .writesWorking:
                 let reason = open.removeValue(forKey: its)?.reason ?? "late"
                 gaps.append(Gap(address: its, lastSuccess: last, firstSuccess: event.at, reason: reason))
-            case .addressAppeared, .addressDisappeared, .leader, .writable, .readOnly, .silent, .mark, .stalled, .overrun:
+            case .addressAppeared, .addressDisappeared, .leader, .writable, .readOnly, .silent, .mark, .stalled,
+                .overrun:
                 continue
             }
         }

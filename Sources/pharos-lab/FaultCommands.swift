@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import EventLoop
-import Lab
+public import Lab
 
 extension Lab.Side: ExpressibleByArgument {}
 extension Lab.Program: ExpressibleByArgument {}

@@ -5,7 +5,8 @@ import Lab
 
 struct Exec: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Run a program inside a node, as root: pharos-lab exec n1 -- systemctl status patroni")
+        abstract: "Run a program inside a node, as root: pharos-lab exec n1 -- systemctl status patroni"
+    )
     @Option(help: "Seconds after which it is killed.") var timeout = 60
     @Argument var node: String
     @Argument(parsing: .postTerminator) var command: [String]
@@ -23,7 +24,8 @@ struct Exec: ParsableCommand {
 
 struct Journal: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Print a node's journal, also while the node is off: pharos-lab journal n1 -- -u pharos -x")
+        abstract: "Print a node's journal, also while the node is off: pharos-lab journal n1 -- -u pharos -x"
+    )
     @Argument var node: String
     @Argument(parsing: .postTerminator, help: "Arguments for journalctl.") var arguments: [String] = []
 

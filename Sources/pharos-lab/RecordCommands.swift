@@ -5,7 +5,9 @@ import Lab
 
 struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "timeline", abstract: "Print what the observer recorded, and the numbers that matter.")
+        commandName: "timeline",
+        abstract: "Print what the observer recorded, and the numbers that matter."
+    )
     @Option(help: "Begin at the last mark that contains this text; without it, at the last mark.")
     var since: String?
     @Flag(help: "Print everything since the lab was started.") var all = false
@@ -26,7 +28,9 @@ struct Show: ParsableCommand {
 
 struct Observe: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "What up starts to watch the lab; of no use on its own.", shouldDisplay: false)
+        abstract: "What up starts to watch the lab; of no use on its own.",
+        shouldDisplay: false
+    )
 
     func run() {
         runOnLoop { () async throws(LabError) in try await Observer.run() }

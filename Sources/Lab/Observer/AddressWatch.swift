@@ -60,7 +60,9 @@ final class AddressWatch {
                 continue
             }
             let now = BootClock.microseconds
-            for message in AddressMessage.parse(self.buffer[..<count]) { self.handle(message, from: namespace, at: now) }
+            for message in AddressMessage.parse(self.buffer[..<count]) {
+                self.handle(message, from: namespace, at: now)
+            }
         }
     }
 

@@ -63,7 +63,8 @@ final class LeaderWatch {
     /// Reads the key; answers the revision to watch from.
     private func read(_ node: String) async throws -> Int64? {
         let answer = try await ChildProcess(
-            self.curl(node, "range", "{\"key\":\"\(Self.key)\"}", ["--max-time", "3"]), timeout: .seconds(5)
+            self.curl(node, "range", "{\"key\":\"\(Self.key)\"}", ["--max-time", "3"]),
+            timeout: .seconds(5)
         ).run()
         guard answer.exitCode == 0, let range = Self.decode(Range.self, answer.text), let header = range.header,
             let current = header.revision.flatMap({ Int64($0) })

@@ -36,7 +36,9 @@ final class WritableProbe {
             let folder = "/proc/\(leader)/root/run/postgresql"
             guard Host.exists("\(folder)/.s.PGSQL.5432") else { return }
             let connection = try await PostgresConnection(
-                "host=\(folder) user=writer dbname=postgres application_name=probe", timeout: .seconds(1))
+                "host=\(folder) user=writer dbname=postgres application_name=probe",
+                timeout: .seconds(1)
+            )
             while true {
                 let rows = try await connection.query("SELECT pg_is_in_recovery()", timeout: .seconds(1))
                 self.note(rows.first?.first == "f" ? .writable : .readOnly)

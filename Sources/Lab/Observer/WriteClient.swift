@@ -61,7 +61,9 @@ final class WriteClient {
         do {
             let connection = try await PostgresConnection(
                 "hostaddr=\(self.address) user=writer dbname=postgres sslmode=disable gssencmode=disable "
-                    + "application_name=client tcp_user_timeout=2000", timeout: Self.patience)
+                    + "application_name=client tcp_user_timeout=2000",
+                timeout: Self.patience
+            )
             let sql = """
                 INSERT INTO beat VALUES ('\(self.address)', 1)
                 ON CONFLICT (address) DO UPDATE SET count = beat.count + 1
@@ -105,7 +107,12 @@ final class WriteClient {
         let line = reason.split(separator: "\n").first.map(String.init) ?? ""
         self.recorder.record(
             LabEvent(
-                at: BootClock.microseconds, .writesFailing, address: self.address, since: last,
-                text: String(line.prefix(200))))
+                at: BootClock.microseconds,
+                .writesFailing,
+                address: self.address,
+                since: last,
+                text: String(line.prefix(200))
+            )
+        )
     }
 }
