@@ -26,20 +26,12 @@ extension Lab {
     /// Starts `program observe` in the client's network namespace and waits until it misses nothing.
     @EventLoop
     func startObserver(_ program: String) async throws(LabError) {
-        let entrances = try ControlGroup("observer").make()
-        // As in Machine.boot: it must outlive us, and must be in its group before it starts anything.
-        let script = """
-            count=$1; log=$2; shift 2
-            while [ "$count" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; count=$((count - 1)); done
-            setsid "$@" > "$log" 2>&1 < /dev/null &
-            """
+        let group = ControlGroup("observer")
         let namespace = "--net=/run/netns/\(LabLayout.clientNamespace)"
         let command = [try Host.path(of: "nsenter"), namespace, program, "observe"]
-        try await Host.run(
-            ["sh", "-c", script, "sh", String(entrances.count), LabLayout.observerLog] + entrances + command
-        )
-        try await self.waitFor("the observer", timeout: .seconds(10)) { () throws(LabError) in
-            if try ControlGroup("observer").processes().isEmpty {
+        try await Host.run(group.command(command, log: LabLayout.observerLog))
+        try await self.waitFor("the observer", timeout: .seconds(10)) {
+            if try group.processes().isEmpty {
                 throw LabError(.command, "the observer ended: \(Host.readText(LabLayout.observerLog) ?? "")")
             }
             guard Host.exists(LabLayout.eventFile) else { return false }

@@ -26,8 +26,10 @@ extension Lab {
         try self.mark("power-off of \(node)")
         // The port first: the sockets of dying processes would still say good-bye.
         try await Network.setPlugged(node, false)
-        try await Machine(node: node).powerOff()
+        try await Machine(node: node).kill()
         try await Network.powerOff(node)
+        // A group that was frozen would otherwise freeze the next boot.
+        try ControlGroup(node).remove()
     }
 
     /// Switches a node on again, with the disk that it had.

@@ -40,8 +40,8 @@ public struct Lab: Sendable {
         defer { lock.release() }
         let observer: String? =
             if let program { program } else if options.observe { try self.defaultProgram() } else { nil }
-        let image = try await NodeImage.prepared(say: say)
         try await self.removeEverything()
+        let image = try await NodeImage.prepared(say: say)
         let lab = Lab(options: options, image: image)
         do throws(LabError) {
             try await lab.start(observer: observer)
@@ -87,6 +87,7 @@ public struct Lab: Sendable {
         try await ControlGroup.removeAll()
         try await Machine.removeAll()
         try await Network.removeAll()
+        try await NodeImage.removeUnfinished()
     }
 
     /// Throws unless the lab has a node of this name.
@@ -119,6 +120,12 @@ public struct Lab: Sendable {
         return outcome.text
     }
 
+    /// Writes a file into a node, at an absolute path on its disk (`/run` and `/tmp` are elsewhere).
+    public func write(_ node: String, _ path: String, _ text: String, mode: UInt32 = 0o644) throws(LabError) {
+        try self.check(node)
+        try Host.write("\(LabLayout.root(node))\(path)", text, mode: mode)
+    }
+
     /// A node's journal, read from outside, so that it answers also while the node is off or frozen.
     ///
     /// `arguments` are journalctl's, such as `-u pharos -o json`.
@@ -133,18 +140,23 @@ public struct Lab: Sendable {
         )
     }
 
-    /// Waits until `condition` holds, asking every 50 ms.
+    /// Waits until `condition` holds, asking every 50 ms; what it throws ends the wait.
     @EventLoop
     public func waitFor(
         _ description: String,
         timeout: Duration,
-        _ condition: @EventLoop () async throws(LabError) -> Bool
+        _ condition: @EventLoop () async throws -> Bool
     ) async throws(LabError) {
         let deadline = ContinuousClock.now + timeout
-        while try await !condition() {
-            guard .now < deadline else {
-                throw LabError(.timeout, "not within \(timeout): \(description)")
+        while true {
+            do {
+                if try await condition() { return }
+            } catch let error as LabError {
+                throw error
+            } catch {
+                throw LabError(.command, "\(description): \(error)")
             }
+            guard .now < deadline else { throw LabError(.timeout, "not within \(timeout): \(description)") }
             try await pause(.milliseconds(50))
         }
     }

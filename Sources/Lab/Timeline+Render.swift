@@ -13,14 +13,14 @@ extension Timeline {
         var lines: [String] = []
         if let last = self.leaderChanges(since: start).last(where: { $0.node != nil && $0.at <= end }) {
             let node = last.node ?? ""
-            lines.append("leader key named \(node) after \(Self.milliseconds(last.at - start)) ms")
+            lines.append("leader key named \(node) after \(Self.plain(last.at - start)) ms")
             if let writable = self.firstWritable(node, since: start) {
-                lines.append("\(node) accepted writes after \(Self.milliseconds(writable.at - start)) ms")
+                lines.append("\(node) accepted writes after \(Self.plain(writable.at - start)) ms")
             }
         }
         for address in Set(self.events.compactMap(\.address)).sorted() {
             if let moved = self.firstAppearance(of: address, since: start), let node = moved.node {
-                lines.append("\(address) came to \(node) after \(Self.milliseconds(moved.at - start)) ms")
+                lines.append("\(address) came to \(node) after \(Self.plain(moved.at - start)) ms")
             }
             for gap in self.gaps(of: address, since: start) {
                 let length = gap.milliseconds.map { "for \(Self.tenths($0)) ms" } ?? "from then on"
@@ -52,9 +52,12 @@ extension Timeline {
         }
     }
 
-    /// Microseconds as milliseconds with one decimal, right-aligned.
+    /// Microseconds as milliseconds with one decimal.
+    private static func plain(_ microseconds: Int64) -> String { self.tenths(Double(microseconds) / 1000) }
+
+    /// The same, right-aligned.
     private static func milliseconds(_ microseconds: Int64) -> String {
-        let text = self.tenths(Double(microseconds) / 1000)
+        let text = self.plain(microseconds)
         return String(repeating: " ", count: max(0, 9 - text.count)) + text
     }
 
