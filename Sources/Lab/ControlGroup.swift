@@ -35,11 +35,27 @@ struct ControlGroup: Sendable {
     }
 
     /// Makes the groups; answers the files into which a process writes its id to enter them.
-    func make() throws(LabError) -> [String] {
+    private func make() throws(LabError) -> [String] {
         var folders = [try self.path()]
         if let named = Self.mounts().named { folders.append("\(named)/\(self.name)") }
         for folder in folders { try Host.makeFolder(folder) }
         return folders.map { "\($0)/cgroup.procs" }
+    }
+
+    /// A command that enters the group and then becomes `command`, or, with a `log`, starts it for good and answers its
+    /// process id.
+    ///
+    /// A shell, because a process must be in its group before it starts others; and because what shall outlive us must
+    /// be a grandchild: `ChildProcess` ties its children to our life.
+    func command(_ command: [String], log: String? = nil) throws(LabError) -> [String] {
+        let entrances = try self.make()
+        let start = log == nil ? #"exec "$@""# : #"setsid "$@" > "$log" 2>&1 < /dev/null & echo $!"#
+        let script = """
+            count=$1; log=$2; shift 2
+            while [ "$count" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; count=$((count - 1)); done
+            \(start)
+            """
+        return ["sh", "-c", script, "sh", String(entrances.count), log ?? "-"] + entrances + command
     }
 
     /// Ids of all processes in the group and below it, as the host numbers them.

@@ -112,6 +112,17 @@ enum Host {
         }
     }
 
+    /// Unmounts everything below a folder, innermost first.
+    @EventLoop
+    static func unmount(below folder: String) async throws(LabError) {
+        let mounts = (self.readText("/proc/self/mounts") ?? "").split(separator: "\n").compactMap { line in
+            line.split(separator: " ").dropFirst().first.map(String.init)
+        }
+        for mount in mounts.reversed() where mount.hasPrefix("\(folder)/") {
+            try await self.run(["umount", mount])
+        }
+    }
+
     /// Names in a folder, sorted; empty if it cannot be read.
     static func names(in folder: String) -> [String] {
         guard let stream = opendir(folder) else { return [] }

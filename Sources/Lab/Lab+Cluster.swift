@@ -95,7 +95,7 @@ extension Lab {
     /// Waits until there is a leader whose PostgreSQL runs and from which every other node streams.
     @EventLoop
     public func waitUntilReady(timeout: Duration = .seconds(120)) async throws(LabError) {
-        try await self.waitFor("a leader with every standby streaming", timeout: timeout) { () async throws(LabError) in
+        try await self.waitFor("a leader with every standby streaming", timeout: timeout) {
             guard let leader = try await self.leader(), let patroni = try await self.patroni(leader) else {
                 return false
             }

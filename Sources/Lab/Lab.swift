@@ -27,17 +27,24 @@ public struct Lab: Sendable {
 
     /// Starts a lab, after removing whatever an earlier one left. Answers when every machine has been switched on and
     /// the observer runs; ``waitUntilReady(timeout:)`` waits for the cluster.
+    /// - Parameter program: the `pharos-lab` command, which also is the observer; nil: the one beside this program.
     @EventLoop
-    public static func up(_ options: LabOptions, say: (String) -> Void = { _ in }) async throws(LabError) -> Lab {
+    public static func up(
+        _ options: LabOptions,
+        program: String? = nil,
+        say: (String) -> Void = { _ in }
+    ) async throws(LabError) -> Lab {
         try options.validate()
         guard geteuid() == 0 else { throw LabError(.host, "a lab needs root rights") }
         let lock = try LabLock()
         defer { lock.release() }
-        let image = try await NodeImage.prepared(say: say)
+        let observer: String? =
+            if let program { program } else if options.observe { try self.defaultProgram() } else { nil }
         try await self.removeEverything()
+        let image = try await NodeImage.prepared(say: say)
         let lab = Lab(options: options, image: image)
         do throws(LabError) {
-            try await lab.start()
+            try await lab.start(observer: observer)
         } catch {
             // The reason is worth more than a failure to clean up, which the next `up` or `down` repeats and reports.
             do throws(LabError) { try await self.removeEverything() } catch { say("\(error)") }
@@ -47,7 +54,7 @@ public struct Lab: Sendable {
     }
 
     @EventLoop
-    private func start() async throws(LabError) {
+    private func start(observer: String?) async throws(LabError) {
         try Host.makeFolder(LabLayout.runFolder)
         try await Network.make(self.options)
         let password = try await Host.run(["systemd-id128", "new"]).prefix { $0 != "\n" }
@@ -55,9 +62,9 @@ public struct Lab: Sendable {
             try await Machine(node: node).mount(self.image)
             try await Machine(node: node).configure(self.options, password: String(password))
         }
-        if self.options.observe { try await self.startObserver() }
-        for node in self.options.nodes { try await Machine(node: node).boot() }
         try Host.write(LabLayout.stateFile, try JSON.text(State(options: self.options, image: self.image.path)))
+        if let observer { try await self.startObserver(observer) }
+        for node in self.options.nodes { try await Machine(node: node).boot() }
     }
 
     /// The lab that runs on this host.
@@ -80,6 +87,7 @@ public struct Lab: Sendable {
         try await ControlGroup.removeAll()
         try await Machine.removeAll()
         try await Network.removeAll()
+        try await NodeImage.removeUnfinished()
     }
 
     /// Throws unless the lab has a node of this name.
@@ -112,6 +120,12 @@ public struct Lab: Sendable {
         return outcome.text
     }
 
+    /// Writes a file into a node, at an absolute path on its disk (`/run` and `/tmp` are elsewhere).
+    public func write(_ node: String, _ path: String, _ text: String, mode: UInt32 = 0o644) throws(LabError) {
+        try self.check(node)
+        try Host.write("\(LabLayout.root(node))\(path)", text, mode: mode)
+    }
+
     /// A node's journal, read from outside, so that it answers also while the node is off or frozen.
     ///
     /// `arguments` are journalctl's, such as `-u pharos -o json`.
@@ -126,18 +140,23 @@ public struct Lab: Sendable {
         )
     }
 
-    /// Waits until `condition` holds, asking every 50 ms.
+    /// Waits until `condition` holds, asking every 50 ms; what it throws ends the wait.
     @EventLoop
     public func waitFor(
         _ description: String,
         timeout: Duration,
-        _ condition: @EventLoop () async throws(LabError) -> Bool
+        _ condition: @EventLoop () async throws -> Bool
     ) async throws(LabError) {
         let deadline = ContinuousClock.now + timeout
-        while try await !condition() {
-            guard .now < deadline else {
-                throw LabError(.timeout, "not within \(timeout): \(description)")
+        while true {
+            do {
+                if try await condition() { return }
+            } catch let error as LabError {
+                throw error
+            } catch {
+                throw LabError(.command, "\(description): \(error)")
             }
+            guard .now < deadline else { throw LabError(.timeout, "not within \(timeout): \(description)") }
             try await pause(.milliseconds(50))
         }
     }

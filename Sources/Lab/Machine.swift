@@ -75,26 +75,17 @@ struct Machine: Sendable {
     /// Switches the machine on; answers as soon as its first process exists.
     @EventLoop
     func boot() async throws(LabError) {
-        let entrances = try self.group.make()
         unlink(self.leaderFile)
         let nspawn = [
-            try Host.path(of: "systemd-nspawn"), "--quiet", "--directory=\(self.root)", "--machine=\(self.namespace)",
-            "--hostname=\(self.node)", "--network-namespace-path=/run/netns/\(self.namespace)",
+            // The host may use version 1 of control groups; the node's systemd gets version 2.
+            try Host.path(of: "env"), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1", try Host.path(of: "systemd-nspawn"),
+            "--quiet", "--directory=\(self.root)", "--machine=\(self.namespace)", "--hostname=\(self.node)",
+            "--network-namespace-path=/run/netns/\(self.namespace)",
             // With a namespace of ours, nspawn drops CAP_NET_ADMIN, without which no address can be moved.
             "--capability=CAP_NET_ADMIN,CAP_NET_RAW", "--register=no", "--keep-unit", "--console=passive",
             "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--boot",
         ]
-        // A shell, because the machine must outlive us (ChildProcess ties its children to the parent's life; a
-        // grandchild is free) and must enter its control group before nspawn looks where it is.
-        let script = """
-            count=$1; log=$2; shift 2
-            while [ "$count" -gt 0 ]; do echo $$ > "$1" || exit 1; shift; count=$((count - 1)); done
-            SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 setsid "$@" > "$log" 2>&1 < /dev/null &
-            echo $!
-            """
-        let started = try await Host.run(
-            ["sh", "-c", script, "sh", String(entrances.count), "\(self.folder)/console"] + entrances + nspawn
-        )
+        let started = try await Host.run(self.group.command(nspawn, log: "\(self.folder)/console"))
         guard let supervisor = Int32(started.split(separator: "\n").last ?? "") else {
             throw LabError(.command, "\(self.node): systemd-nspawn did not start: \(started)")
         }
@@ -115,7 +106,7 @@ struct Machine: Sendable {
                 }
                 return try Host.write(self.leaderFile, "\(process)\n")
             }
-            guard kill(supervisor, 0) == 0, .now < deadline else {
+            guard Glibc.kill(supervisor, 0) == 0, .now < deadline else {
                 let console = Host.readText("\(self.folder)/console") ?? ""
                 throw LabError(.command, "\(self.node) does not boot: \(console.suffix(2000))")
             }
@@ -132,13 +123,11 @@ struct Machine: Sendable {
         return try self.group.processes().contains(leader) ? leader : nil
     }
 
-    /// Power-off without warning.
+    /// Ends every process of the machine at once; a frozen one is not thawed for it, SIGKILL reaches it as it is.
     @EventLoop
-    func powerOff() async throws(LabError) {
-        try self.group.setFrozen(false)
+    func kill() async throws(LabError) {
         try await self.group.kill()
         unlink(self.leaderFile)
-        try self.group.remove()
     }
 
     /// Runs a program inside the booted node, in all its namespaces; killed there after `timeout`.
@@ -160,12 +149,7 @@ struct Machine: Sendable {
     @EventLoop
     static func removeAll() async throws(LabError) {
         self.removeLocks()
-        let mounts = (Host.readText("/proc/self/mounts") ?? "").split(separator: "\n").compactMap { line in
-            line.split(separator: " ").dropFirst().first.map(String.init)
-        }
-        for mount in mounts.reversed() where mount.hasPrefix("\(LabLayout.runFolder)/") {
-            try await Host.run(["umount", mount])
-        }
+        try await Host.unmount(below: LabLayout.runFolder)
         for name in Host.names(in: "/run/systemd/nspawn/propagate") where name.hasPrefix("\(LabLayout.prefix)-") {
             rmdir("/run/systemd/nspawn/propagate/\(name)")
         }

@@ -95,6 +95,9 @@ struct NodeFiles {
               data_dir: /var/lib/postgresql/15/main
               bin_dir: /usr/lib/postgresql/15/bin
               use_unix_socket: true
+              basebackup:
+                - checkpoint: fast
+                - no-sync
               authentication:
                 superuser: {username: postgres, password: \(self.password)}
                 replication: {username: replicator, password: \(self.password)}

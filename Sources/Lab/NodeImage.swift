@@ -6,7 +6,7 @@ import Glibc
 ///
 /// The cache is keyed by all that determines the image. It is built under another name and renamed when complete, so
 /// a crash in between leaves nothing that could be taken for an image.
-public struct NodeImage: Sendable {
+struct NodeImage: Sendable {
     /// What is installed beside Debian's minimal base.
     static let packages = [
         "ca-certificates", "curl", "dbus", "etcd-client", "etcd-server", "iproute2", "iputils-arping", "iputils-ping",
@@ -18,11 +18,11 @@ public struct NodeImage: Sendable {
     static let version = 1
 
     /// The image's folder.
-    public let path: String
+    let path: String
 
     /// Answers the cached image, or builds it: one to three minutes.
     @EventLoop
-    public static func prepared(say: (String) -> Void) async throws(LabError) -> NodeImage {
+    static func prepared(say: (String) -> Void) async throws(LabError) -> NodeImage {
         let path = "\(LabLayout.cacheFolder)/image-\(self.key)"
         if !Host.exists(path) {
             say("building the nodes' image (once): \(path)")
@@ -39,16 +39,28 @@ public struct NodeImage: Sendable {
         return String(hash, radix: 16)
     }
 
+    /// Removes what a crashed build left; its processes are in a group of the lab's and must be gone already.
+    @EventLoop
+    static func removeUnfinished() async throws(LabError) {
+        for name in Host.names(in: LabLayout.cacheFolder) where name.hasSuffix(".building") {
+            let folder = "\(LabLayout.cacheFolder)/\(name)"
+            // debootstrap mounts /proc in there.
+            try await Host.unmount(below: folder)
+            try await Host.run(["rm", "-rf", "--one-file-system", folder], timeout: .seconds(120))
+        }
+    }
+
     @EventLoop
     private static func build(_ path: String) async throws(LabError) {
         let temporary = "\(path).building"
-        try await Host.run(["rm", "-rf", "--one-file-system", temporary], timeout: .seconds(120))
+        // In a group, so that what a crash of ours leaves running is found and ended.
+        let group = ControlGroup("image")
         try Host.makeFolder(temporary)
         guard let mirror = await self.hostMirror() else {
             throw LabError(.host, "no Debian mirror found in the host's APT configuration")
         }
         try await Host.run(
-            ["debootstrap", "--variant=minbase", self.suite, temporary, mirror],
+            group.command(["debootstrap", "--variant=minbase", self.suite, temporary, mirror]),
             timeout: .seconds(900)
         )
         try await self.copyPackageConfiguration(to: temporary)
@@ -59,7 +71,7 @@ public struct NodeImage: Sendable {
         }
         try Host.write("\(temporary)/root/install", self.script)
         try await Host.run(
-            ["chroot", temporary, "/bin/sh", "/root/install"] + self.packages,
+            group.command(["chroot", temporary, "/bin/sh", "/root/install"] + self.packages),
             timeout: .seconds(1500)
         )
         guard rename(temporary, path) == 0 else { throw Host.failure("cannot rename \(temporary)") }
