@@ -15,7 +15,7 @@ struct Pharos: ParsableCommand {
 
 /// Where the configuration is.
 struct ConfigurationOption: ParsableArguments {
-    @Option(name: [.customLong("config"), .short], help: "The configuration file.")
+    @Option(name: [.customLong("config"), .customShort("c")], help: "The configuration file.")
     var path = "/etc/pharos/pharos.yml"
 }
 
