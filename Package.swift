@@ -35,7 +35,10 @@ let package = Package(
         .testTarget(name: "SecretsTests", dependencies: ["Secrets"], swiftSettings: strict),
         .testTarget(name: "JournalTests", dependencies: ["Journal", "Secrets"], swiftSettings: strict),
         .testTarget(
-            name: "SettingsTests", dependencies: ["NetworkAddress", "Secrets", "Settings"], swiftSettings: strict),
+            name: "SettingsTests",
+            dependencies: ["NetworkAddress", "Secrets", "Settings"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
