@@ -112,6 +112,7 @@ let package = Package(
             ]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
+        tests("LabTests", ["EventLoop", "Lab"]),
     ],
     swiftLanguageModes: [.v6]
 )
