@@ -19,13 +19,18 @@ private func member(_ answer: @escaping @EventLoop (String) -> [UInt8]) throws -
 }
 
 @EventLoop
-private func client(_ servers: [ScriptedServer], http: HTTPClient, user: String? = nil) -> EtcdClient {
+private func client(
+    _ servers: [ScriptedServer],
+    http: HTTPClient,
+    user: String? = nil,
+    attemptTimeout: Duration = .seconds(10)
+) -> EtcdClient {
     let configuration = EtcdConfiguration(
         endpoints: servers.map(\.url),
         username: user,
         password: user.map { _ in "s3cret" },
-        requestTimeout: .seconds(2),
-        attemptTimeout: .milliseconds(300)
+        requestTimeout: .seconds(20),
+        attemptTimeout: attemptTimeout
     )
     return EtcdClient(configuration, http: http, jitter: { 0 })
 }
@@ -70,7 +75,7 @@ struct EtcdClientTests {
                     try await connection.write(version)
                 }
             }
-            let etcd = client([silent, good], http: http)
+            let etcd = client([silent, good], http: http, attemptTimeout: .milliseconds(500))
             #expect(await failure { _ = try await etcd.commit(put) }?.kind == .outcomeUnknown)
             #expect(silent.requests.filter { $0.contains("/txn") }.count == 1)
             #expect(good.requests.count == before)
@@ -111,7 +116,7 @@ struct EtcdClientTests {
         let servers = try (0..<3).map { _ in
             try ScriptedServer { connection in while try await connection.readRequest() != nil {} }
         }
-        let etcd = client(servers, http: http)
+        let etcd = client(servers, http: http, attemptTimeout: .milliseconds(300))
         let clock = ContinuousClock()
         let took = await clock.measure {
             #expect(await failure { _ = try await etcd.range(.key("x")) }?.kind == .timeout)

@@ -31,11 +31,15 @@ private func member(_ stream: @escaping @EventLoop (ScriptedServer.Connection) a
 }
 
 @EventLoop
-private func client(_ servers: [ScriptedServer], http: HTTPClient) -> EtcdClient {
+private func client(
+    _ servers: [ScriptedServer],
+    http: HTTPClient,
+    attemptTimeout: Duration = .seconds(10)
+) -> EtcdClient {
     let configuration = EtcdConfiguration(
         endpoints: servers.map(\.url),
-        requestTimeout: .seconds(2),
-        attemptTimeout: .milliseconds(300)
+        requestTimeout: .seconds(20),
+        attemptTimeout: attemptTimeout
     )
     return EtcdClient(configuration, http: http, jitter: { 0 })
 }
@@ -98,7 +102,7 @@ struct EtcdWatchTests {
             _ = try await connection.readRequest()
         }
         let http = HTTPClient()
-        let etcd = client([silent, stalled], http: http)
+        let etcd = client([silent, stalled], http: http, attemptTimeout: .milliseconds(300))
         #expect(await watch(etcd) == .timeout)
         #expect(etcd.currentEndpoint == stalled.url)
         #expect(await watch(etcd) == .timeout)
@@ -117,7 +121,7 @@ struct EtcdWatchTests {
         }
         let http = HTTPClient()
         for drops in [true, false] {
-            let etcd = client([half, try member { _ in }], http: http)
+            let etcd = client([half, try member { _ in }], http: http, attemptTimeout: .milliseconds(500))
             var ending: EtcdError.Kind?
             var established = false
             let task = EventLoop.spawn { ending = await watch(etcd) { _ in established = true } }

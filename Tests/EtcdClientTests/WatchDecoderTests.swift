@@ -66,6 +66,18 @@ struct WatchDecoderTests {
         #expect(failure.kind == .noLeader && failure.blamesEndpoint)
     }
 
+    @Test func `an error is read without its newline, however it is cut`() throws {
+        let error = try Recorded("11-watch_create_hasleader").body.filter { $0 != UInt8(ascii: "\n") }
+        for cut in 0...error.count {
+            let read = messages([Array(error[..<cut]), Array(error[cut...])])
+            guard case .success(.failed(let failure)) = read.first, read.count == 1 else {
+                Issue.record("cut at \(cut): \(read)")
+                return
+            }
+            #expect(failure.kind == .noLeader)
+        }
+    }
+
     @Test(arguments: [
         ("03-watch_compacted", EtcdError.Kind.compacted(21), false), ("18-watch_bad_token", .unauthenticated, true),
         ("18-watch_no_token", .unauthenticated, true),
