@@ -111,6 +111,7 @@ let package = Package(
                 "PostgresClient", "TestSupport", "VirtualAddress",
             ]
         ),
+        tests("SupervisorTests", ["Settings", "Supervisor"]),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab"]),
     ],

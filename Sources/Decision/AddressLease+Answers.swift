@@ -134,8 +134,8 @@ extension AddressLease {
         let isFirst = !self.hasBeenInspected
         self.hasBeenInspected = true
         if surprise.hasVanished {
-            // A lifetime that ends now was not ended by anybody.
-            let hasLapsed = until.map { $0 - now <= .milliseconds(500) } ?? false
+            // A lifetime that ends now was not ended by anybody. The kernel counts whole seconds: it may be one ahead.
+            let hasLapsed = until.map { $0 - now <= .seconds(1) } ?? false
             let interface = self.spec.interface
             actions.append(.report(hasLapsed ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
             actions.append(.stopAnnouncing(self.spec))
