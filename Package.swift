@@ -105,13 +105,19 @@ let package = Package(
             ], exclude: ["Fixtures"]
         ),
         tests(
+            "SupervisorTests",
+            [
+                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Settings",
+                "Supervisor", "TestSupport", "HTTPClient", "LenientJSON",
+            ]
+        ),
+        tests(
             "IntegrationTests",
             [
                 "CLinux", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PatroniClient",
                 "PostgresClient", "TestSupport", "VirtualAddress",
             ]
         ),
-        tests("SupervisorTests", ["Settings", "Supervisor"]),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab"]),
     ],
