@@ -112,9 +112,10 @@ extension AddressLease {
             self.key = .adopting(old: old, .granting)
             actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
         case .granted(let lease, let retryAt):
-            guard (retryAt ?? now) <= now, self.isWorthUsing(lease, at: now, into: &actions) else { return }
+            guard (retryAt ?? now) <= now, let view = shared.view else { return }
+            guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .adopting(old: old, .takingOver(lease))
-            actions.append(.takeOver(self.id, lease: lease.id, from: old))
+            actions.append(.takeOver(self.id, lease: lease.id, from: old, clusterID: view.clusterID))
         case .granting, .takingOver: break
         }
     }

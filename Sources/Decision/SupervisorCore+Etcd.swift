@@ -135,6 +135,7 @@ extension SupervisorCore {
         }
         self.leaderMayHaveChanged(leaderChange, isFirst: false, at: now, into: &actions)
         self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
+        self.markIfNew(at: now, into: &actions)
     }
 
     private mutating func leaderMayHaveChanged(
