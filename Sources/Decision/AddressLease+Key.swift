@@ -8,12 +8,14 @@ extension AddressLease {
     }
 
     /// Draws the consequences of what etcd shows under the address's key.
-    mutating func compareWithKey(_ shared: Shared, _ actions: inout [Action]) {
+    mutating func compareWithKey(_ shared: Shared, at now: Instant, _ actions: inout [Action]) {
         let holder = self.currentHolder
         switch self.key {
         case .held(let lease) where holder?.lease != lease.id:
             let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
+            self.quietUntil = now + .seconds(1)
+            self.wantsRead = true
             return self.revoke(lease.id, into: &actions)
         case .adopting(let old, let step) where holder?.lease != old:
             // Either our own transaction was committed, or the earlier process's release was.
@@ -62,7 +64,9 @@ extension AddressLease {
 
     /// Makes a lease ready where the address may soon be wanted.
     mutating func prepareKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now else { return }
+        guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now,
+            (self.quietUntil ?? now) <= now
+        else { return }
         self.key = .granting
         actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
     }

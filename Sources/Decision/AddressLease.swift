@@ -23,6 +23,9 @@ struct AddressLease: Sendable {
     /// The TTL for whose sake the key was last moved to another lease.
     var movedFor: Duration?
     var reportedClash: String?
+    /// The key was lost, which should not happen: etcd is read again, and nothing acquired before this moment.
+    var quietUntil: Instant?
+    var wantsRead = false
     /// Until when the kernel may hold the address, as of the last decision.
     private var right: Instant?
 
@@ -57,7 +60,7 @@ struct AddressLease: Sendable {
     // MARK: - The decision
 
     mutating func advance(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        self.compareWithKey(shared, &actions)
+        self.compareWithKey(shared, at: now, &actions)
         if case .spec(let spec) = self.next, self.isIdle {
             self.spec = spec
             self.next = nil
@@ -172,6 +175,7 @@ struct AddressLease: Sendable {
             consider(self.right)
         }
         consider(self.key.retryAt)
+        consider(self.quietUntil)
         return wakeAt
     }
 }

@@ -5,8 +5,9 @@ struct Shared: Sendable {
     var settings: CoreSettings
     let startedAt: Instant
     var view: ClusterView?
-    /// What Patroni's configuration said last, in whichever etcd cluster.
+    /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
     var config = DynamicConfig()
+    var wasConfigRead = false
     /// A longer time to live than today's, and until when leases that were granted with it may run.
     private(set) var formerTTL: (ttl: Duration, until: Instant)?
     /// When the newest answered linearizable read was sent.
@@ -37,9 +38,13 @@ struct Shared: Sendable {
     var isMarked: Bool { self.view?.isMarked == true && !self.isMarkDoubtful }
     var isQuarantined: Bool { self.view?.isQuarantined.value == true }
 
-    /// The time to live was `old` until `now`.
-    mutating func ttlMayHaveChanged(from old: Duration, at now: Instant) {
-        guard old > self.leaseTTL, old > self.longestTTL(at: now) else { return }
+    /// ``leaseTTL``, if it rests on something that was read.
+    var knownTTL: Duration? { self.settings.leaseTTL != nil || self.wasConfigRead ? self.leaseTTL : nil }
+
+    /// The time to live was `old` until `now`; nil: nobody knew.
+    mutating func ttlMayHaveChanged(from old: Duration?, at now: Instant) {
+        if self.view?.isConfigKnown == true { self.wasConfigRead = true }
+        guard let old, old > self.leaseTTL, old > self.longestTTL(at: now) else { return }
         self.formerTTL = (old, now + old)
     }
 

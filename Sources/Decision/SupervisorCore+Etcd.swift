@@ -77,7 +77,7 @@ extension SupervisorCore {
         }
         let isFirst = self.shared.view == nil
         if isFirst { self.shared.view = ClusterView(clusterID: snapshot.clusterID, at: now) }
-        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         let change = self.shared.view?.learn(snapshot, &self.shared.config, at: now) ?? nil
         for index in self.leases.indices {
             let id = self.leases[index].id
@@ -121,7 +121,7 @@ extension SupervisorCore {
     ) {
         guard let view = self.shared.view else { return }
         guard view.clusterID == clusterID else { self.readAt = min(self.readAt, now); return }
-        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         var leaderChange: LeaderChange?
         for change in changes {
             if let newer = self.shared.view?.learn(change, at: revision, &self.shared.config, at: now) {
@@ -154,7 +154,7 @@ extension SupervisorCore {
     }
 
     private mutating func configMayHaveChanged(
-        _ wasPaused: Bool, _ ttl: Duration, at now: Instant, into actions: inout [Action]
+        _ wasPaused: Bool, _ ttl: Duration?, at now: Instant, into actions: inout [Action]
     ) {
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         let isPaused = self.shared.config.isPaused

@@ -6,6 +6,10 @@ extension SupervisorCore {
     private static let inspectionPause: Duration = .milliseconds(100)
 
     mutating func schedule(at now: Instant, into actions: inout [Action]) {
+        for index in self.leases.indices where self.leases[index].wantsRead {
+            self.leases[index].wantsRead = false
+            self.readAt = min(self.readAt, now)
+        }
         if self.readAt <= now, !self.isReadUnderWay {
             self.isReadUnderWay = true
             self.readAt = now + self.period

@@ -74,7 +74,7 @@ public struct SupervisorCore: Sendable {
     }
 
     private mutating func reconfigure(_ settings: CoreSettings, at now: Instant) {
-        let ttl = self.shared.leaseTTL
+        let ttl = self.shared.knownTTL
         self.shared.settings = settings
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {

@@ -13,6 +13,8 @@ extension World {
         let deadline: Time
         /// Whether the sender had given up already when it was let go.
         let isAbandoned: Bool
+        /// The phase in which it was sent: when all is healed, nothing is under way any more for longer than usual.
+        let phase: Int
     }
 
     /// The shell's limit on one request.
@@ -30,12 +32,14 @@ extension World {
         if self.strikes(.requestLate, 0.003) { delay = self.random.between(4_000_000, 40_000_000) }
         let isAbandoned = self.now + delay > deadline
         let request = Request(
-            node: node.index, life: life, action: action, sentAt: sentAt, deadline: deadline, isAbandoned: isAbandoned)
+            node: node.index, life: life, action: action, sentAt: sentAt, deadline: deadline, isAbandoned: isAbandoned,
+            phase: self.phase)
         self.schedule(.request(request), after: delay)
         if isAbandoned { self.answer(self.unanswered(action), request, after: Self.requestTimeout) }
     }
 
     func serve(_ request: Request) {
+        if request.isAbandoned, request.phase != self.phase { return }
         let node = self.nodes[request.node]
         // What was on its way when the power went arrives all the same, sometimes.
         guard !node.cutsRequests, self.etcd.hasQuorum, node.isPowered || self.random.chance(0.3) else {

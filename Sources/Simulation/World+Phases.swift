@@ -117,12 +117,15 @@ extension World {
     func awaitReturn() {
         let patience = self.now + 4 * self.longestTTL + 60_000_000
         while self.violation == nil, !self.isSettled, self.now < patience { self.run(for: 500_000) }
-        // A key may stand under a lease that was granted with a longer TTL.
-        var ttl = self.longestTTL
-        for holder in self.etcd.holders { if let holder { ttl = max(ttl, self.etcd.leases[holder.lease]?.ttl ?? 0) } }
+        let settledAt = self.now
         self.run(for: 3_000_000)
-        let quarantined = self.etcd.quarantine == nil ? 0 : max(0, (self.quarantinedAt ?? 0) - self.now + 3_000_000)
-        self.run(for: ttl + 2_000_000 + quarantined)
+        // What stands in the way may be under a lease that was granted with a longer TTL.
+        var ttl = self.longestTTL
+        for lease in self.etcd.holders.map(\.?.lease) + [self.etcd.quarantine] {
+            if let lease { ttl = max(ttl, self.etcd.leases[lease]?.ttl ?? 0) }
+        }
+        let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
+        self.run(for: max(0, begin + ttl + 5_000_000 - self.now))
         if self.violation == nil { self.checkLiveness() }
     }
 
