@@ -49,16 +49,17 @@ extension AddressLease {
         case .none(let retryAt):
             // A key in a cluster that was restored from an old copy proves nothing.
             guard shared.isMarked, !shared.isQuarantined else { break }
-            self.adopt(holder.lease, .waiting(retryAt: retryAt), &actions)
+            self.adopt(holder.lease, .waiting(retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granted(let lease, let retryAt):
             guard shared.isMarked, !shared.isQuarantined else { break }
-            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), &actions)
+            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granting, .acquiring, .adopting, .held, .returning: break
         }
     }
 
-    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, _ actions: inout [Action]) {
+    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, by deadline: Instant, _ actions: inout [Action]) {
         self.key = .adopting(old: old, step)
+        self.adoptBy = deadline
         actions.append(.report(.leaseAdopted(self.id, lease: old)))
     }
 
@@ -103,6 +104,7 @@ extension AddressLease {
             guard let until = self.kernel.until, until <= now + ttl - shared.settings.margin(for: ttl) else { return }
         }
         self.movedFor = ttl
+        self.adoptBy = now + lease.ttl
         self.key = .adopting(old: lease.id, .waiting(retryAt: nil))
         actions.append(.report(.leaseShortened(self.id, lease: lease.id, from: lease.ttl, to: ttl)))
     }

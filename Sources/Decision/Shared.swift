@@ -10,6 +10,8 @@ struct Shared: Sendable {
     var wasConfigRead = false
     /// A longer time to live than today's, and until when leases that were granted with it may run.
     private(set) var formerTTL: (ttl: Duration, until: Instant)?
+    /// Since when etcd has not answered reads.
+    var contactLostAt: Instant?
     /// When the newest answered linearizable read was sent.
     var lastRead: Instant?
     /// When this node became the leader, as far as it knows.
@@ -64,9 +66,10 @@ struct Shared: Sendable {
     ///
     /// The members that Patroni reaches wait `ttl` after its last failsafe round before they elect another leader. At the
     /// moment of the answer that round may be `loop_wait` + `retry_timeout` old, and Patroni sees to it that `retry_timeout`
-    /// is at most half of `ttl` − `loop_wait`.
+    /// is at most half of `ttl` − `loop_wait`. It is kept short besides, because a leader that finds etcd again may hand
+    /// over at once, while this daemon is frozen and its address's key long gone.
     var failsafeCover: Duration {
-        (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl)
+        min(.seconds(4), (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl))
     }
 
     func isCoveredByFailsafe(at now: Instant) -> Bool {

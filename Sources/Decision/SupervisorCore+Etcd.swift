@@ -10,8 +10,8 @@ extension SupervisorCore {
         case .readFailed(let reason):
             self.isReadUnderWay = false
             self.readAt = now + min(.seconds(1), self.shared.period)
-            guard self.contactLostAt == nil else { return }
-            self.contactLostAt = now
+            guard self.shared.contactLostAt == nil else { return }
+            self.shared.contactLostAt = now
             let age = self.shared.lastRead.map { now - $0 } ?? .zero
             actions.append(.report(.contactLost(reason: reason, lastRead: age)))
         case .watched(let clusterID, let revision, let changes):
@@ -92,8 +92,8 @@ extension SupervisorCore {
                     .contactMade(
                         clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
         }
-        if let lostAt = self.contactLostAt {
-            self.contactLostAt = nil
+        if let lostAt = self.shared.contactLostAt {
+            self.shared.contactLostAt = nil
             self.hasReportedFailsafe = false
             actions.append(.report(.contactRestored(after: now - lostAt)))
         }

@@ -20,7 +20,6 @@ public struct SupervisorCore: Sendable {
     var isReady = false
     var isMarking = false
     var markAt: Instant?
-    var contactLostAt: Instant?
     var isPostgresAsked = false
     var postgresAskedAt: Instant?
     var isPatroniAsked = false

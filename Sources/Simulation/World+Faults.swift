@@ -193,9 +193,9 @@ extension World {
             old.reachesEtcd, self.etcd.hasQuorum, let lease = old.patroniLease, lease == self.etcd.leaderLease
         else { return false }
         old.postgres = .down
-        old.patroniLease = nil
-        self.changePostgres(to: .standby, on: old, after: 2_000_000)
-        self.endLease(lease)
+        self.changePostgres(to: .standby, on: old, after: 2_500_000)
+        // The leader key goes when PostgreSQL has stopped.
+        self.schedule(.handOver(old.index, lease), after: self.random.between(0, 2_000_000))
         return true
     }
 }

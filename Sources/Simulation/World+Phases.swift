@@ -12,6 +12,7 @@ extension World {
         case quorum
         case unpause
         case backup
+        case handOver(Int, LeaseID)
         case forgetSeen
         case configure(Int, [AddressSpec])
         case assign(Assignment)
@@ -20,7 +21,8 @@ extension World {
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
             switch self {
-            case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .configure: true
+            case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver, .configure:
+                true
             case .forgetSeen, .assign, .checkForeign: false
             }
         }
@@ -53,6 +55,11 @@ extension World {
             self.config.isPaused = false
             self.writeConfig()
         case .backup: if self.etcd.hasQuorum { self.backup = self.etcd }
+        case .handOver(let index, let lease):
+            let node = self.nodes[index]
+            guard node.patroni == .running, node.reachesEtcd, self.etcd.hasQuorum, node.patroniLease == lease else { return }
+            node.patroniLease = nil
+            self.endLease(lease)
         case .forgetSeen: for node in self.nodes { node.seen = Seen() }
         case .configure(let index, let specs): self.configure(self.nodes[index], specs)
         case .assign(let change): self.carryOut(change)
