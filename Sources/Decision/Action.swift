@@ -15,9 +15,9 @@ public enum Action: Hashable, Sendable {
     /// One transaction: *if* the leader key names this member, the address has no key, the mark is `clusterID` and there
     /// is no quarantine, *then* put the address's key with this lease.
     case acquire(AddressID, lease: LeaseID, clusterID: UInt64)
-    /// One transaction: *if* the address's key stands under the lease `from`, *then* put it under `lease`. Answered like
-    /// ``acquire(_:lease:clusterID:)``.
-    case takeOver(AddressID, lease: LeaseID, from: LeaseID)
+    /// One transaction: *if* the address's key stands under the lease `from`, the mark is `clusterID` and there is no
+    /// quarantine, *then* put it under `lease`. Answered like ``acquire(_:lease:clusterID:)``.
+    case takeOver(AddressID, lease: LeaseID, from: LeaseID, clusterID: UInt64)
     /// One transaction: *if* the mark is still `seen`, *then* write `clusterID` there, and a quarantine that ends by
     /// itself after `quarantine`.
     case markCluster(clusterID: UInt64, seen: UInt64?, quarantine: Duration)

@@ -8,12 +8,14 @@ extension AddressLease {
     }
 
     /// Draws the consequences of what etcd shows under the address's key.
-    mutating func compareWithKey(_ shared: Shared, _ actions: inout [Action]) {
+    mutating func compareWithKey(_ shared: Shared, at now: Instant, _ actions: inout [Action]) {
         let holder = self.currentHolder
         switch self.key {
         case .held(let lease) where holder?.lease != lease.id:
             let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
+            self.quietUntil = now + .seconds(1)
+            self.wantsRead = true
             return self.revoke(lease.id, into: &actions)
         case .adopting(let old, let step) where holder?.lease != old:
             // Either our own transaction was committed, or the earlier process's release was.
@@ -47,22 +49,25 @@ extension AddressLease {
         case .none(let retryAt):
             // A key in a cluster that was restored from an old copy proves nothing.
             guard shared.isMarked, !shared.isQuarantined else { break }
-            self.adopt(holder.lease, .waiting(retryAt: retryAt), &actions)
+            self.adopt(holder.lease, .waiting(retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granted(let lease, let retryAt):
             guard shared.isMarked, !shared.isQuarantined else { break }
-            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), &actions)
+            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granting, .acquiring, .adopting, .held, .returning: break
         }
     }
 
-    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, _ actions: inout [Action]) {
+    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, by deadline: Instant, _ actions: inout [Action]) {
         self.key = .adopting(old: old, step)
+        self.adoptBy = deadline
         actions.append(.report(.leaseAdopted(self.id, lease: old)))
     }
 
     /// Makes a lease ready where the address may soon be wanted.
     mutating func prepareKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now else { return }
+        guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now,
+            (self.quietUntil ?? now) <= now
+        else { return }
         self.key = .granting
         actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
     }
@@ -99,6 +104,7 @@ extension AddressLease {
             guard let until = self.kernel.until, until <= now + ttl - shared.settings.margin(for: ttl) else { return }
         }
         self.movedFor = ttl
+        self.adoptBy = now + lease.ttl
         self.key = .adopting(old: lease.id, .waiting(retryAt: nil))
         actions.append(.report(.leaseShortened(self.id, lease: lease.id, from: lease.ttl, to: ttl)))
     }
@@ -112,9 +118,10 @@ extension AddressLease {
             self.key = .adopting(old: old, .granting)
             actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
         case .granted(let lease, let retryAt):
-            guard (retryAt ?? now) <= now, self.isWorthUsing(lease, at: now, into: &actions) else { return }
+            guard (retryAt ?? now) <= now, let view = shared.view else { return }
+            guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .adopting(old: old, .takingOver(lease))
-            actions.append(.takeOver(self.id, lease: lease.id, from: old))
+            actions.append(.takeOver(self.id, lease: lease.id, from: old, clusterID: view.clusterID))
         case .granting, .takingOver: break
         }
     }

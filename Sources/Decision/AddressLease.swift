@@ -23,6 +23,11 @@ struct AddressLease: Sendable {
     /// The TTL for whose sake the key was last moved to another lease.
     var movedFor: Duration?
     var reportedClash: String?
+    /// The key was lost, which should not happen: etcd is read again, and nothing acquired before this moment.
+    var quietUntil: Instant?
+    var wantsRead = false
+    /// Until when an adoption may take, while the kernel's lifetime is left alone.
+    var adoptBy: Instant?
     /// Until when the kernel may hold the address, as of the last decision.
     private var right: Instant?
 
@@ -57,7 +62,7 @@ struct AddressLease: Sendable {
     // MARK: - The decision
 
     mutating func advance(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        self.compareWithKey(shared, &actions)
+        self.compareWithKey(shared, at: now, &actions)
         if case .spec(let spec) = self.next, self.isIdle {
             self.spec = spec
             self.next = nil
@@ -105,6 +110,8 @@ struct AddressLease: Sendable {
             let ttl = shared.leaseTTL
             right = min(lease.goodUntil, lastRead + ttl - shared.settings.margin(for: ttl))
         }
+        // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
+        if right != nil, shared.contactLostAt == nil { return right }
         if self.isHere, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
         return right
     }
@@ -117,8 +124,10 @@ struct AddressLease: Sendable {
             return self.remove(stray, self.stance.reason ?? .misplaced, into: &actions)
         }
         if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
-        // Its lifetime is still the one that the lease of before allows.
-        if case .adopting = self.key { return }
+        if case .adopting = self.key, self.right == nil, let deadline = self.adoptBy, now < deadline {
+            // Its lifetime is still the one that the lease of before allows.
+            return
+        }
         guard let right = self.right, right > now else {
             return self.clearKernel(self.key.isHeld ? .contactLost : self.stance.reason ?? .leaseLost, into: &actions)
         }
@@ -172,6 +181,8 @@ struct AddressLease: Sendable {
             consider(self.right)
         }
         consider(self.key.retryAt)
+        consider(self.quietUntil)
+        if case .adopting = self.key { consider(self.adoptBy) }
         return wakeAt
     }
 }

@@ -5,10 +5,13 @@ struct Shared: Sendable {
     var settings: CoreSettings
     let startedAt: Instant
     var view: ClusterView?
-    /// What Patroni's configuration said last, in whichever etcd cluster.
+    /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
     var config = DynamicConfig()
+    var wasConfigRead = false
     /// A longer time to live than today's, and until when leases that were granted with it may run.
     private(set) var formerTTL: (ttl: Duration, until: Instant)?
+    /// Since when etcd has not answered reads.
+    var contactLostAt: Instant?
     /// When the newest answered linearizable read was sent.
     var lastRead: Instant?
     /// When this node became the leader, as far as it knows.
@@ -37,9 +40,13 @@ struct Shared: Sendable {
     var isMarked: Bool { self.view?.isMarked == true && !self.isMarkDoubtful }
     var isQuarantined: Bool { self.view?.isQuarantined.value == true }
 
-    /// The time to live was `old` until `now`.
-    mutating func ttlMayHaveChanged(from old: Duration, at now: Instant) {
-        guard old > self.leaseTTL, old > self.longestTTL(at: now) else { return }
+    /// ``leaseTTL``, if it rests on something that was read.
+    var knownTTL: Duration? { self.settings.leaseTTL != nil || self.wasConfigRead ? self.leaseTTL : nil }
+
+    /// The time to live was `old` until `now`; nil: nobody knew.
+    mutating func ttlMayHaveChanged(from old: Duration?, at now: Instant) {
+        if self.view?.isConfigKnown == true { self.wasConfigRead = true }
+        guard let old, old > self.leaseTTL, old > self.longestTTL(at: now) else { return }
         self.formerTTL = (old, now + old)
     }
 
@@ -59,9 +66,10 @@ struct Shared: Sendable {
     ///
     /// The members that Patroni reaches wait `ttl` after its last failsafe round before they elect another leader. At the
     /// moment of the answer that round may be `loop_wait` + `retry_timeout` old, and Patroni sees to it that `retry_timeout`
-    /// is at most half of `ttl` − `loop_wait`.
+    /// is at most half of `ttl` − `loop_wait`. It is kept short besides, because a leader that finds etcd again may hand
+    /// over at once, while this daemon is frozen and its address's key long gone.
     var failsafeCover: Duration {
-        (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl)
+        min(.seconds(4), (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl))
     }
 
     func isCoveredByFailsafe(at now: Instant) -> Bool {

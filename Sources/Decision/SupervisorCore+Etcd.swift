@@ -10,8 +10,8 @@ extension SupervisorCore {
         case .readFailed(let reason):
             self.isReadUnderWay = false
             self.readAt = now + min(.seconds(1), self.shared.period)
-            guard self.contactLostAt == nil else { return }
-            self.contactLostAt = now
+            guard self.shared.contactLostAt == nil else { return }
+            self.shared.contactLostAt = now
             let age = self.shared.lastRead.map { now - $0 } ?? .zero
             actions.append(.report(.contactLost(reason: reason, lastRead: age)))
         case .watched(let clusterID, let revision, let changes):
@@ -77,7 +77,7 @@ extension SupervisorCore {
         }
         let isFirst = self.shared.view == nil
         if isFirst { self.shared.view = ClusterView(clusterID: snapshot.clusterID, at: now) }
-        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         let change = self.shared.view?.learn(snapshot, &self.shared.config, at: now) ?? nil
         for index in self.leases.indices {
             let id = self.leases[index].id
@@ -92,8 +92,8 @@ extension SupervisorCore {
                     .contactMade(
                         clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
         }
-        if let lostAt = self.contactLostAt {
-            self.contactLostAt = nil
+        if let lostAt = self.shared.contactLostAt {
+            self.shared.contactLostAt = nil
             self.hasReportedFailsafe = false
             actions.append(.report(.contactRestored(after: now - lostAt)))
         }
@@ -121,7 +121,7 @@ extension SupervisorCore {
     ) {
         guard let view = self.shared.view else { return }
         guard view.clusterID == clusterID else { self.readAt = min(self.readAt, now); return }
-        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         var leaderChange: LeaderChange?
         for change in changes {
             if let newer = self.shared.view?.learn(change, at: revision, &self.shared.config, at: now) {
@@ -135,6 +135,7 @@ extension SupervisorCore {
         }
         self.leaderMayHaveChanged(leaderChange, isFirst: false, at: now, into: &actions)
         self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
+        self.markIfNew(at: now, into: &actions)
     }
 
     private mutating func leaderMayHaveChanged(
@@ -153,7 +154,7 @@ extension SupervisorCore {
     }
 
     private mutating func configMayHaveChanged(
-        _ wasPaused: Bool, _ ttl: Duration, at now: Instant, into actions: inout [Action]
+        _ wasPaused: Bool, _ ttl: Duration?, at now: Instant, into actions: inout [Action]
     ) {
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         let isPaused = self.shared.config.isPaused

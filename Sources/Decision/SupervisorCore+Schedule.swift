@@ -6,6 +6,10 @@ extension SupervisorCore {
     private static let inspectionPause: Duration = .milliseconds(100)
 
     mutating func schedule(at now: Instant, into actions: inout [Action]) {
+        for index in self.leases.indices where self.leases[index].wantsRead {
+            self.leases[index].wantsRead = false
+            self.readAt = min(self.readAt, now)
+        }
         if self.readAt <= now, !self.isReadUnderWay {
             self.isReadUnderWay = true
             self.readAt = now + self.period
@@ -98,9 +102,8 @@ extension SupervisorCore {
 
     /// Patroni is asked only while its failsafe mode may matter.
     private var patroniDue: Instant? {
-        guard let lostAt = self.contactLostAt, self.shared.config.isFailsafeEnabled, self.leases.contains(where: \.isHere)
+        guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled, self.leases.contains(where: \.isHere)
         else { return nil }
-        let interval = min(self.shared.config.loopWait, self.shared.period, self.shared.failsafeCover) / 2
-        return self.patroniAskedAt.map { $0 + max(.milliseconds(500), interval) } ?? lostAt
+        return self.patroniAskedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) } ?? lostAt
     }
 }

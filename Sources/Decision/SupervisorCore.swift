@@ -20,7 +20,6 @@ public struct SupervisorCore: Sendable {
     var isReady = false
     var isMarking = false
     var markAt: Instant?
-    var contactLostAt: Instant?
     var isPostgresAsked = false
     var postgresAskedAt: Instant?
     var isPatroniAsked = false
@@ -74,7 +73,7 @@ public struct SupervisorCore: Sendable {
     }
 
     private mutating func reconfigure(_ settings: CoreSettings, at now: Instant) {
-        let ttl = self.shared.leaseTTL
+        let ttl = self.shared.knownTTL
         self.shared.settings = settings
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {

@@ -4,31 +4,34 @@ import Decision
 /// etcd as its clients see it: linearizable when there is a quorum, silent when there is none.
 ///
 /// Modelled: revisions, leases that end late but never early, by a clock of its own rate; a leader change that prolongs
-/// every lease; the loss of quorum, during which no lease ends; the replacement by another, empty cluster.
+/// every lease; the loss of quorum, during which no lease ends; the replacement by an empty cluster or an old copy.
 /// Left out: single members that lag (a linearizable read never shows it).
 struct SimulatedEtcd {
     struct Lease {
         var ttl: Time
         /// True time at which it ends, granularity included.
         var endsAt: Time
-        var isKey: KeySlot?
+        var key: KeySlot?
     }
     enum KeySlot: Hashable { case leader, quarantine, address(Int) }
 
     private(set) var clusterID: UInt64 = 1
+    /// Which of all clusters this is, also where its number is an old one.
+    private(set) var incarnation = 1
     private(set) var revision: Int64 = 1
     var hasQuorum = true
     /// Seconds of etcd's clock in a true second.
     var rate = 1.0
     private(set) var leader: String?
-    private(set) var patroni: DynamicConfig
+    private(set) var patroni: DynamicConfig?
     private(set) var mark: UInt64?
     private(set) var quarantine: LeaseID?
     private(set) var holders: [Holder?]
     let addresses: [AddressID]
     private(set) var leases: [LeaseID: Lease] = [:]
-    private var leaderLease: LeaseID?
+    private(set) var leaderLease: LeaseID?
     private var lastLease: LeaseID = 100
+    private var current: Snapshot?
     /// Every change, oldest first, for watches that resume.
     private(set) var log: [(revision: Int64, change: KeyChange)] = []
 
@@ -38,23 +41,27 @@ struct SimulatedEtcd {
         self.holders = addresses.map { _ in nil }
     }
 
-    var snapshot: Snapshot {
+    /// What a linearizable read answers now.
+    mutating func snapshot() -> Snapshot {
+        if let current = self.current { return current }
         var holders: [AddressHolder] = []
         for (index, holder) in self.holders.enumerated() {
             if let holder { holders.append(AddressHolder(address: self.addresses[index], holder: holder)) }
         }
-        return Snapshot(
+        let snapshot = Snapshot(
             clusterID: self.clusterID, revision: self.revision, leader: self.leader, patroni: self.patroni,
             mark: self.mark, isQuarantined: self.quarantine != nil, holders: holders)
+        self.current = snapshot
+        return snapshot
     }
 
-    private mutating func record(_ change: KeyChange) { self.log.append((self.revision, change)) }
+    private mutating func record(_ change: KeyChange) {
+        self.current = nil
+        self.log.append((self.revision, change))
+    }
 
     /// Forgets changes that every watch has seen.
-    mutating func compact(before revision: Int64) {
-        guard self.log.count > 4096 else { return }
-        self.log.removeAll { $0.revision < revision }
-    }
+    mutating func compact(before revision: Int64) { self.log.removeAll { $0.revision < revision } }
 
     // MARK: - Leases
 
@@ -76,7 +83,7 @@ struct SimulatedEtcd {
     /// Ends a lease and deletes its key; answers whether there was one.
     mutating func end(_ id: LeaseID) -> Bool {
         guard let lease = self.leases.removeValue(forKey: id) else { return false }
-        switch lease.isKey {
+        switch lease.key {
         case .leader: self.setLeader(nil, lease: nil)
         case .quarantine:
             self.quarantine = nil
@@ -100,26 +107,45 @@ struct SimulatedEtcd {
         }
     }
 
-    /// All is lost: another, empty cluster answers from now on.
-    mutating func replace() {
-        self.clusterID += 1
+    /// All is lost: another, empty cluster answers from now on; under the same number where it was built anew from the
+    /// same configuration.
+    mutating func wipe(keepsClusterID: Bool) {
+        if !keepsClusterID { self.clusterID += 1 }
+        self.incarnation += 1
         self.revision = 1
         self.leases = [:]
         self.leader = nil
         self.leaderLease = nil
+        self.patroni = nil
         self.mark = nil
         self.quarantine = nil
         self.holders = self.addresses.map { _ in nil }
         self.log = []
+        self.current = nil
+    }
+
+    /// An old copy is restored, as another cluster; its leases begin anew.
+    mutating func restore(_ copy: SimulatedEtcd, at now: Time) {
+        let (clusterID, incarnation, lastLease) = (self.clusterID, self.incarnation, self.lastLease)
+        let (rate, hasQuorum) = (self.rate, self.hasQuorum)
+        self = copy
+        self.clusterID = clusterID + 1
+        self.incarnation = incarnation + 1
+        self.lastLease = lastLease
+        self.rate = rate
+        self.hasQuorum = hasQuorum
+        self.log = []
+        self.current = nil
+        self.changeLeader(at: now)
     }
 
     // MARK: - Keys
 
     mutating func setLeader(_ member: String?, lease: LeaseID?) {
-        if let old = self.leaderLease { self.leases[old]?.isKey = nil }
+        if let old = self.leaderLease { self.leases[old]?.key = nil }
         self.leader = member
         self.leaderLease = lease
-        if let lease { self.leases[lease]?.isKey = .leader }
+        if let lease { self.leases[lease]?.key = .leader }
         self.revision += 1
         self.record(.leader(member))
     }
@@ -141,15 +167,15 @@ struct SimulatedEtcd {
         return self.put(index, holder)
     }
 
-    mutating func takeOver(_ index: Int, _ holder: Holder, from old: LeaseID) -> Acquisition {
-        guard self.holders[index]?.lease == old else { return .refused }
+    mutating func takeOver(_ index: Int, _ holder: Holder, from old: LeaseID, clusterID: UInt64) -> Acquisition {
+        guard self.holders[index]?.lease == old, self.mark == clusterID, self.quarantine == nil else { return .refused }
         return self.put(index, holder)
     }
 
     private mutating func put(_ index: Int, _ holder: Holder) -> Acquisition {
         guard self.leases[holder.lease] != nil else { return .leaseNotFound }
-        if let old = self.holders[index] { self.leases[old.lease]?.isKey = nil }
-        self.leases[holder.lease]?.isKey = .address(index)
+        if let old = self.holders[index] { self.leases[old.lease]?.key = nil }
+        self.leases[holder.lease]?.key = .address(index)
         self.holders[index] = holder
         self.revision += 1
         self.record(.holder(self.addresses[index], holder))
@@ -159,7 +185,7 @@ struct SimulatedEtcd {
     mutating func markCluster(_ clusterID: UInt64, seen: UInt64?, ttl: Time, at now: Time) -> Bool {
         guard self.mark == seen else { return false }
         let lease = self.grant(ttl: ttl, at: now, late: 0)
-        self.leases[lease]?.isKey = .quarantine
+        self.leases[lease]?.key = .quarantine
         self.mark = clusterID
         self.quarantine = lease
         self.revision += 1

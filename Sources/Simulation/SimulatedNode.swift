@@ -18,61 +18,150 @@ final class SimulatedNode {
     var daemon = Process.dead
     /// Distinguishes one life of the daemon from the next: answers to an earlier one are lost.
     var life = 0
+    /// The configuration that its file holds.
+    var configured: [AddressSpec]
+    var isStopping = false
+    /// Since when the daemon has been running without a freeze.
+    var runningSince: Time = 0
     /// What arrived while the daemon was frozen.
     var inbox: [Event] = []
     var wakeGeneration = 0
+    var scheduledWake: Instant?
     /// The newest revision that the watch delivered, and whether the stream still delivers.
     var watchedRevision: Int64 = 0
     var watchedCluster: UInt64 = 0
     var isWatching = false
     var isWatchSilent = false
+    /// What this life of the daemon was told.
+    var seen = Seen()
+    var meter = ActionMeter()
 
-    // The kernel
-    var kernel: [SimulatedAddress]
+    var kernel: SimulatedKernel
     var isPowered = true
-    var isInterfaceUp = true
 
     // The network: requests to etcd and answers from it, and the other members
     var cutsRequests = false
     var cutsAnswers = false
     var cutsPeers = false
+    /// Whether what cannot be reached is known at once, or after a time limit.
+    var isRefusedAtOnce = false
+    /// When it was last cut off, or healed.
+    var networkChangedAt: Time = 0
 
     // Patroni and PostgreSQL
     var patroni = Process.running
     var postgres = Postgres.standby
     var postgresGeneration = 0
     var patroniLease: LeaseID?
-    var patroniLastContact: Time = 0
+    /// When the last failsafe round succeeded.
     var failsafeSince: Time?
     /// When another member last said, in failsafe mode, that it still leads.
     var failsafeHeardAt: Time?
     var loopGeneration = 0
 
-    init(index: Int, rate: Double, offset: Time, addresses: Int) {
+    init(index: Int, rate: Double, offset: Time, configured: [AddressSpec]) {
         self.index = index
         self.member = "n\(index + 1)"
         self.rate = rate
         self.offset = offset
-        self.kernel = Array(repeating: SimulatedAddress(), count: addresses)
+        self.configured = configured
+        self.kernel = SimulatedKernel(addresses: configured.count)
+        self.identity = "boot-\(index)-1"
     }
 
-    var identity: String { "boot-\(self.index)-\(self.boot)" }
+    private(set) var identity: String
+
+    /// Another boot.
+    func reboot() {
+        self.boot += 1
+        self.identity = "boot-\(self.index)-\(self.boot)"
+    }
 
     func instant(at time: Time) -> Instant {
-        Instant(sinceBoot: .microseconds(self.offset + Time(Double(time) * self.rate)))
+        let local = self.offset + Time(Double(time) * self.rate)
+        return Instant(
+            sinceBoot: Duration(
+                secondsComponent: local / 1_000_000, attosecondsComponent: local % 1_000_000 * 1_000_000_000_000))
     }
 
     /// The first true time at which this node's clock shows `instant`.
     func time(of instant: Instant) -> Time {
-        let (seconds, attoseconds) = instant.sinceBoot.components
-        let local = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
-        return Time((Double(local - self.offset) / self.rate).rounded(.up)) + 1
+        Time((Double(instant.sinceBoot.microseconds - self.offset) / self.rate).rounded(.up)) + 1
     }
 
     /// A span of this node's clock in true microseconds.
     func span(_ local: Time) -> Time { Time(Double(local) / self.rate) }
 
     var reachesEtcd: Bool { self.isPowered && !self.cutsRequests && !self.cutsAnswers }
+
+    func spec(of address: AddressID) -> AddressSpec? { self.configured.first { $0.id == address } }
+}
+
+/// What one life of a daemon was told by etcd and PostgreSQL: the newest of each, reckoned without the core.
+struct Seen {
+    var cluster: UInt64 = 0
+    var leader: String?
+    private var leaderRevision: Int64 = -1
+    var isPaused = false
+    private var pausedRevision: Int64 = -1
+    var postgres: PostgresState?
+
+    mutating func learn(_ event: Event) {
+        switch event {
+        case .readAnswered(let snapshot, _), .acquireRefused(_, _, let snapshot, _):
+            if snapshot.clusterID != self.cluster {
+                // Late answers of an older cluster count for nothing.
+                guard snapshot.clusterID > self.cluster else { return }
+                let postgres = self.postgres
+                self = Seen()
+                self.postgres = postgres
+                self.cluster = snapshot.clusterID
+            }
+            self.learn(leader: snapshot.leader, snapshot.revision)
+            if let config = snapshot.patroni { self.learn(isPaused: config.isPaused, snapshot.revision) }
+        case .watched(self.cluster, let revision, let changes):
+            for change in changes {
+                switch change {
+                case .leader(let leader): self.learn(leader: leader, revision)
+                case .patroni(let config): if let config { self.learn(isPaused: config.isPaused, revision) }
+                case .mark, .quarantine, .holder: break
+                }
+            }
+        case .postgres(let state, _): self.postgres = state
+        default: break  // The rest tells nothing of the kind.
+        }
+    }
+
+    private mutating func learn(leader: String?, _ revision: Int64) {
+        guard revision >= self.leaderRevision else { return }
+        self.leader = leader
+        self.leaderRevision = revision
+    }
+
+    private mutating func learn(isPaused: Bool, _ revision: Int64) {
+        guard revision >= self.pausedRevision else { return }
+        self.isPaused = isPaused
+        self.pausedRevision = revision
+    }
+}
+
+/// Counts actions, to notice a core that spins.
+struct ActionMeter {
+    /// More than this many in one simulated second is a storm. A promotion asks PostgreSQL twenty times.
+    static let limit = 150
+    private var second: Time = -1
+    private var count = 0
+
+    /// Answers whether the limit is passed.
+    mutating func count(_ actions: Int, at now: Time) -> Bool {
+        let second = now / 1_000_000
+        if second != self.second {
+            self.second = second
+            self.count = 0
+        }
+        self.count += actions
+        return self.count > Self.limit
+    }
 }
 
 extension Duration {

@@ -5,8 +5,20 @@ public struct SimulationSummary: Sendable {
     public var seeds = 0
     /// Simulated hours, summed over the nodes.
     public var nodeHours = 0.0
-    public var faults = 0
+    /// Those of them in which faults were under way.
+    public var faultyNodeHours = 0.0
+    public var faults = FaultCounts()
     public var violation: Violation?
+
+    public init() {}
+
+    public mutating func add(_ other: SimulationSummary) {
+        self.seeds += other.seeds
+        self.nodeHours += other.nodeHours
+        self.faultyNodeHours += other.faultyNodeHours
+        self.faults.add(other.faults)
+        if self.violation == nil { self.violation = other.violation }
+    }
 }
 
 /// Runs the real core in simulated clusters: phases with faults, in which an address must never be in two places, each
@@ -17,30 +29,25 @@ public enum Simulator {
         seed: UInt64, rounds: Int = 10, mutation: Mutation? = nil, trace: ((String) -> Void)? = nil
     ) -> SimulationSummary {
         let world = World(seed: seed, mutation: mutation, trace: trace)
-        world.isFaulty = false
-        world.run(for: 60_000_000)
+        world.run(for: 30_000_000)
+        world.awaitReturn()
         for _ in 0..<rounds where world.violation == nil {
             world.beginFaults()
             world.run(for: world.random.between(60_000_000, 600_000_000))
             world.heal()
-            self.awaitReturn(world)
-            // A quiet hour's quarter: most of a cluster's life.
-            if world.violation == nil {
-                world.run(for: 900_000_000)
-                if world.violation == nil { world.checkLiveness() }
+            world.awaitReturn()
+            if world.random.chance(0.15) {
+                world.maintain()
+                world.awaitReturn()
             }
         }
-        return SimulationSummary(
-            seeds: 1, nodeHours: Double(world.now) / 3.6e9 * Double(world.nodes.count), faults: world.faults,
-            violation: world.violation)
-    }
-
-    /// Once Patroni has a leader that accepts writes, the address must be there within TTL + 5 s.
-    private static func awaitReturn(_ world: World) {
-        let patience = world.now + 4 * world.ttl + 60_000_000
-        while world.violation == nil, !world.isSettled, world.now < patience { world.run(for: 1_000_000) }
-        world.run(for: world.ttl + 5_000_000)
-        if world.violation == nil { world.checkLiveness() }
+        var summary = SimulationSummary()
+        summary.seeds = 1
+        summary.nodeHours = Double(world.now) / 3.6e9 * Double(world.nodes.count)
+        summary.faultyNodeHours = Double(world.faultyTime) / 3.6e9 * Double(world.nodes.count)
+        summary.faults = world.faults
+        summary.violation = world.violation
+        return summary
     }
 
     /// Runs `count` seeds from `first` on, up to the first violation.
@@ -48,15 +55,8 @@ public enum Simulator {
         seeds first: UInt64, count: Int, rounds: Int = 10, mutation: Mutation? = nil
     ) -> SimulationSummary {
         var total = SimulationSummary()
-        for offset in 0..<UInt64(max(count, 0)) {
-            let summary = self.run(seed: first + offset, rounds: rounds, mutation: mutation)
-            total.seeds += 1
-            total.nodeHours += summary.nodeHours
-            total.faults += summary.faults
-            if let violation = summary.violation {
-                total.violation = violation
-                break
-            }
+        for offset in 0..<UInt64(max(count, 0)) where total.violation == nil {
+            total.add(self.run(seed: first &+ offset, rounds: rounds, mutation: mutation))
         }
         return total
     }

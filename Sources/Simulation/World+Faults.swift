@@ -1,204 +1,201 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 
-/// The faults, what ends each of them, and the phases of a run.
+/// The faults that come at random moments; those that come with a single action strike where it is carried out.
 extension World {
-    enum Later {
-        case restoreNetwork(Int)
-        case thaw(Int)
-        case startPatroni(Int)
-        case powerOn(Int)
-        case interfaceUp(Int)
-        case quorum
-        case unpause
-        case assign(Int, address: Int, seconds: Int64, life: Int)
-    }
+    /// The faults that are injected, each as often as it stands here.
+    private static let injected: [FaultKind] = [
+        .daemonCrash, .daemonCrash, .daemonFreeze, .daemonFreeze, .daemonFreeze, .daemonStop, .reload, .powerOff,
+        .cut, .cut, .cut, .cut, .quorumLoss, .etcdLeaderChange, .etcdReplaced, .switchover, .switchover, .switchover,
+        .patroniStop, .pause, .ttlChange, .postgresDown, .watchSilent, .watchSilent, .interfaceDown, .interfaceMissing,
+        .addressDeleted, .addressAdded, .removalFails,
+    ]
 
-    func carryOut(_ later: Later) {
-        switch later {
-        case .restoreNetwork(let index):
-            let node = self.nodes[index]
-            (node.cutsRequests, node.cutsAnswers, node.cutsPeers) = (false, false, false)
-            self.publish()
-        case .thaw(let index): self.thaw(self.nodes[index])
-        case .startPatroni(let index):
-            let node = self.nodes[index]
-            guard node.isPowered, node.patroni != .running else { return }
-            self.log("\(node.member): Patroni continues")
-            node.patroni = .running
-            self.scheduleLoop(node, after: 100_000)
-        case .powerOn(let index): self.powerOn(self.nodes[index])
-        case .interfaceUp(let index):
-            self.nodes[index].isInterfaceUp = true
-            self.report(.kernelChanged, by: self.nodes[index])
-        case .quorum:
-            guard !self.etcd.hasQuorum else { return }
-            self.log("etcd: quorum again")
-            self.etcd.hasQuorum = true
-            self.etcd.changeLeader(at: self.now)
-        case .unpause:
-            guard self.etcd.patroni.isPaused else { return }
-            var config = self.etcd.patroni
-            config.isPaused = false
-            self.etcd.configure(config)
-            self.publish()
-        case .assign(let index, let address, let seconds, let life):
-            let node = self.nodes[index]
-            guard node.isPowered, node.life == life else { return }
-            self.assign(address, seconds, node)
-            self.deliver(.assigned(self.specs[address].id), to: node)
+    func injectFault() {
+        guard self.isFaulty else { return }
+        self.schedule(.fault, after: self.random.between(self.pace / 20, 2 * self.pace))
+        let node = self.nodes[Int(self.random.between(0, Int64(self.nodes.count - 1)))]
+        // The one that holds something is the more interesting victim.
+        let holder = self.nodes.first { node in self.specs.indices.contains { node.kernel.holds($0) } }
+        let victim = self.random.chance(0.6) ? holder ?? node : node
+        let kind = Self.injected[Int(self.random.between(0, Int64(Self.injected.count - 1)))]
+        if self.inject(kind, on: victim) {
+            self.faults.add(kind)
+            self.log("fault: \(kind.rawValue), \(victim.member)")
         }
     }
 
-    private func powerOff(_ node: SimulatedNode) {
-        self.log("\(node.member): power off")
+    /// Answers whether it could be done.
+    private func inject(_ kind: FaultKind, on node: SimulatedNode) -> Bool {
+        let brief = self.random.between(100_000, 5_000_000)
+        let long = self.random.chance(0.3) ? brief : self.random.between(1_000_000, 90_000_000)
+        switch kind {
+        case .daemonCrash:
+            guard node.isPowered else { return false }
+            self.crashDaemon(node, restartAfter: long)
+        case .daemonFreeze:
+            guard node.daemon == .running else { return false }
+            node.daemon = .frozen
+            self.schedule(.thaw(node.index), after: long)
+        case .daemonStop:
+            guard node.daemon == .running else { return false }
+            node.isStopping = true
+            self.deliver(.stop, to: node)
+        case .reload: return self.reload()
+        case .powerOff:
+            guard node.isPowered else { return false }
+            self.powerOff(node)
+            self.schedule(.powerOn(node.index), after: long)
+        case .cut: self.cut(node, for: long)
+        case .quorumLoss:
+            guard self.etcd.hasQuorum else { return false }
+            self.etcd.hasQuorum = false
+            self.schedule(.quorum, after: long)
+        case .etcdLeaderChange: self.etcd.changeLeader(at: self.now)
+        case .etcdReplaced: return self.replaceEtcd()
+        case .switchover: return self.switchOver()
+        case .patroniStop:
+            guard node.isPowered, node.patroni == .running else { return false }
+            node.patroni = self.random.chance(0.5) ? .frozen : .dead
+            self.schedule(.startPatroni(node.index), after: long)
+        case .pause: return self.pause(for: self.random.between(1_000_000, 120_000_000))
+        case .ttlChange: return self.changeTTL()
+        case .postgresDown:
+            guard node.isPowered, node.postgres != .down else { return false }
+            self.changePostgres(to: node.postgres, on: node, after: brief)
+            node.postgres = .down
+        case .watchSilent: node.isWatchSilent = true
+        case .interfaceDown, .interfaceMissing:
+            let interface = Int(self.random.between(0, 1))
+            self.setInterface(interface, kind == .interfaceDown ? .down : .missing, on: node)
+            self.schedule(.interfaceUp(node.index, interface), after: brief)
+        case .addressDeleted: self.deleteByHand(node)
+        case .addressAdded:
+            guard node.isPowered else { return false }
+            self.addByHand(node)
+        case .removalFails: node.kernel.removalsFailUntil = self.now + long
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .commandSlow,
+            .commandUnknown:
+            return false
+        }
+        return true
+    }
+
+    private func cut(_ node: SimulatedNode, for span: Time) {
+        let way = self.random.between(0, 3)
+        (node.cutsRequests, node.cutsAnswers) = (way != 1, way != 2)
+        node.cutsPeers = self.random.chance(0.5)
+        node.isRefusedAtOnce = self.random.chance(0.4)
+        node.networkChangedAt = self.now
+        self.schedule(.restoreNetwork(node.index), after: span)
+    }
+
+    func powerOff(_ node: SimulatedNode) {
         node.isPowered = false
         node.core = nil
         node.daemon = .dead
         node.life += 1
         node.inbox = []
         node.isWatching = false
-        node.boot += 1
+        node.reboot()
         node.postgresGeneration += 1
         node.postgres = .down
         node.patroni = .dead
         node.failsafeSince = nil
-        for index in self.specs.indices { self.vanish(index, on: node) }
+        for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
     }
 
-    private func powerOn(_ node: SimulatedNode) {
-        guard !node.isPowered else { return }
-        self.log("\(node.member): power on")
-        node.isPowered = true
-        node.isInterfaceUp = true
-        node.postgres = .standby
-        node.patroni = .running
-        node.watchedCluster = 0
-        self.startDaemon(node, after: self.random.between(10_000, 2_000_000))
-        self.scheduleLoop(node, after: self.random.between(500_000, 3_000_000))
-    }
-
-    func injectFault() {
-        guard self.isFaulty else { return }
-        self.schedule(.fault, after: self.random.between(500_000, 40_000_000))
-        self.faults += 1
-        let node = self.nodes[Int(self.random.between(0, Int64(self.nodes.count - 1)))]
-        // The one that holds something is the more interesting victim.
-        let victim = self.nodes.first { node in node.kernel.contains { $0.isPresent } }
-        self.inject(Int(self.random.between(0, 15)), on: self.random.chance(0.6) ? victim ?? node : node)
-    }
-
-    private func inject(_ kind: Int, on node: SimulatedNode) {
-        let brief = self.random.between(100_000, 5_000_000)
-        let long = self.random.between(1_000_000, 90_000_000)
-        switch kind {
-        case 0:
-            self.crashDaemon(node, restartAfter: brief)
+    /// The configuration changes on every node, a little later on some; and changes back.
+    private func reload() -> Bool {
+        var specs = self.specs
+        let index = Int(self.random.between(0, Int64(specs.count - 1)))
+        let spec = specs[index]
+        switch self.random.between(0, 2) {
+        case 0: specs.remove(at: index)
         case 1:
-            self.crashDaemon(node, restartAfter: long)
-        case 2, 3:
-            guard node.daemon == .running else { return }
-            self.log("\(node.member): the daemon is frozen")
-            node.daemon = .frozen
-            self.schedule(.later(.thaw(node.index)), after: kind == 2 ? brief : long)
-        case 4:
-            self.powerOff(node)
-            self.schedule(.later(.powerOn(node.index)), after: long)
-        case 5, 6, 7:
-            (node.cutsRequests, node.cutsAnswers) = (kind != 6, kind != 7)
-            if self.random.chance(0.4) { node.cutsPeers = true }
-            self.log("\(node.member): cut (requests \(node.cutsRequests), answers \(node.cutsAnswers))")
-            self.schedule(.later(.restoreNetwork(node.index)), after: long)
-        case 8:
-            self.log("etcd: quorum lost")
-            self.etcd.hasQuorum = false
-            self.schedule(.later(.quorum), after: self.random.chance(0.5) ? brief : long)
-        case 9:
-            self.etcd.changeLeader(at: self.now)
-        case 10:
-            guard self.random.chance(0.3), self.etcd.hasQuorum, !self.etcd.patroni.isFailsafeEnabled else { return }
-            self.log("etcd: replaced by an empty cluster")
-            self.etcd.replace()
-            self.replacedAt = self.now
-            for node in self.nodes { node.isWatching = false }
-            self.leaderKeyVanished()
-        case 11: self.switchOver()
-        case 12:
-            guard node.patroni == .running else { return }
-            node.patroni = self.random.chance(0.5) ? .frozen : .dead
-            self.log("\(node.member): Patroni is \(node.patroni)")
-            self.schedule(.later(.startPatroni(node.index)), after: long)
-        case 13:
-            self.log("\(node.member): the watch falls silent")
-            node.isWatchSilent = true
-        case 14:
-            node.isInterfaceUp = false
-            self.report(.kernelChanged, by: node)
-            self.schedule(.later(.interfaceUp(node.index)), after: brief)
-            if self.random.chance(0.5) { self.deleteByHand(node) }
-        default: self.pause(node)  // 15
+            specs[index] = AddressSpec(
+                id: spec.id, prefixLength: spec.prefixLength, interface: "eth1", acquire: spec.acquire)
+        default:  // Another policy.
+            specs[index] = AddressSpec(
+                id: spec.id, prefixLength: spec.prefixLength, interface: spec.interface,
+                acquire: spec.acquire == .writable ? .leaderKey : .writable)
         }
+        for node in self.nodes {
+            self.schedule(.configure(node.index, specs), after: self.random.between(0, 3_000_000))
+            self.schedule(.configure(node.index, self.specs), after: self.random.between(3_000_000, 60_000_000))
+        }
+        return true
     }
 
-    private func deleteByHand(_ node: SimulatedNode) {
-        for index in self.specs.indices where node.kernel[index].isPresent {
-            self.vanish(index, on: node)
-            self.report(.kernelSaw(self.specs[index].id, self.specs[index].place, isPresent: false), by: node)
-        }
+    func configure(_ node: SimulatedNode, _ specs: [AddressSpec]) {
+        guard node.configured != specs else { return }
+        node.configured = specs
+        self.deliver(.reconfigured(self.settings(of: node)), to: node)
     }
 
-    private func pause(_ node: SimulatedNode) {
-        guard !self.etcd.patroni.isPaused else { return }
-        var config = self.etcd.patroni
-        config.isPaused = true
-        self.etcd.configure(config)
-        self.publish()
-        self.schedule(.later(.unpause), after: self.random.between(1_000_000, 120_000_000))
-        guard self.random.chance(0.5) else { return }
+    private func replaceEtcd() -> Bool {
+        guard self.random.chance(0.4), self.etcd.hasQuorum, !self.config.isFailsafeEnabled else { return false }
+        // How long a lowered TTL's leases may still run is known to daemons that saw it lowered, not to new ones.
+        if let loweredAt = self.ttlLoweredAt, self.now - loweredAt < self.formerTTL + 10_000_000 { return false }
+        if let backup = self.backup, backup.incarnation == self.etcd.incarnation, self.random.chance(0.4) {
+            self.log("etcd: an old copy is restored, of revision \(backup.revision)")
+            self.etcd.restore(backup, at: self.now)
+            for lease in self.etcd.leases.keys.sorted() { self.watchLease(lease) }
+        } else {
+            self.etcd.wipe(keepsClusterID: self.random.chance(0.3))
+            self.log("etcd: wiped, cluster \(self.etcd.clusterID) now")
+        }
+        self.backup = nil
+        self.replacedAt = self.now
+        for node in self.nodes { self.restartWatch(node) }
+        self.leaderKeyVanished()
+        self.schedule(.forgetSeen, after: self.longestTTL + 9_000_000)
+        return true
+    }
+
+    func pause(for span: Time?) -> Bool {
+        guard !self.config.isPaused, self.etcd.hasQuorum else { return false }
+        self.config.isPaused = true
+        self.writeConfig()
+        if let span { self.schedule(.unpause, after: span) }
+        guard self.random.chance(0.5) || span == nil else { return true }
         for node in self.nodes where node.patroni == .running {
             node.patroni = .dead
-            self.schedule(.later(.startPatroni(node.index)), after: self.random.between(1_000_000, 90_000_000))
+            if span != nil {
+                self.schedule(.startPatroni(node.index), after: self.random.between(1_000_000, 90_000_000))
+            }
         }
+        return true
     }
 
-    private func switchOver() {
-        guard let old = self.nodes.first(where: { $0.member == self.etcd.leader }), old.patroni == .running,
-            old.reachesEtcd, self.etcd.hasQuorum, let lease = old.patroniLease
-        else { return }
-        self.log("\(old.member): switchover")
-        old.postgres = .down
-        old.patroniLease = nil
-        _ = self.etcd.end(lease)
+    func writeConfig() {
+        // In an empty etcd the next leader writes it.
+        guard self.etcd.patroni != nil else { return }
+        self.etcd.configure(self.config)
         self.publish()
-        self.changePostgres(to: .standby, on: old, after: 2_000_000)
-        self.leaderKeyVanished()
     }
 
-    // MARK: - Phases
-
-    func beginFaults() {
-        self.isFaulty = true
-        self.schedule(.fault, after: self.random.between(100_000, 20_000_000))
-    }
-
-    /// Ends every fault. What has been lost on the way stays lost.
-    func heal() {
-        self.isFaulty = false
-        self.log("everything is healed")
-        self.carryOut(.quorum)
-        self.carryOut(.unpause)
-        for node in self.nodes {
-            self.carryOut(.powerOn(node.index))
-            self.carryOut(.restoreNetwork(node.index))
-            self.carryOut(.thaw(node.index))
-            self.carryOut(.startPatroni(node.index))
-            self.carryOut(.interfaceUp(node.index))
-            if node.daemon == .dead { self.startDaemon(node, after: 100_000) }
+    private func changeTTL() -> Bool {
+        guard self.etcd.hasQuorum, self.etcd.patroni != nil else { return false }
+        let old = self.ttl
+        self.config = Self.someTTL(self.config, &self.random)
+        if self.ttl < old {
+            self.formerTTL = max(old, self.longestTTL)
+            self.ttlLoweredAt = self.now
         }
+        self.writeConfig()
+        self.log("ttl is \(self.config.ttl)")
+        return true
     }
 
-    /// Whether Patroni has done its part: one leader, and it accepts writes.
-    var isSettled: Bool {
-        self.nodes.contains { $0.member == self.etcd.leader && $0.postgres == .primary && $0.patroni == .running }
+    private func switchOver() -> Bool {
+        guard let old = self.nodes.first(where: { $0.member == self.etcd.leader }), old.patroni == .running,
+            old.reachesEtcd, self.etcd.hasQuorum, let lease = old.patroniLease, lease == self.etcd.leaderLease
+        else { return false }
+        old.postgres = .down
+        self.changePostgres(to: .standby, on: old, after: 2_500_000)
+        // The leader key goes when PostgreSQL has stopped.
+        self.schedule(.handOver(old.index, lease), after: self.random.between(0, 2_000_000))
+        return true
     }
 }

@@ -3,8 +3,10 @@ import Decision
 
 /// What Patroni does, as observed on the real one: elects through the leader key, demotes late, promotes late.
 extension World {
-    var loopWait: Time { self.etcd.patroni.loopWait.microseconds }
-    private static let retryTimeout: Time = 10_000_000
+    private var loopWait: Time { self.config.loopWait.microseconds }
+    private var patroniTTL: Time { self.config.ttl.microseconds }
+    /// Patroni sees to it that `loop_wait` + 2 x `retry_timeout` <= `ttl`.
+    private var retryTimeout: Time { min(10_000_000, (self.patroniTTL - self.loopWait) / 2) }
 
     func scheduleLoop(_ node: SimulatedNode, after delay: Time) {
         node.loopGeneration += 1
@@ -27,31 +29,47 @@ extension World {
 
     func loop(_ node: SimulatedNode) {
         guard node.isPowered, node.patroni == .running else { return }
-        let canReach = node.reachesEtcd && self.etcd.hasQuorum
-        self.scheduleLoop(node, after: canReach ? self.loopWait : self.loopWait / 2)
-        guard canReach else { return self.loopWithoutEtcd(node) }
-        node.patroniLastContact = self.now
+        guard node.reachesEtcd, self.etcd.hasQuorum else {
+            // It tries for a while before it draws its conclusions.
+            node.loopGeneration += 1
+            let delay = self.random.between(10_000, self.retryTimeout)
+            return self.schedule(.patroniFailed(node.index, generation: node.loopGeneration), after: delay)
+        }
+        self.scheduleLoop(node, after: self.loopWait)
         node.failsafeSince = nil
         if self.etcd.leader == node.member {
             self.lead(node)
         } else if let leader = self.etcd.leader {
-            if node.postgres == .primary, !self.etcd.patroni.isPaused {
-                self.log("\(node.member): Patroni demotes, \(leader) leads")
-                node.postgres = .down
-                self.changePostgres(to: .standby, on: node, after: self.random.between(500_000, 2_000_000))
-            } else if node.postgres == .down {
-                self.changePostgres(to: .standby, on: node, after: 500_000)
-            }
+            self.follow(leader, node)
         } else {
             self.race(node)
         }
     }
 
+    private func follow(_ leader: String, _ node: SimulatedNode) {
+        if node.postgres == .primary, !self.config.isPaused {
+            self.log("\(node.member): Patroni demotes, \(leader) leads")
+            node.postgres = .down
+            self.changePostgres(to: .standby, on: node, after: self.random.between(500_000, 2_000_000))
+        } else if node.postgres == .down {
+            self.changePostgres(to: .standby, on: node, after: 500_000)
+        }
+    }
+
     private func lead(_ node: SimulatedNode) {
-        if let lease = node.patroniLease { _ = self.etcd.keepAlive(lease, at: self.now, late: 0) }
+        if let lease = node.patroniLease, lease == self.etcd.leaderLease, self.etcd.leases[lease]?.ttl == self.patroniTTL {
+            _ = self.etcd.keepAlive(lease, at: self.now, late: 0)
+        } else {
+            // Another TTL, or a lease of an earlier life: the key is put again, with the same value.
+            self.takeLeaderKey(node)
+        }
+        if self.etcd.patroni == nil {
+            self.etcd.configure(self.config)
+            self.publish()
+        }
         switch node.postgres {
         case .primary: break
-        case .standby where !self.etcd.patroni.isPaused: self.promote(node)
+        case .standby where !self.config.isPaused: self.promote(node)
         case .down: self.changePostgres(to: .standby, on: node, after: 500_000)
         case .standby: break
         }
@@ -61,25 +79,29 @@ extension World {
         self.changePostgres(to: .primary, on: node, after: self.random.between(150_000, 1_500_000))
     }
 
+    private func takeLeaderKey(_ node: SimulatedNode) {
+        let lease = self.etcd.grant(ttl: self.patroniTTL, at: self.now, late: 0)
+        node.patroniLease = lease
+        self.etcd.setLeader(node.member, lease: lease)
+        self.watchLease(lease)
+        self.publish()
+    }
+
     private func race(_ node: SimulatedNode) {
         guard node.postgres != .down else {
             return self.changePostgres(to: .standby, on: node, after: 500_000)
         }
-        if self.etcd.patroni.isPaused, node.postgres != .primary { return }
-        if let heardAt = node.failsafeHeardAt, self.etcd.patroni.isFailsafeEnabled, self.now - heardAt < node.span(self.ttl) {
+        if self.config.isPaused, node.postgres != .primary { return }
+        if let heardAt = node.failsafeHeardAt, self.config.isFailsafeEnabled,
+            self.now - heardAt < node.span(self.patroniTTL)
+        {
             return
         }
         if node.postgres != .primary, self.nodes.contains(where: { $0 !== node && self.isPrimaryVisible($0, to: node) }) {
             return
         }
         self.log("\(node.member): Patroni takes the leader key")
-        let lease = self.etcd.grant(ttl: self.ttl, at: self.now, late: 0)
-        node.patroniLease = lease
-        self.etcd.setLeader(node.member, lease: lease)
-        if let endsAt = self.etcd.leases[lease]?.endsAt {
-            self.queue.schedule(.leaseCheck(lease, cluster: self.etcd.clusterID), at: endsAt)
-        }
-        self.publish()
+        self.takeLeaderKey(node)
         self.lead(node)
     }
 
@@ -92,33 +114,43 @@ extension World {
         for node in self.nodes { self.scheduleLoop(node, after: self.random.between(50_000, 300_000)) }
     }
 
-    private func loopWithoutEtcd(_ node: SimulatedNode) {
-        guard node.postgres == .primary, !self.etcd.patroni.isPaused else { return }
-        if self.etcd.patroni.isFailsafeEnabled {
-            let others = self.nodes.filter { $0 !== node }
-            // A member that leads, or is being promoted, refuses ("Running as a leader").
-            let doAllAccept = others.allSatisfy {
-                $0.isPowered && $0.patroni == .running && !$0.cutsPeers && !node.cutsPeers
-                    && $0.postgres != .primary && self.etcd.leader != $0.member
-            }
-            if doAllAccept {
-                for other in others { other.failsafeHeardAt = self.now }
-                node.failsafeSince = self.now
-                return
-            }
+    func loopFailed(_ node: SimulatedNode) {
+        guard node.isPowered, node.patroni == .running else { return }
+        if node.reachesEtcd, self.etcd.hasQuorum { return self.loop(node) }
+        self.scheduleLoop(node, after: self.random.between(self.loopWait / 2, self.loopWait))
+        guard node.postgres == .primary, !self.config.isPaused else { return }
+        if self.config.isFailsafeEnabled, self.doAllAcceptFailsafe(of: node) {
+            for other in self.nodes where other !== node { other.failsafeHeardAt = self.now }
+            node.failsafeSince = self.now
+            return
         }
-        guard self.now - node.patroniLastContact > Self.retryTimeout || node.failsafeSince != nil else { return }
         self.log("\(node.member): Patroni demotes, etcd is out of reach")
         node.failsafeSince = nil
         node.postgres = .down
         self.changePostgres(to: .standby, on: node, after: self.random.between(500_000, 2_000_000))
     }
 
-    func isFailsafeActive(_ node: SimulatedNode) -> Bool {
-        guard let since = node.failsafeSince else { return false }
-        return since + node.span(self.ttl) > self.now
+    /// A member that leads, or is being promoted, refuses ("Running as a leader").
+    private func doAllAcceptFailsafe(of node: SimulatedNode) -> Bool {
+        self.nodes.allSatisfy {
+            $0 === node
+                || $0.isPowered && $0.patroni == .running && !$0.cutsPeers && !node.cutsPeers
+                    && $0.postgres != .primary && self.etcd.leader != $0.member
+        }
     }
 
-    /// Whether the last failsafe round may still cover what our daemon derived from it.
-    func wasFailsafeActive(_ node: SimulatedNode) -> Bool { self.etcd.patroni.isFailsafeEnabled }
+    func isFailsafeActive(_ node: SimulatedNode) -> Bool {
+        guard let since = node.failsafeSince else { return false }
+        return since + node.span(self.patroniTTL) > self.now
+    }
+
+    /// Whether nobody else can be elected yet, because every other member heard in failsafe mode that `node` leads.
+    func isCoveredByFailsafe(_ node: SimulatedNode) -> Bool {
+        guard self.config.isFailsafeEnabled else { return false }
+        return self.nodes.allSatisfy { other in
+            guard other !== node else { return true }
+            guard let heardAt = other.failsafeHeardAt else { return false }
+            return self.now - heardAt < other.span(self.patroniTTL)
+        }
+    }
 }

@@ -69,10 +69,13 @@ final class EtcdLink {
             sentAt)
     }
 
-    func takeOver(_ address: AddressID, _ lease: LeaseID, from old: LeaseID, sentAt: Instant) async -> Event {
+    func takeOver(
+        _ address: AddressID, _ lease: LeaseID, from old: LeaseID, _ clusterID: UInt64, sentAt: Instant
+    ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease)
         return await self.commit(
-            self.keys.takeOver(of: address, holder, from: old, since: WallClock.seconds), address, lease, sentAt)
+            self.keys.takeOver(of: address, holder, from: old, clusterID: clusterID, since: WallClock.seconds), address,
+            lease, sentAt)
     }
 
     private func commit(

@@ -106,9 +106,15 @@ struct PharosKeys: Sendable {
             failure: self.reads)
     }
 
-    func takeOver(of id: AddressID, _ holder: Holder, from old: LeaseID, since: Int64) -> Transaction {
+    func takeOver(
+        of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, since: Int64
+    ) -> Transaction {
         Transaction(
-            compares: [.init(self.address(id), is: .lease(old))],
+            compares: [
+                .init(self.address(id), is: .lease(old)),
+                .init(self.mark, is: .value(Array(String(clusterID).utf8))),
+                .absent(self.quarantine),
+            ],
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease)
             ],

@@ -153,8 +153,8 @@ public final class Supervisor {
         case .revoke(let id, let lease): self.answer { await self.etcd.revoke(id, lease) }
         case .acquire(let id, let lease, let clusterID):
             self.answer { await self.etcd.acquire(id, lease, clusterID, sentAt: now) }
-        case .takeOver(let id, let lease, let old):
-            self.answer { await self.etcd.takeOver(id, lease, from: old, sentAt: now) }
+        case .takeOver(let id, let lease, let old, let clusterID):
+            self.answer { await self.etcd.takeOver(id, lease, from: old, clusterID, sentAt: now) }
         case .markCluster(let clusterID, let seen, let quarantine):
             self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine) }
         case .inspect: self.answer { await self.kernel.inspect(since: now) }

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a simulated run may do wrong on purpose, to prove that the simulator notices.
+public enum Mutation: String, CaseIterable, Sendable {
+    /// Lifetimes in the kernel end with the lease, not before it.
+    case noMargin = "no-margin"
+    /// The key is given back before the address is taken off the kernel.
+    case keyBeforeAddress = "key-before-address"
+    /// The acquire transaction compares nothing.
+    case noCompares = "no-compares"
+    /// Reads answer what the watch last showed.
+    case noPeriodicRead = "no-periodic-read"
+}
+
+/// An invariant that did not hold.
+public struct Violation: Error, CustomStringConvertible, Sendable {
+    public let seed: UInt64
+    /// Simulated seconds since the beginning.
+    public let time: Double
+    public let message: String
+    public var description: String { "seed \(self.seed), after \(self.time) simulated seconds: \(self.message)" }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// What must never happen, and what must have happened some time after everything was healed.
+extension World {
+    /// A replaced etcd knows nothing of the leases of the old one, which run on: its quarantine covers them.
+    var isReplacedLately: Bool { self.replacedAt.map { self.now - $0 < self.longestTTL + 10_000_000 } ?? false }
+
+    /// At most one kernel holds an address, at any instant; and who has it came by it rightfully.
+    func checkHolders(of address: Int, appearedOn node: SimulatedNode) {
+        for other in self.nodes where other !== node && other.kernel.holds(address) {
+            self.fail("two holders of \(self.specs[address].id): \(other.member) and \(node.member)")
+        }
+        guard !self.isReplacedLately, !self.isCoveredByFailsafe(node) else { return }
+        let holder = self.etcd.holders[address]
+        if holder?.member != node.member || holder?.node != node.identity {
+            self.fail("\(node.member) took \(self.specs[address].id), but its key names \(holder?.member ?? "nobody")")
+        }
+    }
+
+    /// An acquisition was the leader's.
+    func checkAcquisition(_ id: AddressID, by node: SimulatedNode) {
+        if self.etcd.leader != node.member {
+            self.fail("\(node.member) acquired \(id) while \(self.etcd.leader ?? "nobody") led")
+        }
+    }
+
+    /// A key may end only after the kernel's hold, except where Patroni's failsafe mode covers the holder.
+    func checkKeyEnds(_ lease: LeaseID) {
+        guard case .address(let address)? = self.etcd.leases[lease]?.key, let holder = self.etcd.holders[address] else {
+            return
+        }
+        for node in self.nodes
+        where node.identity == holder.node && node.kernel.holds(address) && !self.isCoveredByFailsafe(node)
+            && !self.isReplacedLately
+        {
+            self.fail("the key of \(self.specs[address].id) ended while \(node.member) still held the address")
+        }
+    }
+
+    /// A core must neither spin nor want to be woken in the past.
+    func checkPace(_ node: SimulatedNode, at instant: Instant) {
+        if node.meter.count(self.actions.count, at: self.now) {
+            self.fail("\(node.member) spins: more than \(ActionMeter.limit) actions in a second")
+        }
+        if let wakeAt = node.core?.wakeAt, wakeAt <= instant {
+            self.fail("\(node.member) wants to be woken in the past")
+        }
+    }
+
+    /// An address is given to the kernel only by whom the newest known leader key names, or covers otherwise.
+    func checkAssignment(of spec: AddressSpec, by node: SimulatedNode) {
+        guard let leader = node.seen.leader, leader != node.member, !self.isReplacedLately else { return }
+        self.fail("\(node.member) assigns \(spec.id), though it has seen that \(leader) leads")
+    }
+
+    /// In maintenance nothing is taken away for want of a leader while PostgreSQL here is no standby, as far as the daemon
+    /// was told.
+    func checkPause(_ action: Action, by node: SimulatedNode) {
+        guard node.seen.isPaused, node.seen.leader == nil, !node.isStopping, !self.isReplacedLately,
+            node.seen.postgres != .standby, node.postgres == .primary
+        else { return }
+        var removed: Int?
+        switch action {
+        case .remove(let id, let place):
+            guard node.spec(of: id)?.place == place else { return }
+            removed = self.specs.firstIndex { $0.id == id }
+            // Its lifetime is nearly over: what could not be renewed goes.
+            if let address = removed, let slot = SimulatedKernel.slot(address, place) {
+                let entry = node.kernel.entries[slot]
+                guard let endsAt = entry.endsAt, endsAt - self.now > 1_500_000, !entry.isForeign else { return }
+            }
+        case .revoke(_, let lease): removed = self.etcd.holders.firstIndex { $0?.lease == lease }
+        default: return  // No other action takes anything away.
+        }
+        guard let address = removed, node.kernel.holds(address),
+            node.configured.contains(self.specs[address]), self.now - node.networkChangedAt > self.ttl,
+            self.etcd.holders[address]?.node == node.identity, node.core?.hasContact == true,
+            node.core?.addressStatuses.first(where: { $0.id == self.specs[address].id })?.stance != .leave(.reconfigured)
+        else { return }
+        self.fail("\(node.member) gives up \(self.specs[address].id) in maintenance: \(action)")
+    }
+
+    /// A daemon that says that all is released has nothing left.
+    func checkStopped(_ unreleased: [AddressID], on node: SimulatedNode) {
+        for (address, spec) in self.specs.enumerated()
+        where !unreleased.contains(spec.id) && node.kernel.holds(address) && node.spec(of: spec.id) != nil {
+            self.fail("\(node.member) stopped and left \(spec.id) behind")
+        }
+    }
+
+    /// What somebody put where it does not belong is gone soon, if the daemon could see to it.
+    func checkForeign(_ slot: Int, _ generation: Int, since: Time, on node: SimulatedNode) {
+        let entry = node.kernel.entries[slot]
+        let spec = self.specs[SimulatedKernel.address(of: slot)]
+        guard entry.isPresent, entry.isForeign, entry.generation == generation, node.daemon == .running,
+            node.runningSince <= since, node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
+            node.spec(of: spec.id) != nil, !node.isStopping
+        else { return }
+        self.fail("\(node.member) leaves \(spec.id) where somebody put it")
+    }
+
+    /// What must hold some time after everything was healed: the address is where writes are accepted, and nowhere else.
+    func checkLiveness() {
+        guard let leader = self.nodes.first(where: { $0.member == self.etcd.leader }), leader.postgres == .primary else {
+            return self.fail("the simulated Patroni found no leader: \(self.etcd.leader ?? "none")")
+        }
+        for (address, spec) in self.specs.enumerated() {
+            let holders = self.nodes.filter { $0.kernel.answers(address) }.map(\.member)
+            guard holders != [leader.member] else { continue }
+            let status = leader.core?.addressStatuses.first { $0.id == spec.id }
+            let why = status.map { "\($0.stance)" } ?? "its daemon does not run"
+            let key = self.etcd.holders[address]?.member ?? "nobody"
+            self.fail(
+                "\(spec.id) has not returned to \(leader.member) (holders: \(holders), stance: \(why), key: \(key))")
+        }
+    }
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// The kernels: what `ip` does to them, what they do by themselves, and what people do to them.
+extension World {
+    func appear(_ slot: Int, on node: SimulatedNode, endsAt: Time?, isForeign: Bool) {
+        let entry = node.kernel.entries[slot]
+        let wasOurs = entry.isPresent && !entry.isForeign
+        node.kernel.put(slot, endsAt: endsAt, isForeign: isForeign)
+        if let endsAt {
+            let generation = node.kernel.entries[slot].generation
+            self.schedule(.expiry(node.index, slot: slot, generation: generation), after: max(endsAt - self.now, 0))
+        }
+        let address = SimulatedKernel.address(of: slot)
+        if !isForeign, !wasOurs { self.checkHolders(of: address, appearedOn: node) }
+        if !entry.isPresent { self.report(self.sighting(slot, isPresent: true), by: node) }
+    }
+
+    func vanish(_ slot: Int, on node: SimulatedNode) {
+        guard node.kernel.entries[slot].isPresent else { return }
+        let isForeign = node.kernel.entries[slot].isForeign
+        node.kernel.drop(slot)
+        self.report(self.sighting(slot, isPresent: false), by: node)
+        if self.isCalmMaintenance, !isForeign {
+            self.fail("\(node.member) lost \(self.specs[SimulatedKernel.address(of: slot)].id) in calm maintenance")
+        }
+    }
+
+    private func sighting(_ slot: Int, isPresent: Bool) -> Event {
+        .kernelSaw(
+            self.specs[SimulatedKernel.address(of: slot)].id, SimulatedKernel.place(of: slot), isPresent: isPresent)
+    }
+
+    func expire(_ slot: Int, _ generation: Int, on node: SimulatedNode) {
+        guard node.kernel.entries[slot].generation == generation else { return }
+        self.log("\(node.member): the kernel removes \(self.specs[SimulatedKernel.address(of: slot)].id)")
+        self.vanish(slot, on: node)
+    }
+
+    // MARK: - Commands
+
+    func execute(_ action: Action, on node: SimulatedNode, life: Int, since: Instant) {
+        // A child dies with its daemon (PR_SET_PDEATHSIG).
+        guard node.isPowered, node.life == life else { return }
+        switch action {
+        case .inspect: self.deliver(.inspected(self.listing(of: node), since: since), to: node)
+        case .assign(let spec, let until, _): self.executeAssign(spec, until, on: node, life: life)
+        case .remove(let id, let place): self.executeRemove(id, place, on: node)
+        default: break  // Only the kernel's actions come here.
+        }
+    }
+
+    private func listing(of node: SimulatedNode) -> KernelState {
+        var state = KernelState(found: [], usableInterfaces: [])
+        for (index, name) in SimulatedKernel.interfaces.enumerated() {
+            switch node.kernel.interfaceStates[index] {
+            case .up: state.usableInterfaces.insert(name)
+            case .down: state.downInterfaces.insert(name)
+            case .missing: break
+            }
+        }
+        for slot in node.kernel.entries.indices where node.kernel.entries[slot].isPresent {
+            state.found.append(
+                KernelState.Found(
+                    address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot)))
+        }
+        return state
+    }
+
+    private func executeAssign(_ spec: AddressSpec, _ until: Instant, on node: SimulatedNode, life: Int) {
+        guard let address = self.specs.firstIndex(where: { $0.id == spec.id }),
+            let slot = SimulatedKernel.slot(address, spec.place)
+        else { return }
+        guard node.kernel.state(of: spec.place) != .missing else {
+            return self.deliver(.assignFailed(spec.id, reason: "no device"), to: node)
+        }
+        // A frozen daemon computes the lifetime when it continues; the guard lets the command act within 0.5 s of that.
+        let seconds = (until - node.instant(at: self.now)).microseconds / 1_000_000
+        guard seconds >= 1 else { return self.deliver(.assignFailed(spec.id, reason: "too late"), to: node) }
+        var delay: Time = 0
+        if self.strikes(.commandSlow, 0.05) {
+            delay = self.random.between(0, 600_000)
+            guard delay <= 500_000 else {
+                return self.deliver(.assignFailed(spec.id, reason: "guard"), to: node)
+            }
+        }
+        let isKnown = !self.strikes(.commandUnknown, 0.01)
+        let change = Assignment(node: node.index, slot: slot, seconds: seconds, life: life, isKnown: isKnown)
+        if delay > 0 { self.schedule(.assign(change), after: delay) } else { self.carryOut(change) }
+    }
+
+    struct Assignment {
+        let node: Int
+        let slot: Int
+        let seconds: Int64
+        let life: Int
+        let isKnown: Bool
+    }
+
+    func carryOut(_ change: Assignment) {
+        let node = self.nodes[change.node]
+        guard node.isPowered, node.life == change.life else { return }
+        let place = SimulatedKernel.place(of: change.slot)
+        let id = self.specs[SimulatedKernel.address(of: change.slot)].id
+        guard node.kernel.state(of: place) != .missing else {
+            return self.deliver(.assignFailed(id, reason: "no device"), to: node)
+        }
+        let late = self.random.between(0, 500_000)
+        self.appear(
+            change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
+        self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)
+    }
+
+    /// One command takes the address off the interface, whatever its prefix length there.
+    private func executeRemove(_ id: AddressID, _ place: KernelPlace, on node: SimulatedNode) {
+        guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return }
+        if node.kernel.removalsFailUntil > self.now || self.strikes(.removalFails, 0.01) {
+            return self.deliver(.removeFailed(id, place, reason: "injected"), to: node)
+        }
+        for slot in SimulatedKernel.slots(of: address)
+        where SimulatedKernel.place(of: slot).interface == place.interface { self.vanish(slot, on: node) }
+        if self.strikes(.commandUnknown, 0.01) {
+            return self.deliver(.removeFailed(id, place, reason: "timed out"), to: node)
+        }
+        self.deliver(.removed(id, place, wasPresent: true), to: node)
+    }
+
+    // MARK: - By hand, and by the hardware
+
+    func setInterface(_ index: Int, _ state: SimulatedKernel.Interface, on node: SimulatedNode) {
+        guard node.kernel.interfaceStates[index] != state else { return }
+        node.kernel.interfaceStates[index] = state
+        if state == .missing {
+            for slot in node.kernel.entries.indices
+            where SimulatedKernel.place(of: slot).interface == SimulatedKernel.interfaces[index] {
+                self.vanish(slot, on: node)
+            }
+        }
+        self.report(.kernelChanged, by: node)
+    }
+
+    func deleteByHand(_ node: SimulatedNode) {
+        for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
+    }
+
+    func addByHand(_ node: SimulatedNode) {
+        let slot = Int(self.random.between(0, Int64(node.kernel.entries.count - 1)))
+        guard !node.kernel.entries[slot].isPresent,
+            node.kernel.state(of: SimulatedKernel.place(of: slot)) != .missing
+        else { return }
+        self.log("\(node.member): somebody adds \(self.sighting(slot, isPresent: true))")
+        self.appear(slot, on: node, endsAt: nil, isForeign: true)
+        let generation = node.kernel.entries[slot].generation
+        self.schedule(.checkForeign(node.index, slot, generation, since: self.now), after: 8_000_000)
+    }
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// Requests to etcd on their way there and back, and what etcd does with them.
+extension World {
+    /// A request under way. Nothing that happens to its sender stops it.
+    struct Request {
+        let node: Int
+        let life: Int
+        let action: Action
+        let sentAt: Instant
+        /// True time at which the sender's shell gives up waiting.
+        let deadline: Time
+        /// Whether the sender had given up already when it was let go.
+        let isAbandoned: Bool
+        /// The phase in which it was sent: when all is healed, nothing is under way any more for longer than usual.
+        let phase: Int
+    }
+
+    /// The shell's limit on one request.
+    private static let requestTimeout: Time = 4_000_000
+
+    func latency() -> Time {
+        if self.strikes(.requestLate, 0.01) { return self.random.between(1000, 4_000_000) }
+        return self.random.between(150, 2000)
+    }
+
+    func send(_ action: Action, from node: SimulatedNode, life: Int, sentAt: Instant) {
+        let deadline = self.now + Self.requestTimeout
+        var delay = self.latency()
+        // So late that the sender has given up, crashed or been replaced in between.
+        if self.strikes(.requestLate, 0.003) { delay = self.random.between(4_000_000, 40_000_000) }
+        let isAbandoned = self.now + delay > deadline
+        let request = Request(
+            node: node.index, life: life, action: action, sentAt: sentAt, deadline: deadline, isAbandoned: isAbandoned,
+            phase: self.phase)
+        self.schedule(.request(request), after: delay)
+        if isAbandoned { self.answer(self.unanswered(action), request, after: Self.requestTimeout) }
+    }
+
+    func serve(_ request: Request) {
+        if request.isAbandoned, request.phase != self.phase { return }
+        let node = self.nodes[request.node]
+        // What was on its way when the power went arrives all the same, sometimes.
+        guard !node.cutsRequests, self.etcd.hasQuorum, node.isPowered || self.random.chance(0.3) else {
+            return self.refuse(request, node)
+        }
+        if self.strikes(.requestLost, 0.003) { return self.refuse(request, node) }
+        let event = self.process(request.action, of: node, sentAt: request.sentAt)
+        if request.isAbandoned { return }
+        let delay = self.latency()
+        if node.cutsAnswers || self.now + delay > request.deadline || self.strikes(.answerLost, 0.003) {
+            return self.answer(self.unanswered(request.action), request, after: max(request.deadline - self.now, 0))
+        }
+        self.answer(event, request, after: delay)
+    }
+
+    private func refuse(_ request: Request, _ node: SimulatedNode) {
+        guard !request.isAbandoned else { return }
+        let left = max(request.deadline - self.now, 0)
+        let delay = node.isRefusedAtOnce ? min(left, self.random.between(200, 2000)) : left
+        self.answer(self.unanswered(request.action), request, after: delay)
+    }
+
+    private func answer(_ event: Event, _ request: Request, after delay: Time) {
+        self.schedule(.deliver(request.node, life: request.life, event), after: delay)
+    }
+
+    // MARK: - etcd
+
+    private func process(_ action: Action, of node: SimulatedNode, sentAt: Instant) -> Event {
+        switch action {
+        case .read: return .readAnswered(self.etcd.snapshot(), sentAt: sentAt)
+        case .grantLease(let id, let ttl):
+            let lease = self.etcd.grant(ttl: ttl.microseconds, at: self.now, late: self.lateness())
+            self.watchLease(lease)
+            return .leaseGranted(id, lease: lease, ttl: ttl, sentAt: sentAt)
+        case .keepAlive(let id, let lease):
+            guard let ttl = self.etcd.keepAlive(lease, at: self.now, late: self.lateness()) else {
+                return .leaseGone(id, lease: lease)
+            }
+            return .leaseKept(id, lease: lease, ttl: .microseconds(ttl), sentAt: sentAt)
+        case .revoke(let id, let lease):
+            self.endLease(lease)
+            return .leaseRevoked(id, lease: lease)
+        case .acquire(let id, let lease, let clusterID): return self.acquire(id, lease, clusterID, node, sentAt)
+        case .takeOver(let id, let lease, let old, let clusterID):
+            guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
+            let holder = Holder(member: node.member, node: node.identity, lease: lease)
+            return self.event(self.etcd.takeOver(address, holder, from: old, clusterID: clusterID), id, lease, sentAt)
+        case .markCluster(let clusterID, let seen, let quarantine):
+            if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, at: self.now),
+                let lease = self.etcd.quarantine
+            {
+                self.quarantinedAt = self.now
+                self.watchLease(lease)
+                self.publish()
+            }
+            return .markAnswered(reason: nil)
+        default: return .tick  // Only etcd's actions come here.
+        }
+    }
+
+    private func acquire(
+        _ id: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ node: SimulatedNode, _ sentAt: Instant
+    ) -> Event {
+        guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
+        let holder = Holder(member: node.member, node: node.identity, lease: lease)
+        let isComparing = self.mutation != .noCompares
+        let acquisition = self.etcd.acquire(address, holder, clusterID: clusterID, comparing: isComparing)
+        if case .committed = acquisition { self.checkAcquisition(id, by: node) }
+        return self.event(acquisition, id, lease, sentAt)
+    }
+
+    private func event(
+        _ acquisition: SimulatedEtcd.Acquisition, _ id: AddressID, _ lease: LeaseID, _ sentAt: Instant
+    ) -> Event {
+        self.publish()
+        return switch acquisition {
+        case .committed(let revision): .acquired(id, lease: lease, revision: revision, sentAt: sentAt)
+        case .refused: .acquireRefused(id, lease: lease, found: self.etcd.snapshot(), sentAt: sentAt)
+        case .leaseNotFound: .acquireUnanswered(id, lease: lease, reason: "lease not found")
+        }
+    }
+
+    private func unanswered(_ action: Action) -> Event {
+        switch action {
+        case .grantLease(let id, _): .leaseRefused(id, reason: "timeout")
+        case .keepAlive(let id, let lease), .revoke(let id, let lease):
+            .leaseUnanswered(id, lease: lease, reason: "timeout")
+        case .acquire(let id, let lease, _), .takeOver(let id, let lease, _, _):
+            .acquireUnanswered(id, lease: lease, reason: "timeout")
+        case .markCluster: .markAnswered(reason: "timeout")
+        default: .readFailed(reason: "timeout")  // A read; nothing else is sent to etcd.
+        }
+    }
+
+    /// etcd ends leases late: sometimes hardly, sometimes by a second.
+    private func lateness() -> Time { self.random.chance(0.5) ? 0 : self.random.between(0, 1_000_000) }
+
+    func watchLease(_ lease: LeaseID) {
+        guard let endsAt = self.etcd.leases[lease]?.endsAt else { return }
+        self.queue.schedule(.leaseCheck(lease, incarnation: self.etcd.incarnation), at: endsAt)
+    }
+
+    func checkLease(_ id: LeaseID, _ incarnation: Int) {
+        guard incarnation == self.etcd.incarnation, let lease = self.etcd.leases[id] else { return }
+        guard self.etcd.hasQuorum, lease.endsAt <= self.now else {
+            return self.queue.schedule(
+                .leaseCheck(id, incarnation: incarnation), at: max(lease.endsAt, self.now + 100_000))
+        }
+        self.log("etcd: lease \(id) ends")
+        self.endLease(id)
+    }
+
+    /// A lease ends, by its time or by a revocation, and the keys under it.
+    func endLease(_ id: LeaseID) {
+        self.checkKeyEnds(id)
+        let wasLeader = self.etcd.leases[id]?.key == .leader
+        guard self.etcd.end(id) else { return }
+        if wasLeader { self.leaderKeyVanished() }
+        self.publish()
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// What ends each fault, and the phases of a run.
+extension World {
+    enum Later {
+        case restoreNetwork(Int)
+        case thaw(Int)
+        case startPatroni(Int)
+        case powerOn(Int)
+        case interfaceUp(Int, Int)
+        case quorum
+        case unpause
+        case backup
+        case handOver(Int, LeaseID)
+        case forgetSeen
+        case configure(Int, [AddressSpec])
+        case assign(Assignment)
+        case checkForeign(Int, Int, Int, since: Time)
+
+        /// Whether it ends a fault, or changes the cluster as one.
+        var endsFault: Bool {
+            switch self {
+            case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver, .configure:
+                true
+            case .forgetSeen, .assign, .checkForeign: false
+            }
+        }
+    }
+
+    func carryOut(_ later: Later) {
+        switch later {
+        case .restoreNetwork(let index):
+            let node = self.nodes[index]
+            (node.cutsRequests, node.cutsAnswers, node.cutsPeers) = (false, false, false)
+            node.networkChangedAt = self.now
+            self.publish()
+        case .thaw(let index): self.thaw(self.nodes[index])
+        case .startPatroni(let index):
+            let node = self.nodes[index]
+            guard node.isPowered, node.patroni != .running else { return }
+            self.log("\(node.member): Patroni continues")
+            node.patroni = .running
+            self.scheduleLoop(node, after: 100_000)
+        case .powerOn(let index): self.powerOn(self.nodes[index])
+        case .interfaceUp(let index, let interface): self.setInterface(interface, .up, on: self.nodes[index])
+        case .quorum:
+            guard !self.etcd.hasQuorum else { return }
+            self.log("etcd: quorum again")
+            self.etcd.hasQuorum = true
+            self.etcd.changeLeader(at: self.now)
+            self.publish()
+        case .unpause:
+            guard self.config.isPaused, self.etcd.hasQuorum else { return }
+            self.config.isPaused = false
+            self.writeConfig()
+        case .backup: if self.etcd.hasQuorum { self.backup = self.etcd }
+        case .handOver(let index, let lease):
+            let node = self.nodes[index]
+            guard node.patroni == .running, node.reachesEtcd, self.etcd.hasQuorum, node.patroniLease == lease else { return }
+            node.patroniLease = nil
+            self.endLease(lease)
+        case .forgetSeen: for node in self.nodes { node.seen = Seen() }
+        case .configure(let index, let specs): self.configure(self.nodes[index], specs)
+        case .assign(let change): self.carryOut(change)
+        case .checkForeign(let index, let slot, let generation, let since):
+            self.checkForeign(slot, generation, since: since, on: self.nodes[index])
+        }
+    }
+
+    private func powerOn(_ node: SimulatedNode) {
+        guard !node.isPowered else { return }
+        self.log("\(node.member): power on")
+        node.isPowered = true
+        node.kernel.interfaceStates = [.up, .up]
+        node.postgres = .standby
+        node.patroni = .running
+        self.startDaemon(node, after: self.random.between(10_000, 2_000_000))
+        self.scheduleLoop(node, after: self.random.between(500_000, 3_000_000))
+    }
+
+    // MARK: - Phases
+
+    func beginFaults() {
+        self.isFaulty = true
+        self.pace = self.random.between(2_000_000, 15_000_000)
+        self.schedule(.fault, after: self.random.between(100_000, self.pace))
+        self.schedule(.backup, after: self.random.between(0, 200_000_000))
+    }
+
+    /// Ends every fault. What has been lost on the way stays lost.
+    func heal() {
+        self.isFaulty = false
+        self.phase += 1
+        self.isCalmMaintenance = false
+        self.log("everything is healed")
+        self.carryOut(.quorum)
+        self.carryOut(.unpause)
+        for node in self.nodes {
+            node.kernel.removalsFailUntil = 0
+            self.carryOut(.powerOn(node.index))
+            self.carryOut(.restoreNetwork(node.index))
+            self.carryOut(.thaw(node.index))
+            self.carryOut(.startPatroni(node.index))
+            for interface in SimulatedKernel.interfaces.indices {
+                self.carryOut(.interfaceUp(node.index, interface))
+            }
+            self.configure(node, self.specs)
+            if node.postgres == .down { self.changePostgres(to: .standby, on: node, after: 500_000) }
+            if node.daemon == .dead { self.startDaemon(node, after: 100_000) }
+        }
+    }
+
+    /// Whether Patroni has done its part: one leader that accepts writes, and its configuration in etcd.
+    var isSettled: Bool {
+        self.etcd.patroni != nil
+            && self.nodes.contains {
+                $0.member == self.etcd.leader && $0.postgres == .primary && $0.patroni == .running
+            }
+    }
+
+    /// Once Patroni has a leader that accepts writes, the address must be there within TTL + 5 s; in a new etcd, that long
+    /// after the quarantine began.
+    func awaitReturn() {
+        let patience = self.now + 4 * self.longestTTL + 60_000_000
+        while self.violation == nil, !self.isSettled, self.now < patience { self.run(for: 500_000) }
+        let settledAt = self.now
+        self.run(for: 3_000_000)
+        // What stands in the way may be under a lease that was granted with a longer TTL.
+        var ttl = self.longestTTL
+        for lease in self.etcd.holders.map(\.?.lease) + [self.etcd.quarantine] {
+            if let lease { ttl = max(ttl, self.etcd.leases[lease]?.ttl ?? 0) }
+        }
+        let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
+        self.run(for: max(0, begin + ttl + 5_000_000 - self.now))
+        if self.violation == nil { self.checkLiveness() }
+    }
+
+    /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held
+    /// stays where it is.
+    func maintain() {
+        guard self.violation == nil, self.pause(for: nil) else { return }
+        self.log("calm maintenance")
+        self.faults.add(.pause)
+        self.run(for: 1_000_000)
+        self.isCalmMaintenance = true
+        for _ in 0..<4 {
+            self.run(for: self.random.between(1_000_000, self.ttl))
+            let node = self.nodes[Int(self.random.between(0, Int64(self.nodes.count - 1)))]
+            self.faults.add(.daemonCrash)
+            self.crashDaemon(node, restartAfter: self.random.between(100_000, 2_000_000))
+        }
+        self.run(for: self.ttl + 10_000_000)
+        self.isCalmMaintenance = false
+        self.heal()
+    }
+}
