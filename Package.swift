@@ -74,6 +74,10 @@ let package = Package(
         module("Simulation", ["Decision"]),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
+        .executableTarget(
+            name: "pharos-bench",
+            dependencies: ["CLab", "CLinux", "EventLoop", "HTTPClient", "Lab", "LenientJSON", arguments],
+            swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 
         // Servers for tests: real ones started on loopback, and scripted ones.
