@@ -33,7 +33,7 @@ install: build ## Install on this node; DESTDIR and PREFIX as usual.
 
 install-built:
 	install -D -m 0755 .build/pharos-stripped $(DESTDIR)$(PREFIX)/bin/pharos
-	install -D -m 0644 systemd/pharos.service $(DESTDIR)/lib/systemd/system/pharos.service
+	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
 	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml

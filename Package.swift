@@ -116,6 +116,7 @@ let package = Package(
             ]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
+        tests("LabTests", ["EventLoop", "Lab"]),
     ],
     swiftLanguageModes: [.v6]
 )

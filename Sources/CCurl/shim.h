@@ -50,6 +50,17 @@ static inline CURLcode curl_easy_limit_dead_peer(CURL *easy) {
     return curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, curl_limit_dead_peer);
 }
 
+/// Called with each line of an answer's head; the empty one ends it.
+static inline size_t curl_line_of_head(char *line, size_t size, size_t count, void *ended) {
+    if (size * count <= 2 && (line[0] == '\r' || line[0] == '\n')) *(int *)ended = 1;
+    return size * count;
+}
+/// Sets `*ended` to 1 once an answer's head is complete.
+static inline CURLcode curl_easy_note_head_end(CURL *easy, int *ended) {
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, curl_line_of_head);
+    return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_HEADERDATA, ended);
+}
+
 static inline CURLMcode curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {
     return curl_multi_setopt(multi, option, value);
 }

@@ -2,7 +2,7 @@
 
 /// Why a request to etcd, or a watch, ended without its answer. Never contains passwords or tokens.
 public struct EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
-    public enum Kind: Sendable, Equatable {
+    public enum Kind: Sendable, Hashable {
         /// No endpoint accepted a connection or kept it.
         case unreachable
         /// No endpoint answered in time. Nothing that changes etcd ends so (see ``outcomeUnknown``) unless it was never sent.

@@ -36,7 +36,18 @@ struct WatchDecoder {
             guard let json = JSON.parse(line) else { throw MalformedAnswer(message: "a watch's line is not JSON") }
             if let message = try self.message(json, size: line.count) { return message }
         }
-        return nil
+        return self.unfinishedError()
+    }
+
+    /// The gateway ends a stream with `{"error": …}` without a newline, and may leave the connection open after it.
+    private mutating func unfinishedError() -> WatchMessage? {
+        let rest = self.buffer[self.start...]
+        guard rest.last == UInt8(ascii: "}"), rest.prefix(16).contains(Array("\"error\"".utf8)),
+            let json = JSON.parse(rest, limit: 1 << 16), json["error"] != nil
+        else { return nil }
+        self.start = self.buffer.count
+        self.scanned = self.start
+        return .failed(Failure(status: 0, answer: json))
     }
 
     private mutating func nextLine() throws(MalformedAnswer) -> ArraySlice<UInt8>? {

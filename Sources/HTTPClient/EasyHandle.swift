@@ -7,6 +7,8 @@ import EventLoop
 final class EasyHandle {
     let raw: UnsafeMutableRawPointer
     private let errorText: UnsafeMutablePointer<CChar>
+    /// Not 0 once an answer's head has ended: libcurl takes a head that is cut short for a whole answer.
+    private let headEnd: UnsafeMutablePointer<Int32>
     private var headers: UnsafeMutablePointer<curl_slist>?
 
     init?() {
@@ -14,12 +16,15 @@ final class EasyHandle {
         self.raw = raw
         self.errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
         self.errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        self.headEnd = .allocate(capacity: 1)
+        self.headEnd.initialize(to: 0)
     }
 
     isolated deinit {
         curl_easy_cleanup(self.raw)
         curl_slist_free_all(self.headers)
         self.errorText.deallocate()
+        self.headEnd.deallocate()
     }
 
     /// Forgets every option of the last exchange; connections, sessions and names stay cached.
@@ -28,6 +33,7 @@ final class EasyHandle {
         curl_slist_free_all(self.headers)
         self.headers = nil
         self.errorText[0] = 0
+        self.headEnd.pointee = 0
     }
 
     /// libcurl's own words on the last failure, or the general ones for `code`.
@@ -35,6 +41,7 @@ final class EasyHandle {
         self.errorText[0] != 0 ? String(cString: self.errorText) : String(cString: curl_easy_strerror(code))
     }
 
+    var hasWholeHead: Bool { self.headEnd.pointee != 0 }
     var status: Int { self.number(CURLINFO_RESPONSE_CODE) }
     /// Whether any byte of a request was handed to a connection.
     var hasSentRequest: Bool { self.number(CURLINFO_REQUEST_SIZE) > 0 }
@@ -66,6 +73,7 @@ final class EasyHandle {
         set(CURLOPT_TCP_KEEPIDLE, 10)
         set(CURLOPT_TCP_KEEPINTVL, 3)
         check(curl_easy_limit_dead_peer(self.raw))
+        check(curl_easy_note_head_end(self.raw, self.headEnd))
         set(CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeout.wholeMilliseconds)
         if transfer.form == .whole { set(CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds) }
         if let path = request.unixSocket { set(CURLOPT_UNIX_SOCKET_PATH, path) }

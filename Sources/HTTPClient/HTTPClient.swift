@@ -171,7 +171,9 @@ public final class HTTPClient {
         case CURL_POLL_OUT: readiness = .write
         case CURL_POLL_INOUT: readiness = [.read, .write]
         default:  // CURL_POLL_REMOVE
-            self.sockets[socket] = nil
+            // Disabled, not only dropped: the source whose event is being handled lives until its handler returns, and
+            // libcurl may register the socket, or another of the same number, before that.
+            self.sockets.removeValue(forKey: socket)?.setEnabled(false)
             return
         }
         if let source = self.sockets[socket] {
@@ -234,18 +236,20 @@ public final class HTTPClient {
             guard message.pointee.msg == CURLMSG_DONE, let transfer = self.transfers[message.pointee.easy_handle]
             else { continue }
             let code = curl_message_result(message)
-            self.end(transfer) { easy in
-                guard code != CURLE_OK else { return .success(easy.status) }
-                let reason = transfer.isTooLarge ? "body over its limit" : easy.message(for: code)
-                return .failure(
-                    HTTPError(
-                        kind: transfer.isTooLarge ? .bodyTooLarge : HTTPError.Kind(code),
-                        message: "\(transfer.request.printableURL): \(reason)",
-                        mayHaveBeenSent: easy.hasSentRequest
-                    )
-                )
-            }
+            self.end(transfer) { easy in Self.outcome(of: transfer, easy, code) }
         }
+    }
+
+    private static func outcome(of transfer: Transfer, _ easy: EasyHandle, _ code: CURLcode) -> Result<Int, HTTPError> {
+        var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
+        if transfer.isTooLarge {
+            (kind, reason) = (.bodyTooLarge, "body over its limit")
+        } else if code == CURLE_OK {
+            if easy.hasWholeHead { return .success(easy.status) }
+            (kind, reason) = (.disconnected, "connection closed within the answer's head")
+        }
+        let message = "\(transfer.request.printableURL): \(reason)"
+        return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
     }
 }
 

@@ -15,12 +15,12 @@ extension Lab {
         return Timeline(LabEvent.parse(String(decoding: content, as: UTF8.self)).events)
     }
 
-    /// Writes a remark into the record; the faults do so by themselves.
-    public func mark(_ text: String) throws(LabError) {
-        try Host.append(
-            LabLayout.eventFile,
-            try JSON.text(LabEvent(at: BootClock.microseconds, .mark, text: text)) + "\n"
-        )
+    /// Writes a remark into the record, and answers its instant; the faults do so by themselves.
+    @discardableResult
+    public func mark(_ text: String) throws(LabError) -> Int64 {
+        let now = BootClock.microseconds
+        try Host.append(LabLayout.eventFile, try JSON.text(LabEvent(at: now, .mark, text: text)) + "\n")
+        return now
     }
 
     /// Starts `program observe` in the client's network namespace and waits until it misses nothing.

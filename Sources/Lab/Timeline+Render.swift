@@ -18,7 +18,8 @@ extension Timeline {
                 lines.append("\(node) accepted writes after \(Self.plain(writable.at - start)) ms")
             }
         }
-        for address in Set(self.events.compactMap(\.address)).sorted() {
+        let held = self.holdings().filter { $0.from <= end && $0.until ?? .max >= start }.map(\.address)
+        for address in Set(held + self.gaps(since: start).map(\.address)).sorted() {
             if let moved = self.firstAppearance(of: address, since: start), let node = moved.node {
                 lines.append("\(address) came to \(node) after \(Self.plain(moved.at - start)) ms")
             }

@@ -71,7 +71,8 @@ public struct Timeline: Sendable {
     }
 
     /// Milliseconds during which two or more nodes had `address` (or any one of the watched addresses, added up) at
-    /// once, from `start` to `end`. `end` is an instant up to which holdings that still last are counted.
+    /// once, from `start` to `end`. Whether there was an overlap at all is exact, because the observer reads all nodes'
+    /// events from one queue of the kernel; how long it was is as exact as ``longestStall(since:)`` says. `end` is an instant up to which holdings that still last are counted.
     public func overlap(of address: String? = nil, since start: Int64 = 0, until end: Int64) -> Double {
         let addresses = address.map { [$0] } ?? Set(self.holdings().map(\.address)).sorted()
         return addresses.reduce(0) { $0 + self.overlapMicroseconds(of: $1, start, end) } / 1000

@@ -139,7 +139,7 @@ public final class PostgresConnection {
             case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
                 // libpq would answer this forever.
                 throw PostgresError(kind: .connection, message: "COPY is not supported")
-            default: refusal = Self.refusal(result)  // PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE
+            default: refusal = refusal ?? Self.refusal(result)  // PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE
             }
         }
         guard PQstatus(self.handle.raw) == CONNECTION_OK else {
@@ -156,7 +156,11 @@ public final class PostgresConnection {
     private func nextResult(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> OpaquePointer? {
         while PQisBusy(self.handle.raw) == 1 {
             try await self.wait(.read, until: deadline)
-            guard PQconsumeInput(self.handle.raw) == 1 else { throw self.connectionError() }
+            guard PQconsumeInput(self.handle.raw) == 1 else {
+                // The server's last words may have been read: they are a result. (On a dead connection this cannot block.)
+                guard PQstatus(self.handle.raw) == CONNECTION_BAD else { throw self.connectionError() }
+                break
+            }
         }
         return PQgetResult(self.handle.raw)
     }

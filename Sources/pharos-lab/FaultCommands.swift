@@ -8,7 +8,7 @@ extension Lab.Program: ExpressibleByArgument {}
 
 struct Switchover: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Move the leadership to another node.")
-    @Argument(help: "The new leader; without it, the next node.") var node: String?
+    @Argument(help: "The new leader; without it, Patroni chooses.") var node: String?
 
     func run() {
         let node = self.node

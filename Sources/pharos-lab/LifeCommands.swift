@@ -14,6 +14,8 @@ struct Up: ParsableCommand {
     @Option(name: .customLong("address"), help: "A virtual address with its prefix length; repeatable.")
     var addresses: [String] = []
     @Option(help: "A staged tree (make install DESTDIR=…) to put on every node.") var install: String?
+    @Option(name: .customLong("extra"), help: "Text to add to the nodes' pharos.yml; repeatable, a line each.")
+    var extraLines: [String] = []
     @Flag(name: .customLong("no-observer"), help: "Start no observer and no writing client.") var noObserver = false
 
     func run() {
@@ -26,6 +28,7 @@ struct Up: ParsableCommand {
         options.leaseTTL = self.leaseTTL
         if !self.addresses.isEmpty { options.addresses = self.addresses }
         options.installTree = self.install
+        options.extraConfiguration = self.extraLines.map { "\($0)\n" }.joined()
         options.observe = !self.noObserver
         let chosen = options
         runOnLoop { () async throws(LabError) in

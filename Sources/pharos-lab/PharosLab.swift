@@ -11,6 +11,7 @@ struct PharosLab: ParsableCommand {
         commandName: "pharos-lab",
         abstract: "A real three-node cluster in a box: systemd, etcd, Patroni, PostgreSQL and Pharos.",
         subcommands: [
+            Demo.self,
             Up.self, Status.self, Switchover.self, Kill.self, Start.self, Freeze.self, Thaw.self, Cut.self, Loss.self,
             Heal.self, Exec.self, Journal.self, Show.self, Down.self, Observe.self,
         ]

@@ -71,7 +71,8 @@ final class Daemon {
                     self.write(
                         LogRecord(
                             .configurationRefused,
-                            "\(error.description)\nnothing is done until this is mended; the file is read again every 2 s"))
+                            "\(error.description)\nnothing is done until this is mended; the file is read again every 2 s"
+                        ))
                     self.manager.status("waiting for a valid \(self.path)")
                 }
             }
@@ -146,7 +147,8 @@ final class Daemon {
     private func write(_ record: LogRecord) {
         self.journal.write(
             JournalRecord(
-                id: JournalRecord.MessageID(record.kind.messageID) ?? JournalRecord.MessageID(constant: "00000000000000000000000000000000"),
+                id: JournalRecord.MessageID(record.kind.messageID)
+                    ?? JournalRecord.MessageID(constant: "00000000000000000000000000000000"),
                 priority: JournalRecord.Priority(rawValue: record.priority.rawValue) ?? .notice,
                 message: record.message,
                 fields: record.fields.map { ("PHAROS_" + $0.name, $0.value) }))

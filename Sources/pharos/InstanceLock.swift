@@ -18,7 +18,8 @@ final class InstanceLock {
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
-            return .failure(Problem(message: "another pharos runs on this node (\(path) is locked); waiting for its end"))
+            return .failure(
+                Problem(message: "another pharos runs on this node (\(path) is locked); waiting for its end"))
         }
         return .success(InstanceLock(descriptor: descriptor))
     }

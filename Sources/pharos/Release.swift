@@ -30,7 +30,9 @@ struct Release: ParsableCommand {
             complain("pharos: no ip program (package iproute2)")
             throw ExitStatus.unavailable
         }
-        let code = runOnLoop { await self.release(settings.addresses.map(\.prefix.address), AddressCommands(ipPath: ip)) }
+        let code = runOnLoop {
+            await self.release(settings.addresses.map(\.prefix.address), AddressCommands(ipPath: ip))
+        }
         guard code == .success else { throw code }
     }
 

@@ -35,7 +35,9 @@ struct ShowStatus: ParsableCommand {
             if isJSON { print(text, terminator: "") } else { print(StatusText(status).text, terminator: "") }
             return StatusText(status).isInOrder ? 0 : 1
         } catch {
-            complain("pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status pharos; journalctl -u pharos -n 50")
+            complain(
+                "pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status pharos; journalctl -u pharos -n 50"
+            )
             return ExitStatus.unavailableNumber
         }
     }

@@ -35,14 +35,63 @@ extension IntegrationTests {
             #expect(found.keyValues.map(\.keyText) == ["/a/leader", "/a/x"])
             #expect(found.keyValues[1].lease == lease.id)
             #expect(found.header.revision == done.header.revision)
-            let clock = ContinuousClock()
-            let took = try await clock.measure { for _ in 0..<500 { _ = try await client.range(.key("/a/x")) } }
-            print("range", took / 500)
             #expect(try await client.keepAlive(lease.id).ttl == 20)
             try await client.revokeLease(lease.id)
             #expect(try await client.keepAlive(lease.id).ttl == 0)
             let error = await #expect(throws: EtcdError.self) { try await client.revokeLease(lease.id) }
             #expect(error?.kind == .leaseNotFound)
+            http.close()
+        }
+
+        @Test @EventLoop func `a compacted revision is said, with the oldest one left`() async throws {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(http: http)
+            let client = EtcdClient(EtcdConfiguration(endpoints: etcd.endpoints), http: http, jitter: { 0 })
+            var revision: Int64 = 0
+            for number in 0..<10 {
+                let put = Transaction(compares: [], success: [.put(key: "/a", value: [UInt8(number)], lease: 0)])
+                revision = try await client.commit(put).header.revision
+            }
+            var request = HTTPRequest(.post, etcd.endpoints[0] + "/v3/kv/compaction")
+            request.body = Array(#"{"revision":"\#(revision - 2)"}"#.utf8)
+            try #require(try await http.send(request).status == 200)
+            let error = await #expect(throws: EtcdError.self) {
+                try await client.watch(.key("/a"), from: 2) { _ in }
+            }
+            #expect(error?.kind == .compacted(revision - 2))
+            var seen: [UInt8] = []
+            let enough = await #expect(throws: EtcdError.self) {
+                try await client.watch(.key("/a"), from: revision - 2) { batch in
+                    seen += batch.events.flatMap(\.keyValue.value)
+                    if seen.count == 3 { client.dropCurrentEndpoint("enough") }
+                }
+            }
+            #expect(enough?.kind == .unreachable && seen == [7, 8, 9])
+            http.close()
+        }
+
+        @Test @EventLoop func `an expired lease takes its keys along, and a watch sees it`() async throws {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(http: http)
+            let client = EtcdClient(EtcdConfiguration(endpoints: etcd.endpoints), http: http, jitter: { 0 })
+            let lease = try await client.grantLease(seconds: 1)
+            let put = Transaction(
+                compares: [],
+                success: [.put(key: "/a", value: [], lease: lease.id), .put(key: "/b", value: [], lease: lease.id)]
+            )
+            let revision = try await client.commit(put).header.revision
+            var deleted: [WatchEvent] = []
+            await #expect(throws: EtcdError.self) {
+                try await client.watch(.prefix("/"), from: revision + 1) { batch in
+                    deleted += batch.events
+                    if !batch.events.isEmpty { client.dropCurrentEndpoint("enough") }
+                }
+            }
+            #expect(deleted.map(\.kind) == [.delete, .delete])
+            #expect(Set(deleted.map(\.keyValue.modRevision)).count == 1)
+            #expect(try await client.keepAlive(lease.id).ttl == 0)
+            let dead = await #expect(throws: EtcdError.self) { _ = try await client.commit(put) }
+            #expect(dead?.kind == .leaseNotFound)
             http.close()
         }
     }

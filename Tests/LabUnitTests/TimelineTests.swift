@@ -136,4 +136,15 @@ struct TimelineTests {
                 """
         )
     }
+
+    @Test func `the summary leaves out addresses that nobody held meanwhile`() {
+        let timeline = Timeline([
+            Self.appeared("n1", 0), Self.disappeared("n1", 100), Self.appeared("n1", 2000, "fd77::100"),
+        ])
+        #expect(
+            timeline.summary(since: 1000, until: 3000) == [
+                "fd77::100 came to n1 after 1.0 ms", "two nodes held fd77::100 for 0.0 ms",
+            ]
+        )
+    }
 }

@@ -29,6 +29,24 @@ func listenOnLoopback() throws -> (descriptor: Int32, port: Int) {
     return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
 }
 
+/// A socket that listens on `path`.
+func listenOnUnixSocket(_ path: String) throws -> Int32 {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | O_NONBLOCK | O_CLOEXEC, 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+    let status = withUnsafePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0 && listen(descriptor, 64) == 0
+        }
+    }
+    guard status else {
+        close(descriptor)
+        throw TestSupportError("\(path): \(errno)")
+    }
+    return descriptor
+}
+
 /// Ports of 127.0.0.1 that were free a moment ago.
 public func freePorts(_ count: Int) throws -> [Int] {
     var sockets: [(descriptor: Int32, port: Int)] = []

@@ -5,6 +5,7 @@ import Glibc
 /// A TCP server on loopback whose every connection follows a script: for answers that no real server gives.
 @EventLoop
 public final class ScriptedServer {
+    /// 0 on a Unix socket.
     public let port: Int
     public var url: String { "http://127.0.0.1:\(self.port)" }
     /// First lines of all requests read, in order of arrival.
@@ -15,6 +16,13 @@ public final class ScriptedServer {
 
     public init(_ script: @escaping @EventLoop (Connection) async throws -> Void) throws {
         (self.descriptor, self.port) = try listenOnLoopback()
+        self.acceptor = .descriptor(self.descriptor, .read) { [weak self] _ in self?.accept(script) }
+    }
+
+    /// Listens on the Unix socket `path` instead.
+    public init(path: String, _ script: @escaping @EventLoop (Connection) async throws -> Void) throws {
+        self.descriptor = try listenOnUnixSocket(path)
+        self.port = 0
         self.acceptor = .descriptor(self.descriptor, .read) { [weak self] _ in self?.accept(script) }
     }
 

@@ -8,9 +8,11 @@ import Glibc
 public final class TestProcess {
     public let id: Int32
     private var isReaped = false
+    private let stopSignal: Int32
 
-    /// Output goes to the file `log`.
-    public init(_ command: [String], log: String) throws {
+    /// Output goes to the file `log`. `stopSignal` is what ends it, for servers that must clean up.
+    public init(_ command: [String], log: String, stopSignal: Int32 = 9) throws {
+        self.stopSignal = stopSignal
         let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard output >= 0 else { throw TestSupportError("\(log): \(errno)") }
         defer { close(output) }
@@ -41,7 +43,8 @@ public final class TestProcess {
     public func kill() {
         guard !self.isReaped else { return }
         self.isReaped = true
-        _ = Glibc.kill(self.id, SIGKILL)
+        _ = Glibc.kill(self.id, self.stopSignal)
+        _ = Glibc.kill(self.id, SIGCONT)
         var status: Int32 = 0
         while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
     }

@@ -23,7 +23,8 @@ final class WriteClient {
     private static let late: Int64 = 60_000
     /// For a connection, and for a write.
     private static let patience: Duration = .milliseconds(700)
-    private static let attemptLimit = 16
+    /// Above patience by interval, or there would be spells without a fresh attempt.
+    private static let attemptLimit = 40
 
     init(_ address: String, _ recorder: EventRecorder) {
         self.address = address

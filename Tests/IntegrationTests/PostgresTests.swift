@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import PostgresClient
+import TestSupport
+import Testing
+
+/// The error that `operation` throws.
+@EventLoop
+private func failure(_ operation: @EventLoop () async throws -> Void) async -> PostgresError? {
+    await #expect(throws: PostgresError.self) { try await operation() }
+}
+
+extension IntegrationTests {
+    @Suite(.serialized)
+    struct PostgresTests {
+        init() { EventLoop.shared.executor.startThread() }
+
+        /// A server that accepts connections.
+        @EventLoop
+        private func server() async throws -> LocalPostgres {
+            let server = try await LocalPostgres()
+            let deadline = ContinuousClock.now + .seconds(30)
+            while true {
+                do throws(PostgresError) {
+                    _ = try await PostgresConnection(server.conninfo)
+                    return server
+                } catch {
+                    #expect(error.kind == .connection)
+                    guard ContinuousClock.now < deadline else { throw error }
+                    try await EventLoop.sleep(for: .milliseconds(20))
+                }
+            }
+        }
+
+        @Test @EventLoop func `statements, parameters, errors and limits`() async throws {
+            let server = try await self.server()
+            let connection = try await PostgresConnection(server.conninfo)
+            let rows = try await connection.query(
+                "select $1::int + 1, $2::text, $3::text, ''",
+                parameters: ["41", nil, "é'\"\n"]
+            )
+            #expect(rows == [["42", nil, "é'\"\n", ""]])
+            #expect(try await connection.query("select current_setting('application_name')") == [["pharos"]])
+            #expect(try await connection.query("select 1 where false") == [])
+            #expect(try await connection.query("") == [])
+            #expect(try await connection.query("create table t (a int)") == [])
+            #expect(try await connection.query("do $$ begin raise notice 'quiet'; end $$") == [])
+            let huge = String(repeating: "x", count: 3 << 20)
+            #expect(try await connection.query("select length($1)", parameters: [huge]) == [["\(3 << 20)"]])
+            let division = await failure { _ = try await connection.query("select 1/0") }
+            #expect(division?.kind == .query(sqlState: "22012") && division?.message == "division by zero")
+            let syntax = await failure { _ = try await connection.query("selec 1") }
+            #expect(syntax?.kind == .query(sqlState: "42601"))
+            // The first rows come before the error.
+            let late = await failure { _ = try await connection.query("select 1/(5-n) from generate_series(1, 9) n") }
+            #expect(late?.kind == .query(sqlState: "22012"))
+            #expect(connection.isUsable)
+            #expect(try await connection.query("select n from generate_series(1, 10000) n").count == 10000)
+            let rowsOver = await failure { _ = try await connection.query("select generate_series(1, 10001)") }
+            #expect(rowsOver?.kind == .resultTooLarge && !connection.isUsable)
+            #expect(await failure { _ = try await connection.query("select 1") }?.kind == .connection)
+            let other = try await PostgresConnection(server.conninfo)
+            let bytesOver = await failure {
+                _ = try await other.query("select repeat('x', 1000) from generate_series(1, 99)", byteLimit: 50_000)
+            }
+            #expect(bytesOver?.kind == .resultTooLarge)
+            let copying = try await PostgresConnection(server.conninfo)
+            #expect(await failure { _ = try await copying.query("copy t to stdout") }?.kind == .connection)
+        }
+
+        @Test @EventLoop func `time limits, cancellation and lost connections`() async throws {
+            let server = try await self.server()
+            let slow = try await PostgresConnection(server.conninfo)
+            let late = await failure { _ = try await slow.query("select pg_sleep(60)", timeout: .milliseconds(50)) }
+            #expect(late?.kind == .timeout && !slow.isUsable)
+            // Many short waits do not prolong the limit.
+            let chatty = try await PostgresConnection(server.conninfo)
+            let clock = ContinuousClock()
+            let took = await clock.measure {
+                let error = await failure {
+                    _ = try await chatty.query(
+                        "select pg_sleep(0.01), repeat('x', 9000) from generate_series(1, 3000)",
+                        timeout: .milliseconds(300),
+                        byteLimit: 1 << 30
+                    )
+                }
+                #expect(error?.kind == .timeout)
+            }
+            #expect(took < .seconds(10))
+            let waiting = try await PostgresConnection(server.conninfo)
+            var outcome: PostgresError.Kind?
+            let task = EventLoop.spawn {
+                do throws(PostgresError) { _ = try await waiting.query("select pg_sleep(60)") } catch {
+                    outcome = error.kind
+                }
+            }
+            let observer = try await PostgresConnection(server.conninfo)
+            let sleepers =
+                "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'"
+            while try await observer.query(sleepers) != [["2"]] { try await EventLoop.sleep(for: .milliseconds(5)) }
+            #expect(await failure { _ = try await waiting.query("select 1") }?.kind == .busy)
+            task.cancel()
+            await task.value
+            #expect(outcome == .cancelled && !waiting.isUsable)
+            let ended = await failure { _ = try await observer.query("select pg_terminate_backend(pg_backend_pid())") }
+            #expect(ended?.kind == .connection && ended?.sqlState == "57P01" && !observer.isUsable)
+            server.freeze()
+            let frozen = await failure {
+                _ = try await PostgresConnection(server.conninfo, timeout: .milliseconds(100))
+            }
+            #expect(frozen?.kind == .timeout)
+            server.thaw()
+            _ = try await PostgresConnection(server.conninfo)
+        }
+
+        @Test @EventLoop func `refusals to connect, without secrets`() async throws {
+            let server = try await self.server()
+            let admin = try await PostgresConnection(server.conninfo)
+            _ = try await admin.query("create role guarded login password 's3cret'")
+            let guarded = "host=\(server.socketDirectory) dbname=postgres user=guarded"
+            #expect(try await PostgresConnection(guarded + " password=s3cret").query("select 1") == [["1"]])
+            let wrong = await failure { _ = try await PostgresConnection(guarded + " password=wr0ng") }
+            #expect(wrong?.kind == .authentication && wrong?.sqlState == "28P01")
+            #expect(wrong?.message.contains("wr0ng") == false && wrong?.message.contains("\n") == false)
+            let missing = await failure { _ = try await PostgresConnection(guarded + " passfile=/nonexistent") }
+            #expect(missing?.kind == .authentication)
+            let noRole = await failure { _ = try await PostgresConnection(server.conninfo + " user=nobody") }
+            #expect(noRole?.kind == .authentication && noRole?.sqlState == "28000")
+            let noDatabase = await failure { _ = try await PostgresConnection(server.conninfo + " dbname=none") }
+            #expect(noDatabase?.kind == .connection && noDatabase?.sqlState == "3D000")
+            for conninfo in ["password s3cret", "s3cret", "password='s3cret", "nonsense=s3cret"] {
+                let malformed = await failure { _ = try await PostgresConnection(conninfo) }
+                #expect(malformed?.kind == .connection && malformed?.description.contains("s3cret") == false)
+            }
+            let nowhere = await failure { _ = try await PostgresConnection("host=/nonexistent") }
+            #expect(nowhere?.kind == .connection && nowhere?.sqlState == nil)
+            let hostile = try ScriptedServer { connection in
+                try await connection.write([UInt8](repeating: 0x52, count: 1 << 16))
+            }
+            let garbage = await failure {
+                _ = try await PostgresConnection("hostaddr=127.0.0.1 port=\(hostile.port) sslmode=disable")
+            }
+            #expect(garbage?.kind == .connection)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+import Lab
+import Testing
+
+/// One fault on a real cluster: from a healthy beginning, through what happens, to the measured outcome.
+///
+/// The lab is shared by the scenes that want the same cluster, and left running for the next; scripts/test takes the last
+/// one down. Every scene ends with the check that no two nodes held an address at once.
+@EventLoop
+struct Scene {
+    let lab: Lab
+    /// When it began, in microseconds since boot.
+    let start: Int64
+    /// The leader at the beginning.
+    let leader: String
+
+    static let v4 = "10.77.0.100"
+    static let v6 = "fd77::100"
+    static let addresses = [v4, v6]
+
+    /// Plays a scene in a lab whose options `change` has changed. `isOverlapExpected`: an operator's own hand makes two holders.
+    static func play(
+        _ name: String,
+        _ change: (inout LabOptions) -> Void = { _ in },
+        isOverlapExpected: Bool = false,
+        _ act: @EventLoop (Scene) async throws -> Void
+    ) async throws {
+        EventLoop.shared.executor.startThread()
+        let lab = try await self.lab(change)
+        let leader = try await self.awaitHealth(lab)
+        try lab.mark("scene: \(name)")
+        let scene = Scene(lab: lab, start: Lab.now, leader: leader)
+        do {
+            try await act(scene)
+        } catch {
+            await scene.dump()
+            throw error
+        }
+        if !isOverlapExpected { try await scene.expectNoOverlap() }
+        try await scene.repair()
+    }
+
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// Whether a lab may be started: it takes root rights, minutes, and the staged daemon.
+    nonisolated static var isPossible: Bool { getenv("PHAROS_LAB_STAGE") != nil }
+
+    private static func lab(_ change: (inout LabOptions) -> Void) async throws -> Lab {
+        var options = LabOptions()
+        options.installTree = self.variable("PHAROS_LAB_STAGE")
+        change(&options)
+        if let running = self.running(), running.options == options { return running }
+        return try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
+    }
+
+    private static func running() -> Lab? {
+        do throws(LabError) {
+            return try Lab.running()
+        } catch {
+            return nil
+        }
+    }
+
+    /// Waits for a leader that has every address and from which all others stream; answers it.
+    @discardableResult
+    static func awaitHealth(_ lab: Lab) async throws -> String {
+        try await lab.waitUntilReady(timeout: .seconds(120))
+        var leader = ""
+        try await lab.waitFor("the addresses on the leader, the daemon on every node", timeout: .seconds(90)) {
+            guard let current = try await lab.leader() else { return false }
+            leader = current
+            for address in Self.addresses where try await lab.holders(address) != [current] { return false }
+            for node in lab.options.nodes
+            where try await lab.exec(node, ["systemctl", "is-active", "-q", "pharos"]).exitCode != 0 {
+                return false
+            }
+            return true
+        }
+        return leader
+    }
+
+    // MARK: - Steps
+
+    func wait(_ description: String, _ timeout: Duration, _ condition: @EventLoop () async throws -> Bool) async throws
+    {
+        try await self.lab.waitFor(description, timeout: timeout, condition)
+    }
+
+    func pause(_ delay: Duration) async throws { try await EventLoop.sleep(for: delay) }
+
+    /// Waits until exactly these nodes hold both addresses.
+    func awaitHolders(_ nodes: [String], _ timeout: Duration) async throws {
+        try await self.wait("holders are \(nodes)", timeout) {
+            for address in Self.addresses where try await self.lab.holders(address) != nodes { return false }
+            return true
+        }
+    }
+
+    /// Waits for another leader than the first; answers it.
+    func awaitNewLeader(_ timeout: Duration) async throws -> String {
+        var leader = ""
+        try await self.wait("another leader than \(self.leader)", timeout) {
+            leader = try await self.lab.leader() ?? self.leader
+            return leader != self.leader
+        }
+        return leader
+    }
+
+    func run(_ node: String, _ command: String...) async throws { try await self.lab.run(node, command) }
+
+    var others: [String] { self.lab.options.nodes.filter { $0 != self.leader } }
+
+    /// What the daemon of a node has written since the scene began, oldest first.
+    func log(_ node: String) async throws -> String {
+        // The journal's clock is the wall's; the scene's span tells how far to look back.
+        let seconds = (Lab.now - self.start) / 1_000_000 + 1
+        return try await self.lab.journal(node, ["-u", "pharos", "-o", "cat", "--since", "-\(seconds)s"])
+    }
+
+    func awaitLog(_ node: String, _ text: String, _ timeout: Duration = .seconds(10)) async throws {
+        try await self.wait("'\(text)' in the journal of \(node)", timeout) {
+            try await self.log(node).contains(text)
+        }
+    }
+
+    // MARK: - Outcomes
+
+    func timeline() throws -> Timeline { try self.lab.timeline() }
+
+    func expectNoOverlap(_ location: SourceLocation = #_sourceLocation) async throws {
+        // The observer writes within milliseconds; nothing is still on its way after this.
+        try await self.pause(.milliseconds(300))
+        let overlap = try self.timeline().overlap(since: self.start, until: Lab.now)
+        #expect(overlap == 0, "two nodes held one address for \(overlap) ms", sourceLocation: location)
+    }
+
+    /// Milliseconds since the scene began during which nobody held the address.
+    func absence(of address: String = Scene.v4) throws -> Double {
+        try self.timeline().absence(of: address, since: self.start, until: Lab.now)
+    }
+
+    private func repair() async throws {
+        try await self.lab.heal()
+        try await Self.awaitHealth(self.lab)
+    }
+
+    /// What a person needs to understand a failure.
+    private func dump() async {
+        do {
+            print(try self.timeline().render(since: self.start, until: Lab.now))
+            for node in self.lab.options.nodes { print("--- \(node)\n" + (try await self.log(node))) }
+        } catch {
+            print("no more can be said: \(error)")
+        }
+    }
+}
