@@ -52,7 +52,7 @@ let package = Package(
         module("PostgresClient", ["CPostgres", "EventLoop"]),
         module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
-        module("VirtualAddress", ["CLinux", "EventLoop", "NetworkAddress"]),
+        module("VirtualAddress", ["CLinux", "EventLoop", "LenientJSON", "NetworkAddress"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
         module(
@@ -86,6 +86,7 @@ let package = Package(
             swiftSettings: strict),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
+        tests("LenientJSONTests", ["LenientJSON"]),
         tests("SecretsTests", ["Secrets"]),
         tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets"]),
