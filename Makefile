@@ -37,6 +37,12 @@ install-built:
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
 	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
+	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions
+	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/pharos/
+	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
+	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
+	install -d -m 0755 $(DESTDIR)/etc/pharos
 
 stage: build
 	rm -rf $(STAGE)

@@ -121,6 +121,13 @@ let package = Package(
             ], exclude: ["Fixtures"]
         ),
         tests(
+            "SupervisorTests",
+            [
+                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Settings",
+                "Supervisor", "TestSupport", "HTTPClient", "LenientJSON",
+            ]
+        ),
+        tests(
             "IntegrationTests",
             [
                 "CLinux", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PatroniClient",

@@ -5,6 +5,14 @@
 extension AddressLease {
     // MARK: - etcd
 
+    /// What a read or a watch showed under the address's key.
+    mutating func learn(holder: Holder?, at revision: Int64) {
+        guard self.holder.learn(holder, at: revision), holder == nil else { return }
+        // What stood in the way has gone.
+        self.acquireFailures = 0
+        if case .granted(let lease, _) = self.key { self.key = .granted(lease, retryAt: nil) }
+    }
+
     mutating func leaseGranted(_ id: LeaseID, ttl: Duration, goodUntil: Instant, into actions: inout [Action]) {
         let lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil)
         switch self.key {
@@ -25,9 +33,12 @@ extension AddressLease {
         actions.append(.report(.leaseRefused(self.id, reason: reason)))
     }
 
-    mutating func leaseKept(_ id: LeaseID, ttl: Duration, goodUntil: Instant) {
+    mutating func leaseKept(_ id: LeaseID, ttl: Duration, goodUntil: Instant, at now: Instant) {
         guard let lease = self.key.lease, lease.id == id else { return }
-        self.key.lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: max(lease.goodUntil, goodUntil))
+        let kept = KeySide.Lease(id: id, ttl: ttl, goodUntil: max(lease.goodUntil, goodUntil))
+        self.key.lease = kept
+        // It was too old to be used until now.
+        if lease.goodUntil - now < Self.shortest, kept.goodUntil - now >= Self.shortest { self.key.retryAt = nil }
     }
 
     mutating func leaseGone(_ id: LeaseID, into actions: inout [Action]) {
@@ -38,8 +49,11 @@ extension AddressLease {
         case .granted(let lease, _) where lease.id == id: self.key = .none(retryAt: nil)
         case .adopting(let old, .granted(let lease, _)) where lease.id == id:
             self.key = .adopting(old: old, .waiting(retryAt: nil))
+        case .acquiring(var lease) where lease.id == id, .adopting(_, .takingOver(var lease)) where lease.id == id:
+            // The transaction's answer decides what comes next.
+            lease.hasEnded = true
+            self.key.lease = lease
         case .returning(id, _, _): self.key = .none(retryAt: nil)
-        // The answer to the transaction under way will tell as much.
         case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: return
         }
         self.endedLease = id
@@ -66,17 +80,27 @@ extension AddressLease {
             if !self.key.owns(id) { actions.append(.revoke(self.id, lease: id)) }
             return
         }
-        self.key = .held(lease)
+        self.acquireFailures = 0
         actions.append(.report(.acquired(self.id, lease: id, revision: revision)))
+        if lease.hasEnded {
+            self.key = .none(retryAt: nil)
+            actions.append(.report(.leaseLost(self.id, lease: id, reason: "the lease has ended")))
+        } else {
+            self.key = .held(lease)
+        }
     }
 
+    /// Tried again after 0.2, 0.4, 0.8, 1.6, then every 3.2 s, or as soon as the key is seen to be free.
     mutating func acquireFailed(_ id: LeaseID, at now: Instant) {
-        let retryAt = now + .milliseconds(200)
-        switch self.key {
-        case .acquiring(let lease) where lease.id == id: self.key = .granted(lease, retryAt: retryAt)
-        case .adopting(let old, .takingOver(let lease)) where lease.id == id:
-            self.key = .adopting(old: old, .granted(lease, retryAt: retryAt))
-        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
+        guard self.isAcquiring(id), let lease = self.key.lease else { return }
+        let retryAt = now + .milliseconds(200 << min(self.acquireFailures, 4))
+        self.acquireFailures += 1
+        if case .adopting(let old, _) = self.key {
+            let step: KeySide.Adoption =
+                lease.hasEnded ? .waiting(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
+            self.key = .adopting(old: old, step)
+        } else {
+            self.key = lease.hasEnded ? .none(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
         }
     }
 
@@ -91,16 +115,28 @@ extension AddressLease {
     /// etcd is another cluster: what the old one granted is worth nothing.
     mutating func forgetCluster() {
         self.key = .none(retryAt: nil)
+        self.holder = Known(nil)
         self.endedLease = nil
+        self.acquireFailures = 0
     }
 
     // MARK: - The kernel
 
     mutating func assigned(at now: Instant, into actions: inout [Action]) {
-        let until = self.kernel.command.flatMap { if case .assigning(let until) = $0 { until } else { nil } }
-        guard self.kernel.assigned(at: now), let until else { return }
-        actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
+        guard case .assigning(let until) = self.kernel.command else { return }
+        if self.kernel.assigned(at: now) {
+            actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
+        }
+        // Also what an earlier process put there: it announces no more.
+        guard !self.isAnnounced else { return }
+        self.isAnnounced = true
         actions.append(.startAnnouncing(self.spec))
+    }
+
+    private mutating func stopAnnouncing(into actions: inout [Action]) {
+        guard self.isAnnounced else { return }
+        self.isAnnounced = false
+        actions.append(.stopAnnouncing(self.spec))
     }
 
     mutating func assignFailed(_ reason: String, at now: Instant, into actions: inout [Action]) {
@@ -116,30 +152,37 @@ extension AddressLease {
         case .lapsed: actions.append(.report(.lapsed(self.id, interface: place.interface)))
         case .unexpected: return
         }
-        if place == self.spec.place { actions.append(.stopAnnouncing(self.spec)) }
+        if place == self.spec.place { self.stopAnnouncing(into: &actions) }
     }
 
     mutating func removeFailed(_ place: KernelPlace, _ reason: String, at now: Instant, into actions: inout [Action]) {
+        guard case .removing(place, _) = self.kernel.command else { return }
         self.kernel.removeFailed(at: now)
         actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
     }
 
     /// Takes over a listing; answers whether it must be repeated, because a command was under way.
     mutating func inspected(
-        _ found: [KernelState.Found], since: Instant, at now: Instant, into actions: inout [Action]
+        _ state: KernelState, _ interfaceState: InterfaceState, since: Instant, at now: Instant,
+        into actions: inout [Action]
     ) -> Bool {
-        let places = found.filter { $0.address == self.id }.map(\.place)
+        self.interfaceState = interfaceState
+        var places: [KernelPlace] = []
+        for found in state.found where found.address == self.id { places.append(found.place) }
         let until = self.kernel.until
         guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since) else { return true }
         let isFirst = !self.hasBeenInspected
         self.hasBeenInspected = true
         if surprise.hasVanished {
-            // A lifetime that ends now was not ended by anybody.
-            let hasLapsed = until.map { $0 - now <= .milliseconds(500) } ?? false
+            // The kernel counts whole seconds: a lifetime that ends within one was not ended by anybody.
+            let hasLapsed = until.map { $0 - now <= .milliseconds(1100) } ?? false
             let interface = self.spec.interface
-            actions.append(.report(hasLapsed ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
-            actions.append(.stopAnnouncing(self.spec))
+            actions.append(
+                .report(
+                    hasLapsed
+                        ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
         }
+        if !self.kernel.isPresent { self.stopAnnouncing(into: &actions) }
         for place in surprise.appeared where !isFirst {
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))

@@ -12,6 +12,7 @@ struct Known<Value: Hashable & Sendable>: Hashable, Sendable {
 
     /// Takes over `value` unless something newer is known; answers whether the value changed.
     @inline(__always)
+    @discardableResult
     mutating func learn(_ value: Value, at revision: Int64) -> Bool {
         guard revision >= self.revision else { return false }
         self.revision = revision
@@ -21,74 +22,71 @@ struct Known<Value: Hashable & Sendable>: Hashable, Sendable {
     }
 }
 
-/// What is known of etcd's content, by reads and watch events in any order.
+/// What is known of etcd's content besides the addresses' keys, by reads and watch events in any order.
 ///
 /// Invariant: knowledge never moves to an older revision, except when the etcd cluster itself is another one.
 struct ClusterView: Sendable {
-    var clusterID: UInt64
-    /// The newest revision heard of.
+    let clusterID: UInt64
+    /// The newest revision heard of, and when.
     private(set) var revision: Int64 = 0
-    /// The newest revision that a watch has delivered.
-    private(set) var watchedRevision: Int64 = 0
+    private(set) var revisionLearnedAt: Instant
     private(set) var leader = Known<String?>(nil)
-    private(set) var patroni = Known(DynamicConfig())
     private(set) var mark = Known<UInt64?>(nil)
     private(set) var isQuarantined = Known(false)
-    private var holders: [(address: AddressID, holder: Known<Holder?>)] = []
+    private var configRevision: Int64 = 0
 
-    init(clusterID: UInt64, addresses: [AddressID]) {
+    init(clusterID: UInt64, at now: Instant) {
         self.clusterID = clusterID
-        self.follow(addresses)
+        self.revisionLearnedAt = now
     }
 
     var isMarked: Bool { self.mark.value == self.clusterID }
+    /// Whether Patroni's configuration was read in this cluster.
+    var isConfigKnown: Bool { self.configRevision > 0 }
 
-    /// The addresses whose keys are followed from now on.
-    mutating func follow(_ addresses: [AddressID]) {
-        self.holders = addresses.map { address in
-            (address, self.holders.first { $0.address == address }?.holder ?? Known(nil))
-        }
-    }
-
-    func holder(of address: AddressID) -> Known<Holder?> {
-        for entry in self.holders where entry.address == address { return entry.holder }
-        return Known(nil)
+    /// Whether a read shows that etcd was replaced or went back in time: its revision is older than one that was known
+    /// before the read was sent.
+    func isContradicted(by snapshot: Snapshot, sentAt: Instant) -> Bool {
+        snapshot.clusterID != self.clusterID
+            || (snapshot.revision < self.revision && sentAt > self.revisionLearnedAt)
     }
 
     /// Takes over a read; answers the leader before, if it changed.
-    mutating func learn(_ snapshot: Snapshot) -> LeaderChange? {
-        self.revision = max(self.revision, snapshot.revision)
-        let change = self.learn(leader: snapshot.leader, at: snapshot.revision)
-        if let patroni = snapshot.patroni { _ = self.patroni.learn(patroni, at: snapshot.revision) }
-        _ = self.mark.learn(snapshot.mark, at: snapshot.revision)
-        _ = self.isQuarantined.learn(snapshot.isQuarantined, at: snapshot.revision)
-        for index in self.holders.indices {
-            let address = self.holders[index].address
-            var holder: Holder?
-            for entry in snapshot.holders where entry.address == address { holder = entry.holder }
-            _ = self.holders[index].holder.learn(holder, at: snapshot.revision)
-        }
-        return change
+    mutating func learn(_ snapshot: Snapshot, _ config: inout DynamicConfig, at now: Instant) -> LeaderChange? {
+        self.advance(to: snapshot.revision, at: now)
+        self.learn(config: snapshot.patroni, at: snapshot.revision, &config)
+        self.mark.learn(snapshot.mark, at: snapshot.revision)
+        self.isQuarantined.learn(snapshot.isQuarantined, at: snapshot.revision)
+        return self.learn(leader: snapshot.leader, at: snapshot.revision)
     }
 
-    /// Takes over one change that a watch delivered; answers the leader before, if it changed.
-    mutating func learn(_ change: KeyChange, at revision: Int64) -> LeaderChange? {
-        self.revision = max(self.revision, revision)
-        self.watchedRevision = max(self.watchedRevision, revision)
+    /// Takes over one change that a watch delivered; answers the leader before, if it changed. The addresses' keys are
+    /// their leases' business.
+    mutating func learn(
+        _ change: KeyChange, at revision: Int64, _ config: inout DynamicConfig, at now: Instant
+    ) -> LeaderChange? {
+        self.advance(to: revision, at: now)
         switch change {
         case .leader(let leader): return self.learn(leader: leader, at: revision)
-        case .patroni(let config): if let config { _ = self.patroni.learn(config, at: revision) }
-        case .mark(let mark): _ = self.mark.learn(mark, at: revision)
-        case .quarantine(let isQuarantined): _ = self.isQuarantined.learn(isQuarantined, at: revision)
-        case .holder(let address, let holder): self.learn(holder: holder, of: address, at: revision)
+        case .patroni(let newer): self.learn(config: newer, at: revision, &config)
+        case .mark(let mark): self.mark.learn(mark, at: revision)
+        case .quarantine(let isQuarantined): self.isQuarantined.learn(isQuarantined, at: revision)
+        case .holder: break
         }
         return nil
     }
 
-    mutating func learn(holder: Holder?, of address: AddressID, at revision: Int64) {
-        for index in self.holders.indices where self.holders[index].address == address {
-            _ = self.holders[index].holder.learn(holder, at: revision)
-        }
+    private mutating func advance(to revision: Int64, at now: Instant) {
+        guard revision > self.revision else { return }
+        self.revision = revision
+        self.revisionLearnedAt = now
+    }
+
+    /// An absent configuration changes nothing: Patroni goes on with the one it has, and writes it again.
+    private mutating func learn(config: DynamicConfig?, at revision: Int64, _ known: inout DynamicConfig) {
+        guard let config, revision >= self.configRevision else { return }
+        self.configRevision = revision
+        known = config
     }
 
     private mutating func learn(leader: String?, at revision: Int64) -> LeaderChange? {

@@ -11,14 +11,21 @@ struct KernelSide: Sendable {
 
     /// Whether the address stands in its configured place.
     private(set) var isPresent = false
+    /// Whether its presence is assumed only, after a command whose outcome is unknown.
+    private(set) var isAssumed = false
     /// Other places where it was found.
     private(set) var strays: [KernelPlace] = []
-    /// The end of the lifetime that we gave; nil: not by this process.
+    /// The end of the lifetime that we gave; nil: not by this process, or unknown.
     private(set) var until: Instant?
     private(set) var command: Command?
     /// When the last command ended: listings begun earlier prove nothing.
-    private var settledAt: Instant?
+    private var settledAt: Instant
     private(set) var retryAt: Instant?
+    /// Commands that failed since the last one that succeeded.
+    private var failures = 0
+
+    /// Listings begun before `start` prove nothing.
+    init(since start: Instant) { self.settledAt = start }
 
     var isClear: Bool { !self.isPresent && self.strays.isEmpty && self.command == nil }
 
@@ -31,23 +38,25 @@ struct KernelSide: Sendable {
 
     mutating func begin(_ command: Command) { self.command = command }
 
-    /// The assignment under way succeeded; answers whether the address was absent before.
+    /// The assignment under way succeeded; answers whether the address was absent before, as far as was known.
     mutating func assigned(at now: Instant) -> Bool {
         guard case .assigning(let until) = self.command else { return false }
-        let wasPresent = self.isPresent
+        let wasAbsent = !self.isPresent || self.isAssumed
         self.isPresent = true
+        self.isAssumed = false
         self.until = until
-        self.settle(at: now)
-        return !wasPresent
+        self.succeed(at: now)
+        return wasAbsent
     }
 
+    /// The assignment under way failed, or its outcome is unknown: it may have taken effect, even late, so the lifetime
+    /// is unknown too until the next one succeeds.
     mutating func assignFailed(at now: Instant) {
-        // It may have taken effect all the same.
-        if case .assigning(let until) = self.command {
-            self.isPresent = true
-            self.until = max(self.until ?? until, until)
-        }
-        self.settle(at: now, retryAfter: .milliseconds(200))
+        guard case .assigning = self.command else { return }
+        if !self.isPresent { self.isAssumed = true }
+        self.isPresent = true
+        self.until = nil
+        self.fail(at: now)
     }
 
     /// How a removal that succeeded came about.
@@ -62,19 +71,29 @@ struct KernelSide: Sendable {
         if place == configured {
             if !wasPresent, let until = self.until, until <= now { removal = .lapsed }
             self.isPresent = false
+            self.isAssumed = false
             self.until = nil
         }
         self.strays.removeAll { $0 == place }
-        self.settle(at: now)
+        self.succeed(at: now)
         return removal
     }
 
-    mutating func removeFailed(at now: Instant) { self.settle(at: now, retryAfter: .milliseconds(200)) }
+    mutating func removeFailed(at now: Instant) { self.fail(at: now) }
 
-    private mutating func settle(at now: Instant, retryAfter delay: Duration? = nil) {
+    private mutating func succeed(at now: Instant) {
         self.command = nil
         self.settledAt = now
-        self.retryAt = delay.map { now + $0 }
+        self.retryAt = nil
+        self.failures = 0
+    }
+
+    /// Tried again after 0.2, 0.4, 0.8, then every 1.6 s.
+    private mutating func fail(at now: Instant) {
+        self.command = nil
+        self.settledAt = now
+        self.retryAt = now + .milliseconds(200 << min(self.failures, 3))
+        self.failures += 1
     }
 
     /// What a listing showed beyond what was believed.
@@ -85,16 +104,17 @@ struct KernelSide: Sendable {
 
     /// Takes over a listing that began at `since`; nil: it came too early to prove anything.
     mutating func learn(_ places: [KernelPlace], configured: KernelPlace, since: Instant) -> Surprise? {
-        if self.command != nil { return nil }
-        if let settledAt = self.settledAt, settledAt > since { return nil }
+        guard self.command == nil, self.settledAt <= since else { return nil }
         var surprise = Surprise()
         let isPresent = places.contains(configured)
-        if self.isPresent, !isPresent { surprise.hasVanished = true }
+        if self.isPresent, !self.isAssumed, !isPresent { surprise.hasVanished = true }
         if !self.isPresent, isPresent { surprise.appeared.append(configured) }
         let strays = places.filter { $0 != configured }
         surprise.appeared += strays.filter { !self.strays.contains($0) }
         if !isPresent || !self.isPresent { self.until = nil }
         self.isPresent = isPresent
+        // Found: there, but with a lifetime that nobody knows, and not announced.
+        if !isPresent { self.isAssumed = false }
         self.strays = strays
         return surprise
     }

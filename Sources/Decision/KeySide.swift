@@ -13,6 +13,8 @@ enum KeySide: Hashable, Sendable {
         /// Its end as this node reckons it: sending time + TTL − margin.
         var goodUntil: Instant
         var isKeepAliveUnderWay = false
+        /// etcd said that it has ended, while a transaction with it was under way.
+        var hasEnded = false
     }
 
     /// How far an adoption has come.
@@ -35,8 +37,9 @@ enum KeySide: Hashable, Sendable {
     /// A lease without the key.
     case granted(Lease, retryAt: Instant?)
     case acquiring(Lease)
-    /// The key stands under the lease `old` of an earlier process of this same boot; it is being moved to a lease of our
-    /// own, because a revocation of `old` that the earlier process sent may still be on its way.
+    /// The key stands under the lease `old`: of an earlier process of this same boot, or of our own with a TTL that is too
+    /// long by now. It is being moved to another lease of our own, because a revocation of `old` that the earlier process
+    /// sent may still be on its way.
     case adopting(old: LeaseID, Adoption)
     case held(Lease)
     case returning(LeaseID, isUnderWay: Bool, retryAt: Instant)
@@ -81,6 +84,31 @@ enum KeySide: Hashable, Sendable {
             case .adopting(let old, .granted(_, let retryAt)):
                 self = .adopting(old: old, .granted(newValue, retryAt: retryAt))
             case .adopting(let old, .takingOver): self = .adopting(old: old, .takingOver(newValue))
+            }
+        }
+    }
+
+    /// When what failed last may be tried again; nothing happens to a state that has no such moment.
+    var retryAt: Instant? {
+        get {
+            switch self {
+            case .none(let retryAt), .granted(_, let retryAt), .adopting(_, .waiting(let retryAt)),
+                .adopting(_, .granted(_, let retryAt)):
+                retryAt
+            case .returning(_, false, let retryAt): retryAt
+            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held,
+                .returning(_, true, _):
+                nil
+            }
+        }
+        set {
+            switch self {
+            case .none: self = .none(retryAt: newValue)
+            case .granted(let lease, _): self = .granted(lease, retryAt: newValue)
+            case .adopting(let old, .waiting): self = .adopting(old: old, .waiting(retryAt: newValue))
+            case .adopting(let old, .granted(let lease, _)):
+                self = .adopting(old: old, .granted(lease, retryAt: newValue))
+            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held, .returning: break
             }
         }
     }

@@ -14,6 +14,8 @@ public enum Report: Hashable, Sendable {
     /// The verdict on an address has changed.
     case stanceChanged(AddressID, Stance)
     case leaseAdopted(AddressID, lease: LeaseID)
+    /// Patroni's `ttl` was lowered: the key moves from this lease to one with the TTL `to`.
+    case leaseShortened(AddressID, lease: LeaseID, from: Duration, to: Duration)
     case leaseLost(AddressID, lease: LeaseID, reason: String)
     case leaseRefused(AddressID, reason: String)
     case acquired(AddressID, lease: LeaseID, revision: Int64)

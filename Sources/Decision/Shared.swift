@@ -3,7 +3,12 @@
 /// The facts that all addresses of a node have in common.
 struct Shared: Sendable {
     var settings: CoreSettings
+    let startedAt: Instant
     var view: ClusterView?
+    /// What Patroni's configuration said last, in whichever etcd cluster.
+    var config = DynamicConfig()
+    /// A longer time to live than today's, and until when leases that were granted with it may run.
+    private(set) var formerTTL: (ttl: Duration, until: Instant)?
     /// When the newest answered linearizable read was sent.
     var lastRead: Instant?
     /// When this node became the leader, as far as it knows.
@@ -14,12 +19,50 @@ struct Shared: Sendable {
     var failsafeUntil: Instant?
     var interfaces = KernelState(found: [], usableInterfaces: [])
     var isStopping = false
+    /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
+    var isMarkDoubtful = false
 
-    var leaseTTL: Duration { self.settings.leaseTTL ?? self.view?.patroni.value.ttl ?? .seconds(30) }
+    init(settings: CoreSettings, startedAt: Instant) {
+        self.settings = settings
+        self.startedAt = startedAt
+    }
+
+    var leaseTTL: Duration { self.settings.leaseTTL ?? self.config.ttl }
     /// Time between two renewals.
     var period: Duration { self.leaseTTL / 6 }
+    /// Whether ``leaseTTL`` is more than an assumption.
+    var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 
     var isLeader: Bool { self.view?.leader.value == self.settings.member }
+    var isMarked: Bool { self.view?.isMarked == true && !self.isMarkDoubtful }
+    var isQuarantined: Bool { self.view?.isQuarantined.value == true }
+
+    /// The time to live was `old` until `now`.
+    mutating func ttlMayHaveChanged(from old: Duration, at now: Instant) {
+        guard old > self.leaseTTL, old > self.longestTTL(at: now) else { return }
+        self.formerTTL = (old, now + old)
+    }
+
+    /// The longest that a lease granted before `now` can still run, as far as this process knows.
+    func longestTTL(at now: Instant) -> Duration {
+        guard let former = self.formerTTL, former.until > now else { return self.leaseTTL }
+        return max(former.ttl, self.leaseTTL)
+    }
+
+    /// Whether enough is known to take an address off the kernel. What an earlier process put there is covered by its
+    /// lease, and after one TTL by nothing.
+    func mayJudgeKernel(at now: Instant) -> Bool {
+        self.view != nil || self.isStopping || now - self.startedAt >= self.leaseTTL
+    }
+
+    /// How long an answer of Patroni that its failsafe mode is active covers an address.
+    ///
+    /// The members that Patroni reaches wait `ttl` after its last failsafe round before they elect another leader. At the
+    /// moment of the answer that round may be `loop_wait` + `retry_timeout` old, and Patroni sees to it that `retry_timeout`
+    /// is at most half of `ttl` − `loop_wait`.
+    var failsafeCover: Duration {
+        (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl)
+    }
 
     func isCoveredByFailsafe(at now: Instant) -> Bool {
         guard let until = self.failsafeUntil else { return false }

@@ -39,6 +39,8 @@ public enum Reason: Hashable, Sendable {
     case heldByAnother(String)
     case leaseReturning
     case leaseLost
+    /// It belongs on this node, but not in this place.
+    case misplaced
 }
 
 /// The facts about one address that the rules look at.

@@ -55,7 +55,7 @@ extension LogRecord {
                     .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
                     ["ADDRESS": list], priority: .warning)
             }
-        case .stanceChanged, .leaseAdopted, .leaseLost, .leaseRefused, .acquired, .acquireRefused, .released,
+        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .acquireRefused, .released,
             .memberClash:
             self.init(leaseReport: report)
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
@@ -77,6 +77,11 @@ extension LogRecord {
         case .leaseAdopted(let id, let lease):
             self.init(
                 .leaseAdopted, "\(id) is held by an earlier process of this node: its lease is taken over",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
+        case .leaseShortened(let id, let lease, let old, let new):
+            self.init(
+                .leaseAdopted,
+                "the key of \(id) moves to a lease of \(Wording.text(new)): Patroni's ttl is no longer \(Wording.text(old))",
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .leaseLost(let id, let lease, let reason):
             self.init(

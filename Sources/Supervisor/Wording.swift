@@ -33,6 +33,7 @@ enum Wording {
         case .heldByAnother(let member): "\(member) still holds it"
         case .leaseReturning: "the lease before this one is still being given back"
         case .leaseLost: "its lease has ended"
+        case .misplaced: "it belongs elsewhere on this node"
         }
     }
 
@@ -57,6 +58,7 @@ enum Wording {
         case .heldByAnother: "held_by_another"
         case .leaseReturning: "lease_returning"
         case .leaseLost: "lease_lost"
+        case .misplaced: "misplaced"
         }
     }
 

@@ -6,6 +6,8 @@ import Testing
 /// Every fault that the operations manual describes, on real nodes: systemd, etcd, Patroni, PostgreSQL, the kernel.
 @Suite(.serialized, .enabled(if: Scene.isPossible, "lab tests run through `make test`, which stages the daemon"))
 struct LabTests {
+    init() { EventLoop.shared.executor.startThread() }
+
     // MARK: - Leader changes
 
     @Test @EventLoop func `a switchover moves the addresses with the leadership`() async throws {

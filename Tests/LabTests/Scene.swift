@@ -27,7 +27,6 @@ struct Scene {
         isOverlapExpected: Bool = false,
         _ act: @EventLoop (Scene) async throws -> Void
     ) async throws {
-        EventLoop.shared.executor.startThread()
         let lab = try await self.lab(change)
         let leader = try await self.awaitHealth(lab)
         try lab.mark("scene: \(name)")

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The key's side: what etcd shows of the address's key, and how it is obtained, moved and given back.
+extension AddressLease {
+    var currentHolder: Holder? {
+        guard let holder = self.holder.value, holder.lease != self.endedLease else { return nil }
+        return holder
+    }
+
+    /// Draws the consequences of what etcd shows under the address's key.
+    mutating func compareWithKey(_ shared: Shared, _ actions: inout [Action]) {
+        let holder = self.currentHolder
+        switch self.key {
+        case .held(let lease) where holder?.lease != lease.id:
+            let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
+            actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
+            return self.revoke(lease.id, into: &actions)
+        case .adopting(let old, let step) where holder?.lease != old:
+            // Either our own transaction was committed, or the earlier process's release was.
+            switch step {
+            case .waiting: self.key = .none(retryAt: nil)
+            case .granting: self.key = .granting
+            case .granted(let lease, _), .takingOver(let lease):
+                self.key =
+                    lease.hasEnded
+                    ? .none(retryAt: nil)
+                    : holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+            }
+        case .returning(let lease, false, _) where holder?.lease != lease:
+            // The revocation was not answered, but no key stands under that lease, and it is never used again.
+            self.key = .none(retryAt: nil)
+            actions.append(.report(.released(self.id, lease: lease)))
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
+        }
+        guard let holder, holder.member == shared.settings.member else { return }
+        guard holder.node == shared.settings.node else {
+            if self.reportedClash != holder.node {
+                self.reportedClash = holder.node
+                actions.append(.report(.memberClash(self.id, node: holder.node)))
+            }
+            return
+        }
+        switch self.key {
+        case .granted(let lease, _) where lease.id == holder.lease:
+            // An acquisition whose answer was lost.
+            self.key = .held(lease)
+        case .none(let retryAt):
+            // A key in a cluster that was restored from an old copy proves nothing.
+            guard shared.isMarked, !shared.isQuarantined else { break }
+            self.adopt(holder.lease, .waiting(retryAt: retryAt), &actions)
+        case .granted(let lease, let retryAt):
+            guard shared.isMarked, !shared.isQuarantined else { break }
+            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), &actions)
+        case .granting, .acquiring, .adopting, .held, .returning: break
+        }
+    }
+
+    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, _ actions: inout [Action]) {
+        self.key = .adopting(old: old, step)
+        actions.append(.report(.leaseAdopted(self.id, lease: old)))
+    }
+
+    /// Makes a lease ready where the address may soon be wanted.
+    mutating func prepareKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now else { return }
+        self.key = .granting
+        actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
+    }
+
+    mutating func obtainKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        switch self.key {
+        case .none: self.prepareKey(shared, at: now, into: &actions)
+        case .granted(let lease, let retryAt):
+            guard (retryAt ?? now) <= now, let view = shared.view else { return }
+            guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
+            self.key = .acquiring(lease)
+            actions.append(.acquire(self.id, lease: lease.id, clusterID: view.clusterID))
+        case .held(let lease): self.moveIfTooLong(lease, shared, at: now, into: &actions)
+        case .granting, .acquiring, .adopting, .returning: break
+        }
+    }
+
+    /// A lease that is about to end is kept alive first, and looked at again after the answer, or after a second.
+    private mutating func isWorthUsing(_ lease: KeySide.Lease, at now: Instant, into actions: inout [Action]) -> Bool {
+        if lease.goodUntil - now >= Self.shortest { return true }
+        self.keepAlive(into: &actions)
+        self.key.retryAt = now + .seconds(1)
+        return false
+    }
+
+    /// Patroni's `ttl` was lowered: the key moves to a shorter lease, once the kernel's lifetime is short enough for it.
+    private mutating func moveIfTooLong(
+        _ lease: KeySide.Lease, _ shared: Shared, at now: Instant, into actions: inout [Action]
+    ) {
+        let ttl = shared.leaseTTL
+        guard lease.ttl > ttl else { self.movedFor = nil; return }
+        guard self.movedFor != ttl, self.kernel.command == nil else { return }
+        if self.kernel.isPresent {
+            guard let until = self.kernel.until, until <= now + ttl - shared.settings.margin(for: ttl) else { return }
+        }
+        self.movedFor = ttl
+        self.key = .adopting(old: lease.id, .waiting(retryAt: nil))
+        actions.append(.report(.leaseShortened(self.id, lease: lease.id, from: lease.ttl, to: ttl)))
+    }
+
+    /// An adoption goes on while the address may stay, also in maintenance, where nothing could be acquired.
+    mutating func pursueAdoption(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        guard case .adopting(let old, let step) = self.key else { return }
+        switch step {
+        case .waiting(let retryAt):
+            guard (retryAt ?? now) <= now else { return }
+            self.key = .adopting(old: old, .granting)
+            actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
+        case .granted(let lease, let retryAt):
+            guard (retryAt ?? now) <= now, self.isWorthUsing(lease, at: now, into: &actions) else { return }
+            self.key = .adopting(old: old, .takingOver(lease))
+            actions.append(.takeOver(self.id, lease: lease.id, from: old))
+        case .granting, .takingOver: break
+        }
+    }
+
+    /// Ends the lease, but only when the kernel no longer holds the address.
+    mutating func giveBackKey(into actions: inout [Action]) {
+        // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
+        guard self.hasBeenInspected, self.kernel.isClear else { return }
+        switch self.key {
+        case .none, .granting, .acquiring, .returning: return
+        case .granted(let lease, _), .held(let lease): self.revoke(lease.id, into: &actions)
+        case .adopting(_, .granting), .adopting(_, .takingOver): return
+        case .adopting(let old, let step):
+            if let lease = step.lease { actions.append(.revoke(self.id, lease: lease.id)) }
+            self.revoke(old, into: &actions)
+        }
+    }
+
+    mutating func revoke(_ lease: LeaseID, into actions: inout [Action]) {
+        self.key = .returning(lease, isUnderWay: true, retryAt: .distantFuture)
+        actions.append(.revoke(self.id, lease: lease))
+    }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What etcd's answers and watch events change.
+extension SupervisorCore {
+    mutating func learnFromEtcd(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        switch event {
+        case .readAnswered(let snapshot, let sentAt):
+            self.isReadUnderWay = false
+            self.learn(snapshot, sentAt: sentAt, at: now, into: &actions)
+        case .readFailed(let reason):
+            self.isReadUnderWay = false
+            self.readAt = now + min(.seconds(1), self.shared.period)
+            guard self.contactLostAt == nil else { return }
+            self.contactLostAt = now
+            let age = self.shared.lastRead.map { now - $0 } ?? .zero
+            actions.append(.report(.contactLost(reason: reason, lastRead: age)))
+        case .watched(let clusterID, let revision, let changes):
+            self.learn(changes, clusterID, revision, at: now, into: &actions)
+        case .markAnswered(let reason):
+            self.isMarking = false
+            self.markAt = now + .seconds(1)
+            if reason == nil { self.shared.isMarkDoubtful = false }
+            self.readAt = reason == nil ? now : now + .seconds(1)
+        case .leaseGranted(let address, let lease, let ttl, let sentAt):
+            let goodUntil = sentAt + ttl - self.shared.settings.margin(for: ttl)
+            self.update(address) { $0.leaseGranted(lease, ttl: ttl, goodUntil: goodUntil, into: &actions) }
+        case .leaseRefused(let address, let reason):
+            self.update(address) { $0.leaseRefused(reason, at: now, into: &actions) }
+        case .leaseKept(let address, let lease, let ttl, let sentAt):
+            let goodUntil = sentAt + ttl - self.shared.settings.margin(for: ttl)
+            self.update(address) { $0.leaseKept(lease, ttl: ttl, goodUntil: goodUntil, at: now) }
+        case .leaseGone(let address, let lease):
+            self.update(address) { $0.leaseGone(lease, into: &actions) }
+        case .leaseUnanswered(let address, let lease, _):
+            self.update(address) { $0.leaseUnanswered(lease, at: now) }
+        case .leaseRevoked(let address, let lease):
+            self.update(address) { $0.leaseRevoked(lease, into: &actions) }
+        case .acquired(let address, let lease, let revision, let sentAt):
+            self.learnAcquisition(of: address, lease, revision, sentAt: sentAt, into: &actions)
+        case .acquireRefused(let address, let lease, let found, let sentAt):
+            let holder = found.holders.first { $0.address == address }?.holder.member
+            actions.append(.report(.acquireRefused(address, holder: holder, leader: found.leader)))
+            self.update(address) { $0.acquireFailed(lease, at: now) }
+            self.learn(found, sentAt: sentAt, at: now, into: &actions)
+        case .acquireUnanswered(let address, let lease, _):
+            self.update(address) { $0.acquireFailed(lease, at: now) }
+            self.readAt = min(self.readAt, now)
+        default: break  // The caller sends nothing else here.
+        }
+    }
+
+    private mutating func learnAcquisition(
+        of address: AddressID, _ lease: LeaseID, _ revision: Int64, sentAt: Instant, into actions: inout [Action]
+    ) {
+        let (member, node) = (self.shared.settings.member, self.shared.settings.node)
+        for index in self.leases.indices where self.leases[index].id == address {
+            if self.leases[index].isAcquiring(lease) {
+                // The transaction compared the leader key; a take-over did not.
+                if case .acquiring = self.leases[index].key {
+                    self.shared.lastRead = max(self.shared.lastRead ?? sentAt, sentAt)
+                }
+                self.leases[index].learn(
+                    holder: Holder(member: member, node: node, lease: lease), at: revision)
+            }
+            self.leases[index].acquired(lease, revision: revision, into: &actions)
+        }
+    }
+
+    private mutating func learn(_ snapshot: Snapshot, sentAt: Instant, at now: Instant, into actions: inout [Action]) {
+        if let view = self.shared.view, view.isContradicted(by: snapshot, sentAt: sentAt) {
+            // An answer that the cluster of before gave, late.
+            if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
+            actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
+            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID
+            self.shared.view = nil
+            for index in self.leases.indices { self.leases[index].forgetCluster() }
+        }
+        let isFirst = self.shared.view == nil
+        if isFirst { self.shared.view = ClusterView(clusterID: snapshot.clusterID, at: now) }
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        let change = self.shared.view?.learn(snapshot, &self.shared.config, at: now) ?? nil
+        for index in self.leases.indices {
+            let id = self.leases[index].id
+            var holder: Holder?
+            for entry in snapshot.holders where entry.address == id { holder = entry.holder }
+            self.leases[index].learn(holder: holder, at: snapshot.revision)
+        }
+        self.shared.lastRead = max(self.shared.lastRead ?? sentAt, sentAt)
+        if isFirst {
+            actions.append(
+                .report(
+                    .contactMade(
+                        clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
+        }
+        if let lostAt = self.contactLostAt {
+            self.contactLostAt = nil
+            self.hasReportedFailsafe = false
+            actions.append(.report(.contactRestored(after: now - lostAt)))
+        }
+        self.leaderMayHaveChanged(change, isFirst: isFirst, at: now, into: &actions)
+        if change != nil, !isFirst { self.watchDeadline = now + .seconds(1) }
+        self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
+        self.markIfNew(at: now, into: &actions)
+    }
+
+    /// A cluster that is new to Pharos is marked, and quarantined for as long as an older one's leases may still run. How
+    /// long that is must be known.
+    private mutating func markIfNew(at now: Instant, into actions: inout [Action]) {
+        guard let view = self.shared.view, !self.shared.isMarked, !self.isMarking, self.shared.isTTLKnown,
+            (self.markAt ?? now) <= now
+        else { return }
+        self.isMarking = true
+        actions.append(.report(.quarantined(clusterID: view.clusterID)))
+        actions.append(
+            .markCluster(
+                clusterID: view.clusterID, seen: view.mark.value, quarantine: self.shared.longestTTL(at: now)))
+    }
+
+    private mutating func learn(
+        _ changes: [KeyChange], _ clusterID: UInt64, _ revision: Int64, at now: Instant, into actions: inout [Action]
+    ) {
+        guard let view = self.shared.view else { return }
+        guard view.clusterID == clusterID else { self.readAt = min(self.readAt, now); return }
+        let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.leaseTTL)
+        var leaderChange: LeaderChange?
+        for change in changes {
+            if let newer = self.shared.view?.learn(change, at: revision, &self.shared.config, at: now) {
+                leaderChange = newer
+            }
+            switch change {
+            case .leader(let leader): if leader == self.shared.view?.leader.value { self.watchDeadline = nil }
+            case .holder(let address, let holder): self.update(address) { $0.learn(holder: holder, at: revision) }
+            case .patroni, .mark, .quarantine: break
+            }
+        }
+        self.leaderMayHaveChanged(leaderChange, isFirst: false, at: now, into: &actions)
+        self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
+    }
+
+    private mutating func leaderMayHaveChanged(
+        _ change: LeaderChange?, isFirst: Bool, at now: Instant, into actions: inout [Action]
+    ) {
+        guard change != nil || isFirst, let leader = self.shared.view?.leader else { return }
+        if !self.shared.isLeader {
+            self.shared.leaderSince = nil
+        } else if self.shared.leaderSince == nil {
+            self.shared.leaderSince = now
+        }
+        if let change, !isFirst {
+            actions.append(
+                .report(.leaderChanged(from: change.before, to: leader.value, revision: leader.revision)))
+        }
+    }
+
+    private mutating func configMayHaveChanged(
+        _ wasPaused: Bool, _ ttl: Duration, at now: Instant, into actions: inout [Action]
+    ) {
+        self.shared.ttlMayHaveChanged(from: ttl, at: now)
+        let isPaused = self.shared.config.isPaused
+        if isPaused != wasPaused { actions.append(.report(.pauseChanged(isPaused: isPaused))) }
+    }
+}

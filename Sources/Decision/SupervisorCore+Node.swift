@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the answers and reports of this node itself change: its kernel, its PostgreSQL, its Patroni.
+extension SupervisorCore {
+    mutating func learnFromNode(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        switch event {
+        case .inspected(let state, let since): self.learn(state, since: since, at: now, into: &actions)
+        case .inspectionFailed(let reason):
+            self.isInspectionUnderWay = false
+            self.isInspectionDue = true
+            self.inspectAt = now + .seconds(1)
+            actions.append(.report(.inspectionFailed(reason: reason)))
+        case .kernelChanged: self.isInspectionDue = true
+        case .kernelSaw(let address, let place, let isPresent):
+            let isExpected = self.leases.first { $0.id == address }?.expects(isPresent: isPresent, at: place) ?? true
+            if !isExpected { self.isInspectionDue = true }
+        case .assigned(let address): self.update(address) { $0.assigned(at: now, into: &actions) }
+        case .assignFailed(let address, let reason):
+            self.update(address) { $0.assignFailed(reason, at: now, into: &actions) }
+            self.isInspectionDue = true
+        case .removed(let address, let place, let wasPresent):
+            self.update(address) { $0.removed(place, wasPresent: wasPresent, at: now, into: &actions) }
+        case .removeFailed(let address, let place, let reason):
+            self.update(address) { $0.removeFailed(place, reason, at: now, into: &actions) }
+        case .duplicateSeen(let address, let linkAddress):
+            actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
+        case .postgres(let state, let askedAt):
+            self.isPostgresAsked = false
+            if state.isOtherKind(than: self.shared.postgres) { actions.append(.report(.postgresChanged(state))) }
+            self.shared.postgres = state
+            self.shared.postgresAskedAt = askedAt
+        case .patroni(let answer, let askedAt):
+            self.isPatroniAsked = false
+            self.learn(answer, askedAt: askedAt, into: &actions)
+        default: break  // The caller sends nothing else here.
+        }
+    }
+
+    private mutating func learn(_ state: KernelState, since: Instant, at now: Instant, into actions: inout [Action]) {
+        self.isInspectionUnderWay = false
+        self.hasInspected = true
+        self.shared.interfaces = state
+        for index in self.leases.indices {
+            let interface = self.shared.state(of: self.leases[index].spec.interface)
+            if self.leases[index].inspected(state, interface, since: since, at: now, into: &actions) {
+                self.isInspectionDue = true
+            }
+        }
+    }
+
+    private mutating func learn(_ answer: PatroniAnswer, askedAt: Instant, into actions: inout [Action]) {
+        guard case .answered(isRunningPrimary: true, isFailsafeActive: true) = answer else { return }
+        let until = askedAt + self.shared.failsafeCover
+        self.shared.failsafeUntil = max(self.shared.failsafeUntil ?? until, until)
+        guard !self.hasReportedFailsafe else { return }
+        self.hasReportedFailsafe = true
+        for lease in self.leases where lease.isHere {
+            actions.append(.report(.failsafeHolds(lease.id, until: until - askedAt)))
+        }
+    }
+}
+
+extension PostgresState {
+    fileprivate func isOtherKind(than other: PostgresState?) -> Bool {
+        switch (self, other) {
+        case (.primary, .primary), (.standby, .standby), (.unreachable, .unreachable): false
+        case (.primary, _), (.standby, _), (.unreachable, _): true
+        }
+    }
+}
