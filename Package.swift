@@ -83,7 +83,7 @@ let package = Package(
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
-        .executableTarget(name: "pharos-simulate", dependencies: ["Simulation"], swiftSettings: strict),
+        .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
         .executableTarget(
             name: "pharos-bench",
