@@ -58,7 +58,7 @@ extension LabTests {
             let first = scene.lab.options.nodes[0]
             try await scene.lab.freeze(first, .etcd)
             try await scene.pause(.seconds(1))
-            let target = try await scene.lab.switchover(to: scene.others.last)
+            let target = try await scene.insistOnSwitchover(to: scene.others.last)
             try await scene.awaitHolders([target], .seconds(40))
             try await scene.lab.thaw(first, .etcd)
         }

@@ -147,9 +147,26 @@ struct Scene {
         try self.timeline().absence(of: address, since: self.start, until: Lab.now)
     }
 
+    /// Ends what the scene has done to the nodes. Whether they recover from it is for the next scene to find out.
     private func repair() async throws {
         try await self.lab.heal()
-        try await Self.awaitHealth(self.lab)
+        try await self.pause(.seconds(1))
+    }
+
+    /// Asks for a switchover until Patroni, which may itself be busy with the fault, agrees.
+    func insistOnSwitchover(to candidate: String?) async throws -> String {
+        var target = ""
+        try await self.wait("a switchover that Patroni agrees to", .seconds(60)) {
+            do throws(LabError) {
+                target = try await self.lab.switchover(to: candidate)
+                return true
+            } catch {
+                guard error.kind == .command else { throw error }
+                try await self.pause(.seconds(2))
+                return false
+            }
+        }
+        return target
     }
 
     /// What a person needs to understand a failure.
