@@ -142,7 +142,8 @@ final class TestBed {
         let descriptor = open("/run/netns/\(namespace)", O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Files.failure("cannot open \(namespace)") }
         defer { close(descriptor) }
-        guard setns(descriptor, 0x4000_0000 /* CLONE_NEWNET */) == 0 else { throw Files.failure("cannot enter \(namespace)") }
+        // CLONE_NEWNET, which Swift does not see.
+        guard setns(descriptor, 0x4000_0000) == 0 else { throw Files.failure("cannot enter \(namespace)") }
     }
 
     // MARK: - Cleaning up
