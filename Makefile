@@ -77,8 +77,8 @@ bench-check: build-bench ## Compare what does not depend on the machine's speed 
 	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --pharos .build/pharos-stripped
 
 simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
-	swift build -c release --product pharos-simulate
-	"$$(swift build -c release --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
+	$(RELEASE) --product pharos-simulate
+	"$$($(RELEASE) --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
 
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests
