@@ -65,7 +65,8 @@ public final class Supervisor {
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
-        let client = EtcdClient(settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
+        let client = EtcdClient(
+            settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
         self.etcd = EtcdLink(client, PharosKeys(settings), member: settings.member, node: node)
         self.core = SupervisorCore(settings.core(node: node), at: .now)
         let inbox = self.inbox
