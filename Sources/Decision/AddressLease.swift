@@ -107,8 +107,7 @@ struct AddressLease: Sendable {
     private func reckonRight(_ shared: Shared, at now: Instant) -> Instant? {
         var right: Instant?
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
-            let ttl = shared.leaseTTL
-            right = min(lease.goodUntil, lastRead + ttl - shared.settings.margin(for: ttl))
+            right = min(lease.goodUntil, lastRead + shared.leaseTTL - shared.margin)
         }
         // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
         if right != nil, shared.contactLostAt == nil { return right }
@@ -120,7 +119,10 @@ struct AddressLease: Sendable {
 
     private mutating func settleKernel(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
         guard self.kernel.isReady(at: now), shared.mayJudgeKernel(at: now) else { return }
-        if let stray = self.kernel.strays.first {
+        let mustLeave = if case .leave = self.stance { true } else { false }
+        // A place that cannot be cleared does not keep the others from being cleared.
+        let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
+        if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
             return self.remove(stray, self.stance.reason ?? .misplaced, into: &actions)
         }
         if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
@@ -150,10 +152,9 @@ struct AddressLease: Sendable {
     /// Sets the lifetime anew when that gains a sixth of what is left, and at once when it has become shorter.
     private mutating func renewKernel(until: Instant, at now: Instant, into actions: inout [Action]) {
         guard until - now >= Self.shortest, self.interfaceState != .missing else { return }
-        if self.kernel.isPresent, let given = self.kernel.until, given <= until,
-            until - given < (until - now) / 6
-        {
-            return
+        if self.kernel.isPresent, let given = self.kernel.until, given <= until {
+            let double = until - given + (until - given)
+            guard double + double + double >= until - now else { return }
         }
         self.kernel.begin(.assigning(until: until))
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))

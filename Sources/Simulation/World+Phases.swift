@@ -97,7 +97,7 @@ extension World {
         self.carryOut(.quorum)
         self.carryOut(.unpause)
         for node in self.nodes {
-            node.kernel.removalsFailUntil = 0
+            node.kernel.removalsFailUntil = min(node.kernel.removalsFailUntil, self.now)
             self.carryOut(.powerOn(node.index))
             self.carryOut(.restoreNetwork(node.index))
             self.carryOut(.thaw(node.index))
