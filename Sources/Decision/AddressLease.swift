@@ -28,6 +28,8 @@ struct AddressLease: Sendable {
     var wantsRead = false
     /// Until when an adoption may take, while the kernel's lifetime is left alone.
     var adoptBy: Instant?
+    /// The next instant at which something is due without an event, as of the last decision.
+    private(set) var wakeAt = Instant.distantFuture
     /// Until when the kernel may hold the address, as of the last decision.
     private var right: Instant?
 
@@ -87,6 +89,7 @@ struct AddressLease: Sendable {
             self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
             actions.append(.revoke(self.id, lease: lease))
         }
+        self.wakeAt = self.nextWake(after: now)
     }
 
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
@@ -170,8 +173,7 @@ struct AddressLease: Sendable {
         self.key.lease = lease
     }
 
-    /// The next instant after `now` at which something is due without an event.
-    func wakeAt(after now: Instant) -> Instant {
+    private func nextWake(after now: Instant) -> Instant {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }

@@ -75,7 +75,7 @@ extension SupervisorCore {
         consider(self.postgresDue(at: now))
         consider(self.patroniDue)
         consider(self.stopBy)
-        for index in self.leases.indices { consider(self.leases[index].wakeAt(after: now)) }
+        for index in self.leases.indices { consider(self.leases[index].wakeAt) }
         return wakeAt
     }
 

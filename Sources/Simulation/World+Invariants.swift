@@ -39,8 +39,8 @@ extension World {
     }
 
     /// A core must neither spin nor want to be woken in the past.
-    func checkPace(_ node: SimulatedNode, at instant: Instant) {
-        if node.meter.count(self.actions.count, at: self.now) {
+    func checkPace(_ node: SimulatedNode, _ actions: Int, at instant: Instant) {
+        if node.meter.count(actions, at: self.now) {
             self.fail("\(node.member) spins: more than \(ActionMeter.limit) actions in a second")
         }
         if let wakeAt = node.core?.wakeAt, wakeAt <= instant {

@@ -56,7 +56,8 @@ final class World {
     var isCalmMaintenance = false
     var violation: Violation?
     let trace: ((String) -> Void)?
-    var actions: [Action] = []
+    /// Room for the actions of the next event, kept from one to the next.
+    var spareActions: [Action] = []
 
     init(seed: UInt64, mutation: Mutation? = nil, trace: ((String) -> Void)? = nil) {
         self.seed = seed
