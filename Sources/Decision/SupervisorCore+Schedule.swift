@@ -108,7 +108,8 @@ extension SupervisorCore {
 
     /// Patroni is asked only while its failsafe mode may matter.
     private var patroniDue: Instant? {
-        guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled, self.leases.contains(where: \.isHere)
+        guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
+            self.leases.contains(where: \.isHere)
         else { return nil }
         return self.patroniAskedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) } ?? lostAt
     }
