@@ -57,7 +57,9 @@ extension AddressLease {
         }
     }
 
-    private mutating func adopt(_ old: LeaseID, _ step: KeySide.Adoption, by deadline: Instant, _ actions: inout [Action]) {
+    private mutating func adopt(
+        _ old: LeaseID, _ step: KeySide.Adoption, by deadline: Instant, _ actions: inout [Action]
+    ) {
         self.key = .adopting(old: old, step)
         self.adoptBy = deadline
         actions.append(.report(.leaseAdopted(self.id, lease: old)))

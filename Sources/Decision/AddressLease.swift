@@ -28,6 +28,8 @@ struct AddressLease: Sendable {
     var wantsRead = false
     /// Until when an adoption may take, while the kernel's lifetime is left alone.
     var adoptBy: Instant?
+    /// The next instant at which something is due without an event, as of the last decision.
+    private(set) var wakeAt = Instant.distantFuture
     /// Until when the kernel may hold the address, as of the last decision.
     private var right: Instant?
 
@@ -87,6 +89,7 @@ struct AddressLease: Sendable {
             self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
             actions.append(.revoke(self.id, lease: lease))
         }
+        self.wakeAt = self.nextWake(after: now)
     }
 
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
@@ -107,8 +110,7 @@ struct AddressLease: Sendable {
     private func reckonRight(_ shared: Shared, at now: Instant) -> Instant? {
         var right: Instant?
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
-            let ttl = shared.leaseTTL
-            right = min(lease.goodUntil, lastRead + ttl - shared.settings.margin(for: ttl))
+            right = min(lease.goodUntil, lastRead + shared.leaseTTL - shared.margin)
         }
         // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
         if right != nil, shared.contactLostAt == nil { return right }
@@ -120,7 +122,10 @@ struct AddressLease: Sendable {
 
     private mutating func settleKernel(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
         guard self.kernel.isReady(at: now), shared.mayJudgeKernel(at: now) else { return }
-        if let stray = self.kernel.strays.first {
+        let mustLeave = if case .leave = self.stance { true } else { false }
+        // A place that cannot be cleared does not keep the others from being cleared.
+        let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
+        if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
             return self.remove(stray, self.stance.reason ?? .misplaced, into: &actions)
         }
         if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
@@ -150,10 +155,9 @@ struct AddressLease: Sendable {
     /// Sets the lifetime anew when that gains a sixth of what is left, and at once when it has become shorter.
     private mutating func renewKernel(until: Instant, at now: Instant, into actions: inout [Action]) {
         guard until - now >= Self.shortest, self.interfaceState != .missing else { return }
-        if self.kernel.isPresent, let given = self.kernel.until, given <= until,
-            until - given < (until - now) / 6
-        {
-            return
+        if self.kernel.isPresent, let given = self.kernel.until, given <= until {
+            let double = until - given + (until - given)
+            guard double + double + double >= until - now else { return }
         }
         self.kernel.begin(.assigning(until: until))
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))
@@ -169,8 +173,7 @@ struct AddressLease: Sendable {
         self.key.lease = lease
     }
 
-    /// The next instant after `now` at which something is due without an event.
-    func wakeAt(after now: Instant) -> Instant {
+    private func nextWake(after now: Instant) -> Instant {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }

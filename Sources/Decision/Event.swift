@@ -4,13 +4,13 @@
 public enum Event: Hashable, Sendable {
     /// The time that ``SupervisorCore/wakeAt`` named has come.
     case tick
-    case reconfigured(CoreSettings)
+    indirect case reconfigured(CoreSettings)
     /// The operator or systemd wants the daemon to stop.
     case stop
 
     // etcd
     /// A linearizable read, and when it was sent.
-    case readAnswered(Snapshot, sentAt: Instant)
+    indirect case readAnswered(Snapshot, sentAt: Instant)
     case readFailed(reason: String)
     /// A watch delivered changes; `revision` is the newest among them.
     case watched(clusterID: UInt64, revision: Int64, changes: [KeyChange])
@@ -26,7 +26,7 @@ public enum Event: Hashable, Sendable {
     /// The acquire transaction was committed at `revision`.
     case acquired(AddressID, lease: LeaseID, revision: Int64, sentAt: Instant)
     /// The acquire transaction's comparisons failed; this is what stood there instead.
-    case acquireRefused(AddressID, lease: LeaseID, found: Snapshot, sentAt: Instant)
+    indirect case acquireRefused(AddressID, lease: LeaseID, found: Snapshot, sentAt: Instant)
     /// Whether it was committed is not known.
     case acquireUnanswered(AddressID, lease: LeaseID, reason: String)
     /// The request to mark the etcd cluster has ended, whatever came of it.

@@ -22,7 +22,7 @@ struct KernelSide: Sendable {
     private var settledAt: Instant
     private(set) var retryAt: Instant?
     /// Commands that failed since the last one that succeeded.
-    private var failures = 0
+    private(set) var failures = 0
 
     /// Listings begun before `start` prove nothing.
     init(since start: Instant) { self.settledAt = start }
@@ -79,7 +79,13 @@ struct KernelSide: Sendable {
         return removal
     }
 
-    mutating func removeFailed(at now: Instant) { self.fail(at: now) }
+    /// A stray that cannot be removed gives way to the next.
+    mutating func removeFailed(at now: Instant) {
+        if case .removing(let place, _) = self.command, self.strays.first == place {
+            self.strays.append(self.strays.removeFirst())
+        }
+        self.fail(at: now)
+    }
 
     private mutating func succeed(at now: Instant) {
         self.command = nil

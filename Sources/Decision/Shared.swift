@@ -2,11 +2,11 @@
 
 /// The facts that all addresses of a node have in common.
 struct Shared: Sendable {
-    var settings: CoreSettings
+    var settings: CoreSettings { didSet { self.reckonTimes() } }
     let startedAt: Instant
     var view: ClusterView?
     /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
-    var config = DynamicConfig()
+    var config = DynamicConfig() { didSet { if self.config != oldValue { self.reckonTimes() } } }
     var wasConfigRead = false
     /// A longer time to live than today's, and until when leases that were granted with it may run.
     private(set) var formerTTL: (ttl: Duration, until: Instant)?
@@ -25,14 +25,27 @@ struct Shared: Sendable {
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
     var isMarkDoubtful = false
 
+    private static let freshness: Duration = .seconds(1)
+
     init(settings: CoreSettings, startedAt: Instant) {
         self.settings = settings
         self.startedAt = startedAt
+        (self.leaseTTL, self.period, self.margin) = (.zero, .zero, .zero)
+        self.reckonTimes()
     }
 
-    var leaseTTL: Duration { self.settings.leaseTTL ?? self.config.ttl }
-    /// Time between two renewals.
-    var period: Duration { self.leaseTTL / 6 }
+    private mutating func reckonTimes() {
+        self.leaseTTL = self.settings.leaseTTL ?? self.config.ttl
+        self.period = self.leaseTTL / 6
+        self.margin = self.settings.margin(for: self.leaseTTL)
+    }
+
+    /// Time to live of the leases that are granted from now on.
+    private(set) var leaseTTL: Duration
+    /// Time between two renewals of such a lease.
+    private(set) var period: Duration
+    /// The whole margin of such a lease.
+    private(set) var margin: Duration
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 
@@ -80,7 +93,7 @@ struct Shared: Sendable {
     /// A primary that was seen before it became the leader, or long ago, may be one no more.
     func isPostgresAnswerFresh(at now: Instant) -> Bool {
         guard let askedAt = self.postgresAskedAt, let leaderSince = self.leaderSince else { return false }
-        return askedAt >= leaderSince && now - askedAt <= .seconds(1)
+        return askedAt >= leaderSince && now - askedAt <= Self.freshness
     }
 
     func state(of interface: String) -> InterfaceState {

@@ -78,7 +78,9 @@ extension SupervisorCore {
         let isFirst = self.shared.view == nil
         if isFirst { self.shared.view = ClusterView(clusterID: snapshot.clusterID, at: now) }
         let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
-        let change = self.shared.view?.learn(snapshot, &self.shared.config, at: now) ?? nil
+        var config = self.shared.config
+        let change = self.shared.view?.learn(snapshot, &config, at: now) ?? nil
+        self.shared.config = config
         for index in self.leases.indices {
             let id = self.leases[index].id
             var holder: Holder?
@@ -123,8 +125,9 @@ extension SupervisorCore {
         guard view.clusterID == clusterID else { self.readAt = min(self.readAt, now); return }
         let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         var leaderChange: LeaderChange?
+        var config = self.shared.config
         for change in changes {
-            if let newer = self.shared.view?.learn(change, at: revision, &self.shared.config, at: now) {
+            if let newer = self.shared.view?.learn(change, at: revision, &config, at: now) {
                 leaderChange = newer
             }
             switch change {
@@ -133,6 +136,7 @@ extension SupervisorCore {
             case .patroni, .mark, .quarantine: break
             }
         }
+        self.shared.config = config
         self.leaderMayHaveChanged(leaderChange, isFirst: false, at: now, into: &actions)
         self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
         self.markIfNew(at: now, into: &actions)

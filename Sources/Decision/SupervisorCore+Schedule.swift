@@ -4,6 +4,12 @@
 extension SupervisorCore {
     /// Listings of the kernel begin at least this far apart.
     private static let inspectionPause: Duration = .milliseconds(100)
+    /// How often PostgreSQL is asked while it is being promoted, and while it starts.
+    private static let promotionPace: Duration = .milliseconds(50)
+    private static let startPace: Duration = .milliseconds(100)
+    private static let halfSecond: Duration = .milliseconds(500)
+    private static let second: Duration = .seconds(1)
+    private static let minute: Duration = .seconds(60)
 
     mutating func schedule(at now: Instant, into actions: inout [Action]) {
         for index in self.leases.indices where self.leases[index].wantsRead {
@@ -54,8 +60,8 @@ extension SupervisorCore {
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
     private var period: Duration {
         var ttl = self.shared.leaseTTL
-        for lease in self.leases { if let granted = lease.key.ttl { ttl = min(ttl, granted) } }
-        return ttl / 6
+        for index in self.leases.indices { if let granted = self.leases[index].key.ttl { ttl = min(ttl, granted) } }
+        return ttl == self.shared.leaseTTL ? self.shared.period : ttl / 6
     }
 
     private func nextWake(after now: Instant) -> Instant {
@@ -69,7 +75,7 @@ extension SupervisorCore {
         consider(self.postgresDue(at: now))
         consider(self.patroniDue)
         consider(self.stopBy)
-        for lease in self.leases { consider(lease.wakeAt(after: now)) }
+        for index in self.leases.indices { consider(self.leases[index].wakeAt) }
         return wakeAt
     }
 
@@ -77,10 +83,10 @@ extension SupervisorCore {
     private func postgresDue(at now: Instant) -> Instant? {
         guard !self.shared.isStopping else { return nil }
         var (isWanted, areHeld, isInMaintenance) = (false, true, false)
-        for lease in self.leases where lease.spec.acquire == .writable {
+        for index in self.leases.indices where self.leases[index].spec.acquire == .writable {
             isWanted = true
-            if !lease.key.isHeld { areHeld = false }
-            if lease.isInMaintenance { isInMaintenance = true }
+            if !self.leases[index].key.isHeld { areHeld = false }
+            if self.leases[index].isInMaintenance { isInMaintenance = true }
         }
         guard isWanted else { return nil }
         guard self.shared.isLeader, let leaderSince = self.shared.leaderSince else {
@@ -88,12 +94,12 @@ extension SupervisorCore {
             return self.postgresAskedAt.map { $0 + .seconds(1) } ?? now
         }
         guard let askedAt = self.postgresAskedAt else { return leaderSince }
-        let isRecent = now - leaderSince < .seconds(60)
-        let interval: Duration =
+        let isRecent = now - leaderSince < Self.minute
+        let interval =
             switch self.shared.postgres {
-            case .primary: areHeld ? self.shared.period : .milliseconds(500)
-            case .standby, nil: isRecent ? .milliseconds(50) : .seconds(1)
-            case .unreachable: areHeld ? .seconds(1) : isRecent ? .milliseconds(100) : .seconds(1)
+            case .primary: areHeld ? self.shared.period : Self.halfSecond
+            case .standby, nil: isRecent ? Self.promotionPace : Self.second
+            case .unreachable: areHeld || !isRecent ? Self.second : Self.startPace
             }
         let due = askedAt + interval
         // An answer from before the leadership proves nothing.
@@ -102,7 +108,8 @@ extension SupervisorCore {
 
     /// Patroni is asked only while its failsafe mode may matter.
     private var patroniDue: Instant? {
-        guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled, self.leases.contains(where: \.isHere)
+        guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
+            self.leases.contains(where: \.isHere)
         else { return nil }
         return self.patroniAskedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) } ?? lostAt
     }

@@ -6,7 +6,8 @@ extension SupervisorCore {
         guard let view = self.shared.view else { return nil }
         return Snapshot(
             clusterID: view.clusterID, revision: view.revision, leader: view.leader.value,
-            patroni: view.isConfigKnown ? self.shared.config : nil, mark: view.mark.value, isQuarantined: view.isQuarantined.value,
+            patroni: view.isConfigKnown ? self.shared.config : nil, mark: view.mark.value,
+            isQuarantined: view.isQuarantined.value,
             holders: self.leases.compactMap { lease in
                 lease.holder.value.map { AddressHolder(address: lease.id, holder: $0) }
             })

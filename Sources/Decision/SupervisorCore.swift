@@ -59,10 +59,12 @@ public struct SupervisorCore: Sendable {
             self.shared.isStopping = true
             self.stopBy = now + .seconds(3)
             actions.append(.report(.stopping))
-        case .readAnswered, .readFailed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone, .leaseUnanswered,
+        case .readAnswered, .readFailed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
+            .leaseUnanswered,
             .leaseRevoked, .acquired, .acquireRefused, .acquireUnanswered, .markAnswered:
             self.learnFromEtcd(event, at: now, into: &actions)
-        case .inspected, .inspectionFailed, .kernelSaw, .kernelChanged, .assigned, .assignFailed, .removed, .removeFailed,
+        case .inspected, .inspectionFailed, .kernelSaw, .kernelChanged, .assigned, .assignFailed, .removed,
+            .removeFailed,
             .duplicateSeen, .postgres, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }

@@ -38,8 +38,7 @@ struct EventQueue<Payload> {
             self.heap[0] = last
             self.siftDown(0)
         }
-        guard let payload = self.payloads[Int(first.slot)] else { return nil }
-        self.payloads[Int(first.slot)] = nil
+        guard let payload = self.payloads[Int(first.slot)].take() else { return nil }
         self.free.append(first.slot)
         return (first.time, payload)
     }

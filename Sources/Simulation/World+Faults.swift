@@ -74,7 +74,8 @@ extension World {
             guard node.isPowered else { return false }
             self.addByHand(node)
         case .removalFails: node.kernel.removalsFailUntil = self.now + long
-        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .commandSlow,
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost,
+            .commandSlow,
             .commandUnknown:
             return false
         }
@@ -149,7 +150,7 @@ extension World {
         self.replacedAt = self.now
         for node in self.nodes { self.restartWatch(node) }
         self.leaderKeyVanished()
-        self.schedule(.forgetSeen, after: self.longestTTL + 9_000_000)
+        self.schedule(.forgetSeen, after: Self.aftermath - 1)
         return true
     }
 

@@ -4,7 +4,10 @@ import Decision
 /// What must never happen, and what must have happened some time after everything was healed.
 extension World {
     /// A replaced etcd knows nothing of the leases of the old one, which run on: its quarantine covers them.
-    var isReplacedLately: Bool { self.replacedAt.map { self.now - $0 < self.longestTTL + 10_000_000 } ?? false }
+    var isReplacedLately: Bool { self.replacedAt.map { self.now - $0 < Self.aftermath } ?? false }
+
+    /// Longer than the longest TTL and the latest watch event.
+    static let aftermath: Time = 72_000_000
 
     /// At most one kernel holds an address, at any instant; and who has it came by it rightfully.
     func checkHolders(of address: Int, appearedOn node: SimulatedNode) {
@@ -39,8 +42,8 @@ extension World {
     }
 
     /// A core must neither spin nor want to be woken in the past.
-    func checkPace(_ node: SimulatedNode, at instant: Instant) {
-        if node.meter.count(self.actions.count, at: self.now) {
+    func checkPace(_ node: SimulatedNode, _ actions: Int, at instant: Instant) {
+        if node.meter.count(actions, at: self.now) {
             self.fail("\(node.member) spins: more than \(ActionMeter.limit) actions in a second")
         }
         if let wakeAt = node.core?.wakeAt, wakeAt <= instant {
@@ -76,7 +79,8 @@ extension World {
         guard let address = removed, node.kernel.holds(address),
             node.configured.contains(self.specs[address]), self.now - node.networkChangedAt > self.ttl,
             self.etcd.holders[address]?.node == node.identity, node.core?.hasContact == true,
-            node.core?.addressStatuses.first(where: { $0.id == self.specs[address].id })?.stance != .leave(.reconfigured)
+            node.core?.addressStatuses.first(where: { $0.id == self.specs[address].id })?.stance
+                != .leave(.reconfigured)
         else { return }
         self.fail("\(node.member) gives up \(self.specs[address].id) in maintenance: \(action)")
     }
@@ -102,7 +106,8 @@ extension World {
 
     /// What must hold some time after everything was healed: the address is where writes are accepted, and nowhere else.
     func checkLiveness() {
-        guard let leader = self.nodes.first(where: { $0.member == self.etcd.leader }), leader.postgres == .primary else {
+        guard let leader = self.nodes.first(where: { $0.member == self.etcd.leader }), leader.postgres == .primary
+        else {
             return self.fail("the simulated Patroni found no leader: \(self.etcd.leader ?? "none")")
         }
         for (address, spec) in self.specs.enumerated() {

@@ -57,7 +57,9 @@ extension World {
     }
 
     private func lead(_ node: SimulatedNode) {
-        if let lease = node.patroniLease, lease == self.etcd.leaderLease, self.etcd.leases[lease]?.ttl == self.patroniTTL {
+        if let lease = node.patroniLease, lease == self.etcd.leaderLease,
+            self.etcd.leases[lease]?.ttl == self.patroniTTL
+        {
             _ = self.etcd.keepAlive(lease, at: self.now, late: 0)
         } else {
             // Another TTL, or a lease of an earlier life: the key is put again, with the same value.
@@ -97,7 +99,8 @@ extension World {
         {
             return
         }
-        if node.postgres != .primary, self.nodes.contains(where: { $0 !== node && self.isPrimaryVisible($0, to: node) }) {
+        if node.postgres != .primary, self.nodes.contains(where: { $0 !== node && self.isPrimaryVisible($0, to: node) })
+        {
             return
         }
         self.log("\(node.member): Patroni takes the leader key")
@@ -106,7 +109,8 @@ extension World {
     }
 
     private func isPrimaryVisible(_ other: SimulatedNode, to node: SimulatedNode) -> Bool {
-        other.isPowered && other.postgres == .primary && other.patroni == .running && !other.cutsPeers && !node.cutsPeers
+        other.isPowered && other.postgres == .primary && other.patroni == .running && !other.cutsPeers
+            && !node.cutsPeers
     }
 
     /// Every member that loses sight of the leader key looks at once.

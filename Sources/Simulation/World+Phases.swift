@@ -21,7 +21,8 @@ extension World {
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
             switch self {
-            case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver, .configure:
+            case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
+                .configure:
                 true
             case .forgetSeen, .assign, .checkForeign: false
             }
@@ -57,7 +58,9 @@ extension World {
         case .backup: if self.etcd.hasQuorum { self.backup = self.etcd }
         case .handOver(let index, let lease):
             let node = self.nodes[index]
-            guard node.patroni == .running, node.reachesEtcd, self.etcd.hasQuorum, node.patroniLease == lease else { return }
+            guard node.patroni == .running, node.reachesEtcd, self.etcd.hasQuorum, node.patroniLease == lease else {
+                return
+            }
             node.patroniLease = nil
             self.endLease(lease)
         case .forgetSeen: for node in self.nodes { node.seen = Seen() }
@@ -97,7 +100,7 @@ extension World {
         self.carryOut(.quorum)
         self.carryOut(.unpause)
         for node in self.nodes {
-            node.kernel.removalsFailUntil = 0
+            node.kernel.removalsFailUntil = min(node.kernel.removalsFailUntil, self.now)
             self.carryOut(.powerOn(node.index))
             self.carryOut(.restoreNetwork(node.index))
             self.carryOut(.thaw(node.index))

@@ -67,17 +67,20 @@ extension World {
         if self.trace != nil, event != .tick { self.log("\(node.member) <- \(TraceText.text(event))") }
         let instant = node.instant(at: self.now)
         node.seen.learn(event)
-        self.actions.removeAll(keepingCapacity: true)
-        node.core?.handle(event, at: instant, into: &self.actions)
-        self.checkPace(node, at: instant)
-        if !self.actions.isEmpty, !self.carryOutActions(of: node, at: instant) { return }
+        var actions = self.spareActions
+        self.spareActions = []
+        node.core?.handle(event, at: instant, into: &actions)
+        self.checkPace(node, actions.count, at: instant)
+        let hasSurvived = actions.isEmpty || self.carryOut(actions, of: node, at: instant)
+        actions.removeAll(keepingCapacity: true)
+        self.spareActions = actions
+        guard hasSurvived else { return }
         if !node.isWatching, case .readAnswered(let snapshot, _) = event { self.startWatch(node, from: snapshot) }
         self.scheduleWake(node)
     }
 
     /// Answers whether the daemon survived.
-    private func carryOutActions(of node: SimulatedNode, at instant: Instant) -> Bool {
-        let actions = self.actions
+    private func carryOut(_ actions: [Action], of node: SimulatedNode, at instant: Instant) -> Bool {
         let life = node.life
         for action in actions {
             if self.strikes(.daemonCrash, 0.002) || (self.isCalmMaintenance && self.random.chance(0.002)) {

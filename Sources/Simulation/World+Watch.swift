@@ -48,7 +48,8 @@ extension World {
             let copies = self.strikes(.watchEventDoubled, 0.01) ? 2 : 1
             for _ in 0..<copies {
                 let isLate = self.strikes(.watchEventLate, 0.02)
-                self.feed(entry.change, entry.revision, to: node, after: isLate ? self.random.between(0, 10_000_000) : 200)
+                self.feed(
+                    entry.change, entry.revision, to: node, after: isLate ? self.random.between(0, 10_000_000) : 200)
             }
         }
     }

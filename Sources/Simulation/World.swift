@@ -10,16 +10,16 @@ final class World {
         case wake(Int, generation: Int)
         case start(Int, life: Int)
         case deliver(Int, life: Int, Event)
-        case request(Request)
-        case watch(Int, life: Int, cluster: UInt64, revision: Int64, KeyChange)
+        indirect case request(Request)
+        indirect case watch(Int, life: Int, cluster: UInt64, revision: Int64, KeyChange)
         case leaseCheck(LeaseID, incarnation: Int)
         case expiry(Int, slot: Int, generation: Int)
-        case command(Int, life: Int, Action, since: Instant)
+        indirect case command(Int, life: Int, Action, since: Instant)
         case patroniLoop(Int, generation: Int)
         case patroniFailed(Int, generation: Int)
         case postgres(Int, SimulatedNode.Postgres, generation: Int)
         case fault
-        case later(Later, phase: Int)
+        indirect case later(Later, phase: Int)
     }
 
     let seed: UInt64
@@ -56,7 +56,8 @@ final class World {
     var isCalmMaintenance = false
     var violation: Violation?
     let trace: ((String) -> Void)?
-    var actions: [Action] = []
+    /// Room for the actions of the next event, kept from one to the next.
+    var spareActions: [Action] = []
 
     init(seed: UInt64, mutation: Mutation? = nil, trace: ((String) -> Void)? = nil) {
         self.seed = seed

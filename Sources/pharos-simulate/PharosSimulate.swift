@@ -10,7 +10,8 @@ extension Mutation: ExpressibleByArgument {}
 struct PharosSimulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pharos-simulate",
-        abstract: "Run the real core in simulated clusters, with faults, and check that no address is ever in two places.")
+        abstract:
+            "Run the real core in simulated clusters, with faults, and check that no address is ever in two places.")
 
     @Option(help: "How many clusters, each from its own seed.")
     var seeds = 1000
@@ -59,7 +60,9 @@ struct PharosSimulate: ParsableCommand {
             print("\(String(repeating: " ", count: max(0, 10 - count.count)))\(count) \(kind.rawValue)")
         }
         let share = Int((total.faultyNodeHours / max(total.nodeHours, 1e-9) * 100).rounded())
-        print("\(total.seeds) seeds: \(Int(total.nodeHours)) simulated node-hours, \(share) % of them with faults under way")
+        print(
+            "\(total.seeds) seeds: \(Int(total.nodeHours)) simulated node-hours, \(share) % of them with faults under way"
+        )
         print("\(Int(total.nodeHours / max(minutes, 1e-9))) node-hours per CPU-minute")
     }
 
