@@ -94,10 +94,11 @@ extension LabTests {
         async throws
     {
         try await Scene.play("Patroni killed on the leader") { scene in
+            try await scene.keepDown("patroni")
             try await scene.run(scene.leader, "systemctl", "kill", "-s", "KILL", "--kill-whom=main", "patroni")
             let leader = try await scene.awaitNewLeader(.seconds(60))
             try await scene.awaitHolders([leader], .seconds(30))
-            try await scene.run(scene.leader, "systemctl", "restart", "patroni")
+            try await scene.bringBack("patroni")
         }
     }
 

@@ -80,16 +80,11 @@ struct LabTests {
 
     @Test @EventLoop func `a daemon that is dead for good loses the address by its lifetime`() async throws {
         try await Scene.play("SIGKILL of the daemon without restart, then a switchover") { scene in
-            try await scene.run(
-                scene.leader, "sh", "-c",
-                "mkdir -p /run/systemd/system/pharos.service.d && printf '[Service]\\nRestart=no\\n' >/run/systemd/system/pharos.service.d/dead.conf && systemctl daemon-reload"
-            )
+            try await scene.keepDown("pharos")
             try await scene.run(scene.leader, "systemctl", "kill", "-s", "KILL", "pharos")
             let target = try await scene.lab.switchover()
             try await scene.awaitHolders([target], .seconds(40))
-            try await scene.run(
-                scene.leader, "sh", "-c",
-                "rm -r /run/systemd/system/pharos.service.d && systemctl daemon-reload && systemctl start pharos")
+            try await scene.bringBack("pharos")
         }
     }
 

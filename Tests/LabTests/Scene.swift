@@ -116,6 +116,20 @@ struct Scene {
 
     func run(_ node: String, _ command: String...) async throws { try await self.lab.run(node, command) }
 
+    /// From now on systemd does not start the leader's service again when it dies.
+    func keepDown(_ service: String) async throws {
+        let folder = "/run/systemd/system/\(service).service.d"
+        try await self.run(
+            self.leader, "sh", "-c",
+            "mkdir -p \(folder) && printf '[Service]\\nRestart=no\\n' >\(folder)/dead.conf && systemctl daemon-reload")
+    }
+
+    func bringBack(_ service: String) async throws {
+        let folder = "/run/systemd/system/\(service).service.d"
+        try await self.run(
+            self.leader, "sh", "-c", "rm -r \(folder) && systemctl daemon-reload && systemctl restart \(service)")
+    }
+
     var others: [String] { self.lab.options.nodes.filter { $0 != self.leader } }
 
     /// What the daemon of a node has written since the scene began, oldest first.
