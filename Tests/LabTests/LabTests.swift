@@ -133,7 +133,7 @@ struct LabTests {
             )
             let target = try await scene.lab.switchover()
             try await scene.awaitHolders([target], .seconds(20))
-            _ = try await scene.lab.switchover(to: node)
+            _ = try await scene.insistOnSwitchover(to: node)
             try await scene.awaitHolders([node], .seconds(20))
             try await scene.run(node, "sh", "-c", "umount /var/log; umount /run/full")
         }
