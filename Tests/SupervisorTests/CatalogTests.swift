@@ -53,7 +53,7 @@ struct CatalogTests {
     private static let fields: Set<String> = Set(
         [
             "ADDRESS", "AFTER", "CLUSTER_ID", "HOLDER", "INTERFACE", "LAST_READ", "LEADER", "LEASE", "LIFETIME",
-            "LINK_ADDRESS", "MEMBER", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "PAUSED", "POSTGRES", "REASON",
+            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "PAUSED", "POSTGRES", "REASON",
             "REVISION", "SCOPE", "STANCE",
         ].map { "PHAROS_" + $0 })
 
