@@ -20,7 +20,7 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 /// glibc 2.36.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld", "-L.build/lean", "-Xclang-linker", "-static-libgcc"]
+        ["-use-ld=lld", "-L.build/lean"]
             + ["-z", "pack-relative-relocs", "--no-export-dynamic", "--icf=safe"].flatMap { ["-Xlinker", $0] },
         .when(configuration: .release))
 ]
