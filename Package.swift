@@ -95,6 +95,8 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
             swiftSettings: strict),
+        tests("DecisionTests", ["Decision"]),
+        tests("SimulationTests", ["Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON"]),

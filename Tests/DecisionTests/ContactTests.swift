@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// etcd out of reach: lapse, failsafe mode, maintenance; and the watch.
+struct ContactTests {
+    let address = Script.address
+    let spec = Script.spec
+    let place = Script.place
+
+    @Test func `without etcd nothing is renewed, and the address goes when its right ends`() {
+        var n1 = Script.holding()
+        let until = n1.status?.until
+        #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(5)) == [])
+        #expect(n1.reports.count == 1)
+        var actions: [Action] = []
+        while !actions.contains(.remove(self.address, self.place)), n1.now < Instant(sinceBoot: .seconds(200)) {
+            actions = n1.wake()
+            #expect(!actions.contains { if case .assign = $0 { true } else { false } })
+            _ = n1.on(.readFailed(reason: "timeout"), after: .zero)
+            _ = n1.on(.leaseUnanswered(self.address, lease: 11, reason: "timeout"), after: .zero)
+        }
+        #expect(n1.now == until)
+        #expect(n1.on(.removed(self.address, self.place, wasPresent: false)) == [.stopAnnouncing(self.spec)])
+        #expect(n1.reports == [.lapsed(self.address, interface: "eth0")])
+    }
+
+    @Test func `etcd that refuses at once is asked once a second`() {
+        var n1 = Script.holding()
+        var reads = 0
+        let begin = n1.now
+        while n1.now - begin < .seconds(20) {
+            if n1.wake().contains(.read) { reads += 1 }
+            _ = n1.on(.readFailed(reason: "refused"))
+            _ = n1.on(.leaseUnanswered(self.address, lease: 11, reason: "refused"))
+            _ = n1.on(.postgres(.primary, askedAt: n1.now), after: .zero)
+        }
+        #expect((10...22).contains(reads))
+    }
+
+    @Test func `failsafe mode prolongs by at most four seconds from the question on, and not while etcd answers`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(20)).contains(.askPatroni))
+        let asked = n1.now
+        let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
+        #expect(n1.on(.patroni(active, askedAt: asked)) == [])
+        #expect(n1.wake().contains(.read))
+        _ = n1.on(.readFailed(reason: "timeout"))
+        var given: Instant?
+        for _ in 0..<60 {
+            let asked = n1.now
+            for action in n1.on(.patroni(active, askedAt: asked)) {
+                if case .assign(_, let until, _) = action {
+                    #expect(until <= n1.now + .seconds(4))
+                    given = until
+                    _ = n1.on(.assigned(self.address), after: .zero)
+                }
+            }
+            #expect(n1.status?.isHere == true)
+            _ = n1.on(.tick, after: .milliseconds(999))
+            _ = n1.on(.readFailed(reason: "timeout"), after: .zero)
+        }
+        #expect(given != nil)
+        let inactive = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: false)
+        _ = n1.on(.patroni(inactive, askedAt: n1.now))
+        #expect(n1.on(.tick, after: .seconds(4)).contains(.remove(self.address, self.place)))
+    }
+
+    @Test func `failsafe mode covers nothing that Patroni does not run as primary`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        for answer: PatroniAnswer in [
+            .answered(isRunningPrimary: false, isFailsafeActive: true),
+            .answered(isRunningPrimary: true, isFailsafeActive: false), .unreachable(reason: "timeout"),
+        ] { _ = n1.on(.patroni(answer, askedAt: n1.now)) }
+        #expect(n1.on(.tick, after: .seconds(9)).contains(.remove(self.address, self.place)))
+    }
+
+    @Test func `failsafe mode gives way to a leader that etcd names`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: true), askedAt: n1.now))
+        #expect(n1.read(etcd(leader: "n2", revision: 9)).contains(.remove(self.address, self.place)))
+    }
+
+    @Test func `in maintenance a held address stays without a leader, and PostgreSQL is asked each second`() {
+        var n1 = Script.holding()
+        _ = n1.watched(6, .patroni(DynamicConfig(isPaused: true)))
+        #expect(n1.reports == [.pauseChanged(isPaused: true)])
+        #expect(n1.watched(7, .leader(nil)) == [])
+        #expect(n1.stance == .keep(.maintenance))
+        #expect(n1.on(.tick, after: .seconds(1)).contains(.askPostgres))
+        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+        #expect(n1.stance == .leave(.noLeader))
+    }
+
+    @Test func `in maintenance a restarted daemon adopts what it held, without a leader`() {
+        var n1 = Script.started(etcd(holder: mine(9), isPaused: true), found: [self.place])
+        #expect(n1.stance == .keep(.maintenance))
+        #expect(n1.granted(11) == [.takeOver(self.address, lease: 11, from: 9, clusterID: Script.cluster)])
+        _ = n1.postgres(.primary)
+        #expect(n1.acquired(11, 6).contains { if case .assign = $0 { true } else { false } })
+        #expect(n1.stance == .keep(.maintenance))
+    }
+
+    @Test func `in maintenance nothing is acquired without a leader`() {
+        var n1 = Script.started(etcd(isPaused: true))
+        #expect(n1.stance == .leave(.noLeader))
+        #expect(n1.on(.tick, after: .seconds(1)) == [])
+    }
+
+    @Test func `a leader that a read shows first is awaited from the watch for a second`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        _ = n1.read(etcd(leader: "n3", revision: 6), after: .seconds(1))
+        #expect(n1.wakesIn == .seconds(1))
+        #expect(n1.wake().contains(.restartWatch))
+        #expect(n1.reports == [.watchStale(revision: 6)])
+        _ = n1.read(etcd(leader: "n4", revision: 7))
+        #expect(n1.watched(7, .leader("n4")) == [])
+        #expect(!n1.on(.tick, after: .seconds(1)).contains(.restartWatch))
+    }
+
+    @Test func `older news changes nothing, whatever brings it`() {
+        var n1 = Script.holding()
+        #expect(n1.watched(2, .leader("n2")) == [])
+        #expect(n1.watched(3, .holder(self.address, theirs(40))) == [])
+        let sent = n1.now - .seconds(1)
+        #expect(n1.on(.readAnswered(etcd(leader: "n2", revision: 3), sentAt: sent)) == [])
+        #expect(n1.stance == .hold)
+    }
+}

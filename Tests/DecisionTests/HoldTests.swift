@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// Holding, releasing, losing.
+struct HoldTests {
+    let address = Script.address
+    let spec = Script.spec
+    let place = Script.place
+
+    @Test func `every sixth of the TTL the leader is read, the lease kept, and then the lifetime set anew`() {
+        var n1 = Script.holding()
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: n1.now))
+        var actions = n1.wake()
+        while actions == [.askPostgres] {
+            _ = n1.postgres(.primary)
+            actions = n1.wake()
+        }
+        #expect(actions == [.read, .keepAlive(self.address, lease: 11)])
+        let sent = n1.now
+        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent)) == [])
+        #expect(
+            n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: sent)) == [
+                .assign(self.spec, until: sent + .seconds(30) - Script.margin, isPresent: true)
+            ])
+        #expect(n1.on(.assigned(self.address)) == [])
+    }
+
+    @Test func `a lease that is kept while reads fail does not prolong the lifetime`() {
+        var n1 = Script.holding()
+        let read = n1.now
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: read))
+        for _ in 0..<9 {
+            let kept = Event.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)
+            for action in n1.on(kept, after: .seconds(3)) {
+                if case .assign(_, let until, _) = action { #expect(until <= read + .seconds(30) - Script.margin) }
+            }
+            _ = n1.on(.assigned(self.address))
+            _ = n1.on(.readFailed(reason: "timeout"))
+        }
+        #expect(n1.on(.tick, after: .seconds(2)).contains(.remove(self.address, self.place)))
+    }
+
+    @Test func `a switchover: address off first, key after, and nothing else`() {
+        var n1 = Script.holding()
+        #expect(n1.watched(8, .leader("n2")) == [.remove(self.address, self.place)])
+        #expect(n1.stance == .leave(.leaderIsAnother("n2")))
+        #expect(
+            n1.on(.removed(self.address, self.place, wasPresent: true)) == [
+                .stopAnnouncing(self.spec), .revoke(self.address, lease: 11),
+            ])
+        #expect(n1.on(.leaseRevoked(self.address, lease: 11)) == [])
+        #expect(n1.reports == [.released(self.address, lease: 11)])
+    }
+
+    @Test func `the key stays as long as the address cannot be removed, or anything stands elsewhere`() {
+        var n1 = Script.holding()
+        #expect(n1.watched(8, .leader("n2")) == [.remove(self.address, self.place)])
+        #expect(n1.on(.removeFailed(self.address, self.place, reason: "busy")) == [])
+        #expect(n1.on(.tick, after: .milliseconds(199)) == [])
+        #expect(n1.on(.tick, after: .milliseconds(2)) == [.remove(self.address, self.place)])
+        let stray = KernelPlace(interface: "eth1", prefixLength: 24)
+        #expect(n1.on(.kernelSaw(self.address, stray, isPresent: true)) == [.inspect])
+        _ = n1.on(.removed(self.address, self.place, wasPresent: true))
+        #expect(n1.status?.lease == nil)
+        var second = Script.holding()
+        _ = second.on(.kernelChanged, after: .milliseconds(200))
+        #expect(second.listed([self.place, stray]) == [.remove(self.address, stray)])
+        _ = second.watched(8, .leader("n2"))
+        #expect(second.on(.removeFailed(self.address, stray, reason: "busy")) == [])
+        #expect(second.on(.tick, after: .milliseconds(201)) == [.remove(self.address, self.place)])
+        #expect(
+            second.on(.removed(self.address, self.place, wasPresent: true)) == [
+                .stopAnnouncing(self.spec), .remove(self.address, stray),
+            ])
+        #expect(
+            second.on(.removed(self.address, stray, wasPresent: true)) == [.revoke(self.address, lease: 11)])
+    }
+
+    @Test func `a revocation without an answer is repeated each second until the key is known to be gone`() {
+        var n1 = Script.holding()
+        _ = n1.watched(8, .leader("n2"))
+        _ = n1.on(.removed(self.address, self.place, wasPresent: true))
+        #expect(n1.on(.leaseUnanswered(self.address, lease: 11, reason: "timeout")) == [])
+        #expect(n1.on(.tick, after: .milliseconds(999)) == [])
+        #expect(n1.on(.tick, after: .milliseconds(1)) == [.revoke(self.address, lease: 11)])
+        _ = n1.on(.leaseUnanswered(self.address, lease: 11, reason: "permission denied"))
+        #expect(n1.watched(9, .holder(self.address, nil)) == [])
+        #expect(n1.reports == [.released(self.address, lease: 11)])
+        _ = n1.on(.readAnswered(etcd(leader: "n2", revision: 9), sentAt: n1.now))
+        #expect(n1.on(.tick, after: .seconds(2)) == [])
+    }
+
+    @Test func `a held address stays while PostgreSQL restarts, and leaves when it is found in recovery`() {
+        var n1 = Script.holding()
+        #expect(n1.postgres(.unreachable(reason: "starting up")) == [])
+        #expect(n1.stance == .hold)
+        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+        #expect(n1.stance == .leave(.inRecovery))
+    }
+
+    @Test func `a key that somebody deleted is given up, and taken again after a second`() {
+        var n1 = Script.holding()
+        let actions = n1.watched(9, .holder(self.address, nil))
+        #expect(actions == [.remove(self.address, self.place), .revoke(self.address, lease: 11)])
+        _ = n1.on(.removed(self.address, self.place, wasPresent: true))
+        _ = n1.on(.leaseRevoked(self.address, lease: 11))
+        _ = n1.on(.readAnswered(etcd(leader: "n1", revision: 9), sentAt: n1.now))
+        _ = n1.on(.readAnswered(etcd(leader: "n1", revision: 9), sentAt: n1.now))
+        _ = n1.postgres(.primary)
+        #expect(!n1.on(.tick, after: .milliseconds(500)).contains(.grantLease(self.address, ttl: .seconds(30))))
+        #expect(n1.on(.tick, after: .milliseconds(600)).contains(.grantLease(self.address, ttl: .seconds(30))))
+    }
+
+    @Test func `a late answer to an acquisition that nobody waits for is revoked`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        #expect(n1.acquired(99, 6) == [.revoke(self.address, lease: 99)])
+        #expect(n1.granted(98) == [.revoke(self.address, lease: 98)])
+    }
+
+    @Test func `an acquisition that is older than the leader's successor is given back`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        #expect(n1.watched(8, .leader("n2")) == [])
+        #expect(n1.acquired(11, 5) == [.revoke(self.address, lease: 11)])
+    }
+
+    @Test func `when Patroni's ttl is lowered the kernel's lifetime shrinks first, then the key moves`() {
+        var n1 = Script.holding()
+        let config = DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))
+        let lastRead = n1.now
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: lastRead))
+        let until = lastRead + .seconds(20) - .milliseconds(2200)
+        #expect(n1.watched(9, .patroni(config)) == [.assign(self.spec, until: until, isPresent: true)])
+        #expect(n1.on(.assigned(self.address)) == [.grantLease(self.address, ttl: .seconds(20))])
+        #expect(
+            n1.granted(12, ttl: .seconds(20)) == [
+                .takeOver(self.address, lease: 12, from: 11, clusterID: Script.cluster)
+            ])
+        _ = n1.acquired(12, 10)
+        #expect(n1.status?.lease == 12)
+        #expect(n1.stance == .hold)
+    }
+
+    @Test func `a TTL that was raised does not make the lifetime lapse`() {
+        var n1 = Script.holding()
+        let config = DynamicConfig(ttl: .seconds(300))
+        _ = n1.watched(9, .patroni(config))
+        for _ in 0..<30 {
+            let sent = n1.now
+            _ = n1.on(
+                .readAnswered(etcd(leader: "n1", holder: mine(11), revision: 9, ttl: .seconds(300)), sentAt: sent))
+            for action in n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent)) {
+                if case .assign = action { _ = n1.on(.assigned(self.address)) }
+            }
+            if let until = n1.status?.until { #expect(until - n1.now > .seconds(20)) }
+            _ = n1.on(.postgres(.primary, askedAt: n1.now), after: .seconds(5))
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// One core and its clock: events go in, and what it does about them comes out, in order.
+struct Script {
+    static let address = "10.0.0.3"
+    static let spec = AddressSpec(id: Self.address, prefixLength: 24, interface: "eth0", acquire: .writable)
+    static let place = Self.spec.place
+    static let cluster: UInt64 = 7
+    /// What a lease of 30 s loses to the margin: 2 s and 1 %.
+    static let margin: Duration = .milliseconds(2300)
+
+    private(set) var core: SupervisorCore
+    private(set) var now: Instant
+    /// What the last event made the core say.
+    private(set) var reports: [Report] = []
+
+    init(_ addresses: [AddressSpec] = [Self.spec], node: String = "boot-a", leaseTTL: Duration? = nil) {
+        self.now = Instant(sinceBoot: .seconds(100))
+        self.core = SupervisorCore(
+            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL), at: self.now)
+    }
+
+    /// Delivers an event some time after the one before; answers the actions, without the reports among them.
+    mutating func on(_ event: Event, after delay: Duration = .milliseconds(1)) -> [Action] {
+        self.now = self.now + delay
+        var actions: [Action] = []
+        self.core.handle(event, at: self.now, into: &actions)
+        self.reports = []
+        var others: [Action] = []
+        for action in actions {
+            if case .report(let report) = action { self.reports.append(report) } else { others.append(action) }
+        }
+        return others
+    }
+
+    /// Lets the clock run to the next moment at which the core wants to be woken.
+    mutating func wake() -> [Action] { self.on(.tick, after: self.core.wakeAt - self.now) }
+
+    var wakesIn: Duration { self.core.wakeAt - self.now }
+    var status: AddressStatus? { self.core.addressStatuses.first }
+    var stance: Stance? { self.status?.stance }
+
+    // MARK: - What happens often
+
+    /// A read that was sent and answered now.
+    mutating func read(_ snapshot: Snapshot, after delay: Duration = .milliseconds(1)) -> [Action] {
+        self.on(.readAnswered(snapshot, sentAt: self.now + delay), after: delay)
+    }
+
+    mutating func watched(_ revision: Int64, _ change: KeyChange, after delay: Duration = .milliseconds(1)) -> [Action]
+    {
+        self.on(.watched(clusterID: Self.cluster, revision: revision, changes: [change]), after: delay)
+    }
+
+    mutating func listed(
+        _ places: [KernelPlace] = [], up: Set<String> = ["eth0", "eth1"], down: Set<String> = []
+    ) -> [Action] {
+        let found = places.map { KernelState.Found(address: Self.address, place: $0) }
+        let state = KernelState(found: found, usableInterfaces: up, downInterfaces: down)
+        let begun = self.now
+        return self.on(.inspected(state, since: begun))
+    }
+
+    mutating func postgres(_ state: PostgresState) -> [Action] { self.on(.postgres(state, askedAt: self.now)) }
+
+    mutating func granted(_ lease: LeaseID, ttl: Duration = .seconds(30)) -> [Action] {
+        self.on(.leaseGranted(Self.address, lease: lease, ttl: ttl, sentAt: self.now))
+    }
+
+    mutating func acquired(_ lease: LeaseID, _ revision: Int64) -> [Action] {
+        self.on(.acquired(Self.address, lease: lease, revision: revision, sentAt: self.now))
+    }
+
+    /// The core has started, knows its empty kernel, and has read `snapshot`.
+    static func started(_ snapshot: Snapshot, _ script: Script = Script(), found: [KernelPlace] = []) -> Script {
+        var script = script
+        _ = script.on(.tick)
+        _ = script.listed(found)
+        _ = script.read(snapshot)
+        return script
+    }
+
+    /// The core holds the address under lease 11, given to the kernel and announced.
+    static func holding(_ script: Script = Script(), isFailsafeEnabled: Bool = false) -> Script {
+        var script = Self.started(etcd(leader: "n1", isFailsafeEnabled: isFailsafeEnabled), script)
+        _ = script.postgres(.primary)
+        _ = script.granted(11)
+        _ = script.acquired(11, 5)
+        _ = script.on(.assigned(Self.address))
+        return script
+    }
+}
+
+/// What stands in etcd.
+func etcd(
+    leader: String? = nil, holder: Holder? = nil, revision: Int64 = 4, cluster: UInt64 = Script.cluster,
+    mark: UInt64? = Script.cluster, isQuarantined: Bool = false, isPaused: Bool = false,
+    isFailsafeEnabled: Bool = false,
+    ttl: Duration = .seconds(30)
+) -> Snapshot {
+    Snapshot(
+        clusterID: cluster, revision: revision, leader: leader,
+        patroni: DynamicConfig(isPaused: isPaused, isFailsafeEnabled: isFailsafeEnabled, ttl: ttl), mark: mark,
+        isQuarantined: isQuarantined, holders: holder.map { [AddressHolder(address: Script.address, holder: $0)] } ?? []
+    )
+}
+
+func mine(_ lease: LeaseID) -> Holder { Holder(member: "n1", node: "boot-a", lease: lease) }
+func theirs(_ lease: LeaseID) -> Holder { Holder(member: "n2", node: "boot-b", lease: lease) }

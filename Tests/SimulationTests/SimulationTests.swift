@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Simulation
+
+struct SimulationTests {
+    /// Several tests share the seeds, so that they run side by side.
+    @Test(arguments: [1, 51, 101, 151, 201] as [UInt64]) func `every invariant holds`(_ first: UInt64) {
+        let summary = Simulator.run(seeds: first, count: 50, rounds: 2)
+        #expect(summary.violation == nil, "\(summary.violation.map(String.init(describing:)) ?? "")")
+        #expect(summary.seeds == 50)
+        #expect(summary.faultyNodeHours > summary.nodeHours / 2)
+    }
+
+    @Test(arguments: Mutation.allCases) func `a core that does this wrong is found out`(_ mutation: Mutation) throws {
+        let summary = Simulator.run(seeds: 1, count: 60, rounds: 10, mutation: mutation)
+        let violation = try #require(summary.violation)
+        // The seed alone shows it again, at the same moment.
+        let again = Simulator.run(seed: violation.seed, rounds: 10, mutation: mutation)
+        #expect(again.violation?.description == violation.description)
+        #expect(Simulator.run(seed: violation.seed, rounds: 10).violation == nil)
+    }
+
+    @Test func `the same seed gives the same run`() {
+        #expect(Self.trace(of: 7) == Self.trace(of: 7))
+        #expect(Self.trace(of: 7) != Self.trace(of: 8))
+    }
+
+    @Test func `every kind of fault is injected`() {
+        let summary = Simulator.run(seeds: 500, count: 30, rounds: 4)
+        for kind in FaultKind.allCases { #expect(summary.faults[kind] > 0, "\(kind.rawValue)") }
+    }
+
+    /// A checksum (FNV-1a) of everything that happens.
+    private static func trace(of seed: UInt64) -> UInt64 {
+        var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+        _ = Simulator.run(seed: seed, rounds: 2) { line in
+            for byte in line.utf8 { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        return sum
+    }
+}
