@@ -77,7 +77,8 @@ extension World {
         default: return  // No other action takes anything away.
         }
         guard let address = removed, node.kernel.holds(address),
-            node.configured.contains(self.specs[address]), self.now - node.networkChangedAt > self.ttl,
+            node.configured.contains(self.specs[address]),
+            self.now - max(node.networkChangedAt, node.runningSince) > self.ttl,
             self.etcd.holders[address]?.node == node.identity, node.core?.hasContact == true,
             node.core?.addressStatuses.first(where: { $0.id == self.specs[address].id })?.stance
                 != .leave(.reconfigured)
