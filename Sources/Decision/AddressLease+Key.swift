@@ -16,7 +16,9 @@ extension AddressLease {
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
             self.quietUntil = now + .seconds(1)
             self.wantsRead = true
-            return self.revoke(lease.id, into: &actions)
+            // Its lease is ended when the kernel is clear: what was seen may be wrong.
+            self.key = .returning(lease.id, isUnderWay: false, retryAt: now)
+            return
         case .adopting(let old, let step) where holder?.lease != old:
             // Either our own transaction was committed, or the earlier process's release was.
             switch step {
@@ -28,7 +30,7 @@ extension AddressLease {
                     ? .none(retryAt: nil)
                     : holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
             }
-        case .returning(let lease, false, _) where holder?.lease != lease:
+        case .returning(let lease, false, let retryAt) where retryAt > now && holder?.lease != lease:
             // The revocation was not answered, but no key stands under that lease, and it is never used again.
             self.key = .none(retryAt: nil)
             actions.append(.report(.released(self.id, lease: lease)))

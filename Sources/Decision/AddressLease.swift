@@ -51,6 +51,8 @@ struct AddressLease: Sendable {
         return false
     }
     var isHere: Bool { self.kernel.isPresent }
+    /// It belongs here, but for something that stands in the way.
+    var isWaiting: Bool { if case .wait = self.stance { true } else { false } }
     /// It stays here in maintenance, for as long as PostgreSQL is no standby.
     var isInMaintenance: Bool { self.stance == .keep(.maintenance) }
 
@@ -85,7 +87,7 @@ struct AddressLease: Sendable {
         case .wait: self.prepareKey(shared, at: now, into: &actions)
         case .leave: self.giveBackKey(into: &actions)
         }
-        if case .returning(let lease, false, let retryAt) = self.key, retryAt <= now {
+        if case .returning(let lease, false, let retryAt) = self.key, retryAt <= now, self.kernel.isClear {
             self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
             actions.append(.revoke(self.id, lease: lease))
         }

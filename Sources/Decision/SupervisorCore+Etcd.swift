@@ -17,6 +17,7 @@ extension SupervisorCore {
         case .watched(let clusterID, let revision, let changes):
             self.learn(changes, clusterID, revision, at: now, into: &actions)
         case .markAnswered(let reason):
+            guard self.isMarking else { return }
             self.isMarking = false
             self.markAt = now + .seconds(1)
             if reason == nil { self.shared.isMarkDoubtful = false }

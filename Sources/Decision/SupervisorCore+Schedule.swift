@@ -7,6 +7,8 @@ extension SupervisorCore {
     /// How often PostgreSQL is asked while it is being promoted, and while it starts.
     private static let promotionPace: Duration = .milliseconds(50)
     private static let startPace: Duration = .milliseconds(100)
+    /// How often etcd is read while the leader waits for something.
+    private static let waitingPace: Duration = .seconds(2)
     private static let halfSecond: Duration = .milliseconds(500)
     private static let second: Duration = .seconds(1)
     private static let minute: Duration = .seconds(60)
@@ -16,8 +18,13 @@ extension SupervisorCore {
             self.leases[index].wantsRead = false
             self.readAt = min(self.readAt, now)
         }
+        // What a leader waits for, a lost watch event may have told: it reads more often.
+        if let sentAt = self.readSentAt, self.shared.isLeader, self.leases.contains(where: \.isWaiting) {
+            self.readAt = min(self.readAt, sentAt + Self.waitingPace)
+        }
         if self.readAt <= now, !self.isReadUnderWay {
             self.isReadUnderWay = true
+            self.readSentAt = now
             self.readAt = now + self.period
             actions.append(.read)
             for index in self.leases.indices { self.leases[index].keepAlive(into: &actions) }

@@ -13,6 +13,7 @@ public struct SupervisorCore: Sendable {
 
     var isReadUnderWay = false
     var readAt: Instant
+    var readSentAt: Instant?
     var isInspectionUnderWay = false
     var isInspectionDue = true
     var inspectAt: Instant

@@ -47,7 +47,7 @@ struct AcquireTests {
         let before = n1.now
         _ = n1.watched(5, .leader("n1"), after: .seconds(1))
         _ = n1.granted(11)
-        #expect(n1.on(.postgres(.primary, askedAt: before)) == [.askPostgres])
+        #expect(n1.on(.postgres(.primary, askedAt: before)) == [])
         #expect(n1.stance == .wait(.postgresNotAsked))
         #expect(n1.postgres(.primary) == [.acquire(self.address, lease: 11, clusterID: Script.cluster)])
     }
@@ -110,7 +110,7 @@ struct AcquireTests {
             _ = n1.on(.acquireUnanswered(self.address, lease: 11, reason: "refused"))
             let failedAt = n1.now
             var tried = false
-            while !tried {
+            for _ in 0..<1000 where !tried {
                 _ = n1.on(.readAnswered(etcd(leader: "n1"), sentAt: n1.now), after: .zero)
                 _ = n1.on(.postgres(.primary, askedAt: n1.now), after: .zero)
                 tried = n1.wake().contains(.acquire(self.address, lease: 11, clusterID: Script.cluster))
@@ -147,8 +147,8 @@ struct AcquireTests {
             for action in actions where action == .keepAlive(self.address, lease: 11) { keptAlive += 1 }
         }
         #expect((5...25).contains(keptAlive))
-        _ = n1.on(.leaseGone(self.address, lease: 11))
-        #expect(n1.on(.tick, after: .seconds(1)).contains(.grantLease(self.address, ttl: .seconds(30))))
+        #expect(
+            n1.on(.leaseGone(self.address, lease: 11)).contains(.grantLease(self.address, ttl: .seconds(30))))
     }
 
     @Test func `a member's name that another node uses is reported once, and its address left alone`() {

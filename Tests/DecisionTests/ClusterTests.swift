@@ -104,6 +104,7 @@ struct ClusterTests {
         #expect(
             actions.contains(
                 .markCluster(clusterID: Script.cluster, seen: Script.cluster, quarantine: .seconds(30))))
+        _ = n1.postgres(.primary)
         #expect(n1.stance == .wait(.clusterNotMarked))
     }
 }

@@ -12,8 +12,11 @@ struct ContactTests {
     @Test func `without etcd nothing is renewed, and the address goes when its right ends`() {
         var n1 = Script.holding()
         let until = n1.status?.until
-        #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(5)) == [])
-        #expect(n1.reports.count == 1)
+        #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(5)) == [.askPostgres])
+        #expect(
+            n1.reports == [
+                .contactLost(reason: "timeout", lastRead: n1.now - Instant(sinceBoot: .milliseconds(100_005)))
+            ])
         var actions: [Action] = []
         while !actions.contains(.remove(self.address, self.place)), n1.now < Instant(sinceBoot: .seconds(200)) {
             actions = n1.wake()

@@ -21,7 +21,7 @@ struct ReloadTests {
         #expect(n1.stance == .leave(.reconfigured))
         #expect(
             n1.on(.removed(self.address, self.place, wasPresent: true)) == [
-                .stopAnnouncing(self.spec), .revoke(self.address, lease: 11),
+                .stopAnnouncing(self.spec), .revoke(self.address, lease: 11), .askPostgres,
             ])
         _ = n1.postgres(.primary)
         #expect(n1.on(.leaseRevoked(self.address, lease: 11)) == [.grantLease(self.address, ttl: .seconds(30))])
