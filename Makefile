@@ -8,6 +8,7 @@ PREFIX ?= /usr
 STAGE := .build/stage
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config
 TEST_PACKAGES := systemd-container debootstrap nftables iproute2 etcd-server etcd-client postgresql-15 openssl
+BENCH_PACKAGES := etcd-server iproute2 vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 
 help: ## Show what there is.
@@ -21,7 +22,16 @@ help: ## Show what there is.
 	@scripts/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@mkdir -p .build && touch $@
 
-build: .build/packages-build ## Build the daemon and the tools, with Swift's runtime linked in.
+.build/packages-bench: Makefile
+	@scripts/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+	@mkdir -p .build && touch $@
+
+# The only C++ library in its folder, so that the linker takes it instead of the shared one: see Package.swift.
+.build/lean/libstdc++.a:
+	@mkdir -p .build/lean
+	ln -sf "$$(gcc -print-file-name=libstdc++.a)" $@
+
+build: .build/packages-build .build/lean/libstdc++.a ## Build the daemon and the tools, with Swift's runtime linked in.
 	$(RELEASE) --product pharos
 	strip -o .build/pharos-stripped "$$($(RELEASE) --show-bin-path)/pharos"
 
@@ -37,6 +47,12 @@ install-built:
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
 	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
+	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions
+	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/pharos/
+	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
+	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
+	install -d -m 0755 $(DESTDIR)/etc/pharos
 
 stage: build
 	rm -rf $(STAGE)
@@ -51,9 +67,18 @@ demo-down: build-lab ## Take the demo's cluster down.
 test: .build/packages-test stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
 	scripts/test
 
+build-bench: .build/packages-bench build
+	$(RELEASE) --product pharos-bench
+
+bench: build-bench ## Measure reaction, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --pharos .build/pharos-stripped
+
+bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --pharos .build/pharos-stripped
+
 simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
-	swift build -c release --product pharos-simulate
-	"$$(swift build -c release --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
+	$(RELEASE) --product pharos-simulate
+	"$$($(RELEASE) --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
 
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests
@@ -61,4 +86,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test simulate format lint bench
+.PHONY: help build build-lab install install-built stage demo demo-down test simulate format lint build-bench bench bench-check

@@ -59,7 +59,9 @@ public final class EtcdClient {
     }
 
     public func commit(_ transaction: Transaction) async throws(EtcdError) -> TransactionResponse {
-        try await self.call("/kv/txn", GatewayEncoding.transaction(transaction), isRepeatable: false) {
+        try await self.call(
+            "/kv/txn", GatewayEncoding.transaction(transaction), isRepeatable: transaction.isReadOnly
+        ) {
             answer throws(MalformedAnswer) in try GatewayDecoding.transaction(answer, of: transaction)
         }
     }

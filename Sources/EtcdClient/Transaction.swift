@@ -39,6 +39,16 @@ public struct Transaction: Sendable, Equatable {
         self.success = success
         self.failure = failure
     }
+
+    /// Whether it changes nothing, whatever it compares: then it may be asked again elsewhere.
+    var isReadOnly: Bool {
+        (self.success + self.failure).allSatisfy { operation in
+            switch operation {
+            case .put, .delete: false
+            case .range: true
+            }
+        }
+    }
 }
 
 public struct TransactionResponse: Sendable, Equatable {

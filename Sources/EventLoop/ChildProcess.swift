@@ -17,12 +17,13 @@ public struct ChildProcessError: Error, CustomStringConvertible, Sendable {
     public let kind: Kind
     public let command: [String]
     public var description: String {
-        let reason = switch self.kind {
-        case .notStarted(let number): "cannot start: \(String(cString: strerror(number)))"
-        case .timedOut: "no end within its time limit; killed"
-        case .outputTooLong: "printed more than its limit; killed"
-        case .cancelled: "cancelled"
-        }
+        let reason =
+            switch self.kind {
+            case .notStarted(let number): "cannot start: \(String(cString: strerror(number)))"
+            case .timedOut: "no end within its time limit; killed"
+            case .outputTooLong: "printed more than its limit; killed"
+            case .cancelled: "cancelled"
+            }
         return "\(self.command.joined(separator: " ")): \(reason)"
     }
 }

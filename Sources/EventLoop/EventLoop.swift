@@ -1,6 +1,6 @@
+import CSystemd
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import CSystemd
 
 /// The daemon's one thread of control: everything that is not a pure value runs here.
 @globalActor

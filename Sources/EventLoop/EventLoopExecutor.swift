@@ -30,7 +30,8 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
         let added = sd_event_add_io(
             event, nil, self.wakeup, EPOLLIN.rawValue,
             { _, _, _, context in
-                Unmanaged<EventLoopExecutor>.fromOpaque(context!).takeUnretainedValue().acknowledgeWakeup()
+                guard let context else { return 0 }
+                Unmanaged<EventLoopExecutor>.fromOpaque(context).takeUnretainedValue().acknowledgeWakeup()
                 return 0
             }, Unmanaged.passUnretained(self).toOpaque())
         precondition(added >= 0, "sd_event_add_io: \(added)")
@@ -74,12 +75,17 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
 
     /// For tests, whose main thread is not ours: runs the loop on a thread of its own.
     public func startThread() {
-        guard self.hasThread.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else { return }
+        guard self.hasThread.compareExchange(expected: false, desired: true, ordering: .relaxed).exchanged else {
+            return
+        }
         var thread = pthread_t()
-        pthread_create(&thread, nil, { context in
-            _ = Unmanaged<EventLoopExecutor>.fromOpaque(context!).takeUnretainedValue().run()
-            return nil
-        }, Unmanaged.passUnretained(self).toOpaque())
+        pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                _ = Unmanaged<EventLoopExecutor>.fromOpaque(context).takeUnretainedValue().run()
+                return nil
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     /// Runs what is enqueued now, but not what that enqueues, so that events are never starved.

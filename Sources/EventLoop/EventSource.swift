@@ -18,7 +18,10 @@ public final class EventSource {
     private let handler: @EventLoop (Readiness) -> Void
     private var source: OpaquePointer?
 
-    private init(_ handler: @escaping @EventLoop (Readiness) -> Void, add: (OpaquePointer, UnsafeMutableRawPointer) -> (CInt, OpaquePointer?)) {
+    private init(
+        _ handler: @escaping @EventLoop (Readiness) -> Void,
+        add: (OpaquePointer, UnsafeMutableRawPointer) -> (CInt, OpaquePointer?)
+    ) {
         self.handler = handler
         let (status, source) = add(EventLoop.shared.executor.event, Unmanaged.passUnretained(self).toOpaque())
         precondition(status >= 0, "sd_event_add: \(status)")
@@ -28,25 +31,32 @@ public final class EventSource {
     deinit { sd_event_source_disable_unref(self.source) }
 
     private static func fire(_ context: UnsafeMutableRawPointer?, _ readiness: Readiness = []) -> CInt {
-        let source = Unmanaged<EventSource>.fromOpaque(context!).takeUnretainedValue()
+        guard let context else { return 0 }
+        let source = Unmanaged<EventSource>.fromOpaque(context).takeUnretainedValue()
         let handler = source.handler
         EventLoop.assumeIsolated { handler(readiness) }
         return 0
     }
 
     @EventLoop
-    public static func descriptor(_ descriptor: CInt, _ readiness: Readiness, handler: @escaping @EventLoop (Readiness) -> Void) -> EventSource {
+    public static func descriptor(
+        _ descriptor: CInt, _ readiness: Readiness, handler: @escaping @EventLoop (Readiness) -> Void
+    ) -> EventSource {
         EventSource(handler) { event, context in
             var source: OpaquePointer?
-            let status = sd_event_add_io(event, &source, descriptor, readiness.rawValue, { _, _, events, context in
-                EventSource.fire(context, Readiness(rawValue: events))
-            }, context)
+            let status = sd_event_add_io(
+                event, &source, descriptor, readiness.rawValue,
+                { _, _, events, context in
+                    EventSource.fire(context, Readiness(rawValue: events))
+                }, context)
             return (status, source)
         }
     }
 
     @EventLoop
-    public static func timer(after delay: Duration, accuracy: Duration = .milliseconds(1), handler: @escaping @EventLoop () -> Void) -> EventSource {
+    public static func timer(
+        after delay: Duration, accuracy: Duration = .milliseconds(1), handler: @escaping @EventLoop () -> Void
+    ) -> EventSource {
         EventSource({ _ in handler() }) { event, context in
             var source: OpaquePointer?
             let status = sd_event_add_time_relative(
@@ -61,7 +71,8 @@ public final class EventSource {
     public static func signal(_ number: CInt, handler: @escaping @EventLoop () -> Void) -> EventSource {
         EventSource({ _ in handler() }) { event, context in
             var source: OpaquePointer?
-            let status = sd_event_add_signal(event, &source, number, { _, _, context in EventSource.fire(context) }, context)
+            let status = sd_event_add_signal(
+                event, &source, number, { _, _, context in EventSource.fire(context) }, context)
             return (status, source)
         }
     }
@@ -72,10 +83,14 @@ public final class EventSource {
         // sd-event reaps after the callback; the status travels in the readiness' bits.
         EventSource({ handler($0.rawValue == UInt32.max ? nil : CInt($0.rawValue)) }) { event, context in
             var source: OpaquePointer?
-            let status = sd_event_add_child(event, &source, process, WEXITED, { _, info, context in
-                let exited = info!.pointee.si_code == CLD_EXITED
-                return EventSource.fire(context, Readiness(rawValue: exited ? UInt32(info!.pointee._sifields._sigchld.si_status) : .max))
-            }, context)
+            let status = sd_event_add_child(
+                event, &source, process, WEXITED,
+                { _, info, context in
+                    guard let info = info?.pointee, info.si_code == CLD_EXITED else {
+                        return EventSource.fire(context, Readiness(rawValue: .max))
+                    }
+                    return EventSource.fire(context, Readiness(rawValue: UInt32(info._sifields._sigchld.si_status)))
+                }, context)
             return (status, source)
         }
     }

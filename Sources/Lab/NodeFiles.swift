@@ -108,6 +108,10 @@ struct NodeFiles {
                 - local all writer trust
                 - local all all peer
                 - host all writer all trust
+                - host replication replicator 127.0.0.1/32 scram-sha-256
+                - host replication replicator ::1/128 scram-sha-256
+                - host all all 127.0.0.1/32 scram-sha-256
+                - host all all ::1/128 scram-sha-256
                 - host replication replicator 10.77.0.0/24 scram-sha-256
                 - host all all 10.77.0.0/24 scram-sha-256
             tags: {nofailover: false, noloadbalance: false, clonefrom: false, nosync: false}

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import FoundationEssentials
-
 /// A JSON value of any shape, for answers whose every field may be missing or of another type than documented.
 ///
-/// Integers keep 64 bits. Parsing is FoundationEssentials' `JSONDecoder`, which bounds the nesting (512 levels).
+/// Integers keep 64 bits; a fraction without fractional part, such as 1.0, is an integer.
 public enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
@@ -18,8 +16,9 @@ public enum JSON: Sendable, Equatable {
     /// Parses one whole JSON text; nil if it is malformed or longer than `limit` bytes.
     public static func parse(_ text: some Collection<UInt8>, limit: Int = 16 << 20) -> JSON? {
         guard text.count <= limit else { return nil }
-        do {
-            return try JSONDecoder().decode(JSON.self, from: Data(text))
+        var parser = JSONParser(Array(text))
+        do throws(JSONParser.Malformed) {
+            return try parser.parse()
         } catch {
             return nil
         }
@@ -81,32 +80,6 @@ public enum JSON: Sendable, Equatable {
         case .string: "a string"
         case .array: "a list"
         case .object: "an object"
-        }
-    }
-}
-
-extension JSON: Decodable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        func attempt<Value: Decodable>(_ type: Value.Type) -> Value? {
-            do { return try container.decode(type) } catch { return nil }
-        }
-        if container.decodeNil() {
-            self = .null
-        } else if let value = attempt(String.self) {
-            self = .string(value)
-        } else if let value = attempt([String: JSON].self) {
-            self = .object(value)
-        } else if let value = attempt([JSON].self) {
-            self = .array(value)
-        } else if let value = attempt(Int64.self) {
-            self = .integer(value)
-        } else if let value = attempt(UInt64.self) {
-            self = .unsigned(value)
-        } else if let value = attempt(Double.self) {
-            self = .fraction(value)
-        } else {
-            self = .bool(try container.decode(Bool.self))
         }
     }
 }

@@ -16,13 +16,13 @@ public struct StatusServerError: Error, CustomStringConvertible, Sendable {
 public enum StatusEndpoint: Hashable, Sendable, CustomStringConvertible {
     /// A unix socket, readable by every local user: what it tells is no secret.
     case unix(path: String)
-    /// An IPv4 address in dotted form, and a port.
+    /// A numeric address, IPv4 or IPv6 without brackets, and a port.
     case tcp(address: String, port: UInt16)
 
     public var description: String {
         switch self {
         case .unix(let path): path
-        case .tcp(let address, let port): "\(address):\(port)"
+        case .tcp(let address, let port): address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
         }
     }
 
@@ -53,14 +53,22 @@ public enum StatusEndpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     private func openTCP(_ text: String, _ port: UInt16) throws(StatusServerError) -> Int32 {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        guard inet_pton(AF_INET, text, &address.sin_addr) == 1 else {
+        var v4 = sockaddr_in()
+        v4.sin_family = sa_family_t(AF_INET)
+        v4.sin_port = port.bigEndian
+        if inet_pton(AF_INET, text, &v4.sin_addr) == 1 { return try self.openTCP(AF_INET, &v4) }
+        var v6 = sockaddr_in6()
+        v6.sin6_family = sa_family_t(AF_INET6)
+        v6.sin6_port = port.bigEndian
+        guard inet_pton(AF_INET6, text, &v6.sin6_addr) == 1 else {
             errno = EINVAL
             throw StatusServerError(self.description, "inet_pton")
         }
-        let descriptor = try self.socket(AF_INET)
+        return try self.openTCP(AF_INET6, &v6)
+    }
+
+    private func openTCP<Address>(_ family: Int32, _ address: inout Address) throws(StatusServerError) -> Int32 {
+        let descriptor = try self.socket(family)
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
         let bound = withUnsafeBytes(of: &address) { raw in

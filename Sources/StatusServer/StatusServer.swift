@@ -39,7 +39,8 @@ public final class StatusServer {
                     guard let context, let connection, let url, let method else { return .NO }
                     let slot = Unmanaged<HandlerSlot>.fromOpaque(context).takeUnretainedValue()
                     return EventLoop.assumeIsolated {
-                        StatusServer.handle(slot, connection, String(cString: url), String(cString: method), state, uploadSize)
+                        StatusServer.handle(
+                            slot, connection, String(cString: url), String(cString: method), state, uploadSize)
                     }
                 }, Unmanaged.passUnretained(slot).toOpaque())
         else {

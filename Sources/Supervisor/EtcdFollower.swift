@@ -13,14 +13,20 @@ final class EtcdFollower {
     private let link: EtcdLink
     private let deliver: @EventLoop (Event) -> Void
     private let jitter: @EventLoop () -> Double
+    private let meet: @EventLoop ([String]) -> Void
     private var task: Task<Void, Never>?
     private var watches: [Task<Void, Never>] = []
     /// Why the watches ended last, for the status.
     private(set) var lastError: String?
     private(set) var isWatching = false
 
-    init(_ link: EtcdLink, jitter: @escaping @EventLoop () -> Double, deliver: @escaping @EventLoop (Event) -> Void) {
+    /// `meet` is told, at each beginning, which members Patroni knows.
+    init(
+        _ link: EtcdLink, jitter: @escaping @EventLoop () -> Double, meet: @escaping @EventLoop ([String]) -> Void,
+        deliver: @escaping @EventLoop (Event) -> Void
+    ) {
         self.link = link
+        self.meet = meet
         self.jitter = jitter
         self.deliver = deliver
     }
@@ -54,6 +60,7 @@ final class EtcdFollower {
                 let snapshot = try await self.link.read()
                 self.deliver(.readAnswered(snapshot, sentAt: sentAt))
                 failures = 0
+                self.meet(try await self.link.members())
                 await self.watch(from: snapshot.revision + 1, clusterID: snapshot.clusterID)
             } catch {
                 self.lastError = error.description

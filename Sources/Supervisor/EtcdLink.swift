@@ -2,6 +2,7 @@
 import Decision
 import EtcdClient
 import EventLoop
+import PatroniClient
 
 /// The core's actions on etcd, each answered by one event.
 @EventLoop
@@ -21,6 +22,13 @@ final class EtcdLink {
     func read() async throws(EtcdError) -> Snapshot {
         let response = try await self.client.commit(Transaction(compares: [], success: self.keys.reads))
         return self.keys.snapshot(response.header, response.responses)
+    }
+
+    /// The members that Patroni's keys name, at most 100.
+    func members() async throws(EtcdError) -> [String] {
+        let prefix = self.keys.patroni.members
+        let answer = try await self.client.range(.prefix(prefix), limit: 100)
+        return answer.keyValues.map { String($0.keyText.dropFirst(prefix.count)) }
     }
 
     func read(sentAt: Instant) async -> Event {

@@ -15,7 +15,9 @@ final class KernelLink {
     /// The configured addresses by their canonical text, retired ones included until they are gone.
     private var addresses: [AddressID: IPAddress] = [:]
 
-    init(ipPath: String, deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void) {
+    init(
+        ipPath: String, deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void
+    ) {
         self.commands = AddressCommands(ipPath: ipPath)
         self.deliver = deliver
         self.report = report
@@ -32,7 +34,9 @@ final class KernelLink {
 
     /// Which addresses are looked for from now on, besides those of before.
     func follow(_ settings: SupervisorSettings) {
-        for address in settings.addresses { self.addresses[address.prefix.address.description] = address.prefix.address }
+        for address in settings.addresses {
+            self.addresses[address.prefix.address.description] = address.prefix.address
+        }
     }
 
     // MARK: - Actions

@@ -72,6 +72,8 @@ public enum LogKind: CaseIterable, Sendable {
     case postgresChanged
     /// Two nodes use the same member name.
     case memberClash
+    /// Patroni knows no member of this name.
+    case memberUnknown
     /// The status API cannot be served.
     case statusUnavailable
 
@@ -113,6 +115,7 @@ public enum LogKind: CaseIterable, Sendable {
         case .failsafeHolds: "bac4c306d833475582d2350ed1f38c53"
         case .postgresChanged: "924996317c5646148692e556506e1a70"
         case .memberClash: "557b557104164b1287d47a081d8331aa"
+        case .memberUnknown: "3d32b65705b94670885e0cfd29719b0b"
         case .statusUnavailable: "7b160ed476d24bb98ec7e2143d1bf6ba"
         }
     }
@@ -128,7 +131,7 @@ public enum LogKind: CaseIterable, Sendable {
             .error
         case .contactLost, .clusterQuarantined, .watchStale, .leaseRefused, .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
-            .statusUnavailable:
+            .statusUnavailable, .memberUnknown:
             .warning
         case .clusterReplaced, .duplicateHolder, .memberClash:
             .critical

@@ -55,7 +55,8 @@ extension LogRecord {
                     .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
                     ["ADDRESS": list], priority: .warning)
             }
-        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .acquireRefused, .released,
+        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .acquireRefused,
+            .released,
             .memberClash:
             self.init(leaseReport: report)
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
@@ -120,18 +121,21 @@ extension LogRecord {
                 .addressAssigned, "\(id) is on \(interface), for \(Wording.text(lifetime)) unless renewed",
                 ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": Wording.text(lifetime)])
         case .assignFailed(let id, let reason):
-            self.init(.assignFailed, "\(id) could not be put on the interface: \(reason)", ["ADDRESS": id, "REASON": reason])
+            self.init(
+                .assignFailed, "\(id) could not be put on the interface: \(reason)", ["ADDRESS": id, "REASON": reason])
         case .removed(let id, let interface, let reason):
             self.init(
                 .addressRemoved, "\(id) was taken off \(interface): \(Wording.text(reason))",
                 ["ADDRESS": id, "INTERFACE": interface, "REASON": Wording.code(reason)])
         case .removeFailed(let id, let interface, let reason):
             self.init(
-                .removeFailed, "\(id) could not be taken off \(interface): \(reason). It is tried again, and lapses by itself",
+                .removeFailed,
+                "\(id) could not be taken off \(interface): \(reason). It is tried again, and lapses by itself",
                 ["ADDRESS": id, "INTERFACE": interface, "REASON": reason])
         case .lapsed(let id, let interface):
             self.init(
-                .addressLapsed, "the kernel ended the lifetime of \(id) on \(interface): its lease was not renewed in time",
+                .addressLapsed,
+                "the kernel ended the lifetime of \(id) on \(interface): its lease was not renewed in time",
                 ["ADDRESS": id, "INTERFACE": interface])
         case .removedByOthers(let id, let interface):
             self.init(

@@ -27,7 +27,8 @@ final class PostgresProbe {
             }
         } catch {
             self.connection = nil
-            return .unreachable(reason: error.message.firstLine)
+            let hint = error.kind == .authentication ? " (hint: CREATE ROLE pharos LOGIN, and a line in pg_hba)" : ""
+            return .unreachable(reason: error.message.firstLine + hint)
         }
     }
 

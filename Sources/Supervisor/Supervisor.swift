@@ -57,6 +57,7 @@ public final class Supervisor {
     private var actions: [Action] = []
     private var statusLine = ""
     private var hasStopped = false
+    private var isKnownAsUnknown = false
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
@@ -65,11 +66,14 @@ public final class Supervisor {
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
-        let client = EtcdClient(settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
+        let client = EtcdClient(
+            settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
         self.etcd = EtcdLink(client, PharosKeys(settings), member: settings.member, node: node)
         self.core = SupervisorCore(settings.core(node: node), at: .now)
         let inbox = self.inbox
-        self.follower = EtcdFollower(self.etcd, jitter: surroundings.jitter) { inbox.deliver($0) }
+        self.follower = EtcdFollower(
+            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) }, deliver: { inbox.deliver($0) }
+        )
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.postgres = PostgresProbe(conninfo: settings.conninfo)
@@ -168,6 +172,18 @@ public final class Supervisor {
         case .report(let report): self.log(LogRecord(report))
         case .exit: self.end()
         }
+    }
+
+    /// A member that Patroni does not know will never lead. Said once, and not of a cluster that is only being made.
+    fileprivate func meet(_ members: [String]) {
+        let member = self.settings.member
+        guard !members.isEmpty, !members.contains(member), !self.isKnownAsUnknown else { return }
+        self.isKnownAsUnknown = true
+        let list = members.joined(separator: " ")
+        self.log(
+            LogRecord(
+                .memberUnknown, "Patroni has no member \(member) in \(self.settings.scope); it has \(list)",
+                ["MEMBER": member, "MEMBERS": list]))
     }
 
     private func askPatroni() async -> PatroniAnswer {

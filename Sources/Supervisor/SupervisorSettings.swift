@@ -15,7 +15,8 @@ public struct SupervisorSettings: Sendable {
         /// What the operator calls it, for the log and the status.
         public var label: String?
 
-        public init(prefix: AddressPrefix, interface: String, acquire: AcquirePolicy = .writable, label: String? = nil) {
+        public init(prefix: AddressPrefix, interface: String, acquire: AcquirePolicy = .writable, label: String? = nil)
+        {
             self.prefix = prefix
             self.interface = interface
             self.acquire = acquire

@@ -29,7 +29,8 @@ enum Wording {
         case .interfaceMissing(let interface): "interface \(interface) does not exist"
         case .interfaceDown(let interface): "interface \(interface) is down"
         case .clusterNotMarked: "this etcd cluster is new to Pharos"
-        case .quarantine: "this etcd cluster is new: addresses of the old one may still be in use until the quarantine ends"
+        case .quarantine:
+            "this etcd cluster is new: addresses of the old one may still be in use until the quarantine ends"
         case .heldByAnother(let member): "\(member) still holds it"
         case .leaseReturning: "the lease before this one is still being given back"
         case .leaseLost: "its lease has ended"

@@ -79,6 +79,8 @@ public final class Announcer {
     private let report: @EventLoop (Report) -> Void
     private let enter: @EventLoop (() -> Void) -> Void
     private var courses: [VirtualAddress: Course] = [:]
+    /// What announcements are sent through; kept, because closing one takes long (see ``ClosingQueue``).
+    private var sender: PacketSocket?
 
     public convenience init(report: @escaping @EventLoop (Report) -> Void) {
         self.init(enter: { $0() }, report: report)
@@ -123,14 +125,16 @@ public final class Announcer {
 
     private func announce(_ address: VirtualAddress, _ course: Course, isProbing: Bool) -> [Report] {
         do throws(AnnouncementError) {
-            let (socket, links) = try self.surroundings()
+            let (sockets, links) = try self.surroundings(isProbing: isProbing)
             guard let link = links.links[address.interface] else {
                 throw AnnouncementError(.noDevice, call: "getifaddrs")
             }
             guard let mac = link.address else { throw AnnouncementError(.notEthernet, call: "getifaddrs") }
             do throws(PacketSocket.Failure) {
-                try Self.send(address.address.address, at: mac, on: link.index, socket)
-                if isProbing { try self.probe(address, course, from: mac, on: link.index, socket, own: links.own) }
+                try Self.send(address.address.address, at: mac, on: link.index, sockets.sender)
+                if let listener = sockets.listener {
+                    try self.probe(address, course, from: mac, on: link.index, listener, own: links.own)
+                }
             } catch {
                 throw AnnouncementError(error)
             }
@@ -177,12 +181,21 @@ public final class Announcer {
         }
     }
 
-    /// A socket for this announcement, and the interfaces as they are now.
-    private func surroundings() throws(AnnouncementError) -> (PacketSocket, LocalLinks) {
-        var result: Result<(PacketSocket, LocalLinks), PacketSocket.Failure>?
+    private struct Sockets {
+        let sender: PacketSocket
+        /// One of its own for a probe, if there is to be one.
+        let listener: PacketSocket?
+    }
+
+    /// The sockets for this announcement, and the interfaces as they are now.
+    private func surroundings(isProbing: Bool) throws(AnnouncementError) -> (Sockets, LocalLinks) {
+        var result: Result<(Sockets, LocalLinks), PacketSocket.Failure>?
         self.enter {
             do throws(PacketSocket.Failure) {
-                result = .success((try PacketSocket(), try LocalLinks()))
+                if self.sender == nil { self.sender = try PacketSocket() }
+                guard let sender = self.sender else { return }
+                let sockets = Sockets(sender: sender, listener: isProbing ? try PacketSocket() : nil)
+                result = .success((sockets, try LocalLinks()))
             } catch {
                 result = .failure(error)
             }

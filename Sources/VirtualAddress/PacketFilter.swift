@@ -9,6 +9,9 @@ enum PacketFilter {
         address.isIPv6 ? Self.advertisements(of: address) : Self.matching(Self.words(of: address, at: 14))
     }
 
+    /// Rejects every packet.
+    static var nothing: [sock_filter] { [Self.instruction(BPF_RET | BPF_K, 0)] }
+
     private static func advertisements(of address: IPAddress) -> [sock_filter] {
         let kind = [Check(width: BPF_B, offset: 6, value: 58), Check(width: BPF_B, offset: 40, value: 136)]
         return Self.matching(kind + Self.words(of: address, at: 48))

@@ -37,7 +37,10 @@ final class PacketSocket {
     }
 
     isolated deinit {
-        if self.descriptor >= 0 { close(self.descriptor) }
+        guard self.descriptor >= 0 else { return }
+        // Until it is closed it must not collect what nobody reads.
+        do throws(Failure) { try self.filter(PacketFilter.nothing) } catch { return _ = close(self.descriptor) }
+        ClosingQueue.add(self.descriptor)
     }
 
     private static let flags = Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
@@ -56,15 +59,8 @@ final class PacketSocket {
 
     /// Receives from now on what comes in on the interface and passes the filter, which sees no Ethernet header.
     func listen(to type: EtherType, on index: Int32, filter: [sock_filter]) throws(Failure) {
-        var filter = filter
-        let count = UInt16(filter.count)
-        let attached = filter.withUnsafeMutableBufferPointer { instructions in
-            var program = sock_fprog(len: count, filter: instructions.baseAddress)
-            let size = socklen_t(MemoryLayout<sock_fprog>.size)
-            return setsockopt(self.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, size)
-        }
         // Filtered before it is bound: nothing unfiltered is ever queued.
-        guard attached == 0 else { throw Failure(number: errno, call: "setsockopt") }
+        try self.filter(filter)
         var address = Self.address(type, on: index)
         let bound = withUnsafePointer(to: &address) { address in
             address.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -72,6 +68,17 @@ final class PacketSocket {
             }
         }
         guard bound == 0 else { throw Failure(number: errno, call: "bind") }
+    }
+
+    private func filter(_ filter: [sock_filter]) throws(Failure) {
+        var filter = filter
+        let count = UInt16(filter.count)
+        let attached = filter.withUnsafeMutableBufferPointer { instructions in
+            var program = sock_fprog(len: count, filter: instructions.baseAddress)
+            let size = socklen_t(MemoryLayout<sock_fprog>.size)
+            return setsockopt(self.descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &program, size)
+        }
+        guard attached == 0 else { throw Failure(number: errno, call: "setsockopt") }
     }
 
     /// The next packet that waits, cut to 2048 bytes; nil when none does, or the interface is down.

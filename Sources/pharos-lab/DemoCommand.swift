@@ -18,10 +18,14 @@ struct Demo: ParsableCommand {
             options.installTree = install
             let clock = ContinuousClock()
             let began = clock.now
-            print("A cluster of three nodes: systemd, etcd, Patroni, PostgreSQL 15, Pharos. The first run builds an image.")
+            print(
+                "A cluster of three nodes: systemd, etcd, Patroni, PostgreSQL 15, Pharos. The first run builds an image."
+            )
             let lab = try await Lab.up(options) { print("  \($0)") }
             let leader = try await DemoScene.awaitHealth(lab)
-            print("It is up after \(seconds(since: began)): \(leader) leads and holds \(options.plainAddresses.joined(separator: " and ")).")
+            print(
+                "It is up after \(seconds(since: began)): \(leader) leads and holds \(options.plainAddresses.joined(separator: " and "))."
+            )
 
             try await DemoScene(lab, "1. A planned switchover").play {
                 lab, _ async throws(LabError) in _ = try await lab.switchover()

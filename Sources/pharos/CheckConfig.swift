@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import EventLoop
+import NetworkAddress
 import Settings
+import VirtualAddress
 
 struct CheckConfig: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -8,14 +11,35 @@ struct CheckConfig: ParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() throws {
-        do throws(SettingsError) {
+        do {
             let settings = try Settings.load(path: self.file.path)
             for setting in settings.provenance { print(setting.description) }
             for warning in settings.warnings { complain(warning.description) }
-        } catch {
+            let code = runOnLoop { await Self.warnOfInterfaces(settings) }
+            guard code == .success else { throw code }
+        } catch let error as SettingsError {
             complain(error.description)
             throw ExitStatus.configuration
         }
+    }
+
+    /// The daemon waits for an interface that does not exist yet; whoever checks the file wants to know.
+    @EventLoop
+    private static func warnOfInterfaces(_ settings: Settings) async -> Int32 {
+        guard let ip = AddressCommands.findIP() else {
+            complain("warning: there is no ip program: install iproute2")
+            return 0
+        }
+        do throws(CommandFailure) {
+            let kernel = try await AddressCommands(ipPath: ip).list()
+            for address in settings.addresses where kernel.interface(named: address.interface) == nil {
+                let names = kernel.interfaces.map(\.name).joined(separator: ", ")
+                complain("warning: \(address.prefix): this node has no interface \(address.interface); it has \(names)")
+            }
+        } catch {
+            complain("warning: the interfaces could not be listed: \(error)")
+        }
+        return 0
     }
 }
 

@@ -11,12 +11,19 @@ struct Pharos: ParsableCommand {
         abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
         version: Self.version,
         subcommands: [Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Release.self])
+
+    static func main() {
+        if let path = Run.plainPath(Array(CommandLine.arguments.dropFirst())) { Glibc.exit(Run.daemon(path: path)) }
+        self.main(nil)
+    }
 }
 
 /// Where the configuration is.
 struct ConfigurationOption: ParsableArguments {
+    static let defaultPath = "/etc/pharos/pharos.yml"
+
     @Option(name: [.customLong("config"), .customShort("c")], help: "The configuration file.")
-    var path = "/etc/pharos/pharos.yml"
+    var path = Self.defaultPath
 }
 
 /// The exit statuses of sysexits(3) that are used.

@@ -10,7 +10,7 @@ private let header = #""header":{"cluster_id":"1","member_id":"2","revision":"9"
 private let emptyRange = httpAnswer(200, "{\(header)}")
 private let version = httpAnswer(200, #"{"etcdserver":"3.4.23","etcdcluster":"3.4.0"}"#)
 private let noLeader = httpAnswer(503, #"{"error":"etcdserver: no leader","code":14}"#)
-private let put = Transaction(compares: [], success: [], failure: [])
+private let put = Transaction(compares: [], success: [.put(key: "k", value: [1], lease: 0)])
 
 /// A server that says its version, and answers everything else with `answer`.
 @EventLoop
@@ -58,7 +58,7 @@ struct EtcdClientTests {
 
     @Test @EventLoop func `a transaction goes on after a refusal, but not after silence`() async throws {
         let http = HTTPClient()
-        let answered = httpAnswer(200, #"{\#(header),"succeeded":true}"#)
+        let answered = httpAnswer(200, #"{\#(header),"succeeded":true,"responses":[{"response_put":{}}]}"#)
         let (refusing, good) = (try member { _ in noLeader }, try member { _ in answered })
         #expect(try await client([refusing, good], http: http).commit(put).succeeded)
         let unreachable = "http://127.0.0.1:\(try freePorts(1)[0])"

@@ -4,6 +4,18 @@ import Lab
 import Testing
 
 extension LabTests {
+    /// Patroni's own defaults: it stops PostgreSQL 17 s after it has lost etcd.
+    private static func patient(_ options: inout LabOptions) {
+        options.ttl = 30
+        options.loopWait = 10
+        options.retryTimeout = 10
+    }
+
+    private static func failsafe(_ options: inout LabOptions) {
+        self.patient(&options)
+        options.failsafe = true
+    }
+
     // MARK: - etcd
 
     @Test @EventLoop func `a node cut from etcd loses the address by its lease, though clients still reach it`()
@@ -18,7 +30,7 @@ extension LabTests {
     }
 
     @Test @EventLoop func `ten seconds without quorum keep the address`() async throws {
-        try await Scene.play("quorum lost for 10 s") { scene in
+        try await Scene.play("quorum lost for 10 s", Self.patient) { scene in
             for node in scene.others { try await scene.lab.freeze(node, .etcd) }
             try await scene.pause(.seconds(10))
             for node in scene.others { try await scene.lab.thaw(node, .etcd) }
@@ -28,7 +40,7 @@ extension LabTests {
     }
 
     @Test @EventLoop func `a minute without quorum ends the address, and it returns by itself`() async throws {
-        try await Scene.play("quorum lost for 60 s") { scene in
+        try await Scene.play("quorum lost for 60 s", Self.patient) { scene in
             for node in scene.others { try await scene.lab.freeze(node, .etcd) }
             try await scene.awaitHolders([], .seconds(40))
             try await scene.pause(.seconds(30))
@@ -46,7 +58,7 @@ extension LabTests {
             let first = scene.lab.options.nodes[0]
             try await scene.lab.freeze(first, .etcd)
             try await scene.pause(.seconds(1))
-            let target = try await scene.lab.switchover(to: scene.others.last)
+            let target = try await scene.insistOnSwitchover(to: scene.others.last)
             try await scene.awaitHolders([target], .seconds(40))
             try await scene.lab.thaw(first, .etcd)
         }
@@ -82,10 +94,11 @@ extension LabTests {
         async throws
     {
         try await Scene.play("Patroni killed on the leader") { scene in
+            try await scene.keepDown("patroni")
             try await scene.run(scene.leader, "systemctl", "kill", "-s", "KILL", "--kill-whom=main", "patroni")
             let leader = try await scene.awaitNewLeader(.seconds(60))
             try await scene.awaitHolders([leader], .seconds(30))
-            try await scene.run(scene.leader, "systemctl", "restart", "patroni")
+            try await scene.bringBack("patroni")
         }
     }
 
@@ -116,7 +129,7 @@ extension LabTests {
     }
 
     @Test @EventLoop func `Patroni's failsafe mode keeps the address without etcd`() async throws {
-        try await Scene.play("quorum lost for 60 s with failsafe mode", { $0.failsafe = true }) { scene in
+        try await Scene.play("quorum lost for 60 s with failsafe mode", Self.failsafe) { scene in
             for node in scene.others { try await scene.lab.freeze(node, .etcd) }
             try await scene.pause(.seconds(60))
             for node in scene.others { try await scene.lab.thaw(node, .etcd) }

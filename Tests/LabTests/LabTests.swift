@@ -6,6 +6,8 @@ import Testing
 /// Every fault that the operations manual describes, on real nodes: systemd, etcd, Patroni, PostgreSQL, the kernel.
 @Suite(.serialized, .enabled(if: Scene.isPossible, "lab tests run through `make test`, which stages the daemon"))
 struct LabTests {
+    init() { EventLoop.shared.executor.startThread() }
+
     // MARK: - Leader changes
 
     @Test @EventLoop func `a switchover moves the addresses with the leadership`() async throws {
@@ -78,16 +80,11 @@ struct LabTests {
 
     @Test @EventLoop func `a daemon that is dead for good loses the address by its lifetime`() async throws {
         try await Scene.play("SIGKILL of the daemon without restart, then a switchover") { scene in
-            try await scene.run(
-                scene.leader, "sh", "-c",
-                "mkdir -p /run/systemd/system/pharos.service.d && printf '[Service]\\nRestart=no\\n' >/run/systemd/system/pharos.service.d/dead.conf && systemctl daemon-reload"
-            )
+            try await scene.keepDown("pharos")
             try await scene.run(scene.leader, "systemctl", "kill", "-s", "KILL", "pharos")
             let target = try await scene.lab.switchover()
             try await scene.awaitHolders([target], .seconds(40))
-            try await scene.run(
-                scene.leader, "sh", "-c",
-                "rm -r /run/systemd/system/pharos.service.d && systemctl daemon-reload && systemctl start pharos")
+            try await scene.bringBack("pharos")
         }
     }
 
@@ -136,7 +133,7 @@ struct LabTests {
             )
             let target = try await scene.lab.switchover()
             try await scene.awaitHolders([target], .seconds(20))
-            _ = try await scene.lab.switchover(to: node)
+            _ = try await scene.insistOnSwitchover(to: node)
             try await scene.awaitHolders([node], .seconds(20))
             try await scene.run(node, "sh", "-c", "umount /var/log; umount /run/full")
         }

@@ -27,9 +27,7 @@ struct Scene {
         isOverlapExpected: Bool = false,
         _ act: @EventLoop (Scene) async throws -> Void
     ) async throws {
-        EventLoop.shared.executor.startThread()
-        let lab = try await self.lab(change)
-        let leader = try await self.awaitHealth(lab)
+        let (lab, leader) = try await self.healthyLab(change)
         try lab.mark("scene: \(name)")
         let scene = Scene(lab: lab, start: Lab.now, leader: leader)
         do {
@@ -47,12 +45,20 @@ struct Scene {
     /// Whether a lab may be started: it takes root rights, minutes, and the staged daemon.
     nonisolated static var isPossible: Bool { getenv("PHAROS_LAB_STAGE") != nil }
 
-    private static func lab(_ change: (inout LabOptions) -> Void) async throws -> Lab {
+    /// The lab with these options, and its leader: the running one if it is well, else a new one.
+    private static func healthyLab(_ change: (inout LabOptions) -> Void) async throws -> (Lab, String) {
         var options = LabOptions()
         options.installTree = self.variable("PHAROS_LAB_STAGE")
         change(&options)
-        if let running = self.running(), running.options == options { return running }
-        return try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
+        if let running = self.running(), running.options == options {
+            do {
+                return (running, try await self.awaitHealth(running, timeout: .seconds(30)))
+            } catch {
+                print("the lab is not well after the scene before (\(error)); it is made anew")
+            }
+        }
+        let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
+        return (lab, try await self.awaitHealth(lab, timeout: .seconds(120)))
     }
 
     private static func running() -> Lab? {
@@ -65,10 +71,10 @@ struct Scene {
 
     /// Waits for a leader that has every address and from which all others stream; answers it.
     @discardableResult
-    static func awaitHealth(_ lab: Lab) async throws -> String {
-        try await lab.waitUntilReady(timeout: .seconds(120))
+    static func awaitHealth(_ lab: Lab, timeout: Duration = .seconds(90)) async throws -> String {
+        try await lab.waitUntilReady(timeout: timeout)
         var leader = ""
-        try await lab.waitFor("the addresses on the leader, the daemon on every node", timeout: .seconds(90)) {
+        try await lab.waitFor("the addresses on the leader, the daemon on every node", timeout: timeout) {
             guard let current = try await lab.leader() else { return false }
             leader = current
             for address in Self.addresses where try await lab.holders(address) != [current] { return false }
@@ -110,6 +116,20 @@ struct Scene {
 
     func run(_ node: String, _ command: String...) async throws { try await self.lab.run(node, command) }
 
+    /// From now on systemd does not start the leader's service again when it dies.
+    func keepDown(_ service: String) async throws {
+        let folder = "/run/systemd/system/\(service).service.d"
+        try await self.run(
+            self.leader, "sh", "-c",
+            "mkdir -p \(folder) && printf '[Service]\\nRestart=no\\n' >\(folder)/dead.conf && systemctl daemon-reload")
+    }
+
+    func bringBack(_ service: String) async throws {
+        let folder = "/run/systemd/system/\(service).service.d"
+        try await self.run(
+            self.leader, "sh", "-c", "rm -r \(folder) && systemctl daemon-reload && systemctl restart \(service)")
+    }
+
     var others: [String] { self.lab.options.nodes.filter { $0 != self.leader } }
 
     /// What the daemon of a node has written since the scene began, oldest first.
@@ -141,9 +161,26 @@ struct Scene {
         try self.timeline().absence(of: address, since: self.start, until: Lab.now)
     }
 
+    /// Ends what the scene has done to the nodes. Whether they recover from it is for the next scene to find out.
     private func repair() async throws {
         try await self.lab.heal()
-        try await Self.awaitHealth(self.lab)
+        try await self.pause(.seconds(1))
+    }
+
+    /// Asks for a switchover until Patroni, which may itself be busy with the fault, agrees.
+    func insistOnSwitchover(to candidate: String?) async throws -> String {
+        var target = ""
+        try await self.wait("a switchover that Patroni agrees to", .seconds(60)) {
+            do throws(LabError) {
+                target = try await self.lab.switchover(to: candidate)
+                return true
+            } catch {
+                guard error.kind == .command else { throw error }
+                try await self.pause(.seconds(2))
+                return false
+            }
+        }
+        return target
     }
 
     /// What a person needs to understand a failure.

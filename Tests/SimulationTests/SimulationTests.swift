@@ -6,9 +6,9 @@ import Testing
 struct SimulationTests {
     /// Several tests share the seeds, so that they run side by side.
     @Test(arguments: [1, 51, 101, 151, 201] as [UInt64]) func `every invariant holds`(_ first: UInt64) {
-        let summary = Simulator.run(seeds: first, count: 50, rounds: 2)
+        let summary = Simulator.run(seeds: first, count: 6, rounds: 2)
         #expect(summary.violation == nil, "\(summary.violation.map(String.init(describing:)) ?? "")")
-        #expect(summary.seeds == 50)
+        #expect(summary.seeds == 6)
         #expect(summary.faultyNodeHours > summary.nodeHours / 2)
     }
 
@@ -27,7 +27,7 @@ struct SimulationTests {
     }
 
     @Test func `every kind of fault is injected`() {
-        let summary = Simulator.run(seeds: 500, count: 30, rounds: 4)
+        let summary = Simulator.run(seeds: 500, count: 6, rounds: 3)
         for kind in FaultKind.allCases { #expect(summary.faults[kind] > 0, "\(kind.rawValue)") }
     }
 

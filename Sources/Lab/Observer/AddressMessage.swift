@@ -4,7 +4,7 @@ import Glibc
 /// What a datagram of route netlink says about addresses (rtnetlink(7)).
 ///
 /// Numbers are in the host's byte order; every length is checked, and what does not fit ends the datagram.
-enum AddressMessage: Equatable {
+public enum AddressMessage: Equatable {
     /// An address exists: as news, or as an answer to a question.
     case present(String)
     /// An address was removed.
@@ -18,7 +18,8 @@ enum AddressMessage: Equatable {
     private static let done: UInt16 = 3
     private static let interruptedFlag: UInt16 = 0x10
 
-    static func parse(_ datagram: ArraySlice<UInt8>) -> [AddressMessage] {
+    /// The messages of one datagram, in order; other kinds are left out.
+    public static func parse(_ datagram: ArraySlice<UInt8>) -> [AddressMessage] {
         var messages: [AddressMessage] = []
         var isInterrupted = false
         var rest = datagram

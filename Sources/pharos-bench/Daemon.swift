@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+
+/// The daemon under test, as a service manager would start it, on one node.
+@EventLoop
+struct Daemon {
+    let node: TestBed.Node
+    let program: Program
+
+    /// The address that all daemons of a scope share.
+    nonisolated static let address = "10.97.0.100"
+
+    nonisolated static func leaderKey(_ scope: String) -> String { "/service/\(scope)/leader" }
+
+    /// - Parameter notify: the socket for readiness messages.
+    static func start(
+        _ bed: TestBed,
+        _ node: TestBed.Node,
+        scope: String,
+        ttl: Int,
+        notify: String? = nil
+    ) throws(BenchError) -> Daemon {
+        let file = "\(bed.folder)/\(scope)-\(node.name).yml"
+        let folder = "\(bed.folder)/\(scope)-\(node.name)"
+        try Files.makeFolder(folder)
+        try Files.write(
+            file,
+            """
+            scope: \(scope)
+            member: \(node.member)
+            etcd: { endpoints: ["\(try bed.parts().etcd.url)"] }
+            addresses:
+              - { address: \(Self.address)/24, interface: \(TestBed.interface), acquire: leader_key }
+            lease: { ttl: \(ttl)s }
+            status: { socket: \(folder)/pharos.sock }
+
+            """
+        )
+        let program = try bed.start(
+            "pharos \(node.member)",
+            [bed.options.pharos, "run", "-c", file],
+            on: node == .bench ? nil : node,
+            environment: notify.map { ["NOTIFY_SOCKET=\($0)"] } ?? []
+        )
+        return Daemon(node: node, program: program)
+    }
+
+    /// Waits until it holds the address.
+    func waitUntilHolding(_ observer: AddressObserver, timeout: Duration = .seconds(60)) async throws(BenchError) {
+        try await wait(for: "address on \(self.node.member)", timeout: timeout) { () async throws(BenchError) in
+            try self.program.check()
+            return observer.isHeld(Self.address, on: self.node)
+        }
+    }
+}

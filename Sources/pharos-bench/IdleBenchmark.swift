@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+
+/// What the daemon that holds the address costs while nothing happens, with a lease of 30 s (Patroni's default).
+@EventLoop
+struct IdleBenchmark {
+    private static let scope = "idle"
+    let bed: TestBed
+    let seconds: Int
+
+    init(_ bed: TestBed, seconds: Int) {
+        self.bed = bed
+        self.seconds = seconds
+    }
+
+    func run() async throws(BenchError) -> IdleResult {
+        let (etcd, observer) = try self.bed.parts()
+        try await etcd.settle(Self.scope)
+        try await etcd.put(Daemon.leaderKey(Self.scope), TestBed.Node.a.member)
+        let daemon = try Daemon.start(self.bed, .a, scope: Self.scope, ttl: 30)
+        try await daemon.waitUntilHolding(observer)
+        // The announcements of the first seconds are no idling.
+        complain("idle: watching for \(self.seconds) s")
+        try await pause(.seconds(8))
+        let process = daemon.program.process
+        let before = try ProcessFigures(process: process)
+        let requestsBefore = try await etcd.requestCount()
+        let began = BootClock.microseconds
+        try await pause(.seconds(self.seconds))
+        try daemon.program.check()
+        let after = try ProcessFigures(process: process)
+        let requests = try await etcd.requestCount() - requestsBefore
+        let passed = Double(BootClock.microseconds - began) / 1_000_000
+        var result = IdleResult(seconds: passed)
+        result.residentKiB = after.residentKiB
+        result.proportionalKiB = after.proportionalKiB
+        result.threads = after.threads
+        result.wakeupsPerSecond = Double(after.voluntarySwitches - before.voluntarySwitches) / passed
+        result.requestsPerSecond = Double(requests) / passed
+        result.ownPerMinute = Double(after.ownMilliseconds - before.ownMilliseconds) * 60 / passed
+        result.childrenPerMinute = Double(after.childrenMilliseconds - before.childrenMilliseconds) * 60 / passed
+        for child in ProcessFigures.children(of: process) {
+            let figures = try ProcessFigures(process: child)
+            result.childrenResidentKiB += figures.residentKiB
+            result.childrenProportionalKiB += figures.proportionalKiB
+        }
+        await self.bed.stop(daemon.program)
+        return result
+    }
+}
+
+/// What the idle benchmark measured.
+struct IdleResult: Sendable {
+    /// For how long.
+    let seconds: Double
+    var residentKiB = 0
+    var proportionalKiB = 0
+    var childrenResidentKiB = 0
+    var childrenProportionalKiB = 0
+    var threads = 0
+    var wakeupsPerSecond = 0.0
+    var requestsPerSecond = 0.0
+    /// CPU time per minute, in milliseconds: of the daemon, and of the commands that it ran to their end.
+    var ownPerMinute = 0.0
+    var childrenPerMinute = 0.0
+
+    init(seconds: Double) { self.seconds = seconds }
+
+    var text: String {
+        let mebibytes = { (kibibytes: Int) in decimal(Double(kibibytes) / 1024) }
+        let cpu = self.ownPerMinute + self.childrenPerMinute
+        let rows = [
+            [
+                "Resident memory (VmRSS), MiB", mebibytes(self.residentKiB), "at most 20",
+                verdict(self.residentKiB <= 20 * 1024),
+            ],
+            ["its proportional share (Pss), MiB", mebibytes(self.proportionalKiB), "", ""],
+            ["`ip monitor` besides, VmRSS, MiB", mebibytes(self.childrenResidentKiB), "", ""],
+            ["`ip monitor` besides, Pss, MiB", mebibytes(self.childrenProportionalKiB), "", ""],
+            ["Threads", "\(self.threads)", "at most 2", verdict(self.threads <= 2)],
+            ["Wake-ups per second", decimal(self.wakeupsPerSecond), "at most 2", verdict(self.wakeupsPerSecond <= 2)],
+            [
+                "etcd requests per second", decimal(self.requestsPerSecond), "at most 0.5",
+                verdict(self.requestsPerSecond <= 0.5),
+            ],
+            ["CPU per minute, ms", decimal(cpu), "at most 60", verdict(cpu <= 60)],
+            ["of which the daemon itself", decimal(self.ownPerMinute), "", ""],
+            ["of which `ip` commands", decimal(self.childrenPerMinute), "", ""],
+        ]
+        return Table(
+            ["Idle on the holder, watched for \(Int(self.seconds.rounded())) s", "measured", "goal", ""],
+            rows
+        ).text
+    }
+
+    var json: String {
+        let members = [
+            "\"resident_kib\": \(self.residentKiB)", "\"proportional_kib\": \(self.proportionalKiB)",
+            "\"monitor_resident_kib\": \(self.childrenResidentKiB)",
+            "\"monitor_proportional_kib\": \(self.childrenProportionalKiB)", "\"threads\": \(self.threads)",
+            "\"wakeups_per_second\": \(decimal(self.wakeupsPerSecond))",
+            "\"etcd_requests_per_second\": \(decimal(self.requestsPerSecond))",
+            "\"cpu_ms_per_minute\": \(decimal(self.ownPerMinute + self.childrenPerMinute))",
+            "\"cpu_ms_per_minute_daemon\": \(decimal(self.ownPerMinute))",
+            "\"cpu_ms_per_minute_commands\": \(decimal(self.childrenPerMinute))",
+        ]
+        return "{\n    " + members.joined(separator: ",\n    ") + "\n  }"
+    }
+}

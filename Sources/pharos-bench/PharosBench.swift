@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import Glibc
+
+@main
+struct PharosBench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pharos-bench",
+        abstract: "Measures Pharos: how fast an address follows the leader key, and what the daemon costs.",
+        discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
+        subcommands: [MeasureAll.self, MeasureReaction.self, MeasureIdle.self, MeasureStart.self],
+        defaultSubcommand: MeasureAll.self
+    )
+}
+
+/// What every benchmark needs to know.
+struct CommonOptions: ParsableArguments {
+    @Option(help: "The daemon to measure; without it, the one built beside this program.") var pharos: String?
+    @Flag(help: "Keep etcd's data in memory (/dev/shm) instead of on disk (/var/tmp).") var inMemory = false
+
+    func bedOptions() throws(BenchError) -> TestBed.Options {
+        TestBed.Options(pharos: try self.daemon(), isInMemory: self.inMemory)
+    }
+
+    private func daemon() throws(BenchError) -> String {
+        let path = self.pharos ?? Files.ownFolder() + "/pharos"
+        guard let absolute = Files.absolute(path), access(absolute, X_OK) == 0 else {
+            throw BenchError("\(path) cannot be run; build the product pharos, or say --pharos PATH")
+        }
+        return absolute
+    }
+}
+
+struct MeasureAll: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "all",
+        abstract: "Measure everything and write docs/benchmarks.md and docs/benchmarks.json."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "How often each reaction is measured.") var runs = 50
+    @Option(help: "How often the daemon is started.") var starts = 20
+    @Option(help: "For how many seconds the idle daemon is watched.") var seconds = 60
+    @Option(help: "The folder to write to.") var output = "docs"
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        runBenchmark { () async throws(BenchError) in
+            var report = Report(machine: Machine.read(), etcdData: "", command: CommandLine.arguments)
+            report.reaction = try await TestBed.use(options) { bed async throws(BenchError) in
+                report.etcdData = bed.dataDescription
+                return try await ReactionBenchmark(bed, runs: self.runs).run()
+            }
+            report.idle = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await IdleBenchmark(bed, seconds: self.seconds).run()
+            }
+            report.start = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await StartBenchmark(bed, starts: self.starts).run()
+            }
+            printLine(report.text)
+            try report.write(to: self.output)
+            return 0
+        }
+    }
+}
+
+struct MeasureReaction: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reaction",
+        abstract: "From the put of the leader key to the address on the new node."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "How often each reaction is measured.") var runs = 50
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        runBenchmark { () async throws(BenchError) in
+            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await ReactionBenchmark(bed, runs: self.runs).run()
+            }
+            printLine(result.text)
+            return 0
+        }
+    }
+}
+
+struct MeasureIdle: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "idle",
+        abstract: "What the daemon that holds the address costs while nothing happens."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "For how many seconds the daemon is watched; 20 with --check.") var seconds: Int?
+    @Flag(help: "Compare with the thresholds that do not depend on the machine's speed; exit with 1 above one.")
+    var check = false
+    @Option(help: "The file of thresholds.") var thresholds = "Benchmarks/thresholds.json"
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        let thresholds = self.check ? try Thresholds(file: self.thresholds) : nil
+        let seconds = self.seconds ?? (self.check ? 20 : 60)
+        runBenchmark { () async throws(BenchError) in
+            let (idle, overlap) = try await TestBed.use(options) { bed async throws(BenchError) in
+                let idle = try await IdleBenchmark(bed, seconds: seconds).run()
+                return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
+            }
+            printLine(idle.text)
+            guard let thresholds else { return 0 }
+            let verdict = thresholds.judge(idle, overlap: overlap ?? 0)
+            printLine(verdict.text)
+            return verdict.isPassed ? 0 : 1
+        }
+    }
+}
+
+struct MeasureStart: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "start",
+        abstract: "From the start of the daemon to READY=1, with etcd up."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "How often the daemon is started.") var starts = 20
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        runBenchmark { () async throws(BenchError) in
+            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await StartBenchmark(bed, starts: self.starts).run()
+            }
+            printLine(result.text)
+            return 0
+        }
+    }
+}
+
+/// Runs `operation` on the event loop of this thread to its end, also when it is interrupted: it is cancelled then, and
+/// cleans up before the process ends.
+func runBenchmark(_ operation: @escaping @EventLoop () async throws(BenchError) -> Int32) -> Never {
+    blockSignals(SIGCHLD, SIGINT, SIGTERM, SIGHUP)
+    signal(SIGPIPE, SIG_IGN)
+    EventLoop.spawn {
+        let work = EventLoop.spawn {
+            do throws(BenchError) {
+                EventLoop.exit(code: try await operation())
+            } catch {
+                complain(error.message)
+                EventLoop.exit(code: 1)
+            }
+        }
+        let signals = [SIGINT, SIGTERM, SIGHUP].map { EventSource.signal($0) { work.cancel() } }
+        await work.value
+        withExtendedLifetime(signals) {}
+    }
+    exit(EventLoop.shared.executor.run())
+}

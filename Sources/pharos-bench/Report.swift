@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import LenientJSON
+
+/// Everything that was measured, as Markdown and as JSON.
+struct Report {
+    let machine: Machine
+    var etcdData: String
+    let command: [String]
+    var reaction: ReactionResult?
+    var idle: IdleResult?
+    var start: StartResult?
+
+    init(machine: Machine, etcdData: String, command: [String]) {
+        self.machine = machine
+        self.etcdData = etcdData
+        // The program by its name, not by where it was built.
+        self.command = [command.first?.split(separator: "/").last.map(String.init) ?? ""] + command.dropFirst()
+    }
+
+    /// The tables, for the terminal.
+    var text: String {
+        [self.reaction?.text, self.idle?.text, self.start?.text].compactMap { $0 }.joined(separator: "\n\n")
+    }
+
+    // MARK: - docs/benchmarks.md
+
+    private static let keptBegin = "<!-- kept by make bench: begin -->"
+    private static let keptEnd = "<!-- kept by make bench: end -->"
+
+    /// Writes benchmarks.md and benchmarks.json into `folder`. What stands between the marks of an earlier
+    /// benchmarks.md is kept: figures that are measured elsewhere.
+    func write(to folder: String) throws(BenchError) {
+        try Files.makeFolder(folder)
+        let file = folder + "/benchmarks.md"
+        try Files.write(file, self.markdown(kept: Self.kept(in: Files.read(file) ?? "")))
+        try Files.write(folder + "/benchmarks.json", self.json)
+    }
+
+    private static func kept(in text: String) -> String {
+        guard let begin = text.firstRange(of: self.keptBegin), let end = text.firstRange(of: self.keptEnd),
+            begin.upperBound <= end.lowerBound
+        else {
+            return "\nMeasured in the lab, on nodes with PostgreSQL and Patroni, by other commands than this one.\n"
+        }
+        return String(text[begin.upperBound..<end.lowerBound])
+    }
+
+    private func markdown(kept: String) -> String {
+        let machine = self.machine
+        return """
+            # Benchmarks
+
+            Written by `make bench`; the same figures are in [benchmarks.json](benchmarks.json).
+
+            - Machine: \(machine.processor), \(machine.processors) processors, \(machine.memoryMiB) MiB of memory,
+              \(machine.system), Linux \(machine.kernel); load before the run \(machine.load)
+            - Date: \(machine.date)
+            - Command: `\(self.command.joined(separator: " "))`
+            - etcd: Debian's, one member, its data \(self.etcdData)
+
+            Each node is a network namespace with a veth on one bridge; so is etcd's, and so is the one from which the
+            benchmark sends its requests. The daemon is the release build.
+
+            ## Reaction
+
+            \(self.reaction?.text ?? "not measured")
+
+            The leader key is put through one kept HTTP connection; time runs from the moment before the request is sent
+            to the kernel's report that the address is there (RTM_NEWADDR) or gone (RTM_DELADDR), received from all
+            namespaces through one netlink socket and stamped with CLOCK_BOOTTIME. Addresses have `acquire: leader_key`.
+
+            The floor is what this protocol needs at least, done one step after the other by the benchmark itself with
+            the same primitives: put of the leader key, `ip addr del`, revocation of the old holder's lease, the
+            acquiring transaction, `ip addr add`. Runs of all subjects alternate. vip-manager is Debian's (1.0), with
+            its defaults: it polls once a second, speaks etcd's API v2, and so follows a key of that API.
+
+            ## A client's view: switchover and failover
+
+            \(Self.keptBegin)\(kept)\(Self.keptEnd)
+
+            ## Idle
+
+            \(self.idle?.text ?? "not measured")
+
+            The daemon holds the address with a lease of 30 s and nothing happens. Wake-ups are the voluntary context
+            switches of all its threads, requests are what etcd counts (`grpc_server_handled_total`), CPU time is what
+            the kernel accounts in units of 10 ms. Limits on what does not depend on the machine's speed are in
+            Benchmarks/thresholds.json; `make bench-check` compares.
+
+            ## Start
+
+            \(self.start?.text ?? "not measured")
+
+            From the start of the process to READY=1 on the service manager's socket: after the first confirmed read of
+            etcd and the first listing of the kernel's addresses.
+
+            """
+    }
+
+    // MARK: - docs/benchmarks.json
+
+    private var json: String {
+        let machine = self.machine
+        let members = [
+            "\"date\": \(JSON.quoted(machine.date))", "\"processor\": \(JSON.quoted(machine.processor))",
+            "\"processors\": \(machine.processors)", "\"memory_mib\": \(machine.memoryMiB)",
+            "\"kernel\": \(JSON.quoted(machine.kernel))", "\"system\": \(JSON.quoted(machine.system))",
+            "\"command\": \(JSON.quoted(self.command.joined(separator: " ")))",
+            "\"etcd_data\": \(JSON.quoted(self.etcdData))", "\"reaction\": \(self.reaction?.json ?? "null")",
+            "\"idle\": \(self.idle?.json ?? "null")", "\"start_ms\": \(self.start?.json ?? "null")",
+        ]
+        return "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import LenientJSON
+
+/// The limits on what does not depend on the machine's speed, as they stand in Benchmarks/thresholds.json.
+struct Thresholds: Sendable {
+    private let limits: [(name: String, limit: Double)]
+
+    private static let names = [
+        "resident_kib", "threads", "wakeups_per_second", "etcd_requests_per_second", "overlap_ms",
+    ]
+
+    init(file: String) throws(BenchError) {
+        guard let text = Files.read(file), let json = JSON.parse(Array(text.utf8)) else {
+            throw BenchError("\(file) cannot be read, or is not JSON")
+        }
+        var limits: [(String, Double)] = []
+        for name in Self.names {
+            switch json[name] {
+            case .integer(let value): limits.append((name, Double(value)))
+            case .fraction(let value): limits.append((name, value))
+            case .null, .bool, .unsigned, .string, .array, .object, nil:
+                throw BenchError("\(file): a number is expected for \(name)")
+            }
+        }
+        self.limits = limits
+    }
+
+    struct Verdict {
+        let text: String
+        let isPassed: Bool
+    }
+
+    func judge(_ idle: IdleResult, overlap: Double) -> Verdict {
+        let values = [
+            Double(idle.residentKiB), Double(idle.threads), idle.wakeupsPerSecond, idle.requestsPerSecond, overlap,
+        ]
+        var rows: [[String]] = []
+        for (value, entry) in zip(values, self.limits) {
+            rows.append([entry.name, decimal(value), decimal(entry.limit), value <= entry.limit ? "ok" : "ABOVE"])
+        }
+        return Verdict(
+            text: Table(["Threshold", "measured", "limit", ""], rows).text,
+            isPassed: zip(values, self.limits).allSatisfy { $0 <= $1.limit }
+        )
+    }
+}
+
+/// A few leader changes between two daemons, for the check that two nodes never have the address at once.
+@EventLoop
+struct OverlapCheck {
+    let bed: TestBed
+
+    init(_ bed: TestBed) { self.bed = bed }
+
+    /// Milliseconds of overlap.
+    func run() async throws(BenchError) -> Double {
+        let observer = try self.bed.parts().observer
+        let subject = try await PharosSubject.start(self.bed)
+        for node in [TestBed.Node.b, .a, .b, .a, .b] {
+            try await subject.name(node)
+            try await wait(for: "address on \(node.member)", timeout: .seconds(10)) {
+                observer.isHeld(subject.address, on: node)
+            }
+            try await pause(.milliseconds(300))
+        }
+        return try observer.overlap(of: subject.address)
+    }
+}
