@@ -170,8 +170,9 @@ extension AddressLease {
         var places: [KernelPlace] = []
         for found in state.found where found.address == self.id { places.append(found.place) }
         let until = self.kernel.until
-        guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since) else { return true }
         let isFirst = !self.hasBeenInspected
+        guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since, isFirst: isFirst)
+        else { return true }
         self.hasBeenInspected = true
         if surprise.hasVanished {
             // The kernel counts whole seconds: a lifetime that ends within one was not ended by anybody.

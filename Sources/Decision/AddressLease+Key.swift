@@ -54,7 +54,12 @@ extension AddressLease {
             self.adopt(holder.lease, .waiting(retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granted(let lease, let retryAt):
             guard shared.isMarked, !shared.isQuarantined else { break }
-            self.adopt(holder.lease, .granted(lease, retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
+            var step = KeySide.Adoption.granted(lease, retryAt: retryAt)
+            if lease.ttl < self.adoptionTTL(shared, at: now) {
+                actions.append(.revoke(self.id, lease: lease.id))
+                step = .waiting(retryAt: nil)
+            }
+            self.adopt(holder.lease, step, by: now + shared.longestTTL(at: now), &actions)
         case .granting, .acquiring, .adopting, .held, .returning: break
         }
     }
@@ -113,6 +118,13 @@ extension AddressLease {
         actions.append(.report(.leaseShortened(self.id, lease: lease.id, from: lease.ttl, to: ttl)))
     }
 
+    /// The TTL of the lease to which a key is moved: no shorter than the one under which an earlier process gave the kernel
+    /// a lifetime that is not known here, so that the kernel's end still comes first. It is shortened later.
+    private func adoptionTTL(_ shared: Shared, at now: Instant) -> Duration {
+        if self.hasBeenInspected, !self.kernel.isPresent || self.kernel.until != nil { return shared.leaseTTL }
+        return max(shared.leaseTTL, self.currentHolder?.ttl ?? shared.longestTTL(at: now))
+    }
+
     /// An adoption goes on while the address may stay, also in maintenance, where nothing could be acquired.
     mutating func pursueAdoption(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
         guard case .adopting(let old, let step) = self.key else { return }
@@ -120,7 +132,7 @@ extension AddressLease {
         case .waiting(let retryAt):
             guard (retryAt ?? now) <= now else { return }
             self.key = .adopting(old: old, .granting)
-            actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
+            actions.append(.grantLease(self.id, ttl: self.adoptionTTL(shared, at: now)))
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }

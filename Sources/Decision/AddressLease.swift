@@ -131,7 +131,9 @@ struct AddressLease: Sendable {
             return self.remove(stray, self.stance.reason ?? .misplaced, into: &actions)
         }
         if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
-        if case .adopting = self.key, self.right == nil, let deadline = self.adoptBy, now < deadline {
+        if case .adopting = self.key, self.right == nil, !self.kernel.isForeign, let deadline = self.adoptBy,
+            now < deadline
+        {
             // Its lifetime is still the one that the lease of before allows.
             return
         }

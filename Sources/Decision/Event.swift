@@ -59,11 +59,14 @@ public struct Holder: Hashable, Sendable {
     public let member: String
     public let node: String
     public let lease: LeaseID
+    /// The lease's TTL: a kernel may have been given a lifetime of nearly that. Nil where the key does not tell.
+    public let ttl: Duration?
 
-    public init(member: String, node: String, lease: LeaseID) {
+    public init(member: String, node: String, lease: LeaseID, ttl: Duration? = nil) {
         self.member = member
         self.node = node
         self.lease = lease
+        self.ttl = ttl
     }
 }
 

@@ -13,6 +13,8 @@ struct KernelSide: Sendable {
     private(set) var isPresent = false
     /// Whether its presence is assumed only, after a command whose outcome is unknown.
     private(set) var isAssumed = false
+    /// Whether it came into its configured place by somebody else's hand, while this process looked on.
+    private(set) var isForeign = false
     /// Other places where it was found.
     private(set) var strays: [KernelPlace] = []
     /// The end of the lifetime that we gave; nil: not by this process, or unknown.
@@ -44,6 +46,7 @@ struct KernelSide: Sendable {
         let wasAbsent = !self.isPresent || self.isAssumed
         self.isPresent = true
         self.isAssumed = false
+        self.isForeign = false
         self.until = until
         self.succeed(at: now)
         return wasAbsent
@@ -72,6 +75,7 @@ struct KernelSide: Sendable {
             if !wasPresent, let until = self.until, until <= now { removal = .lapsed }
             self.isPresent = false
             self.isAssumed = false
+            self.isForeign = false
             self.until = nil
         }
         self.strays.removeAll { $0 == place }
@@ -108,13 +112,20 @@ struct KernelSide: Sendable {
         var appeared: [KernelPlace] = []
     }
 
-    /// Takes over a listing that began at `since`; nil: it came too early to prove anything.
-    mutating func learn(_ places: [KernelPlace], configured: KernelPlace, since: Instant) -> Surprise? {
+    /// Takes over a listing that began at `since`; nil: it came too early to prove anything. What the first one shows is an
+    /// earlier process's.
+    mutating func learn(
+        _ places: [KernelPlace], configured: KernelPlace, since: Instant, isFirst: Bool
+    ) -> Surprise? {
         guard self.command == nil, self.settledAt <= since else { return nil }
         var surprise = Surprise()
         let isPresent = places.contains(configured)
         if self.isPresent, !self.isAssumed, !isPresent { surprise.hasVanished = true }
-        if !self.isPresent, isPresent { surprise.appeared.append(configured) }
+        if !self.isPresent, isPresent {
+            surprise.appeared.append(configured)
+            self.isForeign = !isFirst
+        }
+        if !isPresent { self.isForeign = false }
         let strays = places.filter { $0 != configured }
         surprise.appeared += strays.filter { !self.strays.contains($0) }
         if !isPresent || !self.isPresent { self.until = nil }

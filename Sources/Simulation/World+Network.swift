@@ -86,7 +86,7 @@ extension World {
         case .acquire(let id, let lease, let clusterID): return self.acquire(id, lease, clusterID, node, sentAt)
         case .takeOver(let id, let lease, let old, let clusterID):
             guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
-            let holder = Holder(member: node.member, node: node.identity, lease: lease)
+            let holder = self.holder(node, lease)
             return self.event(self.etcd.takeOver(address, holder, from: old, clusterID: clusterID), id, lease, sentAt)
         case .markCluster(let clusterID, let seen, let quarantine):
             if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, at: self.now),
@@ -101,11 +101,16 @@ extension World {
         }
     }
 
+    private func holder(_ node: SimulatedNode, _ lease: LeaseID) -> Holder {
+        let ttl = self.etcd.leases[lease].map { Duration.microseconds($0.ttl) }
+        return Holder(member: node.member, node: node.identity, lease: lease, ttl: ttl)
+    }
+
     private func acquire(
         _ id: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ node: SimulatedNode, _ sentAt: Instant
     ) -> Event {
         guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
-        let holder = Holder(member: node.member, node: node.identity, lease: lease)
+        let holder = self.holder(node, lease)
         let isComparing = self.mutation != .noCompares
         let acquisition = self.etcd.acquire(address, holder, clusterID: clusterID, comparing: isComparing)
         if case .committed = acquisition { self.checkAcquisition(id, by: node) }

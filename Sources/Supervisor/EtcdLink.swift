@@ -11,6 +11,8 @@ final class EtcdLink {
     let keys: PharosKeys
     private let member: String
     private let node: String
+    /// The TTL of the leases that this process was granted; an address's key tells it.
+    private var ttls: [LeaseID: Duration] = [:]
 
     init(_ client: EtcdClient, _ keys: PharosKeys, member: String, node: String) {
         self.client = client
@@ -42,6 +44,9 @@ final class EtcdLink {
     func grant(_ address: AddressID, ttl: Duration, sentAt: Instant) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: ttl.components.seconds)
+            // Bounded: those of revoked leases go, and what is lost is only a hint.
+            if self.ttls.count >= 256 { self.ttls = [:] }
+            self.ttls[lease.id] = .seconds(lease.ttl)
             return .leaseGranted(address, lease: lease.id, ttl: .seconds(lease.ttl), sentAt: sentAt)
         } catch {
             return .leaseRefused(address, reason: error.description)
@@ -60,6 +65,7 @@ final class EtcdLink {
     }
 
     func revoke(_ address: AddressID, _ lease: LeaseID) async -> Event {
+        self.ttls[lease] = nil
         do throws(EtcdError) {
             try await self.client.revokeLease(lease)
         } catch {
@@ -71,7 +77,7 @@ final class EtcdLink {
     }
 
     func acquire(_ address: AddressID, _ lease: LeaseID, _ clusterID: UInt64, sentAt: Instant) async -> Event {
-        let holder = Holder(member: self.member, node: self.node, lease: lease)
+        let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
         return await self.commit(
             self.keys.acquisition(of: address, holder, clusterID: clusterID, since: WallClock.seconds), address, lease,
             sentAt)
@@ -80,7 +86,7 @@ final class EtcdLink {
     func takeOver(
         _ address: AddressID, _ lease: LeaseID, from old: LeaseID, _ clusterID: UInt64, sentAt: Instant
     ) async -> Event {
-        let holder = Holder(member: self.member, node: self.node, lease: lease)
+        let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
         return await self.commit(
             self.keys.takeOver(of: address, holder, from: old, clusterID: clusterID, since: WallClock.seconds), address,
             lease, sentAt)

@@ -24,11 +24,13 @@ struct PharosKeys: Sendable {
 
     // MARK: - Values
 
-    /// A holder as JSON: member, node, lease (as text: it has 64 bits), and since when in Unix seconds.
+    /// A holder as JSON: member, node, lease (as text: it has 64 bits), its TTL in seconds if known, and since when in Unix
+    /// seconds.
     static func value(of holder: Holder, since: Int64) -> [UInt8] {
         let text =
             "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(holder.node)),"
-            + "\"lease\":\"\(holder.lease)\",\"since\":\(since)}"
+            + "\"lease\":\"\(holder.lease)\"," + (holder.ttl.map { "\"ttl\":\($0.components.seconds)," } ?? "")
+            + "\"since\":\(since)}"
         return Array(text.utf8)
     }
 
@@ -36,8 +38,10 @@ struct PharosKeys: Sendable {
     /// the member is then unknown.
     static func holder(_ pair: KeyValue) -> Holder {
         let json = JSON.parse(pair.value, limit: 4096)
+        let ttl = json?["ttl"]?.int64.flatMap { (1...86_400).contains($0) ? Duration.seconds($0) : nil }
         return Holder(
-            member: json?["member"]?.string ?? "(unreadable)", node: json?["node"]?.string ?? "", lease: pair.lease)
+            member: json?["member"]?.string ?? "(unreadable)", node: json?["node"]?.string ?? "", lease: pair.lease,
+            ttl: ttl)
     }
 
     /// Patroni's configuration; nil where the value cannot be read at all.

@@ -31,6 +31,24 @@ struct AdoptTests {
         #expect(n1.on(.assigned(self.address)) == [.startAnnouncing(self.spec)])
     }
 
+    @Test func `a key moves to no shorter lease than the one that the kernel's lifetime comes from`() {
+        let old = Holder(member: "n1", node: "boot-a", lease: 9, ttl: .seconds(60))
+        var n1 = Script()
+        _ = n1.on(.tick)
+        _ = n1.listed([self.place])
+        #expect(n1.read(etcd(leader: "n1", holder: old)).contains(.grantLease(self.address, ttl: .seconds(60))))
+        _ = n1.granted(11, ttl: .seconds(60))
+        _ = n1.acquired(11, 6)
+        // Once the kernel has a shorter lifetime, so may the key.
+        #expect(n1.on(.assigned(self.address)).contains(.grantLease(self.address, ttl: .seconds(30))))
+        var empty = Script.started(etcd(leader: "n1"))
+        _ = empty.granted(11)
+        #expect(
+            empty.watched(6, .holder(self.address, old)) == [
+                .takeOver(self.address, lease: 11, from: 9, clusterID: Script.cluster)
+            ])
+    }
+
     @Test func `a release that the earlier process sent may come late: the key is acquired anew`() {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9)), found: [self.place])
         _ = n1.postgres(.primary)

@@ -42,6 +42,13 @@ struct KernelTests {
         #expect(n1.status?.isHere == true)
     }
 
+    @Test func `an address added by hand during an adoption is removed, as nothing covers it`() {
+        var n1 = Script.started(etcd(leader: "n1", holder: mine(9)))
+        #expect(n1.status?.isHere == false)
+        _ = n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .milliseconds(200))
+        #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
+    }
+
     @Test func `whoever changes the kernel all the time makes it listed ten times a second, not more`() {
         var n1 = Script.holding()
         var listings = 0
