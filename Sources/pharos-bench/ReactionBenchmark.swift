@@ -27,18 +27,22 @@ struct ReactionBenchmark {
         _ = try await self.move(pharos, to: .b)
         try await floor.move()
         if let other { _ = try await self.move(other, to: .b) }
+        var holder = TestBed.Node.b
         for run in 0..<self.runs {
             if run.isMultiple(of: 10) { complain("reaction: run \(run) of \(self.runs)") }
-            let target = run.isMultiple(of: 2) ? TestBed.Node.a : .b
-            result.pharos.add(try await self.move(pharos, to: target))
+            result.pharos.add(try await self.move(pharos, to: holder.other))
+            holder = holder.other
             try await floor.move()
             result.floor.on.append(try self.floorReaction(floor))
             if let off = observer.instant(of: floor.address, on: .bench, isPresent: false, since: floor.beganAt) {
                 result.floor.off.append(milliseconds(from: floor.beganAt, to: off))
             }
-            if let other { result.vipManager.add(try await self.move(other, to: target)) }
-            try await self.free(pharos, from: target)
-            result.pharosFromNobody.on.append(try await self.take(pharos, by: target))
+            if let other {
+                result.vipManager.add(try await self.move(other, to: run.isMultiple(of: 2) ? .a : .b))
+            }
+            try await self.free(pharos, from: holder)
+            result.pharosFromNobody.on.append(try await self.take(pharos, by: holder.other))
+            holder = holder.other
             try await floor.take()
             result.floorFromNobody.on.append(try self.floorReaction(floor))
         }
@@ -63,7 +67,7 @@ struct ReactionBenchmark {
         to target: TestBed.Node
     ) async throws(BenchError) -> (on: Double, off: Double) {
         let observer = try self.bed.parts().observer
-        let old = target == .a ? TestBed.Node.b : .a
+        let old = target.other
         try await self.settle()
         let began = BootClock.microseconds
         try await subject.name(target)
@@ -98,9 +102,10 @@ struct ReactionBenchmark {
         return milliseconds(from: began, to: on ?? began)
     }
 
-    /// Lets everything come to rest, for a time that does not keep step with anybody's timer.
+    /// Lets everything come to rest (spare leases are made ready a second after a release), for a time that does not
+    /// keep step with anybody's timer.
     private func settle() async throws(BenchError) {
-        try await pause(.milliseconds(Int64.random(in: 300...900)))
+        try await pause(.milliseconds(Int64.random(in: 1200...1800)))
     }
 }
 

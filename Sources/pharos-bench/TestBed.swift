@@ -25,6 +25,8 @@ final class TestBed {
 
         static let a = Node(name: "a", member: "n1", number: 1, id: 1)
         static let b = Node(name: "b", member: "n2", number: 2, id: 2)
+        /// The other of the two nodes that run daemons.
+        var other: Node { self == .a ? .b : .a }
         /// Where this process is, and the floor is measured.
         static let bench = Node(name: "bench", member: "n3", number: 4, id: -1)
     }
