@@ -20,6 +20,8 @@ struct Shared: Sendable {
     var postgresAskedAt: Instant?
     /// Until when Patroni's failsafe mode covers an address that is already here.
     var failsafeUntil: Instant?
+    private var patroniAnsweredAt: Instant?
+    private var patroniSilence: (length: Duration, until: Instant)?
     var interfaces = KernelState(found: [], usableInterfaces: [])
     var isStopping = false
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
@@ -75,14 +77,35 @@ struct Shared: Sendable {
         self.view != nil || self.isStopping || now - self.startedAt >= self.leaseTTL
     }
 
-    /// How long an answer of Patroni that its failsafe mode is active covers an address.
+    /// How long an answer of Patroni that its failsafe mode is active covers an address, at best.
     ///
     /// The members that Patroni reaches wait `ttl` after its last failsafe round before they elect another leader. At the
     /// moment of the answer that round may be `loop_wait` + `retry_timeout` old, and Patroni sees to it that `retry_timeout`
-    /// is at most half of `ttl` − `loop_wait`. It is kept short besides, because a leader that finds etcd again may hand
-    /// over at once, while this daemon is frozen and its address's key long gone.
-    var failsafeCover: Duration {
-        min(.seconds(4), (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl))
+    /// is at most half of `ttl` − `loop_wait`.
+    private var failsafeSlack: Duration {
+        (self.config.ttl - self.config.loopWait) / 2 - self.settings.margin(for: self.config.ttl)
+    }
+
+    /// It is kept short besides, because a leader that finds etcd again may hand over at once, while this daemon is frozen
+    /// and its address's key long gone.
+    var failsafeCover: Duration { min(.seconds(4), self.failsafeSlack) }
+
+    /// Takes over an answer of Patroni. A Patroni that was frozen says for a while that its failsafe mode is active, though
+    /// its last round is older by the time for which it gave no answer.
+    mutating func learn(failsafeIsActive isActive: Bool, isPrimary: Bool, askedAt: Instant) {
+        let silence = self.patroniAnsweredAt.map { askedAt - $0 } ?? self.config.ttl
+        self.patroniAnsweredAt = askedAt
+        guard isActive else { self.patroniSilence = nil; return }
+        if let former = self.patroniSilence, former.until <= askedAt { self.patroniSilence = nil }
+        if silence > .seconds(2) {
+            let length = max(silence, self.patroniSilence?.length ?? .zero)
+            // By then it has completed another round, or said that it is active no more.
+            self.patroniSilence = (length, askedAt + (self.config.ttl + self.config.loopWait) / 2)
+        }
+        let cover = min(.seconds(4), self.failsafeSlack - (self.patroniSilence?.length ?? .zero))
+        guard isPrimary, cover > .zero else { return }
+        let until = askedAt + cover
+        self.failsafeUntil = max(self.failsafeUntil ?? until, until)
     }
 
     func isCoveredByFailsafe(at now: Instant) -> Bool {

@@ -49,10 +49,10 @@ extension SupervisorCore {
     }
 
     private mutating func learn(_ answer: PatroniAnswer, askedAt: Instant, into actions: inout [Action]) {
-        guard case .answered(isRunningPrimary: true, isFailsafeActive: true) = answer else { return }
-        let until = askedAt + self.shared.failsafeCover
-        self.shared.failsafeUntil = max(self.shared.failsafeUntil ?? until, until)
-        guard !self.hasReportedFailsafe else { return }
+        guard case .answered(let isPrimary, let isActive) = answer else { return }
+        self.shared.learn(failsafeIsActive: isActive, isPrimary: isPrimary, askedAt: askedAt)
+        guard isPrimary, isActive, !self.hasReportedFailsafe, let until = self.shared.failsafeUntil, until > askedAt
+        else { return }
         self.hasReportedFailsafe = true
         for lease in self.leases where lease.isHere {
             actions.append(.report(.failsafeHolds(lease.id, until: until - askedAt)))

@@ -20,6 +20,7 @@ final class SimulatedNode {
     var life = 0
     /// The configuration that its file holds.
     var configured: [AddressSpec]
+    var configuredAt: Time = 0
     var isStopping = false
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
@@ -53,6 +54,8 @@ final class SimulatedNode {
     var postgres = Postgres.standby
     var postgresGeneration = 0
     var patroniLease: LeaseID?
+    /// Whether Patroni here has read that maintenance mode is on.
+    var knowsPause = false
     /// When the last failsafe round succeeded.
     var failsafeSince: Time?
     /// When another member last said, in failsafe mode, that it still leads.

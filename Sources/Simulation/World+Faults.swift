@@ -131,6 +131,7 @@ extension World {
     func configure(_ node: SimulatedNode, _ specs: [AddressSpec]) {
         guard node.configured != specs else { return }
         node.configured = specs
+        node.configuredAt = self.now
         self.deliver(.reconfigured(self.settings(of: node)), to: node)
     }
 

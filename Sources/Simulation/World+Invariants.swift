@@ -100,7 +100,7 @@ extension World {
         let spec = self.specs[SimulatedKernel.address(of: slot)]
         guard entry.isPresent, entry.isForeign, entry.generation == generation, node.daemon == .running,
             node.runningSince <= since, node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
-            node.spec(of: spec.id) != nil, !node.isStopping
+            node.spec(of: spec.id) != nil, node.configuredAt <= since, !node.isStopping
         else { return }
         self.fail("\(node.member) leaves \(spec.id) where somebody put it")
     }

@@ -37,6 +37,7 @@ extension World {
         }
         self.scheduleLoop(node, after: self.loopWait)
         node.failsafeSince = nil
+        node.knowsPause = self.config.isPaused
         if self.etcd.leader == node.member {
             self.lead(node)
         } else if let leader = self.etcd.leader {
@@ -122,7 +123,7 @@ extension World {
         guard node.isPowered, node.patroni == .running else { return }
         if node.reachesEtcd, self.etcd.hasQuorum { return self.loop(node) }
         self.scheduleLoop(node, after: self.random.between(self.loopWait / 2, self.loopWait))
-        guard node.postgres == .primary, !self.config.isPaused else { return }
+        guard node.postgres == .primary, !node.knowsPause else { return }
         if self.config.isFailsafeEnabled, self.doAllAcceptFailsafe(of: node) {
             for other in self.nodes where other !== node { other.failsafeHeardAt = self.now }
             node.failsafeSince = self.now

@@ -41,6 +41,7 @@ extension World {
             let node = self.nodes[index]
             guard node.isPowered, node.patroni != .running else { return }
             self.log("\(node.member): Patroni continues")
+            if node.patroni == .dead { node.failsafeSince = nil }
             node.patroni = .running
             self.scheduleLoop(node, after: 100_000)
         case .powerOn(let index): self.powerOn(self.nodes[index])

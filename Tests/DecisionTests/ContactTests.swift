@@ -45,6 +45,7 @@ struct ContactTests {
     @Test func `failsafe mode prolongs by at most four seconds from the question on, and not while etcd answers`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(20)).contains(.askPatroni))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
         let asked = n1.now
         let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
         #expect(n1.on(.patroni(active, askedAt: asked)) == [])
@@ -70,6 +71,20 @@ struct ContactTests {
         #expect(n1.on(.tick, after: .seconds(4)).contains(.remove(self.address, self.place)))
     }
 
+    @Test func `a Patroni that was silent is not believed until it must have asked the others again`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
+        let begin = n1.now
+        var coveredAfter: Duration?
+        for _ in 0..<40 where coveredAfter == nil {
+            _ = n1.on(.patroni(active, askedAt: n1.now))
+            _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(1))
+            if n1.core.shared.isCoveredByFailsafe(at: n1.now) { coveredAfter = n1.now - begin }
+        }
+        #expect(coveredAfter.map { $0 >= .seconds(20) && $0 <= .seconds(23) } == true)
+    }
+
     @Test func `failsafe mode covers nothing that Patroni does not run as primary`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
@@ -83,7 +98,9 @@ struct ContactTests {
     @Test func `failsafe mode gives way to a leader that etcd names`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
         _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: true), askedAt: n1.now))
+        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
         #expect(n1.read(etcd(leader: "n2", revision: 9)).contains(.remove(self.address, self.place)))
     }
 
