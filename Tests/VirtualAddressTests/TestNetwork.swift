@@ -20,7 +20,7 @@ struct TestNamespace {
     /// Runs `ip` here and expects success.
     @discardableResult
     func ip(_ arguments: String..., location: SourceLocation = #_sourceLocation) async throws -> String {
-        let outcome = try await ChildProcess(self.command + arguments).run()
+        let outcome = try await ChildProcess(self.command + arguments, timeout: .seconds(60)).run()
         #expect(outcome.exitCode == 0, "\(arguments): \(outcome.text)", sourceLocation: location)
         return outcome.text
     }
@@ -58,13 +58,15 @@ enum TestNetwork {
         } catch {
             failure = error
         }
-        for space in spaces + [hub] { _ = try await ChildProcess([Self.ip, "netns", "delete", space.name]).run() }
+        for space in spaces + [hub] {
+            _ = try await ChildProcess([Self.ip, "netns", "delete", space.name], timeout: .seconds(60)).run()
+        }
         if let failure { throw failure }
     }
 
     private static func build(_ hub: TestNamespace, _ spaces: [TestNamespace]) async throws {
         for space in spaces + [hub] {
-            let outcome = try await ChildProcess([Self.ip, "netns", "add", space.name]).run()
+            let outcome = try await ChildProcess([Self.ip, "netns", "add", space.name], timeout: .seconds(60)).run()
             try #require(outcome.exitCode == 0, "network namespaces need root: \(outcome.text)")
         }
         try await hub.ip("link", "add", "br0", "type", "bridge")
@@ -103,7 +105,9 @@ enum TestNetwork {
                 continue
             }
             guard kill(process, 0) != 0, errno == ESRCH else { continue }
-            do { _ = try await ChildProcess([Self.ip, "netns", "delete", name]).run() } catch { continue }
+            do { _ = try await ChildProcess([Self.ip, "netns", "delete", name], timeout: .seconds(60)).run() } catch {
+                continue
+            }
         }
     }
 }
