@@ -50,6 +50,8 @@ struct AddressLease: Sendable {
         if case .nothing = self.next { return self.isIdle }
         return false
     }
+    /// Whether etcd has shown the address's key, or that there is none.
+    private var isKeyKnown: Bool { self.holder.revision > 0 }
     var isHere: Bool { self.kernel.isPresent }
     /// It belongs here, but for something that stands in the way.
     var isWaiting: Bool { if case .wait = self.stance { true } else { false } }
@@ -97,7 +99,8 @@ struct AddressLease: Sendable {
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
         let holder = self.currentHolder
         return StanceFacts(
-            isStopping: shared.isStopping, isBeingReconfigured: self.next != nil, hasContact: shared.view != nil,
+            isStopping: shared.isStopping, isBeingReconfigured: self.next != nil,
+            hasContact: shared.view != nil && self.isKeyKnown,
             leader: shared.view?.leader.value, member: shared.settings.member, isPaused: shared.config.isPaused,
             isHeld: self.key.isHeld, isCoveredByFailsafe: self.isHere && shared.isCoveredByFailsafe(at: now),
             postgres: shared.postgres, isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now),
@@ -123,7 +126,9 @@ struct AddressLease: Sendable {
     // MARK: - The kernel's side
 
     private mutating func settleKernel(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        guard self.kernel.isReady(at: now), shared.mayJudgeKernel(at: now) else { return }
+        guard self.kernel.isReady(at: now),
+            self.kernel.holdsForeign || shared.mayJudgeKernel(isKeyKnown: self.isKeyKnown, at: now)
+        else { return }
         let mustLeave = if case .leave = self.stance { true } else { false }
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
