@@ -53,6 +53,8 @@ struct AddressLease: Sendable {
     /// Whether etcd has shown the address's key, or that there is none.
     private var isKeyKnown: Bool { self.holder.revision > 0 }
     var isHere: Bool { self.kernel.isPresent }
+    /// Failsafe mode covers what was here before, not what somebody else put here.
+    private var mayFailsafeCover: Bool { self.kernel.isPresent && !self.kernel.isForeign }
     /// It belongs here, but for something that stands in the way.
     var isWaiting: Bool { if case .wait = self.stance { true } else { false } }
     /// It stays here in maintenance, for as long as PostgreSQL is no standby.
@@ -102,7 +104,7 @@ struct AddressLease: Sendable {
             isStopping: shared.isStopping, isBeingReconfigured: self.next != nil,
             hasContact: shared.view != nil && self.isKeyKnown,
             leader: shared.view?.leader.value, member: shared.settings.member, isPaused: shared.config.isPaused,
-            isHeld: self.key.isHeld, isCoveredByFailsafe: self.isHere && shared.isCoveredByFailsafe(at: now),
+            isHeld: self.key.isHeld, isCoveredByFailsafe: self.mayFailsafeCover && shared.isCoveredByFailsafe(at: now),
             postgres: shared.postgres, isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now),
             policy: self.spec.acquire, interface: self.spec.interface, interfaceState: self.interfaceState,
             isMarked: shared.isMarked, isQuarantined: shared.isQuarantined,
@@ -119,7 +121,7 @@ struct AddressLease: Sendable {
         }
         // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
         if right != nil, shared.contactLostAt == nil { return right }
-        if self.isHere, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
+        if self.mayFailsafeCover, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
         return right
     }
 
