@@ -72,7 +72,8 @@ extension SupervisorCore {
             // An answer that the cluster of before gave, late.
             if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
             actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
-            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID
+            // Where it is quarantined already, another node was first.
+            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID && !snapshot.isQuarantined
             self.shared.view = nil
             for index in self.leases.indices { self.leases[index].forgetCluster() }
         }

@@ -144,14 +144,15 @@ extension World {
             self.etcd.restore(backup, at: self.now)
             for lease in self.etcd.leases.keys.sorted() { self.watchLease(lease) }
         } else {
-            self.etcd.wipe(keepsClusterID: self.random.chance(0.3))
+            let keepsClusterID = self.random.chance(0.3)
+            if keepsClusterID { self.hasReusedClusterID = true }
+            self.etcd.wipe(keepsClusterID: keepsClusterID)
             self.log("etcd: wiped, cluster \(self.etcd.clusterID) now")
         }
         self.backup = nil
         self.replacedAt = self.now
         for node in self.nodes { self.restartWatch(node) }
         self.leaderKeyVanished()
-        self.schedule(.forgetSeen, after: Self.aftermath - 1)
         return true
     }
 
