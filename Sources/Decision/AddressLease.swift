@@ -45,6 +45,8 @@ struct AddressLease: Sendable {
 
     var id: AddressID { self.spec.id }
     var isIdle: Bool { self.key.isIdle && self.kernel.isClear }
+    /// Nothing of it is left here, which nobody knows before the kernel was looked at.
+    var isReleased: Bool { self.isIdle && self.hasBeenInspected }
     /// Configured away and given back: the machine may be dropped.
     var isDropped: Bool {
         if case .nothing = self.next { return self.isIdle }

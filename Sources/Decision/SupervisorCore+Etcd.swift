@@ -72,8 +72,7 @@ extension SupervisorCore {
             // An answer that the cluster of before gave, late.
             if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
             actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
-            // Where it is quarantined already, another node was first.
-            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID && !snapshot.isQuarantined
+            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID
             self.shared.view = nil
             for index in self.leases.indices { self.leases[index].forgetCluster() }
         }
@@ -110,6 +109,8 @@ extension SupervisorCore {
     /// A cluster that is new to Pharos is marked, and quarantined for as long as an older one's leases may still run. How
     /// long that is must be known.
     private mutating func markIfNew(at now: Instant, into actions: inout [Action]) {
+        // Where it is quarantined already, another node was first.
+        if self.shared.isMarkDoubtful, self.shared.isQuarantined { self.shared.isMarkDoubtful = false }
         guard let view = self.shared.view, !self.shared.isMarked, !self.isMarking, self.shared.isTTLKnown,
             (self.markAt ?? now) <= now
         else { return }

@@ -94,6 +94,15 @@ struct ReloadTests {
         #expect(n1.on(.removed(self.address, self.place, wasPresent: true)) == [.exit])
     }
 
+    @Test func `a stop right after the start waits for the first listing`() {
+        var n1 = Script()
+        _ = n1.on(.tick)
+        #expect(n1.on(.stop) == [])
+        #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
+        #expect(n1.on(.removed(self.address, self.place, wasPresent: true)) == [.exit])
+        #expect(n1.reports.last == .stopped(unreleased: []))
+    }
+
     @Test func `a stop while a lease is being granted ends that lease`() {
         var n1 = Script.started(etcd(leader: "n1"))
         #expect(n1.on(.stop) == [])
