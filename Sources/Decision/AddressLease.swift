@@ -127,6 +127,14 @@ struct AddressLease: Sendable {
         return right
     }
 
+    /// A TTL that was lowered ends the right sooner than it was given; until then, nothing needs to be taken away.
+    private func isCoveredByOlderTTL(_ shared: Shared, at now: Instant) -> Bool {
+        guard case .held(let lease) = self.key, lease.ttl > shared.leaseTTL, lease.goodUntil > now,
+            let lastRead = shared.lastRead
+        else { return false }
+        return lastRead + lease.ttl - shared.settings.margin(for: lease.ttl) > now
+    }
+
     // MARK: - The kernel's side
 
     private mutating func settleKernel(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
@@ -147,6 +155,7 @@ struct AddressLease: Sendable {
             return
         }
         guard let right = self.right, right > now else {
+            if self.isCoveredByOlderTTL(shared, at: now) { return }
             return self.clearKernel(self.key.isHeld ? .contactLost : self.stance.reason ?? .leaseLost, into: &actions)
         }
         switch self.stance {
