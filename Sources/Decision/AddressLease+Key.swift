@@ -108,7 +108,7 @@ extension AddressLease {
     ) {
         let ttl = shared.leaseTTL
         guard lease.ttl > ttl else { self.movedFor = nil; return }
-        guard self.movedFor != ttl, self.kernel.command == nil else { return }
+        guard self.movedFor != ttl, self.kernel.command == nil, self.kernel.strays.isEmpty else { return }
         if self.kernel.isPresent {
             guard let until = self.kernel.until, until <= now + ttl - shared.settings.margin(for: ttl) else { return }
         }
@@ -121,7 +121,8 @@ extension AddressLease {
     /// The TTL of the lease to which a key is moved: no shorter than the one under which an earlier process gave the kernel
     /// a lifetime that is not known here, so that the kernel's end still comes first. It is shortened later.
     private func adoptionTTL(_ shared: Shared, at now: Instant) -> Duration {
-        if self.hasBeenInspected, !self.kernel.isPresent || self.kernel.until != nil { return shared.leaseTTL }
+        let isLifetimeKnown = !self.kernel.isPresent || self.kernel.until != nil
+        if self.hasBeenInspected, isLifetimeKnown, self.kernel.strays.isEmpty { return shared.leaseTTL }
         return max(shared.leaseTTL, self.currentHolder?.ttl ?? shared.longestTTL(at: now))
     }
 

@@ -45,12 +45,18 @@ struct AddressLease: Sendable {
 
     var id: AddressID { self.spec.id }
     var isIdle: Bool { self.key.isIdle && self.kernel.isClear }
+    /// Nothing of it is left here, which nobody knows before the kernel was looked at.
+    var isReleased: Bool { self.isIdle && self.hasBeenInspected }
     /// Configured away and given back: the machine may be dropped.
     var isDropped: Bool {
         if case .nothing = self.next { return self.isIdle }
         return false
     }
+    /// Whether etcd has shown the address's key, or that there is none.
+    private var isKeyKnown: Bool { self.holder.revision > 0 }
     var isHere: Bool { self.kernel.isPresent }
+    /// Failsafe mode covers what was here before, not what somebody else put here.
+    private var mayFailsafeCover: Bool { self.kernel.isPresent && !self.kernel.isForeign }
     /// It belongs here, but for something that stands in the way.
     var isWaiting: Bool { if case .wait = self.stance { true } else { false } }
     /// It stays here in maintenance, for as long as PostgreSQL is no standby.
@@ -97,9 +103,10 @@ struct AddressLease: Sendable {
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
         let holder = self.currentHolder
         return StanceFacts(
-            isStopping: shared.isStopping, isBeingReconfigured: self.next != nil, hasContact: shared.view != nil,
+            isStopping: shared.isStopping, isBeingReconfigured: self.next != nil,
+            hasContact: shared.view != nil && self.isKeyKnown,
             leader: shared.view?.leader.value, member: shared.settings.member, isPaused: shared.config.isPaused,
-            isHeld: self.key.isHeld, isCoveredByFailsafe: self.isHere && shared.isCoveredByFailsafe(at: now),
+            isHeld: self.key.isHeld, isCoveredByFailsafe: self.mayFailsafeCover && shared.isCoveredByFailsafe(at: now),
             postgres: shared.postgres, isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now),
             policy: self.spec.acquire, interface: self.spec.interface, interfaceState: self.interfaceState,
             isMarked: shared.isMarked, isQuarantined: shared.isQuarantined,
@@ -116,14 +123,24 @@ struct AddressLease: Sendable {
         }
         // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
         if right != nil, shared.contactLostAt == nil { return right }
-        if self.isHere, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
+        if self.mayFailsafeCover, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
         return right
+    }
+
+    /// A TTL that was lowered ends the right sooner than it was given; until then, nothing needs to be taken away.
+    private func isCoveredByOlderTTL(_ shared: Shared, at now: Instant) -> Bool {
+        guard case .held(let lease) = self.key, lease.ttl > shared.leaseTTL, lease.goodUntil > now,
+            let lastRead = shared.lastRead
+        else { return false }
+        return lastRead + lease.ttl - shared.settings.margin(for: lease.ttl) > now
     }
 
     // MARK: - The kernel's side
 
     private mutating func settleKernel(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
-        guard self.kernel.isReady(at: now), shared.mayJudgeKernel(at: now) else { return }
+        guard self.kernel.isReady(at: now),
+            self.kernel.holdsForeign || shared.mayJudgeKernel(isKeyKnown: self.isKeyKnown, at: now)
+        else { return }
         let mustLeave = if case .leave = self.stance { true } else { false }
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
@@ -138,6 +155,7 @@ struct AddressLease: Sendable {
             return
         }
         guard let right = self.right, right > now else {
+            if self.isCoveredByOlderTTL(shared, at: now) { return }
             return self.clearKernel(self.key.isHeld ? .contactLost : self.stance.reason ?? .leaseLost, into: &actions)
         }
         switch self.stance {

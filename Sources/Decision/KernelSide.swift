@@ -17,6 +17,10 @@ struct KernelSide: Sendable {
     private(set) var isForeign = false
     /// Other places where it was found.
     private(set) var strays: [KernelPlace] = []
+    /// Whether one of them came while this process looked on.
+    private var hasForeignStray = false
+    /// Whether anything stands here that no process of ours can have put there.
+    var holdsForeign: Bool { self.isForeign || self.hasForeignStray && !self.strays.isEmpty }
     /// The end of the lifetime that we gave; nil: not by this process, or unknown.
     private(set) var until: Instant?
     private(set) var command: Command?
@@ -127,7 +131,10 @@ struct KernelSide: Sendable {
         }
         if !isPresent { self.isForeign = false }
         let strays = places.filter { $0 != configured }
-        surprise.appeared += strays.filter { !self.strays.contains($0) }
+        let newcomers = strays.filter { !self.strays.contains($0) }
+        if !isFirst, !newcomers.isEmpty { self.hasForeignStray = true }
+        if strays.isEmpty { self.hasForeignStray = false }
+        surprise.appeared += newcomers
         if !isPresent || !self.isPresent { self.until = nil }
         self.isPresent = isPresent
         // Found: there, but with a lifetime that nobody knows, and not announced.

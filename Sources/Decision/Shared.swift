@@ -73,8 +73,9 @@ struct Shared: Sendable {
 
     /// Whether enough is known to take an address off the kernel. What an earlier process put there is covered by its
     /// lease, and after one TTL by nothing.
-    func mayJudgeKernel(at now: Instant) -> Bool {
-        self.view != nil || self.isStopping || now - self.startedAt >= self.leaseTTL
+    func mayJudgeKernel(isKeyKnown: Bool, at now: Instant) -> Bool {
+        if self.view != nil { return isKeyKnown || self.isStopping }
+        return self.isStopping || now - self.startedAt >= self.leaseTTL
     }
 
     /// How long an answer of Patroni that its failsafe mode is active covers an address, at best.

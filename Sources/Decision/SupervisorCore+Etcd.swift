@@ -109,6 +109,8 @@ extension SupervisorCore {
     /// A cluster that is new to Pharos is marked, and quarantined for as long as an older one's leases may still run. How
     /// long that is must be known.
     private mutating func markIfNew(at now: Instant, into actions: inout [Action]) {
+        // Where it is quarantined already, another node was first.
+        if self.shared.isMarkDoubtful, self.shared.isQuarantined { self.shared.isMarkDoubtful = false }
         guard let view = self.shared.view, !self.shared.isMarked, !self.isMarking, self.shared.isTTLKnown,
             (self.markAt ?? now) <= now
         else { return }

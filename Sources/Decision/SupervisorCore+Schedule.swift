@@ -56,9 +56,9 @@ extension SupervisorCore {
             self.isReady = true
             actions.append(.ready)
         }
-        if let stopBy = self.stopBy, stopBy <= now || self.leases.allSatisfy(\.isIdle) {
+        if let stopBy = self.stopBy, stopBy <= now || self.leases.allSatisfy(\.isReleased) {
             self.hasStopped = true
-            actions.append(.report(.stopped(unreleased: self.leases.filter { !$0.isIdle }.map(\.id))))
+            actions.append(.report(.stopped(unreleased: self.leases.filter { !$0.isReleased }.map(\.id))))
             actions.append(.exit)
         }
         self.wakeAt = self.nextWake(after: now)

@@ -184,6 +184,7 @@ struct SimulatedEtcd {
 
     mutating func markCluster(_ clusterID: UInt64, seen: UInt64?, ttl: Time, at now: Time) -> Bool {
         guard self.mark == seen else { return false }
+        if let old = self.quarantine { self.leases[old]?.key = nil }
         let lease = self.grant(ttl: ttl, at: now, late: 0)
         self.leases[lease]?.key = .quarantine
         self.mark = clusterID

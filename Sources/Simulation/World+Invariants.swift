@@ -53,7 +53,8 @@ extension World {
 
     /// An address is given to the kernel only by whom the newest known leader key names, or covers otherwise.
     func checkAssignment(of spec: AddressSpec, by node: SimulatedNode) {
-        guard let leader = node.seen.leader, leader != node.member, !self.isReplacedLately else { return }
+        guard let leader = node.seen.leader, leader != node.member, !self.isReplacedLately, !self.hasReusedClusterID
+        else { return }
         self.fail("\(node.member) assigns \(spec.id), though it has seen that \(leader) leads")
     }
 
@@ -61,6 +62,7 @@ extension World {
     /// was told.
     func checkPause(_ action: Action, by node: SimulatedNode) {
         guard node.seen.isPaused, node.seen.leader == nil, !node.isStopping, !self.isReplacedLately,
+            !self.hasReusedClusterID,
             node.seen.postgres != .standby, node.postgres == .primary
         else { return }
         var removed: Int?

@@ -13,7 +13,6 @@ extension World {
         case unpause
         case backup
         case handOver(Int, LeaseID)
-        case forgetSeen
         case configure(Int, [AddressSpec])
         case assign(Assignment)
         case checkForeign(Int, Int, Int, since: Time)
@@ -24,7 +23,7 @@ extension World {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
                 .configure:
                 true
-            case .forgetSeen, .assign, .checkForeign: false
+            case .assign, .checkForeign: false
             }
         }
     }
@@ -64,7 +63,6 @@ extension World {
             }
             node.patroniLease = nil
             self.endLease(lease)
-        case .forgetSeen: for node in self.nodes { node.seen = Seen() }
         case .configure(let index, let specs): self.configure(self.nodes[index], specs)
         case .assign(let change): self.carryOut(change)
         case .checkForeign(let index, let slot, let generation, let since):

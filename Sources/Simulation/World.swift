@@ -47,6 +47,8 @@ final class World {
     /// Simulated time with faults under way.
     var faultyTime: Time = 0
     var replacedAt: Time?
+    /// Whether revisions of a wiped etcd may pass for those of its successor: what a node was told is in no order then.
+    var hasReusedClusterID = false
     /// The longest TTL in force lately, and when it was lowered.
     var ttlLoweredAt: Time?
     var formerTTL: Time = 0

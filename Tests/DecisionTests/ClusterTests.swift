@@ -107,4 +107,12 @@ struct ClusterTests {
         _ = n1.postgres(.primary)
         #expect(n1.stance == .wait(.clusterNotMarked))
     }
+
+    @Test func `where another node has quarantined the wiped etcd, once is enough`() {
+        var n1 = Script.started(etcd(leader: "n2", revision: 900))
+        var empty = etcd(leader: "n2", revision: 2, mark: nil)
+        empty.patroni = nil
+        _ = n1.read(empty, after: .seconds(1))
+        #expect(n1.read(etcd(leader: "n2", revision: 6, isQuarantined: true), after: .seconds(1)) == [])
+    }
 }

@@ -156,6 +156,17 @@ struct HoldTests {
         #expect(n1.stance == .hold)
     }
 
+    @Test func `a TTL that was lowered while the daemon was frozen takes nothing away that the lease still covers`() {
+        var n1 = Script.started(etcd(leader: "n1", ttl: .seconds(60)))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11, ttl: .seconds(60))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(self.address))
+        let config = DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))
+        #expect(!n1.watched(9, .patroni(config), after: .seconds(30)).contains(.remove(self.address, self.place)))
+        #expect(n1.on(.tick, after: .seconds(30)).contains(.remove(self.address, self.place)))
+    }
+
     @Test func `a TTL that was raised does not make the lifetime lapse`() {
         var n1 = Script.holding()
         let config = DynamicConfig(ttl: .seconds(300))

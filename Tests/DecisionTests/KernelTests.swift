@@ -33,6 +33,17 @@ struct KernelTests {
         #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
     }
 
+    @Test func `an address added by hand is removed also before etcd has answered`() {
+        var n1 = Script()
+        _ = n1.on(.tick)
+        #expect(n1.listed() == [])
+        _ = n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .milliseconds(200))
+        #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
+        _ = n1.on(.removed(self.address, self.place, wasPresent: true))
+        _ = n1.on(.kernelSaw(self.address, self.elsewhere, isPresent: true), after: .milliseconds(200))
+        #expect(n1.listed([self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+    }
+
     @Test func `an address added by hand in a second place of the holder is removed there, and stays in its own`() {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))

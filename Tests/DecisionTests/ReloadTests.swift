@@ -46,6 +46,8 @@ struct ReloadTests {
         #expect(n1.on(.reconfigured(self.settings([self.spec, second])), after: .seconds(1)) == [.read, .inspect])
         let old = KernelState(found: [], usableInterfaces: ["eth0"])
         _ = n1.on(.inspected(old, since: begun), after: .milliseconds(100))
+        #expect(n1.core.addressStatuses.last?.stance == .wait(.noContactYet))
+        _ = n1.read(etcd(leader: "n2"))
         let found = KernelState(
             found: [KernelState.Found(address: "10.0.0.4", place: second.place)], usableInterfaces: ["eth0"])
         #expect(n1.on(.inspected(found, since: n1.now)).contains(.remove("10.0.0.4", second.place)))
@@ -90,6 +92,15 @@ struct ReloadTests {
         _ = n1.listed([self.place])
         #expect(n1.on(.stop) == [.remove(self.address, self.place)])
         #expect(n1.on(.removed(self.address, self.place, wasPresent: true)) == [.exit])
+    }
+
+    @Test func `a stop right after the start waits for the first listing`() {
+        var n1 = Script()
+        _ = n1.on(.tick)
+        #expect(n1.on(.stop) == [])
+        #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
+        #expect(n1.on(.removed(self.address, self.place, wasPresent: true)) == [.exit])
+        #expect(n1.reports.last == .stopped(unreleased: []))
     }
 
     @Test func `a stop while a lease is being granted ends that lease`() {
