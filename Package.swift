@@ -16,7 +16,8 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 
 /// How the daemon is linked for release, for the sake of its resident memory: relative relocations packed (1 MB of them
 /// would be read at the start, and stay), nothing exported, so that what is not used can be left out, equal functions
-/// kept once, the functions that the daemon uses side by side (scripts/link-order finds them; 1 MB), and the C++ library static where `make` has put it into .build/lean. Needs the toolchain's own linker and glibc 2.36.
+/// kept once, the functions that the daemon uses side by side (scripts/link-order finds them; 1 MB), and the C++ library
+/// static where `make` has put it into .build/lean. Needs the toolchain's own linker and glibc 2.36.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
         ["-use-ld=lld", "-L\(Context.packageDirectory)/.build/lean"]
