@@ -16,12 +16,16 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 
 /// How the daemon is linked for release, for the sake of its resident memory: relative relocations packed (1 MB of them
 /// would be read at the start, and stay), nothing exported, so that what is not used can be left out, equal functions
-/// kept once, and the C++ library static where `make` has put it into .build/lean. Needs the toolchain's own linker and
-/// glibc 2.36.
+/// kept once, the functions that the daemon uses side by side (scripts/link-order finds them; 1 MB), and the C++ library
+/// static where `make` has put it into .build/lean. Needs the toolchain's own linker and glibc 2.36.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld", "-L.build/lean"]
-            + ["-z", "pack-relative-relocs", "--no-export-dynamic", "--icf=safe"].flatMap { ["-Xlinker", $0] },
+        ["-use-ld=lld", "-L\(Context.packageDirectory)/.build/lean"]
+            + [
+                "-z", "pack-relative-relocs", "--no-export-dynamic", "--icf=safe",
+                "--symbol-ordering-file=\(Context.packageDirectory)/Sources/pharos/link-order.txt",
+                "--no-warn-symbol-ordering",
+            ].flatMap { ["-Xlinker", $0] },
         .when(configuration: .release))
 ]
 
@@ -79,7 +83,7 @@ let package = Package(
             dependencies: [
                 "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets", "Settings",
                 "Supervisor", "VirtualAddress", arguments,
-            ],
+            ], exclude: ["link-order.txt"],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
         module("Simulation", ["Decision"]),
