@@ -70,7 +70,7 @@ test: .build/packages-test stage ## Unit, simulation, integration (real etcd, Po
 build-bench: .build/packages-bench build
 	$(RELEASE) --product pharos-bench
 
-bench: build-bench ## Measure reaction, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
+bench: .build/packages-test build-bench build-lab stage ## Measure reaction, client's view, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
 	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --pharos .build/pharos-stripped
 
 bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.

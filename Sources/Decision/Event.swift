@@ -48,6 +48,8 @@ public enum Event: Hashable, Sendable {
     /// Another node answered for an address that we hold.
     case duplicateSeen(AddressID, linkAddress: String)
     case postgres(PostgresState, askedAt: Instant)
+    /// The local PostgreSQL has ended the connection over which it is asked.
+    case postgresDisconnected
     case patroni(PatroniAnswer, askedAt: Instant)
 }
 

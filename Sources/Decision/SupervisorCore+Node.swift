@@ -26,9 +26,11 @@ extension SupervisorCore {
             actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
         case .postgres(let state, let askedAt):
             self.isPostgresAsked = false
+            self.isPostgresInDoubt = false
             if state.isOtherKind(than: self.shared.postgres) { actions.append(.report(.postgresChanged(state))) }
             self.shared.postgres = state
             self.shared.postgresAskedAt = askedAt
+        case .postgresDisconnected: self.isPostgresInDoubt = true
         case .patroni(let answer, let askedAt):
             self.isPatroniAsked = false
             self.learn(answer, askedAt: askedAt, into: &actions)

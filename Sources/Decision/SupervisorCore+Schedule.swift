@@ -104,6 +104,7 @@ extension SupervisorCore {
         let isRecent = now - leaderSince < Self.minute
         let interval =
             switch self.shared.postgres {
+            case .primary where self.isPostgresInDoubt: Self.startPace
             case .primary: areHeld ? self.shared.period : Self.halfSecond
             case .standby, nil: isRecent ? Self.promotionPace : Self.second
             case .unreachable: areHeld || !isRecent ? Self.second : Self.startPace

@@ -22,6 +22,8 @@ public struct SupervisorCore: Sendable {
     var isMarking = false
     var markAt: Instant?
     var isPostgresAsked = false
+    /// Whether PostgreSQL ended its connection since it answered last.
+    var isPostgresInDoubt = false
     var postgresAskedAt: Instant?
     var isPatroniAsked = false
     var patroniAskedAt: Instant?
@@ -66,7 +68,7 @@ public struct SupervisorCore: Sendable {
             self.learnFromEtcd(event, at: now, into: &actions)
         case .inspected, .inspectionFailed, .kernelSaw, .kernelChanged, .assigned, .assignFailed, .removed,
             .removeFailed,
-            .duplicateSeen, .postgres, .patroni:
+            .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }
     }

@@ -76,7 +76,8 @@ public struct ChildProcess: Sendable {
         self.notAfter = notAfter
     }
 
-    /// Runs the program to its end.
+    /// Runs the program to its end. A program that is killed has ended when this returns: nothing that it was at may
+    /// happen later, however long the kernel takes to let go of it.
     @EventLoop
     public func run() async throws(ChildProcessError) -> Outcome {
         let running = try RunningChild(self)
@@ -90,7 +91,7 @@ public struct ChildProcess: Sendable {
             let code = try await running.exitCode(timeout: deadline - .now)
             return Outcome(exitCode: code, output: output)
         } catch {
-            running.kill()
+            await running.end()
             let kind: ChildProcessError.Kind =
                 output.count > self.outputLimit ? .outputTooLong : error == .timedOut ? .timedOut : .cancelled
             throw ChildProcessError(kind: kind, command: self.command)
@@ -120,7 +121,7 @@ public struct ChildProcess: Sendable {
             }
             return try await running.exitCode(timeout: self.timeout)
         } catch {
-            running.kill()
+            await running.end()
             throw ChildProcessError(kind: error == .cancelled ? .cancelled : .outputTooLong, command: self.command)
         }
     }
@@ -141,17 +142,19 @@ private final class RunningChild {
         }
         // The writing end must block like any program's output.
         _ = fcntl(ends[1], F_SETFL, 0)
-        self.descriptor = ends[0]
-        self.process = Self.spawn(child, output: ends[1])
+        let process = Self.spawn(child, output: ends[1])
         close(ends[1])
-        guard self.process > 0 else {
+        guard process > 0 else {
             close(ends[0])
-            throw ChildProcessError(kind: .notStarted(-self.process), command: child.command)
+            throw ChildProcessError(kind: .notStarted(-process), command: child.command)
         }
+        // Only now: what is thrown above must not run deinit, which kills.
+        self.descriptor = ends[0]
+        self.process = process
     }
 
     isolated deinit {
-        if !self.isReaped { self.kill() }
+        if !self.isReaped { Self.kill(self.process) }
         close(self.descriptor)
     }
 
@@ -172,12 +175,17 @@ private final class RunningChild {
         return code
     }
 
-    func kill() {
+    /// Kills the child; returns once it has ended, even where the caller was cancelled. The loop turns meanwhile.
+    func end() async {
         guard !self.isReaped else { return }
         self.isReaped = true
-        _ = Glibc.kill(self.process, SIGKILL)
-        var status: Int32 = 0
-        while waitpid(self.process, &status, 0) < 0, errno == EINTR {}
+        await Self.kill(self.process).value
+    }
+
+    @discardableResult
+    private static func kill(_ process: Int32) -> Task<Void, Never> {
+        _ = Glibc.kill(process, SIGKILL)
+        return EventLoop.spawn { await EventLoop.end(of: process) }
     }
 
     private static func spawn(_ child: ChildProcess, output: Int32) -> Int32 {

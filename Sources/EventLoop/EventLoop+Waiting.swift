@@ -45,6 +45,15 @@ extension EventLoop {
         }
     }
 
+    /// Waits for the end of a child that was killed. In a task that nobody cancels, this has no limit.
+    @EventLoop static func end(of process: Int32) async {
+        do throws(WaitError) {
+            _ = try await Waiter<CInt?>().wait { waiter in [.child(process) { waiter.finish(.success($0)) }] }
+        } catch {
+            // Cancelled: nobody is left who would want to know.
+        }
+    }
+
     @EventLoop public static func sleep(for delay: Duration) async throws(WaitError) {
         try await Waiter<Void>().wait { waiter in
             [.timer(after: delay) { waiter.finish(.success(())) }]

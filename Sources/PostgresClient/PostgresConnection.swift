@@ -14,6 +14,9 @@ public final class PostgresConnection {
     private var isBusy = false
     /// False after an error that ended the connection.
     public private(set) var isUsable = true
+    private var idleWatch: EventSource?
+    /// See ``whenEnded(_:)``.
+    private var onEnd: (@EventLoop () -> Void)?
 
     /// Owns the `PGconn`.
     private struct Handle: ~Copyable {
@@ -83,7 +86,11 @@ public final class PostgresConnection {
             throw PostgresError(kind: .connection, message: "the connection ended with an earlier error")
         }
         self.isBusy = true
-        defer { self.isBusy = false }
+        self.idleWatch = nil
+        defer {
+            self.isBusy = false
+            self.watchIdle()
+        }
         let deadline = ContinuousClock.now + timeout
         do throws(PostgresError) {
             try await self.send(sql, parameters, until: deadline)
@@ -95,6 +102,27 @@ public final class PostgresConnection {
             }
             throw error
         }
+    }
+
+    /// Calls `action`, once, when the server ends the connection while no query runs: a server that stops says so at
+    /// once, and nobody has to ask for it.
+    public func whenEnded(_ action: @escaping @EventLoop () -> Void) {
+        self.onEnd = action
+        if !self.isBusy { self.watchIdle() }
+    }
+
+    private func watchIdle() {
+        let descriptor = PQsocket(self.handle.raw)
+        guard self.onEnd != nil, self.isUsable, descriptor >= 0 else { return }
+        self.idleWatch = .descriptor(descriptor, .read) { [unowned self] _ in self.readIdle() }
+    }
+
+    /// What comes without a question: a changed parameter, which libpq keeps; or the end.
+    private func readIdle() {
+        guard PQconsumeInput(self.handle.raw) == 0 || PQstatus(self.handle.raw) == CONNECTION_BAD else { return }
+        self.isUsable = false
+        self.idleWatch = nil
+        self.onEnd.take()?()
     }
 
     private func send(

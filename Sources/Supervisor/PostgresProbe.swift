@@ -10,8 +10,13 @@ final class PostgresProbe {
     private var connection: PostgresConnection?
     /// For connecting and for the question, each.
     private let timeout = Duration.seconds(1)
+    private let ended: @EventLoop () -> Void
 
-    init(conninfo: String) { self.conninfo = conninfo }
+    /// `ended`: the server has ended the kept connection, between two questions.
+    init(conninfo: String, ended: @escaping @EventLoop () -> Void) {
+        self.conninfo = conninfo
+        self.ended = ended
+    }
 
     func ask() async -> PostgresState {
         do throws(PostgresError) {
@@ -36,6 +41,10 @@ final class PostgresProbe {
         if let connection = self.connection { return connection }
         let connection = try await PostgresConnection(self.conninfo, timeout: self.timeout)
         self.connection = connection
+        connection.whenEnded { [unowned self] in
+            self.connection = nil
+            self.ended()
+        }
         return connection
     }
 

@@ -76,7 +76,8 @@ public final class Supervisor {
         )
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
-        self.postgres = PostgresProbe(conninfo: settings.conninfo)
+        self.postgres = PostgresProbe(
+            conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
             settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
         self.kernel.follow(settings)

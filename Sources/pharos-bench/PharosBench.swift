@@ -9,7 +9,7 @@ struct PharosBench: ParsableCommand {
         commandName: "pharos-bench",
         abstract: "Measures Pharos: how fast an address follows the leader key, and what the daemon costs.",
         discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
-        subcommands: [MeasureAll.self, MeasureReaction.self, MeasureIdle.self, MeasureStart.self],
+        subcommands: [MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureIdle.self, MeasureStart.self],
         defaultSubcommand: MeasureAll.self
     )
 }
@@ -41,6 +41,7 @@ struct MeasureAll: ParsableCommand {
     @Option(help: "How often each reaction is measured.") var runs = 50
     @Option(help: "How often the daemon is started.") var starts = 20
     @Option(help: "For how many seconds the idle daemon is watched.") var seconds = 60
+    @OptionGroup var client: ClientOptions
     @Option(help: "The folder to write to.") var output = "docs"
 
     func run() throws {
@@ -57,6 +58,7 @@ struct MeasureAll: ParsableCommand {
             report.start = try await TestBed.use(options) { bed async throws(BenchError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
             }
+            report.client = try await self.client.benchmark().run()
             printLine(report.text)
             try report.write(to: self.output)
             return 0
@@ -79,6 +81,34 @@ struct MeasureReaction: ParsableCommand {
                 try await ReactionBenchmark(bed, runs: self.runs).run()
             }
             printLine(result.text)
+            return 0
+        }
+    }
+}
+
+/// What the benchmark in the lab needs to know.
+struct ClientOptions: ParsableArguments {
+    @Option(help: "The staged tree (make stage) to put on the lab's nodes.") var install = ".build/stage"
+    @Option(help: "How many switchovers are measured.") var switchovers = 10
+    @Option(help: "How many times a leader's node loses its power.") var powerOffs = 5
+
+    @EventLoop
+    func benchmark() -> ClientBenchmark {
+        ClientBenchmark(install: self.install, switchovers: self.switchovers, powerOffs: self.powerOffs)
+    }
+}
+
+struct MeasureClient: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "client",
+        abstract: "How long a client cannot write at switchovers and power-offs of real nodes."
+    )
+    @OptionGroup var client: ClientOptions
+
+    func run() throws {
+        let client = self.client
+        runBenchmark { () async throws(BenchError) in
+            printLine(try await client.benchmark().run().text)
             return 0
         }
     }

@@ -22,7 +22,7 @@ struct Demo: ParsableCommand {
                 "A cluster of three nodes: systemd, etcd, Patroni, PostgreSQL 15, Pharos. The first run builds an image."
             )
             let lab = try await Lab.up(options) { print("  \($0)") }
-            let leader = try await DemoScene.awaitHealth(lab)
+            let leader = try await lab.awaitHealth()
             print(
                 "It is up after \(seconds(since: began)): \(leader) leads and holds \(options.plainAddresses.joined(separator: " and "))."
             )
@@ -34,7 +34,7 @@ struct Demo: ParsableCommand {
                 lab, leader async throws(LabError) in try await lab.kill(leader)
             }
             try await lab.start(try await DemoScene.deadNode(lab))
-            _ = try await DemoScene.awaitHealth(lab)
+            try await lab.awaitHealth()
             try await DemoScene(lab, "3. The leader's daemon is frozen (SIGSTOP), then a switchover").play {
                 lab, leader async throws(LabError) in
                 try await lab.freeze(leader, .pharos)
@@ -76,34 +76,11 @@ struct DemoScene {
     @EventLoop
     func play(_ act: @EventLoop (Lab, String) async throws(LabError) -> Void) async throws(LabError) {
         print("\n\(self.title)")
-        let leader = try await Self.awaitHealth(self.lab)
-        let start = Lab.now
-        try await act(self.lab, leader)
-        let addresses = self.lab.options.plainAddresses
-        try await self.lab.waitFor("another node leads, holds the addresses and takes writes", timeout: .seconds(90)) {
-            guard let now = try await self.lab.leader(), now != leader else { return false }
-            for address in addresses where try await self.lab.holders(address) != [now] { return false }
-            let timeline = try self.lab.timeline()
-            return addresses.allSatisfy { address in
-                let gaps = timeline.gaps(of: address, since: start)
-                return !gaps.isEmpty && gaps.allSatisfy { $0.firstSuccess != nil }
-            }
+        let leader = try await self.lab.awaitHealth()
+        let start = try await self.lab.changeLeader(leader) { () async throws(LabError) in
+            try await act(self.lab, leader)
         }
         print(try self.lab.timeline().render(since: start, until: Lab.now))
-    }
-
-    /// Waits for a leader that holds every address while all others stream from it; answers it.
-    @EventLoop
-    static func awaitHealth(_ lab: Lab) async throws(LabError) -> String {
-        try await lab.waitUntilReady()
-        var leader = ""
-        try await lab.waitFor("the addresses on the leader", timeout: .seconds(90)) {
-            guard let current = try await lab.leader() else { return false }
-            leader = current
-            for address in lab.options.plainAddresses where try await lab.holders(address) != [current] { return false }
-            return true
-        }
-        return leader
     }
 
     /// The node that is off.

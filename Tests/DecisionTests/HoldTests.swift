@@ -109,6 +109,18 @@ struct HoldTests {
         #expect(n1.stance == .leave(.inRecovery))
     }
 
+    @Test func `PostgreSQL is asked anew as soon as it has ended the connection, but not without pause`() {
+        var n1 = Script.holding()
+        _ = n1.on(.tick, after: .seconds(1))
+        #expect(n1.on(.postgresDisconnected) == [.askPostgres])
+        #expect(n1.postgres(.primary) == [])
+        // A server that hangs up after every answer.
+        #expect(n1.on(.postgresDisconnected) == [])
+        #expect(n1.wakesIn <= .milliseconds(100))
+        #expect(n1.on(.tick, after: .milliseconds(100)) == [.askPostgres])
+        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+    }
+
     @Test func `a key that somebody deleted is given up, and taken again after a second`() {
         var n1 = Script.holding()
         let actions = n1.watched(9, .holder(self.address, nil))

@@ -113,6 +113,33 @@ extension IntegrationTests {
             _ = try await PostgresConnection(server.conninfo)
         }
 
+        @Test @EventLoop func `an idle connection tells its end once, and nothing else`() async throws {
+            let server = try await self.server()
+            let admin = try await PostgresConnection(server.conninfo)
+            let idle = try await PostgresConnection(server.conninfo)
+            var ends = 0
+            idle.whenEnded { ends += 1 }
+            // What a server says unasked is no end …
+            _ = try await admin.query("alter system set application_name = 'other'")
+            _ = try await admin.query("select pg_reload_conf()")
+            // … nor is an answer.
+            #expect(try await idle.query("select 1") == [["1"]])
+            #expect(ends == 0 && idle.isUsable)
+            let others =
+                "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and query = 'select 1'"
+            _ = try await admin.query(others)
+            let deadline = ContinuousClock.now + .seconds(10)
+            while ends == 0, ContinuousClock.now < deadline { try await EventLoop.sleep(for: .milliseconds(5)) }
+            #expect(ends == 1 && !idle.isUsable)
+            // An end in the middle of a question is that question's error, and nobody's news.
+            let busy = try await PostgresConnection(server.conninfo)
+            var busyEnds = 0
+            busy.whenEnded { busyEnds += 1 }
+            #expect(await failure { _ = try await busy.query("select pg_terminate_backend(pg_backend_pid())") } != nil)
+            try await EventLoop.sleep(for: .milliseconds(20))
+            #expect(busyEnds == 0)
+        }
+
         @Test @EventLoop func `refusals to connect, without secrets`() async throws {
             let server = try await self.server()
             let admin = try await PostgresConnection(server.conninfo)

@@ -73,7 +73,7 @@ extension LabTests {
             try await scene.awaitLog(node, "etcd cannot be read")
             #expect(try await scene.lab.exec(node, ["systemctl", "is-active", "pharos"]).text == "activating\n")
             try await scene.lab.heal(node)
-            try await Scene.awaitHealth(scene.lab)
+            try await scene.lab.awaitHealth()
         }
     }
 
@@ -84,7 +84,7 @@ extension LabTests {
             for node in nodes { try await scene.run(node, "sh", "-c", "rm -rf /var/lib/etcd/default/*") }
             for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
             try await scene.awaitLog(scene.leader, "another etcd cluster answers", .seconds(60))
-            try await Scene.awaitHealth(scene.lab)
+            try await scene.lab.awaitHealth()
         }
     }
 

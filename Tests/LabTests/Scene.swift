@@ -52,13 +52,13 @@ struct Scene {
         change(&options)
         if let running = self.running(), running.options == options {
             do {
-                return (running, try await self.awaitHealth(running, timeout: .seconds(30)))
+                return (running, try await running.awaitHealth(timeout: .seconds(30)))
             } catch {
                 print("the lab is not well after the scene before (\(error)); it is made anew")
             }
         }
         let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
-        return (lab, try await self.awaitHealth(lab, timeout: .seconds(120)))
+        return (lab, try await lab.awaitHealth(timeout: .seconds(120)))
     }
 
     private static func running() -> Lab? {
@@ -67,24 +67,6 @@ struct Scene {
         } catch {
             return nil
         }
-    }
-
-    /// Waits for a leader that has every address and from which all others stream; answers it.
-    @discardableResult
-    static func awaitHealth(_ lab: Lab, timeout: Duration = .seconds(90)) async throws -> String {
-        try await lab.waitUntilReady(timeout: timeout)
-        var leader = ""
-        try await lab.waitFor("the addresses on the leader, the daemon on every node", timeout: timeout) {
-            guard let current = try await lab.leader() else { return false }
-            leader = current
-            for address in Self.addresses where try await lab.holders(address) != [current] { return false }
-            for node in lab.options.nodes
-            where try await lab.exec(node, ["systemctl", "is-active", "-q", "pharos"]).exitCode != 0 {
-                return false
-            }
-            return true
-        }
-        return leader
     }
 
     // MARK: - Steps
