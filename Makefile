@@ -6,8 +6,8 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr
 STAGE := .build/stage
-BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config
-TEST_PACKAGES := systemd-container debootstrap nftables iproute2 etcd-server etcd-client postgresql-15 openssl
+BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
+TEST_PACKAGES := systemd-container debootstrap nftables iproute2 curl etcd-server etcd-client postgresql-15 openssl
 BENCH_PACKAGES := etcd-server iproute2 vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 
