@@ -58,7 +58,7 @@ struct LoadTests {
     }
 
     @Test(arguments: [
-        "", "host=/run port=5433", "host='/my sockets,@abstract'", "host=10.0.0.1,::1", "host=localhost",
+        "host=/run port=5433", "host='/my sockets,@abstract'", "host=10.0.0.1,::1", "host=localhost",
         "host=db.example.org hostaddr=10.0.0.1", "postgresql://", "postgresql:///postgres?host=/run",
         "postgresql://pharos@10.0.0.1:5433,[2001:db8::1]:5432/postgres", "postgres://%2Frun%2Fpg/postgres",
         "postgresql://db.example.org/postgres?hostaddr=10.0.0.1",
