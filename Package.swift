@@ -142,6 +142,7 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab"]),
+        tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]
 )
