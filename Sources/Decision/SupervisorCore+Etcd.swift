@@ -118,7 +118,8 @@ extension SupervisorCore {
         actions.append(.report(.quarantined(clusterID: view.clusterID)))
         actions.append(
             .markCluster(
-                clusterID: view.clusterID, seen: view.mark.value, quarantine: self.shared.longestTTL(at: now)))
+                clusterID: view.clusterID, seen: view.mark.value?.revision ?? 0,
+                quarantine: self.shared.longestTTL(at: now)))
     }
 
     private mutating func learn(

@@ -111,6 +111,7 @@ final class EtcdFollower {
                 changes = []
             }
             revision = event.keyValue.modRevision
+            if event.kind == .put { self.link.examine(event.keyValue) }
             if let change = self.link.keys.change(event) { changes.append(change) }
         }
         if !changes.isEmpty { self.deliver(.watched(clusterID: clusterID, revision: revision, changes: changes)) }

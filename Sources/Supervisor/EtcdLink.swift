@@ -13,8 +13,15 @@ final class EtcdLink {
     private let node: String
     /// The TTL of the leases that this process was granted; an address's key tells it.
     private var ttls: [LeaseID: Duration] = [:]
+    private let report: @EventLoop (LogRecord) -> Void
+    /// The hash of the configuration of Patroni that was examined last.
+    private var examined: Int?
 
-    init(_ client: EtcdClient, _ keys: PharosKeys, member: String, node: String) {
+    init(
+        _ client: EtcdClient, _ keys: PharosKeys, member: String, node: String,
+        report: @escaping @EventLoop (LogRecord) -> Void
+    ) {
+        self.report = report
         self.client = client
         self.keys = keys
         self.member = member
@@ -23,14 +30,32 @@ final class EtcdLink {
 
     func read() async throws(EtcdError) -> Snapshot {
         let response = try await self.client.commit(Transaction(compares: [], success: self.keys.reads))
+        return self.snapshot(response)
+    }
+
+    private func snapshot(_ response: TransactionResponse) -> Snapshot {
+        for case .range(let pairs) in response.responses { for pair in pairs { self.examine(pair) } }
         return self.keys.snapshot(response.header, response.responses)
     }
 
-    /// The members that Patroni's keys name, at most 100.
+    /// Tells what in Patroni's configuration cannot be used: once for each content, in whatever order they come.
+    func examine(_ pair: KeyValue) {
+        guard pair.keyText == self.keys.patroni.config, pair.value.hashValue != self.examined else { return }
+        self.examined = pair.value.hashValue
+        let problems = PatroniConfig(value: pair.value).problems.joined(separator: "; ")
+        guard !problems.isEmpty else { return }
+        self.report(
+            LogRecord(
+                .patroniConfigOdd,
+                "Patroni's configuration of revision \(pair.modRevision): \(problems). What cannot be read counts as unchanged",
+                ["REVISION": "\(pair.modRevision)", "PROBLEMS": problems]))
+    }
+
+    /// The members that Patroni's keys name, at most 100; what cannot be a name is left out.
     func members() async throws(EtcdError) -> [String] {
         let prefix = self.keys.patroni.members
         let answer = try await self.client.range(.prefix(prefix), limit: 100)
-        return answer.keyValues.map { String($0.keyText.dropFirst(prefix.count)) }
+        return answer.keyValues.prefix(100).compactMap { patroniLeader(Array($0.key.dropFirst(prefix.utf8.count))) }
     }
 
     func read(sentAt: Instant) async -> Event {
@@ -100,14 +125,14 @@ final class EtcdLink {
             if response.succeeded {
                 return .acquired(address, lease: lease, revision: response.header.revision, sentAt: sentAt)
             }
-            let found = self.keys.snapshot(response.header, response.responses)
+            let found = self.snapshot(response)
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
         } catch {
             return .acquireUnanswered(address, lease: lease, reason: error.description)
         }
     }
 
-    func mark(_ clusterID: UInt64, seen: UInt64?, quarantine: Duration) async -> Event {
+    func mark(_ clusterID: UInt64, seen: Int64, quarantine: Duration) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: quarantine.components.seconds)
             let response = try await self.client.commit(self.keys.marking(clusterID, seen: seen, lease: lease.id))

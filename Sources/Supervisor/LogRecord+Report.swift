@@ -81,9 +81,12 @@ extension LogRecord {
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .leaseShortened(let id, let lease, let old, let new):
             self.init(
-                .leaseAdopted,
-                "the key of \(id) moves to a lease of \(Wording.text(new)): Patroni's ttl is no longer \(Wording.text(old))",
-                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
+                .leaseShortened,
+                "the key of \(id) moves to a lease of \(Wording.text(new)): the TTL is no longer \(Wording.text(old))",
+                [
+                    "ADDRESS": id, "LEASE": String(lease, radix: 16), "TTL": Wording.text(new),
+                    "OLD_TTL": Wording.text(old),
+                ])
         case .leaseLost(let id, let lease, let reason):
             self.init(
                 .leaseLost, "the lease of \(id) is lost: \(reason). The address is taken off this node",

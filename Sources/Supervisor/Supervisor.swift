@@ -68,9 +68,10 @@ public final class Supervisor {
         self.node = node
         let client = EtcdClient(
             settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
-        self.etcd = EtcdLink(client, PharosKeys(settings), member: settings.member, node: node)
-        self.core = SupervisorCore(settings.core(node: node), at: .now)
         let inbox = self.inbox
+        self.etcd = EtcdLink(
+            client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
+        self.core = SupervisorCore(settings.core(node: node), at: .now)
         self.follower = EtcdFollower(
             self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) }, deliver: { inbox.deliver($0) }
         )
@@ -180,7 +181,7 @@ public final class Supervisor {
         let member = self.settings.member
         guard !members.isEmpty, !members.contains(member), !self.isKnownAsUnknown else { return }
         self.isKnownAsUnknown = true
-        let list = members.joined(separator: " ")
+        let list = members.prefix(20).joined(separator: " ") + (members.count > 20 ? " …" : "")
         self.log(
             LogRecord(
                 .memberUnknown, "Patroni has no member \(member) in \(self.settings.scope); it has \(list)",
