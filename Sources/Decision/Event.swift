@@ -12,6 +12,8 @@ public enum Event: Hashable, Sendable {
     /// A linearizable read, and when it was sent.
     indirect case readAnswered(Snapshot, sentAt: Instant)
     case readFailed(reason: String)
+    /// The shell's own read, behind whose revision its watch begins. It answers no ``Action/read``.
+    indirect case followed(Snapshot, sentAt: Instant)
     /// A watch delivered changes; `revision` is the newest among them.
     case watched(clusterID: UInt64, revision: Int64, changes: [KeyChange])
     case leaseGranted(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)

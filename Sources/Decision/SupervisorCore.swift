@@ -28,8 +28,7 @@ public struct SupervisorCore: Sendable {
     var isPatroniAsked = false
     var patroniAskedAt: Instant?
     var hasReportedFailsafe = false
-    /// A read has shown a leader that the watch has not: it gets until then to show it too.
-    var watchDeadline: Instant?
+    var watchDebts = WatchDebts()
     var stopBy: Instant?
     var hasStopped = false
 
@@ -62,7 +61,7 @@ public struct SupervisorCore: Sendable {
             self.shared.isStopping = true
             self.stopBy = now + .seconds(3)
             actions.append(.report(.stopping))
-        case .readAnswered, .readFailed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
+        case .readAnswered, .readFailed, .followed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
             .leaseUnanswered,
             .leaseRevoked, .acquired, .acquireRefused, .acquireUnanswered, .markAnswered:
             self.learnFromEtcd(event, at: now, into: &actions)

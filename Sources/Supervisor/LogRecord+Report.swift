@@ -30,7 +30,8 @@ extension LogRecord {
                 ["CLUSTER_ID": "\(clusterID)"])
         case .watchStale(let revision):
             self.init(
-                .watchStale, "the watch had not shown the leader of revision \(revision); it is begun anew elsewhere",
+                .watchStale,
+                "the watch had not shown what a read showed at revision \(revision); it is begun anew elsewhere",
                 ["REVISION": "\(revision)"])
         case .leaderChanged(let from, let to, let revision):
             self.init(

@@ -34,7 +34,7 @@ extension Supervisor {
             "\"has_contact\": \(self.core.hasContact)",
             "\"leader\": \(Self.value(view?.leader))",
             "\"is_leader\": \(view?.leader == self.settings.member)",
-            "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false)}",
+            "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false), \"is_watching\": \(self.isWatching), \"watch_interruption\": \(Self.value(self.watchInterruption))}",
             "\"paused\": \(view?.patroni?.isPaused ?? false)",
             "\"failsafe_mode\": \(view?.patroni?.isFailsafeEnabled ?? false)",
             "\"postgres\": \(Self.value(self.core.postgres.map { Wording.code($0) }))",

@@ -73,8 +73,8 @@ public final class Supervisor {
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
         self.core = SupervisorCore(settings.core(node: node), at: .now)
         self.follower = EtcdFollower(
-            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) }, deliver: { inbox.deliver($0) }
-        )
+            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) },
+            report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.postgres = PostgresProbe(
@@ -210,6 +210,9 @@ public final class Supervisor {
     }
 
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
+    var isWatching: Bool { self.follower.isWatching }
+    /// Why there is no watch of etcd; nil where there is one, or was none yet.
+    var watchInterruption: String? { self.follower.interruption }
 
     func log(_ record: LogRecord) {
         self.history.append(record)
