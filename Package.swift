@@ -130,7 +130,7 @@ let package = Package(
             "SupervisorTests",
             [
                 "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Settings",
-                "Supervisor", "TestSupport", "HTTPClient", "LenientJSON",
+                "StatusServer", "Supervisor", "TestSupport", "HTTPClient", "LenientJSON", "VirtualAddress",
             ]
         ),
         tests(

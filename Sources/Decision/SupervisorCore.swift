@@ -18,6 +18,8 @@ public struct SupervisorCore: Sendable {
     var isInspectionDue = true
     var inspectAt: Instant
     var hasInspected = false
+    /// Why the last listing failed; nil if it did not.
+    var inspectionFailure: String?
     var isReady = false
     var isMarking = false
     var markAt: Instant?

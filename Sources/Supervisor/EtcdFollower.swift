@@ -20,6 +20,8 @@ final class EtcdFollower {
     private var watches: [Task<Void, Never>] = []
     /// Since when both watches are established.
     private var establishedAt: Instant?
+    /// When Patroni's members were asked for.
+    private var metAt: Instant?
     /// Which of them etcd has confirmed.
     private var confirmed: Set<Int> = []
     /// The first reason why one of the present watches ended.
@@ -39,7 +41,7 @@ final class EtcdFollower {
     private static let lasting: Duration = .seconds(5)
     private static let causeLimit = 16
 
-    /// `meet` is told, whenever a watch was established, which members Patroni knows.
+    /// `meet` is told, when a watch was established, at most once a minute, which members Patroni knows.
     init(
         _ link: EtcdLink, jitter: @escaping @EventLoop () -> Double, meet: @escaping @EventLoop ([String]) -> Void,
         report: @escaping @EventLoop (LogRecord) -> Void, deliver: @escaping @EventLoop (Event) -> Void
@@ -132,15 +134,10 @@ final class EtcdFollower {
         guard self.confirmed.count == count, self.ending == nil, self.establishedAt == nil else { return }
         self.establishedAt = .now
         self.interruption = nil
-        EventLoop.spawn { await self.meetMembers() }
-    }
-
-    private func meetMembers() async {
-        do throws(EtcdError) {
-            self.meet(try await self.link.members())
-        } catch {
-            // Nothing depends on it; the next beginning asks again.
-        }
+        // A failure of this may end the watch that asks for it, so it must be rare.
+        guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
+        self.metAt = .now
+        EventLoop.spawn { if let members = await self.link.members() { self.meet(members) } }
     }
 
     private func end(_ ending: Ending) {

@@ -14,6 +14,7 @@ final class EtcdLink {
     /// The TTL of the leases that this process was granted; an address's key tells it.
     private var ttls: [LeaseID: Duration] = [:]
     private let report: @EventLoop (LogRecord) -> Void
+    private var complaints = Complaints<EtcdError.Kind>()
     /// The hash of the configuration of Patroni that was examined last.
     private var examined: Int?
 
@@ -52,10 +53,26 @@ final class EtcdLink {
     }
 
     /// The members that Patroni's keys name, at most 100; what cannot be a name is left out.
-    func members() async throws(EtcdError) -> [String] {
+    /// Nil if etcd cannot tell, which is reported.
+    func members() async -> [String]? {
         let prefix = self.keys.patroni.members
-        let answer = try await self.client.range(.prefix(prefix), limit: 100)
-        return answer.keyValues.prefix(100).compactMap { patroniLeader(Array($0.key.dropFirst(prefix.utf8.count))) }
+        do throws(EtcdError) {
+            let answer = try await self.client.range(.prefix(prefix), limit: 100)
+            self.complaints.succeeded("reading Patroni's members")
+            return answer.keyValues.prefix(100).compactMap { patroniLeader(Array($0.key.dropFirst(prefix.utf8.count))) }
+        } catch {
+            self.failed("reading Patroni's members", nil, error)
+            return nil
+        }
+    }
+
+    /// Reports a failure on which the core decides nothing; what follows from it, if it goes on, is reported there.
+    private func failed(_ request: String, _ address: AddressID?, _ error: EtcdError) {
+        guard error.kind != .cancelled, self.complaints.failed(request, error.kind) else { return }
+        self.report(
+            LogRecord(
+                .requestFailed, "\(request) has failed: \(error.description)",
+                ["ADDRESS": address ?? "", "REQUEST": request, "REASON": error.description]))
     }
 
     func read(sentAt: Instant) async -> Event {
@@ -81,10 +98,12 @@ final class EtcdLink {
     func keepAlive(_ address: AddressID, _ lease: LeaseID, sentAt: Instant) async -> Event {
         do throws(EtcdError) {
             let answer = try await self.client.keepAlive(lease)
+            self.complaints.succeeded("renewing the lease of \(address)")
             if answer.ttl <= 0 { return .leaseGone(address, lease: lease) }
             return .leaseKept(address, lease: lease, ttl: .seconds(answer.ttl), sentAt: sentAt)
         } catch {
             if error.kind == .leaseNotFound { return .leaseGone(address, lease: lease) }
+            self.failed("renewing the lease of \(address)", address, error)
             return .leaseUnanswered(address, lease: lease, reason: error.description)
         }
     }
@@ -95,9 +114,11 @@ final class EtcdLink {
             try await self.client.revokeLease(lease)
         } catch {
             if error.kind != .leaseNotFound {
+                self.failed("giving back the key of \(address)", address, error)
                 return .leaseUnanswered(address, lease: lease, reason: error.description)
             }
         }
+        self.complaints.succeeded("giving back the key of \(address)")
         return .leaseRevoked(address, lease: lease)
     }
 
@@ -122,12 +143,14 @@ final class EtcdLink {
     ) async -> Event {
         do throws(EtcdError) {
             let response = try await self.client.commit(transaction)
+            self.complaints.succeeded("acquiring the key of \(address)")
             if response.succeeded {
                 return .acquired(address, lease: lease, revision: response.header.revision, sentAt: sentAt)
             }
             let found = self.snapshot(response)
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
         } catch {
+            self.failed("acquiring the key of \(address)", address, error)
             return .acquireUnanswered(address, lease: lease, reason: error.description)
         }
     }
@@ -138,8 +161,10 @@ final class EtcdLink {
             let response = try await self.client.commit(self.keys.marking(clusterID, seen: seen, lease: lease.id))
             // Another member was first: our lease is of no use.
             if !response.succeeded { try await self.client.revokeLease(lease.id) }
+            self.complaints.succeeded("marking the etcd cluster")
             return .markAnswered(reason: nil)
         } catch {
+            self.failed("marking the etcd cluster", nil, error)
             return .markAnswered(reason: error.description)
         }
     }

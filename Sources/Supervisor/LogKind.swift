@@ -30,6 +30,10 @@ public enum LogKind: CaseIterable, Sendable {
     case leaderChanged
     /// The watch of etcd ended, or cannot be begun.
     case watchInterrupted
+    /// A request to etcd failed, on which nothing was decided.
+    case requestFailed
+    /// Patroni's REST API cannot be asked.
+    case patroniUnanswered
     /// Patroni's maintenance mode began or ended.
     case pauseChanged
     /// Patroni's dynamic configuration holds what cannot be used.
@@ -99,6 +103,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .clusterQuarantined: "9294563dbf3345f5818fb361092c3b60"
         case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
         case .watchInterrupted: "892795f698214889a75a96ddeb96e14b"
+        case .requestFailed: "c9027ccfe7fd4946a6630ffdb2057548"
+        case .patroniUnanswered: "73e1ef5a7f9a4cc5b4721fc83a9aabb5"
         case .patroniConfigOdd: "19ed166549b94cdf83f06d4b7e4b0e27"
         case .leaseShortened: "251971a4e1ca433987a54400849f637d"
         case .leaderChanged: "dffb14eb9100424082d308cdfc303a06"
@@ -138,7 +144,8 @@ public enum LogKind: CaseIterable, Sendable {
             .notice
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed:
             .error
-        case .contactLost, .clusterQuarantined, .watchStale, .watchInterrupted, .patroniConfigOdd, .leaseRefused,
+        case .contactLost, .clusterQuarantined, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
+            .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
             .statusUnavailable, .memberUnknown:

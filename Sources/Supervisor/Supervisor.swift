@@ -58,6 +58,7 @@ public final class Supervisor {
     private var statusLine = ""
     private var hasStopped = false
     private var isKnownAsUnknown = false
+    private var complaints = Complaints<PatroniError.Kind>()
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
@@ -130,6 +131,9 @@ public final class Supervisor {
         self.actions.removeAll(keepingCapacity: true)
         self.core.handle(event, at: .now, into: &self.actions)
         for action in self.actions { self.carryOut(action) }
+        if self.kernel.addresses.count > self.core.addressCount {
+            self.kernel.keep(self.core.addressStatuses.map(\.id))
+        }
         self.armTimer()
         self.tellStatus()
     }
@@ -191,11 +195,25 @@ public final class Supervisor {
     private func askPatroni() async -> PatroniAnswer {
         do throws(PatroniError) {
             let status = try await self.patroni.status(timeout: .seconds(1))
+            if status.problems.isEmpty {
+                self.complaints.succeeded("patroni")
+            } else {
+                self.complain(of: status.problems.joined(separator: "; "), .malformed)
+            }
             return .answered(
                 isRunningPrimary: status.isRunningPrimary, isFailsafeActive: status.failsafeModeIsActive)
         } catch {
+            self.complain(of: error.description, error.kind)
             return .unreachable(reason: error.description)
         }
+    }
+
+    /// Patroni is asked where an address depends on its failsafe mode: that it cannot tell, matters.
+    private func complain(of reason: String, _ kind: PatroniError.Kind) {
+        guard self.complaints.failed("patroni", kind) else { return }
+        self.log(
+            LogRecord(
+                .patroniUnanswered, "Patroni's REST API here gives no usable answer: \(reason)", ["REASON": reason]))
     }
 
     private func end() {
@@ -210,6 +228,8 @@ public final class Supervisor {
     }
 
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
+    /// The addresses that are looked for in the kernel, sorted.
+    var followedAddresses: [AddressID] { self.kernel.addresses.keys.sorted() }
     var isWatching: Bool { self.follower.isWatching }
     /// Why there is no watch of etcd; nil where there is one, or was none yet.
     var watchInterruption: String? { self.follower.interruption }

@@ -54,7 +54,7 @@ struct CatalogTests {
         [
             "ADDRESS", "AFTER", "CLUSTER_ID", "HOLDER", "INTERFACE", "LAST_READ", "LEADER", "LEASE", "LIFETIME",
             "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
-            "POSTGRES", "PROBLEMS", "REASON",
+            "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL",
         ].map { "PHAROS_" + $0 })
 
