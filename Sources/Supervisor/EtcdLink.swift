@@ -103,6 +103,7 @@ final class EtcdLink {
             let found = self.keys.snapshot(response.header, response.responses)
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
         } catch {
+            if error.kind == .leaseNotFound { return .acquireFoundNoLease(address, lease: lease) }
             return .acquireUnanswered(address, lease: lease, reason: error.description)
         }
     }
