@@ -129,8 +129,9 @@ let package = Package(
         tests(
             "SupervisorTests",
             [
-                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Settings",
-                "Supervisor", "TestSupport", "HTTPClient", "LenientJSON",
+                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Secrets",
+                "Settings",
+                "StatusServer", "Supervisor", "TestSupport", "HTTPClient", "LenientJSON", "VirtualAddress",
             ]
         ),
         tests(

@@ -18,9 +18,9 @@ public enum Action: Hashable, Sendable {
     /// One transaction: *if* the address's key stands under the lease `from`, the mark is `clusterID` and there is no
     /// quarantine, *then* put it under `lease`. Answered like ``acquire(_:lease:clusterID:)``.
     case takeOver(AddressID, lease: LeaseID, from: LeaseID, clusterID: UInt64)
-    /// One transaction: *if* the mark is still `seen`, *then* write `clusterID` there, and a quarantine that ends by
-    /// itself after `quarantine`.
-    case markCluster(clusterID: UInt64, seen: UInt64?, quarantine: Duration)
+    /// One transaction: *if* the mark is still the one of the revision `seen` (0: absent), *then* write `clusterID` there,
+    /// and a quarantine that ends by itself after `quarantine`.
+    case markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration)
 
     // The node
     /// List addresses and interfaces.

@@ -13,6 +13,11 @@ extension AddressLease {
         if case .granted(let lease, _) = self.key { self.key = .granted(lease, retryAt: nil) }
     }
 
+    /// Whether what a read showed under the address's key was not known, though the key was.
+    func isNews(_ holder: Holder?, at revision: Int64) -> Bool {
+        self.holder.revision > 0 && revision > self.holder.revision && holder?.lease != self.holder.value?.lease
+    }
+
     mutating func leaseGranted(_ id: LeaseID, ttl: Duration, goodUntil: Instant, into actions: inout [Action]) {
         let lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil)
         switch self.key {

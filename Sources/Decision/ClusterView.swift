@@ -31,7 +31,7 @@ struct ClusterView: Sendable {
     private(set) var revision: Int64 = 0
     private(set) var revisionLearnedAt: Instant
     private(set) var leader = Known<String?>(nil)
-    private(set) var mark = Known<UInt64?>(nil)
+    private(set) var mark = Known<ClusterMark?>(nil)
     private(set) var isQuarantined = Known(false)
     private var configRevision: Int64 = 0
 
@@ -40,9 +40,9 @@ struct ClusterView: Sendable {
         self.revisionLearnedAt = now
     }
 
-    var isMarked: Bool { self.mark.value == self.clusterID }
-    /// Whether Patroni's configuration was read in this cluster.
-    var isConfigKnown: Bool { self.configRevision > 0 }
+    var isMarked: Bool { self.mark.value?.clusterID == self.clusterID }
+    /// Whether Patroni's configuration was read in this cluster, and its `ttl` could be.
+    private(set) var isConfigKnown = false
 
     /// Whether a read shows that etcd was replaced or went back in time: its revision is older than one that was known
     /// before the read was sent.
@@ -86,12 +86,24 @@ struct ClusterView: Sendable {
     private mutating func learn(config: DynamicConfig?, at revision: Int64, _ known: inout DynamicConfig) {
         guard let config, revision >= self.configRevision else { return }
         self.configRevision = revision
-        known = config
+        known = config.completed(by: known)
+        if !config.unreadable.contains(.ttl) { self.isConfigKnown = true }
     }
 
     private mutating func learn(leader: String?, at revision: Int64) -> LeaderChange? {
         let before = self.leader.value
         return self.leader.learn(leader, at: revision) ? LeaderChange(before: before) : nil
+    }
+}
+
+extension DynamicConfig {
+    /// The last good value of each field that cannot be read.
+    fileprivate func completed(by former: DynamicConfig) -> DynamicConfig {
+        DynamicConfig(
+            isPaused: (self.unreadable.contains(.isPaused) ? former : self).isPaused,
+            isFailsafeEnabled: (self.unreadable.contains(.isFailsafeEnabled) ? former : self).isFailsafeEnabled,
+            ttl: (self.unreadable.contains(.ttl) ? former : self).ttl,
+            loopWait: (self.unreadable.contains(.loopWait) ? former : self).loopWait)
     }
 }
 

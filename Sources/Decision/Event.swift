@@ -12,6 +12,8 @@ public enum Event: Hashable, Sendable {
     /// A linearizable read, and when it was sent.
     indirect case readAnswered(Snapshot, sentAt: Instant)
     case readFailed(reason: String)
+    /// The shell's own read, behind whose revision its watch begins. It answers no ``Action/read``.
+    indirect case followed(Snapshot, sentAt: Instant)
     /// A watch delivered changes; `revision` is the newest among them.
     case watched(clusterID: UInt64, revision: Int64, changes: [KeyChange])
     case leaseGranted(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)
@@ -81,11 +83,23 @@ public struct DynamicConfig: Hashable, Sendable {
     public var isFailsafeEnabled: Bool
     public var ttl: Duration
     public var loopWait: Duration
+    /// What stands in etcd but cannot be read: the values here are not to be used.
+    public var unreadable: Fields
+
+    public struct Fields: OptionSet, Hashable, Sendable {
+        public let rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let isPaused = Fields(rawValue: 1)
+        public static let isFailsafeEnabled = Fields(rawValue: 2)
+        public static let ttl = Fields(rawValue: 4)
+        public static let loopWait = Fields(rawValue: 8)
+    }
 
     public init(
         isPaused: Bool = false, isFailsafeEnabled: Bool = false, ttl: Duration = .seconds(30),
-        loopWait: Duration = .seconds(10)
+        loopWait: Duration = .seconds(10), unreadable: Fields = []
     ) {
+        self.unreadable = unreadable
         self.isPaused = isPaused
         self.isFailsafeEnabled = isFailsafeEnabled
         self.ttl = ttl
@@ -100,14 +114,15 @@ public struct Snapshot: Hashable, Sendable {
     /// The value of Patroni's leader key.
     public var leader: String?
     public var patroni: DynamicConfig?
-    /// The etcd cluster that Pharos has settled in; nil in a new cluster.
-    public var mark: UInt64?
+    /// Nil in a new cluster.
+    public var mark: ClusterMark?
     public var isQuarantined: Bool
     /// The holder of each address that has a key; sorted by address.
     public var holders: [AddressHolder]
 
     public init(
-        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: DynamicConfig? = nil, mark: UInt64? = nil,
+        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: DynamicConfig? = nil,
+        mark: ClusterMark? = nil,
         isQuarantined: Bool = false, holders: [AddressHolder] = []
     ) {
         self.clusterID = clusterID
@@ -117,6 +132,19 @@ public struct Snapshot: Hashable, Sendable {
         self.mark = mark
         self.isQuarantined = isQuarantined
         self.holders = holders
+    }
+}
+
+/// The etcd cluster that Pharos has settled in, as its key in etcd says.
+public struct ClusterMark: Hashable, Sendable {
+    /// Nil where what stands there cannot be read: it names no cluster.
+    public let clusterID: UInt64?
+    /// The revision of its last change: a mark of another revision is another mark.
+    public let revision: Int64
+
+    public init(clusterID: UInt64?, revision: Int64) {
+        self.clusterID = clusterID
+        self.revision = revision
     }
 }
 
@@ -133,7 +161,7 @@ public struct AddressHolder: Hashable, Sendable {
 public enum KeyChange: Hashable, Sendable {
     case leader(String?)
     case patroni(DynamicConfig?)
-    case mark(UInt64?)
+    case mark(ClusterMark?)
     case quarantine(Bool)
     case holder(AddressID, Holder?)
 }

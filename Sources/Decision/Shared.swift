@@ -120,6 +120,12 @@ struct Shared: Sendable {
         return askedAt >= leaderSince && now - askedAt <= Self.freshness
     }
 
+    /// Whether a read that was sent at `instant` or later was answered.
+    func hasRead(since instant: Instant?) -> Bool {
+        guard let instant, let lastRead = self.lastRead else { return false }
+        return lastRead >= instant
+    }
+
     func state(of interface: String) -> InterfaceState {
         if self.interfaces.usableInterfaces.contains(interface) { return .usable }
         return self.interfaces.downInterfaces.contains(interface) ? .down : .missing

@@ -7,10 +7,15 @@ extension SupervisorCore {
         case .readAnswered(let snapshot, let sentAt):
             self.isReadUnderWay = false
             self.learn(snapshot, sentAt: sentAt, at: now, into: &actions)
+        case .followed(let snapshot, let sentAt):
+            self.watchDebts.watchBegins(after: snapshot.revision)
+            self.learn(snapshot, sentAt: sentAt, isWatchToShow: false, at: now, into: &actions)
         case .readFailed(let reason):
+            // Where something was read that was sent later, there is contact.
+            let isOldNews = self.isReadUnderWay && self.shared.hasRead(since: self.readSentAt)
             self.isReadUnderWay = false
             self.readAt = now + min(.seconds(1), self.shared.period)
-            guard self.shared.contactLostAt == nil else { return }
+            guard self.shared.contactLostAt == nil, !isOldNews else { return }
             self.shared.contactLostAt = now
             let age = self.shared.lastRead.map { now - $0 } ?? .zero
             actions.append(.report(.contactLost(reason: reason, lastRead: age)))
@@ -69,13 +74,18 @@ extension SupervisorCore {
         }
     }
 
-    private mutating func learn(_ snapshot: Snapshot, sentAt: Instant, at now: Instant, into actions: inout [Action]) {
+    /// `isWatchToShow`: what is new here, a watch that began earlier must show too.
+    private mutating func learn(
+        _ snapshot: Snapshot, sentAt: Instant, isWatchToShow: Bool = true, at now: Instant,
+        into actions: inout [Action]
+    ) {
         if let view = self.shared.view, view.isContradicted(by: snapshot, sentAt: sentAt) {
             // An answer that the cluster of before gave, late.
             if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
             actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
             self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID
             self.shared.view = nil
+            self.watchDebts.clear()
             for index in self.leases.indices { self.leases[index].forgetCluster() }
         }
         let isFirst = self.shared.view == nil
@@ -88,6 +98,9 @@ extension SupervisorCore {
             let id = self.leases[index].id
             var holder: Holder?
             for entry in snapshot.holders where entry.address == id { holder = entry.holder }
+            if isWatchToShow, self.leases[index].isNews(holder, at: snapshot.revision) {
+                self.watchDebts.add(.holder(id), at: snapshot.revision, now: now)
+            }
             self.leases[index].learn(holder: holder, at: snapshot.revision)
         }
         self.shared.lastRead = max(self.shared.lastRead ?? sentAt, sentAt)
@@ -103,7 +116,7 @@ extension SupervisorCore {
             actions.append(.report(.contactRestored(after: now - lostAt)))
         }
         self.leaderMayHaveChanged(change, isFirst: isFirst, at: now, into: &actions)
-        if change != nil, !isFirst { self.watchDeadline = now + .seconds(1) }
+        if change != nil, !isFirst, isWatchToShow { self.watchDebts.add(.leader, at: snapshot.revision, now: now) }
         self.configMayHaveChanged(wasPaused, ttl, at: now, into: &actions)
         self.markIfNew(at: now, into: &actions)
     }
@@ -120,7 +133,8 @@ extension SupervisorCore {
         actions.append(.report(.quarantined(clusterID: view.clusterID)))
         actions.append(
             .markCluster(
-                clusterID: view.clusterID, seen: view.mark.value, quarantine: self.shared.longestTTL(at: now)))
+                clusterID: view.clusterID, seen: view.mark.value?.revision ?? 0,
+                quarantine: self.shared.longestTTL(at: now)))
     }
 
     private mutating func learn(
@@ -136,8 +150,11 @@ extension SupervisorCore {
                 leaderChange = newer
             }
             switch change {
-            case .leader(let leader): if leader == self.shared.view?.leader.value { self.watchDeadline = nil }
-            case .holder(let address, let holder): self.update(address) { $0.learn(holder: holder, at: revision) }
+            case .leader(let leader): if leader == self.shared.view?.leader.value { self.watchDebts.settle(.leader) }
+            case .holder(let address, let holder):
+                self.update(address) { $0.learn(holder: holder, at: revision) }
+                let lease = self.leases.first { $0.id == address }
+                if let lease, lease.holder.value?.lease == holder?.lease { self.watchDebts.settle(.holder(address)) }
             case .patroni, .mark, .quarantine: break
             }
         }

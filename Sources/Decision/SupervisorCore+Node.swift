@@ -9,7 +9,9 @@ extension SupervisorCore {
             self.isInspectionUnderWay = false
             self.isInspectionDue = true
             self.inspectAt = now + .seconds(1)
-            actions.append(.report(.inspectionFailed(reason: reason)))
+            // Tried again each second; said once for each reason.
+            if self.inspectionFailure != reason { actions.append(.report(.inspectionFailed(reason: reason))) }
+            self.inspectionFailure = reason
         case .kernelChanged: self.isInspectionDue = true
         case .kernelSaw(let address, let place, let isPresent):
             let isExpected = self.leases.first { $0.id == address }?.expects(isPresent: isPresent, at: place) ?? true
@@ -40,6 +42,7 @@ extension SupervisorCore {
 
     private mutating func learn(_ state: KernelState, since: Instant, at now: Instant, into actions: inout [Action]) {
         self.isInspectionUnderWay = false
+        self.inspectionFailure = nil
         self.hasInspected = true
         self.shared.interfaces = state
         for index in self.leases.indices {

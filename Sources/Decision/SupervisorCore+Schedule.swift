@@ -29,9 +29,9 @@ extension SupervisorCore {
             actions.append(.read)
             for index in self.leases.indices { self.leases[index].renewLease(self.shared, at: now, into: &actions) }
         }
-        if let deadline = self.watchDeadline, deadline <= now {
-            self.watchDeadline = nil
-            actions.append(.report(.watchStale(revision: self.shared.view?.leader.revision ?? 0)))
+        if let deadline = self.watchDebts.deadline, deadline <= now {
+            actions.append(.report(.watchStale(revision: self.watchDebts.revision)))
+            self.watchDebts.clear()
             actions.append(.restartWatch)
         }
         if self.isInspectionDue, !self.isInspectionUnderWay, self.inspectAt <= now {
@@ -77,7 +77,7 @@ extension SupervisorCore {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
         consider(self.readAt)
-        consider(self.watchDeadline)
+        consider(self.watchDebts.deadline)
         if self.isInspectionDue { consider(self.inspectAt) }
         consider(self.postgresDue(at: now))
         consider(self.patroniDue)

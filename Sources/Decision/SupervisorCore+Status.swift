@@ -19,6 +19,9 @@ extension SupervisorCore {
     /// What the local PostgreSQL said last.
     public var postgres: PostgresState? { self.shared.postgres }
 
+    /// How many addresses are looked after, retired ones included until they are gone.
+    public var addressCount: Int { self.leases.count }
+
     public var addressStatuses: [AddressStatus] {
         self.leases.map { lease in
             AddressStatus(

@@ -18,6 +18,8 @@ public struct SupervisorCore: Sendable {
     var isInspectionDue = true
     var inspectAt: Instant
     var hasInspected = false
+    /// Why the last listing failed; nil if it did not.
+    var inspectionFailure: String?
     var isReady = false
     var isMarking = false
     var markAt: Instant?
@@ -28,8 +30,7 @@ public struct SupervisorCore: Sendable {
     var isPatroniAsked = false
     var patroniAskedAt: Instant?
     var hasReportedFailsafe = false
-    /// A read has shown a leader that the watch has not: it gets until then to show it too.
-    var watchDeadline: Instant?
+    var watchDebts = WatchDebts()
     var stopBy: Instant?
     var hasStopped = false
 
@@ -62,7 +63,7 @@ public struct SupervisorCore: Sendable {
             self.shared.isStopping = true
             self.stopBy = now + .seconds(3)
             actions.append(.report(.stopping))
-        case .readAnswered, .readFailed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
+        case .readAnswered, .readFailed, .followed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
             .leaseUnanswered,
             .leaseRevoked, .acquired, .acquireRefused, .acquireFoundNoLease, .acquireUnanswered, .markAnswered:
             self.learnFromEtcd(event, at: now, into: &actions)

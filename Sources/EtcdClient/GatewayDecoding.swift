@@ -9,6 +9,9 @@ struct MalformedAnswer: Error, Equatable {
 /// Answers of etcd's JSON gateway, versions 3.2 to 3.6. Absent means zero or empty, as in protobuf; another type than
 /// documented is malformed, and so is a header without cluster: `{}` must never pass for "no such key".
 enum GatewayDecoding {
+    /// Seconds; etcd grants no longer lease (`MaxLeaseTTL` in its server/lease/lessor.go).
+    static let longestTTL: Int64 = 9_000_000_000
+
     static func header(_ answer: JSON) throws(MalformedAnswer) -> Header {
         guard let header = answer["header"] else { throw MalformedAnswer(message: "no header") }
         let clusterID = try self.unsigned(header, "cluster_id")
@@ -16,7 +19,7 @@ enum GatewayDecoding {
         return Header(
             clusterID: clusterID,
             memberID: try self.unsigned(header, "member_id"),
-            revision: try self.count(header, "revision"),
+            revision: try self.revision(header, "revision"),
             raftTerm: try self.unsigned(header, "raft_term")
         )
     }
@@ -64,6 +67,7 @@ enum GatewayDecoding {
         let header = try self.header(answer)
         let (id, ttl) = (try self.integer(answer, "ID"), try self.integer(answer, "TTL"))
         guard id != 0, ttl > 0 else { throw MalformedAnswer(message: "a lease without ID or TTL") }
+        guard ttl <= Self.longestTTL else { throw MalformedAnswer(message: "a TTL beyond etcd's limit") }
         return LeaseGrant(id: id, ttl: ttl, header: header)
     }
 
@@ -73,7 +77,9 @@ enum GatewayDecoding {
         let header = try self.header(result)
         let id = try self.integer(result, "ID")
         guard id == lease else { throw MalformedAnswer(message: "another lease's ID") }
-        return LeaseKeepAlive(ttl: max(0, try self.integer(result, "TTL")), header: header)
+        let ttl = try self.count(result, "TTL")
+        guard ttl <= Self.longestTTL else { throw MalformedAnswer(message: "a TTL beyond etcd's limit") }
+        return LeaseKeepAlive(ttl: ttl, header: header)
     }
 
     static func token(_ answer: JSON) throws(MalformedAnswer) -> String {
@@ -100,8 +106,8 @@ enum GatewayDecoding {
         return KeyValue(
             key: key,
             value: try self.bytes(element, "value"),
-            createRevision: try self.count(element, "create_revision"),
-            modRevision: try self.count(element, "mod_revision"),
+            createRevision: try self.revision(element, "create_revision"),
+            modRevision: try self.revision(element, "mod_revision"),
             version: try self.count(element, "version"),
             lease: try self.integer(element, "lease")
         )
@@ -145,6 +151,13 @@ enum GatewayDecoding {
     static func count(_ object: JSON, _ name: String) throws(MalformedAnswer) -> Int64 {
         let number = try self.integer(object, name)
         guard number >= 0 else { throw MalformedAnswer(message: "\(name) is negative") }
+        return number
+    }
+
+    /// A revision that leaves room to reckon with: etcd cannot come near 2^62.
+    static func revision(_ object: JSON, _ name: String) throws(MalformedAnswer) -> Int64 {
+        let number = try self.count(object, name)
+        guard number <= 1 << 62 else { throw MalformedAnswer(message: "\(name) is beyond any revision") }
         return number
     }
 

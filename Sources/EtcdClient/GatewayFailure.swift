@@ -35,7 +35,7 @@ struct Failure: Error, Equatable {
     /// An answer whose status is not 200, or a message of a stream that says `error`.
     ///
     /// Forms: `{"error": text, "message", "code"}` (3.4, 3.5), `{"error": {"grpc_code", "http_code", "message"}}` (in
-    /// streams), `{"code", "message", "details"}` (3.6, also inside `error`).
+    /// streams), `{"code", "message"}` with or without `"details"` (3.6, also inside `error`).
     init(status: Int, body: [UInt8]) {
         let answer = JSON.parse(body, limit: 1 << 16)
         self.init(status: status, answer: answer ?? .null)
@@ -69,7 +69,8 @@ struct Failure: Error, Equatable {
             // Said before anything is proposed, since every request demands a leader.
             self.kind = .noLeader
             self.blamesEndpoint = true
-        } else if code == nil, status == 404 {
+        } else if status == 404, code == nil || code == 5 && message == "Not Found" {
+            // No such path: plain text until 3.5; in 3.6 a status in words that etcd itself never uses.
             self.kind = .malformed
             self.blamesEndpoint = true
             self.wantsPrefix = true

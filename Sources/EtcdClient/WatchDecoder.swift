@@ -89,7 +89,7 @@ struct WatchDecoder {
 
     private func cancellation(_ result: JSON) throws(MalformedAnswer) -> Failure? {
         guard try GatewayDecoding.flag(result, "canceled") else { return nil }
-        let compacted = try GatewayDecoding.count(result, "compact_revision")
+        let compacted = try GatewayDecoding.revision(result, "compact_revision")
         if compacted > 0 {
             return Failure(.compacted(compacted), "the revision to watch from is compacted; the oldest is \(compacted)")
         }

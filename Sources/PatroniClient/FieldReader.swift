@@ -5,20 +5,27 @@ import LenientJSON
 struct FieldReader {
     private let object: JSON
     private(set) var problems: [String] = []
+    /// The names of the fields that were asked for and did not fit.
+    private(set) var unreadable: Set<String> = []
+    private(set) var isObject = true
 
     /// At most this many problems are kept.
     private static let problemLimit = 16
 
     init(_ object: JSON) {
         self.object = object
-        if object.object == nil { self.note("not an object but \(object.kind)") }
+        self.isObject = object.object != nil
+        if !self.isObject { self.note("not an object but \(object.kind)") }
     }
 
     /// The whole value, of at most 1 MB; one that is not JSON reads as an object without fields.
     init(_ text: some Collection<UInt8>) {
         let json = JSON.parse(text, limit: 1 << 20)
         self.init(json ?? .object([:]))
-        if json == nil { self.note("not JSON") }
+        if json == nil {
+            self.isObject = false
+            self.note("not JSON")
+        }
     }
 
     mutating func note(_ problem: String) {
@@ -29,6 +36,7 @@ struct FieldReader {
     mutating func field<Value>(_ name: String, _ expected: String, _ read: (JSON) -> Value?) -> Value? {
         guard let value = self.object[name] else { return nil }
         guard let result = read(value) else {
+            self.unreadable.insert(name)
             self.note("\(name) is \(value.kind) where \(expected) was expected")
             return nil
         }

@@ -5,7 +5,7 @@ import LenientJSON
 
 /// Why Patroni's REST API gave no usable answer. Contains no credentials.
 public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible {
-    public enum Kind: Sendable, Equatable {
+    public enum Kind: Sendable, Hashable {
         /// Nobody listens, or the connection broke.
         case unreachable
         case timeout

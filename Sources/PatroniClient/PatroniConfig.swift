@@ -19,6 +19,10 @@ public struct PatroniConfig: Sendable, Equatable {
     /// Bytes that a candidate may lag behind.
     public let maximumLagOnFailover: Int64
     public let problems: [String]
+    /// Whether the value is a JSON object; where not, none of this is Patroni's.
+    public let isObject: Bool
+    /// The names of the fields, of those above, that stand there but do not fit.
+    public let unreadable: Set<String>
 
     /// Longest time that is believed: a day.
     private static let longest: Int64 = 86400
@@ -53,5 +57,7 @@ public struct PatroniConfig: Sendable, Equatable {
         self.isPaused = reader.flag("pause") ?? false
         self.maximumLagOnFailover = reader.count("maximum_lag_on_failover") ?? 1 << 20
         self.problems = reader.problems
+        self.isObject = reader.isObject
+        self.unreadable = reader.unreadable
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import LenientJSON
 
-/// The value of `leader`: a member's name, in plain text; nil for what cannot be a name.
+/// The value of `leader`: a member's name, in plain text; nil for what cannot be a name. At most 255 bytes.
 public func patroniLeader(_ value: [UInt8]) -> String? {
     guard !value.isEmpty, value.count <= 255, let name = String(validating: value, as: UTF8.self) else { return nil }
     return name.unicodeScalars.contains { $0.value < 32 || $0.value == 127 } ? nil : name

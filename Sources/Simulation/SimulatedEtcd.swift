@@ -24,7 +24,7 @@ struct SimulatedEtcd {
     var rate = 1.0
     private(set) var leader: String?
     private(set) var patroni: DynamicConfig?
-    private(set) var mark: UInt64?
+    private(set) var mark: ClusterMark?
     private(set) var quarantine: LeaseID?
     private(set) var holders: [Holder?]
     let addresses: [AddressID]
@@ -160,7 +160,7 @@ struct SimulatedEtcd {
 
     mutating func acquire(_ index: Int, _ holder: Holder, clusterID: UInt64, comparing: Bool) -> Acquisition {
         if comparing {
-            guard self.leader == holder.member, self.holders[index] == nil, self.mark == clusterID,
+            guard self.leader == holder.member, self.holders[index] == nil, self.mark?.clusterID == clusterID,
                 self.quarantine == nil
             else { return .refused }
         }
@@ -168,7 +168,9 @@ struct SimulatedEtcd {
     }
 
     mutating func takeOver(_ index: Int, _ holder: Holder, from old: LeaseID, clusterID: UInt64) -> Acquisition {
-        guard self.holders[index]?.lease == old, self.mark == clusterID, self.quarantine == nil else { return .refused }
+        guard self.holders[index]?.lease == old, self.mark?.clusterID == clusterID, self.quarantine == nil else {
+            return .refused
+        }
         return self.put(index, holder)
     }
 
@@ -182,15 +184,16 @@ struct SimulatedEtcd {
         return .committed(revision: self.revision)
     }
 
-    mutating func markCluster(_ clusterID: UInt64, seen: UInt64?, ttl: Time, at now: Time) -> Bool {
-        guard self.mark == seen else { return false }
+    mutating func markCluster(_ clusterID: UInt64, seen: Int64, ttl: Time, at now: Time) -> Bool {
+        guard self.mark?.revision ?? 0 == seen else { return false }
         if let old = self.quarantine { self.leases[old]?.key = nil }
         let lease = self.grant(ttl: ttl, at: now, late: 0)
         self.leases[lease]?.key = .quarantine
-        self.mark = clusterID
-        self.quarantine = lease
         self.revision += 1
-        self.record(.mark(clusterID))
+        let mark = ClusterMark(clusterID: clusterID, revision: self.revision)
+        self.mark = mark
+        self.quarantine = lease
+        self.record(.mark(mark))
         self.record(.quarantine(true))
         return true
     }

@@ -111,7 +111,7 @@ struct Seen {
 
     mutating func learn(_ event: Event) {
         switch event {
-        case .readAnswered(let snapshot, _), .acquireRefused(_, _, let snapshot, _):
+        case .readAnswered(let snapshot, _), .followed(let snapshot, _), .acquireRefused(_, _, let snapshot, _):
             if snapshot.clusterID != self.cluster {
                 // Late answers of an older cluster count for nothing.
                 guard snapshot.clusterID > self.cluster else { return }

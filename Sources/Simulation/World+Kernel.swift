@@ -117,12 +117,16 @@ extension World {
         if node.kernel.removalsFailUntil > self.now || self.strikes(.removalFails, 0.01) {
             return self.deliver(.removeFailed(id, place, reason: "injected"), to: node)
         }
+        var wasPresent = false
         for slot in SimulatedKernel.slots(of: address)
-        where SimulatedKernel.place(of: slot).interface == place.interface { self.vanish(slot, on: node) }
+        where SimulatedKernel.place(of: slot).interface == place.interface {
+            if node.kernel.entries[slot].isPresent { wasPresent = true }
+            self.vanish(slot, on: node)
+        }
         if self.strikes(.commandUnknown, 0.01) {
             return self.deliver(.removeFailed(id, place, reason: "timed out"), to: node)
         }
-        self.deliver(.removed(id, place, wasPresent: true), to: node)
+        self.deliver(.removed(id, place, wasPresent: wasPresent), to: node)
     }
 
     // MARK: - By hand, and by the hardware

@@ -13,6 +13,8 @@ extension World {
         let deadline: Time
         /// Whether the sender had given up already when it was let go.
         let isAbandoned: Bool
+        /// Whether the shell sent it by itself, to watch from there.
+        let isFollowers: Bool
         /// The phase in which it was sent: when all is healed, nothing is under way any more for longer than usual.
         let phase: Int
     }
@@ -25,7 +27,9 @@ extension World {
         return self.random.between(150, 2000)
     }
 
-    func send(_ action: Action, from node: SimulatedNode, life: Int, sentAt: Instant) {
+    func send(
+        _ action: Action, from node: SimulatedNode, life: Int, sentAt: Instant, isFollowers: Bool = false
+    ) {
         let deadline = self.now + Self.requestTimeout
         var delay = self.latency()
         // So late that the sender has given up, crashed or been replaced in between.
@@ -33,7 +37,7 @@ extension World {
         let isAbandoned = self.now + delay > deadline
         let request = Request(
             node: node.index, life: life, action: action, sentAt: sentAt, deadline: deadline, isAbandoned: isAbandoned,
-            phase: self.phase)
+            isFollowers: isFollowers, phase: self.phase)
         self.schedule(.request(request), after: delay)
         if isAbandoned { self.answer(self.unanswered(action), request, after: Self.requestTimeout) }
     }
@@ -63,6 +67,11 @@ extension World {
     }
 
     private func answer(_ event: Event, _ request: Request, after delay: Time) {
+        var event = event
+        if request.isFollowers {
+            guard case .readAnswered(let snapshot, let sentAt) = event else { return }
+            event = .followed(snapshot, sentAt: sentAt)
+        }
         self.schedule(.deliver(request.node, life: request.life, event), after: delay)
     }
 

@@ -75,7 +75,12 @@ extension World {
         actions.removeAll(keepingCapacity: true)
         self.spareActions = actions
         guard hasSurvived else { return }
-        if !node.isWatching, case .readAnswered(let snapshot, _) = event { self.startWatch(node, from: snapshot) }
+        if !node.isWatching, case .followed(let snapshot, _) = event { self.startWatch(node, from: snapshot) }
+        if !node.isWatching, case .readAnswered(let snapshot, let sentAt) = event {
+            self.startWatch(node, from: snapshot)
+            self.deliver(.followed(snapshot, sentAt: sentAt), to: node)
+            if node.core == nil { return }
+        }
         self.scheduleWake(node)
     }
 

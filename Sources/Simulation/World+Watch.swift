@@ -20,11 +20,11 @@ extension World {
         self.feedWatch(node)
     }
 
-    /// The follower's watch has ended: it reads first.
+    /// The follower's watch has ended: it reads first. If that fails, it goes on from the next read of the core's.
     func restartWatch(_ node: SimulatedNode) {
         node.isWatching = false
         guard node.daemon == .running else { return }
-        self.send(.read, from: node, life: node.life, sentAt: node.instant(at: self.now))
+        self.send(.read, from: node, life: node.life, sentAt: node.instant(at: self.now), isFollowers: true)
     }
 
     private func feedWatch(_ node: SimulatedNode) {

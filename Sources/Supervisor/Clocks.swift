@@ -7,9 +7,10 @@ extension Instant {
     /// Now, read from the clock at this very moment.
     static var now: Instant { Instant(sinceBoot: .microseconds(BootClock.microseconds)) }
 
-    /// Microseconds since boot.
+    /// Microseconds since boot; at most what 200,000 years have.
     var microseconds: Int64 {
-        let (seconds, attoseconds) = self.sinceBoot.components
+        let most: Duration = .seconds(200_000 * 365 * 86_400)
+        let (seconds, attoseconds) = min(max(self.sinceBoot, .zero), most).components
         return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
     }
 }

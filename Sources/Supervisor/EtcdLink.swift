@@ -13,8 +13,16 @@ final class EtcdLink {
     private let node: String
     /// The TTL of the leases that this process was granted; an address's key tells it.
     private var ttls: [LeaseID: Duration] = [:]
+    private let report: @EventLoop (LogRecord) -> Void
+    private var complaints = Complaints<EtcdError.Kind>()
+    /// The hash of the configuration of Patroni that was examined last.
+    private var examined: Int?
 
-    init(_ client: EtcdClient, _ keys: PharosKeys, member: String, node: String) {
+    init(
+        _ client: EtcdClient, _ keys: PharosKeys, member: String, node: String,
+        report: @escaping @EventLoop (LogRecord) -> Void
+    ) {
+        self.report = report
         self.client = client
         self.keys = keys
         self.member = member
@@ -23,14 +31,48 @@ final class EtcdLink {
 
     func read() async throws(EtcdError) -> Snapshot {
         let response = try await self.client.commit(Transaction(compares: [], success: self.keys.reads))
+        return self.snapshot(response)
+    }
+
+    private func snapshot(_ response: TransactionResponse) -> Snapshot {
+        for case .range(let pairs) in response.responses { for pair in pairs { self.examine(pair) } }
         return self.keys.snapshot(response.header, response.responses)
     }
 
-    /// The members that Patroni's keys name, at most 100.
-    func members() async throws(EtcdError) -> [String] {
+    /// Tells what in Patroni's configuration cannot be used: once for each content, in whatever order they come.
+    func examine(_ pair: KeyValue) {
+        guard pair.keyText == self.keys.patroni.config, pair.value.hashValue != self.examined else { return }
+        self.examined = pair.value.hashValue
+        let problems = PatroniConfig(value: pair.value).problems.joined(separator: "; ")
+        guard !problems.isEmpty else { return }
+        self.report(
+            LogRecord(
+                .patroniConfigOdd,
+                "Patroni's configuration of revision \(pair.modRevision): \(problems). What cannot be read counts as unchanged",
+                ["REVISION": "\(pair.modRevision)", "PROBLEMS": problems]))
+    }
+
+    /// The members that Patroni's keys name, at most 100; what cannot be a name is left out.
+    /// Nil if etcd cannot tell, which is reported.
+    func members() async -> [String]? {
         let prefix = self.keys.patroni.members
-        let answer = try await self.client.range(.prefix(prefix), limit: 100)
-        return answer.keyValues.map { String($0.keyText.dropFirst(prefix.count)) }
+        do throws(EtcdError) {
+            let answer = try await self.client.range(.prefix(prefix), limit: 100)
+            self.complaints.succeeded("reading Patroni's members")
+            return answer.keyValues.prefix(100).compactMap { patroniLeader(Array($0.key.dropFirst(prefix.utf8.count))) }
+        } catch {
+            self.failed("reading Patroni's members", nil, error)
+            return nil
+        }
+    }
+
+    /// Reports a failure on which the core decides nothing; what follows from it, if it goes on, is reported there.
+    private func failed(_ request: String, _ address: AddressID?, _ error: EtcdError) {
+        guard error.kind != .cancelled, self.complaints.failed(request, error.kind) else { return }
+        self.report(
+            LogRecord(
+                .requestFailed, "\(request) has failed: \(error.description)",
+                ["ADDRESS": address ?? "", "REQUEST": request, "REASON": error.description]))
     }
 
     func read(sentAt: Instant) async -> Event {
@@ -56,10 +98,12 @@ final class EtcdLink {
     func keepAlive(_ address: AddressID, _ lease: LeaseID, sentAt: Instant) async -> Event {
         do throws(EtcdError) {
             let answer = try await self.client.keepAlive(lease)
+            self.complaints.succeeded("renewing the lease of \(address)")
             if answer.ttl <= 0 { return .leaseGone(address, lease: lease) }
             return .leaseKept(address, lease: lease, ttl: .seconds(answer.ttl), sentAt: sentAt)
         } catch {
             if error.kind == .leaseNotFound { return .leaseGone(address, lease: lease) }
+            self.failed("renewing the lease of \(address)", address, error)
             return .leaseUnanswered(address, lease: lease, reason: error.description)
         }
     }
@@ -70,9 +114,11 @@ final class EtcdLink {
             try await self.client.revokeLease(lease)
         } catch {
             if error.kind != .leaseNotFound {
+                self.failed("giving back the key of \(address)", address, error)
                 return .leaseUnanswered(address, lease: lease, reason: error.description)
             }
         }
+        self.complaints.succeeded("giving back the key of \(address)")
         return .leaseRevoked(address, lease: lease)
     }
 
@@ -97,25 +143,29 @@ final class EtcdLink {
     ) async -> Event {
         do throws(EtcdError) {
             let response = try await self.client.commit(transaction)
+            self.complaints.succeeded("acquiring the key of \(address)")
             if response.succeeded {
                 return .acquired(address, lease: lease, revision: response.header.revision, sentAt: sentAt)
             }
-            let found = self.keys.snapshot(response.header, response.responses)
+            let found = self.snapshot(response)
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
         } catch {
+            self.failed("acquiring the key of \(address)", address, error)
             if error.kind == .leaseNotFound { return .acquireFoundNoLease(address, lease: lease) }
             return .acquireUnanswered(address, lease: lease, reason: error.description)
         }
     }
 
-    func mark(_ clusterID: UInt64, seen: UInt64?, quarantine: Duration) async -> Event {
+    func mark(_ clusterID: UInt64, seen: Int64, quarantine: Duration) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: quarantine.components.seconds)
             let response = try await self.client.commit(self.keys.marking(clusterID, seen: seen, lease: lease.id))
             // Another member was first: our lease is of no use.
             if !response.succeeded { try await self.client.revokeLease(lease.id) }
+            self.complaints.succeeded("marking the etcd cluster")
             return .markAnswered(reason: nil)
         } catch {
+            self.failed("marking the etcd cluster", nil, error)
             return .markAnswered(reason: error.description)
         }
     }

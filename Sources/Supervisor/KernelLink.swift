@@ -13,7 +13,7 @@ final class KernelLink {
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     /// The configured addresses by their canonical text, retired ones included until they are gone.
-    private var addresses: [AddressID: IPAddress] = [:]
+    private(set) var addresses: [AddressID: IPAddress] = [:]
 
     init(
         ipPath: String, deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void
@@ -39,11 +39,19 @@ final class KernelLink {
         }
     }
 
+    /// Forgets those that the core has dropped.
+    func keep(_ ids: some Sequence<AddressID>) {
+        let ids = Set(ids)
+        self.addresses = self.addresses.filter { ids.contains($0.key) }
+    }
+
     // MARK: - Actions
 
     func inspect(since: Instant) async -> Event {
         do throws(CommandFailure) {
             let kernel = try await self.commands.list()
+            // A place that is not listed would count as given back.
+            if let doubt = kernel.doubt { return .inspectionFailed(reason: doubt) }
             var found: [KernelState.Found] = []
             for (id, address) in self.addresses.sorted(by: { $0.key < $1.key }) {
                 found += kernel.places(of: address).map {
@@ -74,7 +82,7 @@ final class KernelLink {
             return .removeFailed(id, place, reason: "not an address: \(id)")
         }
         switch await self.commands.remove(address) {
-        case .success: return .removed(id, place, wasPresent: true)
+        case .success(let outcome): return .removed(id, place, wasPresent: outcome == .removed)
         case .failure(let failure): return .removeFailed(id, place, reason: failure.description)
         }
     }

@@ -28,12 +28,22 @@ public enum LogKind: CaseIterable, Sendable {
     case watchStale
     /// Patroni's leader key changed.
     case leaderChanged
+    /// The watch of etcd ended, or cannot be begun.
+    case watchInterrupted
+    /// A request to etcd failed, on which nothing was decided.
+    case requestFailed
+    /// Patroni's REST API cannot be asked.
+    case patroniUnanswered
     /// Patroni's maintenance mode began or ended.
     case pauseChanged
+    /// Patroni's dynamic configuration holds what cannot be used.
+    case patroniConfigOdd
     /// The verdict on an address changed.
     case stanceChanged
     /// A lease of an earlier process is taken over.
     case leaseAdopted
+    /// The key of an address moves to a lease with a lower TTL.
+    case leaseShortened
     /// The lease of an address has ended.
     case leaseLost
     /// Etcd granted no lease.
@@ -92,6 +102,11 @@ public enum LogKind: CaseIterable, Sendable {
         case .clusterReplaced: "1d0de40135204ab88dd710f05b63202c"
         case .clusterQuarantined: "9294563dbf3345f5818fb361092c3b60"
         case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
+        case .watchInterrupted: "892795f698214889a75a96ddeb96e14b"
+        case .requestFailed: "c9027ccfe7fd4946a6630ffdb2057548"
+        case .patroniUnanswered: "73e1ef5a7f9a4cc5b4721fc83a9aabb5"
+        case .patroniConfigOdd: "19ed166549b94cdf83f06d4b7e4b0e27"
+        case .leaseShortened: "251971a4e1ca433987a54400849f637d"
         case .leaderChanged: "dffb14eb9100424082d308cdfc303a06"
         case .pauseChanged: "c9dadcc70ee944ba8a6d9b94988565c7"
         case .stanceChanged: "c17185efe51041f48d7935a9bbb498d8"
@@ -124,12 +139,14 @@ public enum LogKind: CaseIterable, Sendable {
     public var priority: LogPriority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .addressAcquired,
+            .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased:
             .notice
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed:
             .error
-        case .contactLost, .clusterQuarantined, .watchStale, .leaseRefused, .addressRemovedByOthers,
+        case .contactLost, .clusterQuarantined, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
+            .patroniUnanswered, .leaseRefused,
+            .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
             .statusUnavailable, .memberUnknown:
             .warning

@@ -30,7 +30,8 @@ extension LogRecord {
                 ["CLUSTER_ID": "\(clusterID)"])
         case .watchStale(let revision):
             self.init(
-                .watchStale, "the watch had not shown the leader of revision \(revision); it is begun anew elsewhere",
+                .watchStale,
+                "the watch had not shown what a read showed at revision \(revision); it is begun anew elsewhere",
                 ["REVISION": "\(revision)"])
         case .leaderChanged(let from, let to, let revision):
             self.init(
@@ -81,9 +82,12 @@ extension LogRecord {
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .leaseShortened(let id, let lease, let old, let new):
             self.init(
-                .leaseAdopted,
-                "the key of \(id) moves to a lease of \(Wording.text(new)): Patroni's ttl is no longer \(Wording.text(old))",
-                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
+                .leaseShortened,
+                "the key of \(id) moves to a lease of \(Wording.text(new)): the TTL is no longer \(Wording.text(old))",
+                [
+                    "ADDRESS": id, "LEASE": String(lease, radix: 16), "TTL": Wording.text(new),
+                    "OLD_TTL": Wording.text(old),
+                ])
         case .leaseLost(let id, let lease, let reason):
             self.init(
                 .leaseLost, "the lease of \(id) is lost: \(reason). The address is taken off this node",

@@ -39,17 +39,40 @@ struct PharosKeys: Sendable {
     static func holder(_ pair: KeyValue) -> Holder {
         let json = JSON.parse(pair.value, limit: 4096)
         let ttl = json?["ttl"]?.int64.flatMap { (1...86_400).contains($0) ? Duration.seconds($0) : nil }
+        func name(_ field: String) -> String? { (json?[field]?.string).flatMap { patroniLeader(Array($0.utf8)) } }
         return Holder(
-            member: json?["member"]?.string ?? "(unreadable)", node: json?["node"]?.string ?? "", lease: pair.lease,
-            ttl: ttl)
+            member: name("member") ?? Self.unreadable, node: name("node") ?? "", lease: pair.lease, ttl: ttl)
     }
 
-    /// Patroni's configuration; nil where the value cannot be read at all.
-    static func config(_ value: [UInt8]) -> DynamicConfig {
+    /// Stands for a name that cannot be one: it is somebody's, and not ours.
+    static let unreadable = "(unreadable)"
+
+    /// Patroni's configuration, with the fields named that cannot be read; nil where it is no configuration at all.
+    static func config(_ value: [UInt8]) -> DynamicConfig? {
         let config = PatroniConfig(value: value)
+        guard config.isObject else { return nil }
+        var unreadable: DynamicConfig.Fields = []
+        for name in config.unreadable {
+            switch name {
+            case "ttl": unreadable.formUnion([.ttl, .loopWait])
+            // Patroni fits each of them to the others.
+            case "loop_wait", "retry_timeout": unreadable.insert(.loopWait)
+            case "pause": unreadable.insert(.isPaused)
+            case "failsafe_mode": unreadable.insert(.isFailsafeEnabled)
+            default: break  // Text; the other fields are not used.
+            }
+        }
         return DynamicConfig(
             isPaused: config.isPaused, isFailsafeEnabled: config.isFailsafeMode, ttl: .seconds(config.ttl),
-            loopWait: .seconds(config.loopWait))
+            loopWait: .seconds(config.loopWait), unreadable: unreadable)
+    }
+
+    /// The mark; only the very text that ``marking(_:seen:lease:)`` writes names a cluster, since that is what
+    /// acquisitions compare with.
+    static func mark(_ pair: KeyValue) -> ClusterMark {
+        let text = pair.valueText
+        let clusterID = UInt64(text).flatMap { String($0) == text ? $0 : nil }
+        return ClusterMark(clusterID: clusterID, revision: pair.modRevision)
     }
 
     /// What a watch event means to the core; nil: nothing.
@@ -58,9 +81,9 @@ struct PharosKeys: Sendable {
         let key = pair.keyText
         let isPut = event.kind == .put
         switch key {
-        case self.patroni.leader: return .leader(isPut ? pair.valueText : nil)
+        case self.patroni.leader: return .leader(isPut ? patroniLeader(pair.value) ?? Self.unreadable : nil)
         case self.patroni.config: return .patroni(isPut ? Self.config(pair.value) : nil)
-        case self.mark: return .mark(isPut ? UInt64(pair.valueText) : nil)
+        case self.mark: return .mark(isPut ? Self.mark(pair) : nil)
         case self.quarantine: return .quarantine(isPut)
         default:  // A string, not an enum of ours.
             guard key.hasPrefix(self.addresses) else { return nil }
@@ -125,11 +148,10 @@ struct PharosKeys: Sendable {
             failure: self.reads)
     }
 
-    func marking(_ clusterID: UInt64, seen: UInt64?, lease: LeaseID) -> Transaction {
-        let unchanged: Transaction.Compare =
-            seen.map { .init(self.mark, is: .value(Array(String($0).utf8))) } ?? .absent(self.mark)
-        return Transaction(
-            compares: [unchanged],
+    /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none.
+    func marking(_ clusterID: UInt64, seen: Int64, lease: LeaseID) -> Transaction {
+        Transaction(
+            compares: [.init(self.mark, is: .modRevision(seen))],
             success: [
                 .put(key: self.mark, value: Array(String(clusterID).utf8), lease: 0),
                 .put(key: self.quarantine, value: Array("new cluster".utf8), lease: lease),

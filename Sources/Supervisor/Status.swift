@@ -34,7 +34,7 @@ extension Supervisor {
             "\"has_contact\": \(self.core.hasContact)",
             "\"leader\": \(Self.value(view?.leader))",
             "\"is_leader\": \(view?.leader == self.settings.member)",
-            "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false)}",
+            "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false), \"is_watching\": \(self.isWatching), \"watch_interruption\": \(Self.value(self.watchInterruption))}",
             "\"paused\": \(view?.patroni?.isPaused ?? false)",
             "\"failsafe_mode\": \(view?.patroni?.isFailsafeEnabled ?? false)",
             "\"postgres\": \(Self.value(self.core.postgres.map { Wording.code($0) }))",
@@ -58,7 +58,7 @@ extension Supervisor {
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }
         fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
-        return "{" + fields.joined(separator: ",\n  ") + "}\n"
+        return self.redacted("{" + fields.joined(separator: ",\n  ") + "}\n")
     }
 
     private static func field(_ name: String, _ value: String) -> String { "\"\(name)\": \(JSON.quoted(value))" }

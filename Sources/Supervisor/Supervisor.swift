@@ -66,6 +66,7 @@ public final class Supervisor {
     private var statusLine = ""
     private var hasStopped = false
     private var isKnownAsUnknown = false
+    private var complaints = Complaints<PatroniError.Kind>()
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
@@ -76,12 +77,13 @@ public final class Supervisor {
         self.node = node
         let client = EtcdClient(
             settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
-        self.etcd = EtcdLink(client, PharosKeys(settings), member: settings.member, node: node)
-        self.core = SupervisorCore(settings.core(node: node), at: .now)
         let inbox = self.inbox
+        self.etcd = EtcdLink(
+            client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
+        self.core = SupervisorCore(settings.core(node: node), at: .now)
         self.follower = EtcdFollower(
-            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) }, deliver: { inbox.deliver($0) }
-        )
+            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) },
+            report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.postgres = PostgresProbe(
@@ -138,6 +140,9 @@ public final class Supervisor {
         self.actions.removeAll(keepingCapacity: true)
         self.core.handle(event, at: .now, into: &self.actions)
         for action in self.actions { self.carryOut(action) }
+        if self.kernel.addresses.count > self.core.addressCount {
+            self.kernel.keep(self.core.addressStatuses.map(\.id))
+        }
         self.armTimer()
         self.tellSoon()
     }
@@ -209,7 +214,7 @@ public final class Supervisor {
         let member = self.settings.member
         guard !members.isEmpty, !members.contains(member), !self.isKnownAsUnknown else { return }
         self.isKnownAsUnknown = true
-        let list = members.joined(separator: " ")
+        let list = members.prefix(20).joined(separator: " ") + (members.count > 20 ? " …" : "")
         self.log(
             LogRecord(
                 .memberUnknown, "Patroni has no member \(member) in \(self.settings.scope); it has \(list)",
@@ -219,11 +224,25 @@ public final class Supervisor {
     private func askPatroni() async -> PatroniAnswer {
         do throws(PatroniError) {
             let status = try await self.patroni.status(timeout: .seconds(1))
+            if status.problems.isEmpty {
+                self.complaints.succeeded("patroni")
+            } else {
+                self.complain(of: status.problems.joined(separator: "; "), .malformed)
+            }
             return .answered(
                 isRunningPrimary: status.isRunningPrimary, isFailsafeActive: status.failsafeModeIsActive)
         } catch {
+            self.complain(of: error.description, error.kind)
             return .unreachable(reason: error.description)
         }
+    }
+
+    /// Patroni is asked where an address depends on its failsafe mode: that it cannot tell, matters.
+    private func complain(of reason: String, _ kind: PatroniError.Kind) {
+        guard self.complaints.failed("patroni", kind) else { return }
+        self.log(
+            LogRecord(
+                .patroniUnanswered, "Patroni's REST API here gives no usable answer: \(reason)", ["REASON": reason]))
     }
 
     private func end() {
@@ -237,7 +256,15 @@ public final class Supervisor {
         }
     }
 
+    /// The text without secrets, as it may leave the process.
+    func redacted(_ text: String) -> String { self.surroundings.redact(text) }
+
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
+    /// The addresses that are looked for in the kernel, sorted.
+    var followedAddresses: [AddressID] { self.kernel.addresses.keys.sorted() }
+    var isWatching: Bool { self.follower.isWatching }
+    /// Why there is no watch of etcd; nil where there is one, or was none yet.
+    var watchInterruption: String? { self.follower.interruption }
 
     func log(_ record: LogRecord) {
         self.history.append(record)
@@ -253,7 +280,7 @@ public final class Supervisor {
 
     private func answer(_ path: String) -> StatusServer.Answer {
         switch path {
-        case "/", "/status": StatusServer.Answer(body: self.surroundings.redact(self.statusJSON()))
+        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
         case "/health":
             self.core.isHealthy
                 ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")

@@ -3,9 +3,10 @@ import Decision
 
 /// How facts are said to people.
 enum Wording {
-    /// `12.3 s`, `45 ms`.
+    /// `12.3 s`, `45 ms`. What no clock can count is said to be 10,000 years.
     static func text(_ duration: Duration) -> String {
-        let (seconds, attoseconds) = duration.components
+        let most: Duration = .seconds(10_000 * 365 * 86_400)
+        let (seconds, attoseconds) = min(max(duration, .zero - most), most).components
         let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
         if abs(milliseconds) < 1000 { return "\(milliseconds) ms" }
         return "\(milliseconds / 1000).\(abs(milliseconds) % 1000 / 100) s"

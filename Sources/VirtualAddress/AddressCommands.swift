@@ -11,6 +11,13 @@ public struct AssignOutcome: Hashable, Sendable {
     public let endsBy: Int64
 }
 
+/// What a removal found.
+public enum RemovalOutcome: Hashable, Sendable {
+    case removed
+    /// There was nothing to remove: it had gone before, or the interface has.
+    case wasAbsent
+}
+
 /// Puts addresses on interfaces for a limited time, takes them off, and lists them: by `ip`, without a shell.
 ///
 /// Every change is guarded (`ChildProcess.Guard`): a child that is frozen at any instruction, with or without this
@@ -55,9 +62,8 @@ public struct AddressCommands {
         let replace = ["addr", "replace", "\(virtual.address)", "dev", virtual.interface]
         let isIPv6 = virtual.address.address.isIPv6
         let lifetime = ["valid_lft", "\(seconds)", "preferred_lft", isIPv6 ? "0" : "\(seconds)"]
-        if let failure = await self.change(replace + lifetime + (isIPv6 ? ["nodad"] : []), at: now) {
-            return .failure(failure)
-        }
+        let outcome = await self.change(replace + lifetime + (isIPv6 ? ["nodad"] : []), at: now)
+        if case .failure(let failure) = outcome { return .failure(failure) }
         let finished = BootClock.microseconds
         // Later than the guard allows: the kernel may have held the child in a wait that no signal ends.
         guard finished - now <= Self.actsWithin else { return .failure(CommandFailure(.timedOut)) }
@@ -67,18 +73,23 @@ public struct AddressCommands {
     /// Makes the address absent from its interface, with whatever prefix length it is there, and confirms it.
     ///
     /// Success also when it was not there, or the interface is not. One command removes and looks again: `ip addr del`
-    /// would not find an address of another prefix length and so call it absent.
-    public func remove(_ virtual: VirtualAddress) async -> Result<Void, CommandFailure> {
+    /// would not find an address of another prefix length and so call it absent. With `-s` it says whether there was one.
+    public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let address = virtual.address.address
-        let flush = ["addr", "flush", "to", "\(address)/\(address.bitWidth)", "dev", virtual.interface]
+        let flush = ["-s", "addr", "flush", "to", "\(address)/\(address.bitWidth)", "dev", virtual.interface]
         var attempts = 0
         while true {
             attempts += 1
-            let failure = await self.change(flush, at: BootClock.microseconds)
-            guard let failure, failure.kind != .noDevice else { return .success(()) }
-            // It went away between the look and the removal: look again.
-            let vanished = failure.output.contains("Cannot assign requested address")
-            guard vanished, attempts < 3 else { return .failure(failure) }
+            switch await self.change(flush, at: BootClock.microseconds) {
+            case .success(let output):
+                let text = String(decoding: output.prefix(500), as: UTF8.self)
+                return .success(text.contains("Nothing to flush") ? .wasAbsent : .removed)
+            case .failure(let failure):
+                if failure.kind == .noDevice { return .success(.wasAbsent) }
+                // It went away between the look and the removal: look again.
+                let vanished = failure.output.contains("Cannot assign requested address")
+                guard vanished, attempts < 3 else { return .failure(failure) }
+            }
         }
     }
 
@@ -113,8 +124,8 @@ public struct AddressCommands {
         ChildProcess.Guard(beginBy: start + Self.actsWithin / 2, aliveFor: .microseconds(Self.actsWithin / 2))
     }
 
-    /// Runs a change that was reckoned at `start`.
-    private func change(_ arguments: [String], at start: Int64) async -> CommandFailure? {
+    /// Runs a change that was reckoned at `start`; answers what it printed.
+    private func change(_ arguments: [String], at start: Int64) async -> Result<[UInt8], CommandFailure> {
         let command = self.command + arguments
         let child = ChildProcess(
             command,
@@ -124,9 +135,10 @@ public struct AddressCommands {
         )
         do throws(ChildProcessError) {
             let outcome = try await child.run()
-            return CommandFailure(outcome, command: command)
+            if let failure = CommandFailure(outcome, command: command) { return .failure(failure) }
+            return .success(outcome.output)
         } catch {
-            return CommandFailure(error)
+            return .failure(CommandFailure(error))
         }
     }
 }

@@ -47,6 +47,13 @@ public struct KernelAddresses: Hashable, Sendable {
         self.unreadable = unreadable
     }
 
+    /// Why absence from this listing proves nothing; nil: it does.
+    public var doubt: String? {
+        guard self.unreadable > 0 else { return nil }
+        let entries = self.unreadable == 1 ? "1 entry" : "\(self.unreadable) entries"
+        return "\(entries) of the kernel's addresses cannot be understood: what is not listed may be there all the same"
+    }
+
     public func interface(named name: String) -> NetworkInterface? {
         self.interfaces.first { $0.name == name }
     }

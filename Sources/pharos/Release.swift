@@ -38,21 +38,9 @@ struct Release: ParsableCommand {
 
     @EventLoop
     private func release(_ addresses: [IPAddress], _ commands: AddressCommands) async -> Int32 {
-        do throws(CommandFailure) {
-            let kernel = try await commands.list()
-            var failures: Int32 = 0
-            for found in addresses.flatMap({ kernel.places(of: $0) }) {
-                switch await commands.remove(found.place) {
-                case .success: print("removed \(found.place)")
-                case .failure(let failure):
-                    complain("pharos: \(found.place): \(failure)")
-                    failures += 1
-                }
-            }
-            return failures == 0 ? 0 : 1
-        } catch {
-            complain("pharos: \(error)")
-            return 1
-        }
+        let outcome = await commands.clear(addresses)
+        for place in outcome.removed { print("removed \(place)") }
+        for problem in outcome.problems { complain("pharos: \(problem)") }
+        return outcome.problems.isEmpty ? 0 : 1
     }
 }

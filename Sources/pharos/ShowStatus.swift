@@ -51,10 +51,12 @@ struct StatusText {
     init(_ status: JSON) { self.status = status }
 
     var isInOrder: Bool {
-        guard self.status["has_contact"]?.bool == true else { return false }
+        guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
         guard self.status["is_leader"]?.bool == true else { return true }
         return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
     }
+
+    private var isWatchInterrupted: Bool { self.status["etcd"]?["is_watching"]?.bool == false }
 
     var text: String {
         var lines: [String] = []
@@ -67,6 +69,10 @@ struct StatusText {
         lines.append(
             "\(contact ? " " : "!") etcd       \(contact ? "answers" : "does not answer") (\(etcd?["endpoint"]?.string ?? "?"), revision \(etcd?["revision"]?.int64 ?? 0))"
         )
+        if contact, self.isWatchInterrupted {
+            let reason = etcd?["watch_interruption"]?.string ?? "not established yet"
+            lines.append("! etcd watch interrupted, changes are seen by reads only: \(reason)")
+        }
         if let postgres = string("postgres") {
             lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
         }

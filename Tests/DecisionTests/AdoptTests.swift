@@ -87,7 +87,7 @@ struct AdoptTests {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9), mark: 6))
         _ = n1.postgres(.primary)
         #expect(n1.granted(11) == [])
-        _ = n1.watched(5, .mark(Script.cluster))
+        _ = n1.watched(5, .mark(markOf(Script.cluster)))
         _ = n1.watched(5, .quarantine(true))
         #expect(n1.stance == .wait(.heldByAnother("n1")) || n1.stance == .wait(.quarantine) || n1.stance == .hold)
         #expect(n1.status?.isHere == false)

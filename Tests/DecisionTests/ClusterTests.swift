@@ -12,7 +12,7 @@ struct ClusterTests {
         var n1 = Script()
         _ = n1.on(.tick)
         _ = n1.listed()
-        let mark = Action.markCluster(clusterID: Script.cluster, seen: nil, quarantine: .seconds(30))
+        let mark = Action.markCluster(clusterID: Script.cluster, seen: 0, quarantine: .seconds(30))
         #expect(
             n1.read(etcd(leader: "n1", mark: nil)) == [
                 mark, .grantLease(self.address, ttl: .seconds(30)), .askPostgres, .ready,
@@ -37,13 +37,13 @@ struct ClusterTests {
         #expect(n1.read(empty) == [.grantLease(self.address, ttl: .seconds(30)), .askPostgres, .ready])
         #expect(
             n1.watched(6, .patroni(DynamicConfig(ttl: .seconds(60)))) == [
-                .markCluster(clusterID: Script.cluster, seen: nil, quarantine: .seconds(60))
+                .markCluster(clusterID: Script.cluster, seen: 0, quarantine: .seconds(60))
             ])
         var configured = Script(leaseTTL: .seconds(20))
         _ = configured.on(.tick)
         #expect(
             configured.read(empty).contains(
-                .markCluster(clusterID: Script.cluster, seen: nil, quarantine: .seconds(20))))
+                .markCluster(clusterID: Script.cluster, seen: 0, quarantine: .seconds(20))))
     }
 
     @Test func `the quarantine lasts as long as a lease that was granted before the ttl was lowered`() {
@@ -52,12 +52,12 @@ struct ClusterTests {
         let replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil, ttl: .seconds(20))
         #expect(
             n1.read(replaced, after: .seconds(30)).contains(
-                .markCluster(clusterID: 8, seen: nil, quarantine: .seconds(60))))
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
         let again = etcd(leader: "n2", revision: 3, cluster: 9, mark: nil, ttl: .seconds(20))
         _ = n1.on(.markAnswered(reason: nil))
         #expect(
             n1.read(again, after: .seconds(31)).contains(
-                .markCluster(clusterID: 9, seen: nil, quarantine: .seconds(20))))
+                .markCluster(clusterID: 9, seen: 0, quarantine: .seconds(20))))
     }
 
     @Test func `a mark that does not stick is written once a second at most`() {
@@ -77,7 +77,7 @@ struct ClusterTests {
         let other = etcd(leader: "n1", revision: 3, cluster: 8, mark: nil)
         #expect(
             n1.read(other) == [
-                .markCluster(clusterID: 8, seen: nil, quarantine: .seconds(30)), .remove(self.address, self.place),
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(30)), .remove(self.address, self.place),
                 .grantLease(self.address, ttl: .seconds(30)),
             ])
         #expect(n1.reports.contains(.clusterReplaced(old: Script.cluster, new: 8)))
@@ -103,7 +103,7 @@ struct ClusterTests {
         #expect(actions.contains(.remove(self.address, self.place)))
         #expect(
             actions.contains(
-                .markCluster(clusterID: Script.cluster, seen: Script.cluster, quarantine: .seconds(30))))
+                .markCluster(clusterID: Script.cluster, seen: 2, quarantine: .seconds(30))))
         _ = n1.postgres(.primary)
         #expect(n1.stance == .wait(.clusterNotMarked))
     }
@@ -114,5 +114,52 @@ struct ClusterTests {
         empty.patroni = nil
         _ = n1.read(empty, after: .seconds(1))
         #expect(n1.read(etcd(leader: "n2", revision: 6, isQuarantined: true), after: .seconds(1)) == [])
+    }
+
+    @Test func `a mark that cannot be read is overwritten, and the cluster quarantined`() {
+        var snapshot = etcd(leader: "n1", revision: 9)
+        snapshot.mark = ClusterMark(clusterID: nil, revision: 8)
+        var n1 = Script()
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        #expect(
+            n1.read(snapshot).contains(
+                .markCluster(clusterID: Script.cluster, seen: 8, quarantine: .seconds(30))))
+        _ = n1.postgres(.primary)
+        #expect(n1.granted(11) == [])
+        #expect(n1.stance == .wait(.clusterNotMarked))
+        _ = n1.on(.markAnswered(reason: nil))
+        var marked = etcd(leader: "n1", revision: 10, isQuarantined: true)
+        marked.mark = ClusterMark(clusterID: Script.cluster, revision: 10)
+        #expect(!n1.read(marked).contains { if case .markCluster = $0 { true } else { false } })
+        #expect(n1.stance == .wait(.quarantine))
+    }
+
+    @Test func `what cannot be read of Patroni's configuration stays as it was`() {
+        var n1 = Script.started(etcd(leader: "n2", ttl: .seconds(60)))
+        var odd = DynamicConfig(isPaused: true, ttl: .seconds(30), loopWait: .seconds(1))
+        odd.unreadable = [.ttl, .loopWait]
+        _ = n1.watched(6, .patroni(odd))
+        #expect(n1.reports == [.pauseChanged(isPaused: true)])
+        #expect(n1.core.believedSnapshot?.patroni == DynamicConfig(isPaused: true, ttl: .seconds(60)))
+        odd.unreadable = [.isPaused, .isFailsafeEnabled]
+        odd.isPaused = false
+        odd.isFailsafeEnabled = true
+        _ = n1.watched(7, .patroni(odd))
+        let mended = DynamicConfig(isPaused: true, ttl: .seconds(30), loopWait: .seconds(1))
+        #expect(n1.core.believedSnapshot?.patroni == mended)
+    }
+
+    @Test func `a ttl that was never readable is not known: nothing is marked`() {
+        var empty = etcd(leader: "n1", mark: nil)
+        empty.patroni?.unreadable = [.ttl]
+        var n1 = Script()
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        #expect(n1.read(empty) == [.grantLease(self.address, ttl: .seconds(30)), .askPostgres, .ready])
+        #expect(
+            n1.watched(6, .patroni(DynamicConfig(ttl: .seconds(60)))) == [
+                .markCluster(clusterID: Script.cluster, seen: 0, quarantine: .seconds(60))
+            ])
     }
 }

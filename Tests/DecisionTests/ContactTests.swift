@@ -149,4 +149,64 @@ struct ContactTests {
         #expect(n1.on(.readAnswered(etcd(leader: "n2", revision: 3), sentAt: sent)) == [])
         #expect(n1.stance == .hold)
     }
+
+    @Test func `a holder that a read shows first is awaited from the watch for a second, as the leader is`() {
+        var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
+        _ = n1.read(etcd(leader: "n2", revision: 6), after: .seconds(1))
+        #expect(n1.wakesIn == .seconds(1))
+        // The other watch is alive, which says nothing of this one.
+        _ = n1.watched(7, .leader("n2"), after: .milliseconds(500))
+        #expect(n1.wake().contains(.restartWatch))
+        #expect(n1.reports == [.watchStale(revision: 6)])
+        // The watch of before owed nothing else; a new one is given its time.
+        _ = n1.read(etcd(leader: "n2", holder: theirs(41), revision: 8))
+        #expect(n1.watched(8, .holder(self.address, theirs(41))) == [])
+        #expect(!n1.on(.tick, after: .seconds(1)).contains(.restartWatch))
+    }
+
+    @Test func `a holder that goes on changing does not put the deadline off`() {
+        var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
+        var actions: [Action] = []
+        for number in 1...4 {
+            let holder = theirs(40 + LeaseID(number))
+            actions += n1.read(
+                etcd(leader: "n2", holder: holder, revision: 5 + Int64(number)), after: .milliseconds(400))
+        }
+        #expect(actions.contains(.restartWatch))
+    }
+
+    @Test func `our own acquisition is no news that the watch owes`() {
+        var n1 = Script.holding()
+        // The watch was faster than the transaction's answer, and tells the TTL besides.
+        let told = Holder(member: "n1", node: "boot-a", lease: 11, ttl: .seconds(30))
+        _ = n1.read(etcd(leader: "n1", holder: told, revision: 6))
+        #expect(!n1.on(.tick, after: .seconds(2)).contains(.restartWatch))
+    }
+
+    @Test func `a watch owes nothing of before its beginning`() {
+        var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
+        _ = n1.read(etcd(leader: "n3", holder: theirs(41), revision: 6))
+        // The shell has begun to watch behind revision 6, and shows what it read itself.
+        _ = n1.on(.followed(etcd(leader: "n4", holder: theirs(42), revision: 7), sentAt: n1.now))
+        #expect(n1.core.believedSnapshot?.leader == "n4")
+        #expect(!n1.on(.tick, after: .seconds(2)).contains(.restartWatch))
+        // What is newer than the beginning, it owes.
+        _ = n1.read(etcd(leader: "n5", holder: theirs(42), revision: 9))
+        _ = n1.on(.followed(etcd(leader: "n4", holder: theirs(42), revision: 8), sentAt: n1.now - .seconds(1)))
+        #expect(n1.on(.tick, after: .seconds(1)).contains(.restartWatch))
+    }
+
+    @Test func `the shell's own read ends no read of the core's`() {
+        var n1 = Script.holding()
+        while !n1.wake().contains(.read) {}
+        _ = n1.on(.followed(etcd(leader: "n1", holder: mine(11), revision: 6), sentAt: n1.now))
+        // The core's read is still under way: no other is sent, however long it takes.
+        #expect(!n1.on(.tick, after: .seconds(9)).contains(.read))
+        // It fails late, but something newer was read: there is contact.
+        _ = n1.on(.readFailed(reason: "timeout"))
+        #expect(n1.reports == [] && n1.core.hasContact)
+        #expect(n1.on(.tick, after: .seconds(1)).contains(.read))
+        _ = n1.on(.readFailed(reason: "timeout"))
+        #expect(!n1.core.hasContact)
+    }
 }

@@ -194,4 +194,16 @@ struct HoldTests {
             _ = n1.on(.postgres(.primary, askedAt: n1.now), after: .seconds(5))
         }
     }
+
+    @Test(arguments: [Int64.max, 9_000_000_000]) func `a lease without end traps nothing`(seconds: Int64) {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.on(.leaseGranted(Script.address, lease: 11, ttl: .seconds(seconds), sentAt: n1.now))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(Script.address))
+        _ = n1.on(.leaseKept(Script.address, lease: 11, ttl: .seconds(seconds), sentAt: n1.now))
+        for _ in 0..<20 { _ = n1.wake() }
+        // What was read of the leader still ends.
+        #expect((n1.status?.until).map { $0 - n1.now < .seconds(31) } ?? true)
+    }
 }

@@ -101,10 +101,14 @@ func etcd(
 ) -> Snapshot {
     Snapshot(
         clusterID: cluster, revision: revision, leader: leader,
-        patroni: DynamicConfig(isPaused: isPaused, isFailsafeEnabled: isFailsafeEnabled, ttl: ttl), mark: mark,
+        patroni: DynamicConfig(isPaused: isPaused, isFailsafeEnabled: isFailsafeEnabled, ttl: ttl),
+        mark: mark.map(markOf),
         isQuarantined: isQuarantined, holders: holder.map { [AddressHolder(address: Script.address, holder: $0)] } ?? []
     )
 }
+
+/// A mark that was written at revision 2.
+func markOf(_ cluster: UInt64?) -> ClusterMark { ClusterMark(clusterID: cluster, revision: 2) }
 
 func mine(_ lease: LeaseID) -> Holder { Holder(member: "n1", node: "boot-a", lease: lease) }
 func theirs(_ lease: LeaseID) -> Holder { Holder(member: "n2", node: "boot-b", lease: lease) }

@@ -40,6 +40,35 @@ struct AnswerTests {
         #expect(answer.header == Header(clusterID: .max, memberID: 1, revision: 7, raftTerm: 2))
     }
 
+    @Test(arguments: ["4611686018427387905", "9223372036854775807", "\"9223372036854775807\""])
+    func `a revision that cannot be reckoned with is malformed`(number: String) throws {
+        func json(_ revision: String, _ create: String, _ mod: String) throws -> JSON {
+            let key = #"{"key":"L3g=","create_revision":\#(create),"mod_revision":\#(mod)}"#
+            let header = #"{"cluster_id":"1","revision":\#(revision)}"#
+            return try #require(JSON.parse(Array(#"{"header":\#(header),"kvs":[\#(key)],"count":"1"}"#.utf8)))
+        }
+        let most = "\(1 << 62)"
+        #expect(try GatewayDecoding.range(try json(most, most, most), of: .key("/x")).header.revision == 1 << 62)
+        for odd in [try json(number, "1", "1"), try json("1", number, "1"), try json("1", "1", number)] {
+            #expect(throws: MalformedAnswer.self) { try GatewayDecoding.range(odd, of: .key("/x")) }
+        }
+    }
+
+    @Test func `a lease's TTL is what etcd can grant`() throws {
+        func json(_ ttl: String) throws -> JSON {
+            try #require(JSON.parse(Array(#"{"header":{"cluster_id":"1"},"ID":"5","TTL":\#(ttl)}"#.utf8)))
+        }
+        func stream(_ ttl: String) throws -> JSON { .object(["result": try json(ttl)]) }
+        #expect(try GatewayDecoding.grant(try json("1")).ttl == 1)
+        #expect(try GatewayDecoding.grant(try json("9000000000")).ttl == 9_000_000_000)
+        #expect(try GatewayDecoding.keepAlive(try stream("9000000000"), of: 5).ttl == 9_000_000_000)
+        for ttl in ["9000000001", "9223372036854775807", "-1", "-9223372036854775808"] {
+            #expect(throws: MalformedAnswer.self) { try GatewayDecoding.grant(try json(ttl)) }
+            #expect(throws: MalformedAnswer.self) { try GatewayDecoding.keepAlive(try stream(ttl), of: 5) }
+        }
+        #expect(throws: MalformedAnswer.self) { try GatewayDecoding.grant(try json("0")) }
+    }
+
     @Test func `a lease is granted and kept`() throws {
         let grant = try GatewayDecoding.grant(try Recorded("03-lease_grant").json)
         #expect(grant.id == 3_637_116_276_423_581_202 && grant.ttl == 30)

@@ -139,6 +139,9 @@ struct WatchDecoderTests {
         #"{"result":{HEADER,"events":[{"kv":{"key":"YQ=","mod_revision":"1"}}]}}"#,
         #"{"result":{HEADER,"events":[{"kv":{"key":"YQ==","mod_revision":"-1"}}]}}"#,
         #"{"result":{HEADER,"created":"yes"}}"#,
+        #"{"result":{"header":{"cluster_id":"1","revision":"9223372036854775807"},"created":true}}"#,
+        #"{"result":{HEADER,"events":[{"kv":{"key":"YQ==","mod_revision":"9223372036854775807"}}]}}"#,
+        #"{"result":{HEADER,"canceled":true,"compact_revision":"9223372036854775807"}}"#,
     ])
     func `what no etcd says is malformed`(text: String) {
         let read = messages([line(text.replacing("HEADER", with: header))])

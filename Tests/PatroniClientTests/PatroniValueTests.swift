@@ -30,6 +30,18 @@ func decodeBase64(_ text: String) -> [UInt8] {
     return bytes
 }
 
+struct UnreadableConfigTests {
+    @Test func `a configuration names the fields that do not fit`() {
+        func config(_ text: String) -> PatroniConfig { PatroniConfig(value: Array(text.utf8)) }
+        #expect(config(#"{"ttl": 60, "pause": true}"#).unreadable.isEmpty)
+        #expect(config(#"{"ttl": null}"#).unreadable.isEmpty, "null is absent, as for Patroni")
+        #expect(config(#"{"ttl": 5}"#).unreadable.isEmpty, "Patroni takes 20, and so does this")
+        #expect(config(#"{"ttl": "x", "pause": [], "loop_wait": 1e99}"#).unreadable == ["ttl", "pause", "loop_wait"])
+        for text in ["", "[]", "null", "3", "{", #""{}""#] { #expect(!config(text).isObject, "\(text)") }
+        #expect(config("{}").isObject && config("{}").problems.isEmpty)
+    }
+}
+
 struct PatroniKeyTests {
     @Test func `keys of a cluster, however the namespace is written`() {
         for namespace in ["/service/", "service", "/service", "service/"] {

@@ -53,8 +53,9 @@ struct CatalogTests {
     private static let fields: Set<String> = Set(
         [
             "ADDRESS", "AFTER", "CLUSTER_ID", "HOLDER", "INTERFACE", "LAST_READ", "LEADER", "LEASE", "LIFETIME",
-            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "PAUSED", "POSTGRES", "REASON",
-            "REVISION", "SCOPE", "STANCE",
+            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
+            "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
+            "REVISION", "SCOPE", "STANCE", "TTL",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

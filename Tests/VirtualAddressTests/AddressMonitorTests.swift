@@ -254,7 +254,7 @@ struct AddressMonitorTests {
             _ = try await commands.assign(place, until: BootClock.microseconds + 30_900_000).get()
             let appeared = KernelAddress(place: place, lifetime: .seconds(30), isTentative: false, isDuplicate: false)
             #expect(try await events.contains(.appeared(appeared), within: .seconds(1)))
-            try await commands.remove(place).get()
+            _ = try await commands.remove(place).get()
             #expect(try await events.contains(.disappeared(place), within: .seconds(1)))
 
             let six = try virtual("fd00:77::100/64")

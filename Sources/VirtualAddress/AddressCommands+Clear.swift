@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+public import NetworkAddress
+
+/// What came of taking addresses off a node, wherever they stand.
+public struct ClearOutcome: Sendable, Equatable {
+    public var removed: [VirtualAddress] = []
+    /// What stands in the way of saying that none of them is left; empty: none is.
+    public var problems: [String] = []
+
+    public init() {}
+}
+
+extension AddressCommands {
+    /// Takes `addresses` off every interface. What the listing shows is removed also where the listing was not understood
+    /// in full, which then is a problem: what cannot be read may be one of them.
+    public func clear(_ addresses: [IPAddress]) async -> ClearOutcome {
+        var result = ClearOutcome()
+        do throws(CommandFailure) {
+            let kernel = try await self.list()
+            for found in addresses.flatMap({ kernel.places(of: $0) }) {
+                switch await self.remove(found.place) {
+                case .success: result.removed.append(found.place)
+                case .failure(let failure): result.problems.append("\(found.place): \(failure)")
+                }
+            }
+            if let doubt = kernel.doubt { result.problems.append(doubt) }
+        } catch {
+            result.problems.append("\(error)")
+        }
+        return result
+    }
+}

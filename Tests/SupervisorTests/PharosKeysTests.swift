@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import HTTPClient
+import NetworkAddress
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+/// What stands in etcd, and what the core is told of it.
+struct PharosKeysTests {
+    private let keys = PharosKeys(
+        SupervisorSettings(
+            scope: "demo", member: "n1", addresses: [], etcd: EtcdConfiguration(endpoints: []), patroniURL: "",
+            conninfo: "", status: []))
+
+    private func put(_ key: String, _ value: String, at revision: Int64 = 7, lease: Int64 = 0) -> KeyChange? {
+        self.put(key, Array(value.utf8), at: revision, lease: lease)
+    }
+
+    private func put(_ key: String, _ value: [UInt8], at revision: Int64 = 7, lease: Int64 = 0) -> KeyChange? {
+        let pair = KeyValue(
+            key: Array(key.utf8), value: value, createRevision: 1, modRevision: revision, version: 1, lease: lease)
+        return self.keys.change(WatchEvent(kind: .put, keyValue: pair))
+    }
+
+    // MARK: - The leader
+
+    @Test func `the leader key names a member, or somebody who is not ours`() {
+        #expect(self.put("/service/demo/leader", "n1") == .leader("n1"))
+        let longest = String(repeating: "n", count: 255)
+        #expect(self.put("/service/demo/leader", longest) == .leader(longest))
+        for garbage: [UInt8] in [[], [0xFF, 0xFE], Array("n1\n".utf8), [0], [UInt8](repeating: 0x41, count: 256)] {
+            #expect(self.put("/service/demo/leader", garbage) == .leader("(unreadable)"), "\(garbage.prefix(8))")
+        }
+    }
+
+    // MARK: - Patroni's configuration
+
+    @Test func `Patroni's configuration is read, and what cannot be read is named`() {
+        func config(_ text: String) -> KeyChange? { self.put("/service/demo/config", text) }
+        let good = DynamicConfig(isPaused: true, isFailsafeEnabled: true, ttl: .seconds(60), loopWait: .seconds(5))
+        #expect(config(#"{"ttl":60,"loop_wait":5,"pause":true,"failsafe_mode":"on"}"#) == .patroni(good))
+        #expect(config("{}") == .patroni(DynamicConfig()))
+        for garbage in ["", "garbage", "[]", "null", "7", #"{"ttl":60"#] {
+            #expect(config(garbage) == .patroni(nil), "\(garbage)")
+        }
+        for (text, fields) in [
+            (#"{"ttl":"x"}"#, [.ttl, .loopWait]), (#"{"loop_wait":[]}"#, .loopWait),
+            (#"{"retry_timeout":{}}"#, .loopWait),
+            (#"{"pause":"perhaps"}"#, .isPaused), (#"{"failsafe_mode":2}"#, .isFailsafeEnabled),
+            (#"{"synchronous_mode":7}"#, []), (#"{"ttl":9223372036854775807}"#, []),
+        ] as [(String, DynamicConfig.Fields)] {
+            guard case .patroni(let config?) = config(text) else {
+                Issue.record("no configuration: \(text)")
+                continue
+            }
+            #expect(config.unreadable == fields, "\(text)")
+            #expect(config.ttl <= .seconds(86_400))
+        }
+    }
+
+    // MARK: - The mark
+
+    @Test func `only the text that acquisitions compare with is a mark`() {
+        func mark(_ text: String) -> KeyChange? { self.put("/pharos/demo/cluster", text, at: 9) }
+        #expect(mark("7") == .mark(ClusterMark(clusterID: 7, revision: 9)))
+        #expect(mark("\(UInt64.max)") == .mark(ClusterMark(clusterID: .max, revision: 9)))
+        for garbage in ["", "x", "+7", "007", "7 ", "-1", "18446744073709551616", "7\n"] {
+            #expect(mark(garbage) == .mark(ClusterMark(clusterID: nil, revision: 9)), "\(garbage)")
+        }
+    }
+
+    @Test func `a mark is replaced whatever it says, if it is still the one that was seen`() {
+        let transaction = self.keys.marking(7, seen: 9, lease: 5)
+        #expect(transaction.compares == [.init("/pharos/demo/cluster", is: .modRevision(9))])
+        #expect(self.keys.marking(7, seen: 0, lease: 5).compares == [.init(self.keys.mark, is: .modRevision(0))])
+        #expect(
+            transaction.success == [
+                .put(key: "/pharos/demo/cluster", value: Array("7".utf8), lease: 0),
+                .put(key: "/pharos/demo/quarantine", value: Array("new cluster".utf8), lease: 5),
+            ])
+    }
+
+    // MARK: - Holders
+
+    @Test func `a holder is read back as it was written`() {
+        let holder = Holder(member: "n\"1", node: "boot", lease: -5, ttl: .seconds(30))
+        let value = PharosKeys.value(of: holder, since: 1)
+        #expect(self.put("/pharos/demo/address/10.0.0.3", value, lease: -5) == .holder("10.0.0.3", holder))
+    }
+
+    @Test func `a holder that cannot be read is somebody's, never ours`() {
+        let long = String(repeating: "x", count: 256)
+        for garbage in [
+            "", "{}", #"{"member":7,"node":[]}"#, #"{"member":"","node":"a\nb"}"#, #"{"member":"\#(long)"}"#,
+        ] {
+            let somebody = Holder(member: "(unreadable)", node: "", lease: 4)
+            #expect(
+                self.put("/pharos/demo/address/10.0.0.3", garbage, lease: 4) == .holder("10.0.0.3", somebody),
+                "\(garbage.prefix(40))")
+        }
+        for ttl in ["0", "-1", "86401", "9223372036854775807", "\"x\"", "null"] {
+            let text = #"{"member":"n1","node":"boot","ttl":\#(ttl)}"#
+            #expect(
+                self.put("/pharos/demo/address/a", text, lease: 4)
+                    == .holder("a", Holder(member: "n1", node: "boot", lease: 4)))
+        }
+    }
+
+    @Test func `keys of others mean nothing`() {
+        for key in ["/service/demo/status", "/service/demo2/leader", "/pharos/demo/x", "/pharos/demo", "/", "\u{0}"] {
+            #expect(self.put(key, "n1") == nil, "\(key)")
+        }
+    }
+
+    @Test func `20,000 mutations of what stands in etcd crash nothing, and never name this member by chance`() {
+        var generator = SeededGenerator(5)
+        let holder = PharosKeys.value(of: Holder(member: "n1", node: "boot", lease: 7, ttl: .seconds(30)), since: 1)
+        let config = Array(
+            #"{"ttl":30,"loop_wait":10,"retry_timeout":10,"pause":false,"failsafe_mode":true,"x":{"y":[1,2]}}"#.utf8)
+        var (configs, unreadable, others) = (0, 0, 0)
+        for _ in 0..<10_000 {
+            if case .patroni(let read?) = self.put("/service/demo/config", mutated(config, &generator)) {
+                configs += 1
+                if !read.unreadable.isEmpty { unreadable += 1 }
+                #expect(read.ttl >= .seconds(20) && read.ttl <= .seconds(86_400))
+                #expect(read.loopWait >= .seconds(1) && read.loopWait <= read.ttl)
+            }
+            guard case .holder(_, let read?) = self.put("/pharos/demo/address/a", mutated(holder, &generator), lease: 3)
+            else { continue }
+            #expect(read.lease == 3)
+            if read.member != "n1" { others += 1 }
+        }
+        // Neither everything nor nothing may pass, or the mutations test nothing.
+        #expect((1000..<9000).contains(configs) && unreadable > 100 && others > 1000)
+    }
+}

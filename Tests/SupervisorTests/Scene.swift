@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import EventLoop
+import LenientJSON
+import NetworkAddress
+import Secrets
+import StatusServer
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+/// A whole supervisor, between an etcd, a Patroni and an `ip` that are all the test's own.
+@EventLoop
+final class Scene {
+    static let address = "10.99.99.3"
+    static let key = "/pharos/demo/address/10.99.99.3"
+    let etcd: FakeEtcd
+    let ip: FakeIP
+    let patroni: ScriptedServer
+    private(set) var records: [LogRecord] = []
+    private(set) var isReady = false
+    private(set) var hasExited = false
+    let settings: SupervisorSettings
+    private(set) var supervisor: Supervisor?
+
+    /// With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
+    init(
+        leader: String? = "n1", ttl: Int64 = 20, status: [StatusEndpoint] = [],
+        patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
+    ) throws {
+        self.etcd = try FakeEtcd()
+        self.ip = try FakeIP()
+        self.patroni = try ScriptedServer { _ in patroni() }
+        self.settings = SupervisorSettings(
+            scope: "demo", member: "n1",
+            addresses: [
+                .init(
+                    prefix: try #require(AddressPrefix(Self.address + "/24")), interface: FakeIP.interface,
+                    acquire: .leaderKey)
+            ],
+            leaseTTL: .seconds(ttl), margin: .milliseconds(1200),
+            etcd: EtcdConfiguration(
+                endpoints: [self.etcd.url], requestTimeout: .milliseconds(500), attemptTimeout: .milliseconds(400)),
+            patroniURL: self.patroni.url, conninfo: "host=/nonexistent dbname=postgres", status: status)
+        self.etcd.put("/service/demo/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
+        self.etcd.put("/service/demo/members/n1", "{}")
+        if let leader { self.etcd.put("/service/demo/leader", leader) }
+        self.etcd.put("/pharos/demo/cluster", "7")
+    }
+
+    func start() -> Supervisor {
+        let supervisor = Supervisor(
+            self.settings, node: "boot-a",
+            .init(
+                log: { [weak self] in self?.records.append($0) }, ready: { [weak self] in self?.isReady = true },
+                status: { _ in }, exit: { [weak self] in self?.hasExited = true },
+                redact: { Redactor([Secret("s3cret")]).redact($0) }, jitter: { 0.5 },
+                ipPath: self.ip.path))
+        self.supervisor = supervisor
+        supervisor.start()
+        return supervisor
+    }
+
+    /// Starts, and waits until the address is here.
+    func startHolding() async throws -> Supervisor {
+        let supervisor = self.start()
+        try await self.expect { self.record(.addressAssigned) != nil }
+        #expect(self.ip.held == Self.address)
+        return supervisor
+    }
+
+    /// Stops in order; nothing may be left.
+    func stop() async throws {
+        self.etcd.tamper = { $1 }
+        for name in ["refusing-list", "refusing-replace", "refusing-flush", "listing"] { self.ip.unset(name) }
+        self.supervisor?.stop()
+        try await self.expect(within: .seconds(10)) { self.hasExited }
+        #expect(self.ip.held == nil)
+        self.supervisor = nil
+    }
+
+    func record(_ kind: LogKind) -> LogRecord? { self.records.first { $0.kind == kind } }
+    func records(_ kind: LogKind) -> [LogRecord] { self.records.filter { $0.kind == kind } }
+
+    var status: JSON {
+        get throws { try #require(JSON.parse(Array((self.supervisor?.statusJSON() ?? "").utf8))) }
+    }
+
+    func expect(
+        within limit: Duration = .seconds(10), location: SourceLocation = #_sourceLocation,
+        _ condition: @EventLoop () async throws -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        while try await !condition() {
+            guard ContinuousClock.now < deadline else {
+                let told = self.records.map(\.message).joined(separator: "\n")
+                Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
+                throw TestSupportError("expectation")
+            }
+            try await EventLoop.sleep(for: .milliseconds(10))
+        }
+    }
+}
+
+extension LogRecord {
+    subscript(field: String) -> String? { self.fields.first { $0.name == field }?.value }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import HTTPClient
+import LenientJSON
+import StatusServer
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+/// The status API over its Unix socket: what it answers, and what it bears.
+@Suite(.serialized)
+struct StatusServerTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @EventLoop
+    private func get(_ socket: String, _ path: String, _ method: HTTPRequest.Method = .get, body: [UInt8] = [])
+        async throws -> HTTPResponse
+    {
+        let http = HTTPClient()
+        defer { http.close() }
+        var request = HTTPRequest(method, "http://localhost" + path)
+        request.unixSocket = socket
+        request.body = body
+        return try await http.send(request)
+    }
+
+    @Test @EventLoop func `a daemon tells its status, its health, and what it cannot answer`() async throws {
+        let folder = try TemporaryDirectory("status")
+        let socket = folder.file("socket")
+        let scene = try Scene(status: [.unix(path: socket), .unix(path: folder.file("no/such/folder"))])
+        _ = try await scene.startHolding()
+        #expect(scene.record(.statusUnavailable)?["REASON"]?.contains("no/such/folder") == true)
+        for path in ["/", "/status"] {
+            let answer = try await self.get(socket, path)
+            let status = try #require(JSON.parse(answer.body))
+            #expect(answer.status == 200 && status["scope"]?.string == "demo" && status["member"]?.string == "n1")
+            #expect(status["addresses"]?.array?.first?["holder"]?.string == "n1")
+            #expect(status["events"]?.array?.contains { $0["message"]?.string?.contains("is ours") == true } == true)
+        }
+        let health = try await self.get(socket, "/health")
+        #expect(health.status == 200 && health.body == Array("ok\n".utf8))
+        #expect(try await self.get(socket, "/nothing").status == 404)
+        #expect(try await self.get(socket, "/status", .post, body: Array("x".utf8)).status == 405)
+        scene.etcd.tamper = { _, _ in nil }
+        try await scene.expect { scene.record(.contactLost) != nil }
+        #expect(try await self.get(socket, "/health").status == 503)
+        try await scene.stop()
+    }
+
+    @Test @EventLoop func `names from etcd cannot break out of the status`() async throws {
+        let scene = try Scene(leader: "n\"2\\\u{7FF}\u{2028}")
+        _ = scene.start()
+        try await scene.expect { scene.isReady }
+        #expect(try scene.status["leader"]?.string == "n\"2\\\u{7FF}\u{2028}")
+        try await scene.stop()
+    }
+
+    @Test @EventLoop func `the last fifty events are kept`() {
+        var recent = RecentRecords()
+        for number in 0..<120 { recent.append(LogRecord(.stopping, "\(number)")) }
+        #expect(recent.entries.map(\.message) == (70..<120).map { "\($0)" })
+        recent.append(LogRecord(.stopping, String(repeating: "x", count: 100_000)))
+        #expect(recent.entries.last?.message.count == RecentRecords.messageLimit)
+    }
+
+    @Test @EventLoop func `no secret leaves through the status`() async throws {
+        let scene = try Scene(leader: "s3cret")
+        _ = scene.start()
+        try await scene.expect { scene.isReady }
+        #expect(try scene.status["leader"]?.string == "[redacted]")
+        try await scene.stop()
+    }
+
+    @Test @EventLoop func `many connections that say nothing, garbage and long heads keep nobody out for good`()
+        async throws
+    {
+        let folder = try TemporaryDirectory("status")
+        let socket = folder.file("socket")
+        let server = try StatusServer(.unix(path: socket)) { path in
+            .init(contentType: "text/plain", body: path)
+        }
+        for text in [
+            "\u{0}\u{1}\u{2}", "GET", "GET / HTTP/9.9\r\n\r\n", "GET /\(String(repeating: "a", count: 60_000))",
+        ] {
+            try sendRaw(text, to: socket)
+        }
+        let silent = try (0..<40).map { _ in try connectRaw(socket) }
+        for descriptor in silent { closeRaw(descriptor) }
+        let deadline = ContinuousClock.now + .seconds(10)
+        var answer: HTTPResponse?
+        while answer == nil, ContinuousClock.now < deadline {
+            do { answer = try await self.get(socket, "/x") } catch { try await EventLoop.sleep(for: .milliseconds(50)) }
+        }
+        #expect(answer?.body == Array("/x".utf8))
+        withExtendedLifetime(server) {}
+    }
+}
