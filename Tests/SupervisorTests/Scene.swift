@@ -54,7 +54,8 @@ final class Scene {
             self.settings, node: "boot-a",
             .init(
                 log: { [weak self] in self?.records.append($0) }, ready: { [weak self] in self?.isReady = true },
-                status: { _ in }, exit: { [weak self] in self?.hasExited = true }, jitter: { 0.5 },
+                status: { _ in }, exit: { [weak self] in self?.hasExited = true },
+                redact: { $0.replacing("hidden", with: "…") }, jitter: { 0.5 },
                 ipPath: self.ip.path))
         self.supervisor = supervisor
         supervisor.start()
