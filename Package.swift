@@ -141,7 +141,7 @@ let package = Package(
             ]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
-        tests("LabTests", ["EventLoop", "Lab"]),
+        tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
     ],
     swiftLanguageModes: [.v6]
 )
