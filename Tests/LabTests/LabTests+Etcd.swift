@@ -9,6 +9,7 @@ extension LabTests {
         async throws
     {
         try await Scene.play("cut from etcd only") { scene in
+            try await scene.lab.giveEtcdLeadership(to: scene.others[0])
             try await scene.lab.cut(scene.leader, from: [.etcd])
             let leader = try await scene.awaitNewLeader(.seconds(60))
             try await scene.awaitHolders([leader], .seconds(40))
@@ -24,6 +25,7 @@ extension LabTests {
                 let target = try #require(scene.lab.options.nodes.first { $0 != leader })
                 let watcher = isLeaders ? leader : target
                 let member = try await scene.servingMember(of: watcher)
+                try await scene.lab.giveEtcdLeadership(to: try #require(scene.lab.options.nodes.first { $0 != member }))
                 let begun = Lab.now
                 try await scene.lab.freeze(member, .etcd)
                 if isLeaders {
@@ -51,6 +53,7 @@ extension LabTests {
         try await Scene.play("etcd down at the start of the daemon") { scene in
             let node = scene.leader
             try await scene.run(node, "systemctl", "stop", "pharos")
+            try await scene.lab.giveEtcdLeadership(to: scene.others[0])
             try await scene.lab.cut(node, from: [.etcd])
             try await scene.run(node, "systemctl", "start", "--no-block", "pharos")
             try await scene.awaitLog(node, "etcd cannot be read")

@@ -42,6 +42,7 @@ extension LabTests {
         async throws
     {
         try await Scene.play("cut from peers only") { scene in
+            try await scene.lab.giveEtcdLeadership(to: scene.others[0])
             try await scene.lab.cut(scene.leader, from: [.peers])
             let leader = try await scene.awaitNewLeader(.seconds(60))
             try await scene.awaitHolders([leader], .seconds(40))
@@ -53,10 +54,8 @@ extension LabTests {
         }
     }
 
-    @Test @EventLoop func `a leader cut off from its clients keeps the address, and lost packets move nothing`()
-        async throws
-    {
-        try await Scene.play("cut from clients only, then loss") { scene in
+    @Test @EventLoop func `a leader cut off from its clients keeps the address`() async throws {
+        try await Scene.play("cut from clients only") { scene in
             try await scene.lab.cut(scene.leader, from: [.clients])
             try await scene.wait("failing writes", .seconds(10)) {
                 try scene.timeline().gaps(of: Scene.v4, since: scene.start).contains { $0.firstSuccess == nil }
@@ -66,11 +65,6 @@ extension LabTests {
             try await scene.wait("writes through the address", .seconds(10)) {
                 try scene.timeline().gaps(of: Scene.v4, since: scene.start).contains { $0.firstSuccess != nil }
             }
-            try scene.expectNoAbsence()
-            for node in scene.lab.options.nodes { try await scene.lab.lose(node, percent: 20) }
-            try await scene.pause(.seconds(25))
-            try await scene.lab.heal()
-            #expect(try await scene.lab.leader() == scene.leader)
             try scene.expectNoAbsence()
         }
     }
