@@ -6,9 +6,9 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr
 STAGE := .build/stage
-BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config
-TEST_PACKAGES := systemd-container debootstrap nftables iproute2 etcd-server etcd-client postgresql-15 openssl
-BENCH_PACKAGES := etcd-server iproute2 vip-manager
+BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
+TEST_PACKAGES := systemd-container debootstrap nftables iproute2 curl etcd-server etcd-client postgresql-15 openssl
+BENCH_PACKAGES := vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 
 help: ## Show what there is.
@@ -22,8 +22,8 @@ help: ## Show what there is.
 	@scripts/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@mkdir -p .build && touch $@
 
-.build/packages-bench: Makefile
-	@scripts/install-packages $(BUILD_PACKAGES) $(BENCH_PACKAGES)
+.build/packages-bench: .build/packages-test
+	@scripts/install-packages $(BENCH_PACKAGES)
 	@mkdir -p .build && touch $@
 
 # The only C++ library in its folder, so that the linker takes it instead of the shared one: see Package.swift.
@@ -67,10 +67,10 @@ demo-down: build-lab ## Take the demo's cluster down.
 test: .build/packages-test stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
 	scripts/test
 
-build-bench: .build/packages-bench build
+build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
-bench: .build/packages-test build-bench build-lab stage ## Measure reaction, client's view, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
+bench: .build/packages-bench build-bench build-lab stage ## Measure reaction, client's view, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
 	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --pharos .build/pharos-stripped
 
 bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.

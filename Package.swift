@@ -103,9 +103,9 @@ let package = Package(
         tests("SimulationTests", ["Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
-        tests("LenientJSONTests", ["LenientJSON"]),
+        tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
-        tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings"]),
+        tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings", "TestSupport"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(
@@ -123,7 +123,7 @@ let package = Package(
         tests(
             "VirtualAddressTests",
             [
-                "CLinux", "EventLoop", "NetworkAddress", "VirtualAddress",
+                "CLinux", "EventLoop", "NetworkAddress", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests(
@@ -142,6 +142,7 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
+        tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]
 )

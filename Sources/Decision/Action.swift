@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Everything that the core can ask the shell to do. Each answer comes back as an ``Event``, exactly once and within the
-/// shell's own time limits.
+/// shell's own time limits; a change of the kernel not before it is certain that it will not happen any more.
 public enum Action: Hashable, Sendable {
     // etcd
     /// A linearizable read of all that a ``Snapshot`` holds.

@@ -13,7 +13,7 @@ import LenientJSON
 /// Leaves out: anything that is not linearizable, and resuming a watch, which needs what only the caller knows.
 @EventLoop
 public final class EtcdClient {
-    let configuration: EtcdConfiguration
+    private(set) var configuration: EtcdConfiguration
     let http: HTTPClient
     let jitter: () -> Double
     var endpoints: EndpointList
@@ -40,6 +40,12 @@ public final class EtcdClient {
     /// The URL of the endpoint in use; empty if none is configured.
     public var currentEndpoint: String {
         self.endpoints.endpoints.isEmpty ? "" : self.endpoints[self.endpoints.current].url
+    }
+
+    /// From now on requests have the time limits of `configuration`, of which nothing else is taken over.
+    public func setLimits(as configuration: EtcdConfiguration) {
+        self.configuration.requestTimeout = configuration.requestTimeout
+        self.configuration.attemptTimeout = configuration.attemptTimeout
     }
 
     /// Leaves the endpoint in use, which the caller found to be stale: later requests and watches go elsewhere, running

@@ -76,8 +76,8 @@ public struct ChildProcess: Sendable {
         self.notAfter = notAfter
     }
 
-    /// Runs the program to its end. A program that is killed has ended when this returns: nothing that it was at may
-    /// happen later, however long the kernel takes to let go of it.
+    /// Runs the program to its end. A guarded program that had to be killed has ended when this returns: nothing that it
+    /// was at can happen later, however long the kernel takes to let go of it. Any other is left to its death.
     @EventLoop
     public func run() async throws(ChildProcessError) -> Outcome {
         let running = try RunningChild(self)
@@ -91,7 +91,7 @@ public struct ChildProcess: Sendable {
             let code = try await running.exitCode(timeout: deadline - .now)
             return Outcome(exitCode: code, output: output)
         } catch {
-            await running.end()
+            if self.notAfter == nil { running.kill() } else { await running.end() }
             let kind: ChildProcessError.Kind =
                 output.count > self.outputLimit ? .outputTooLong : error == .timedOut ? .timedOut : .cancelled
             throw ChildProcessError(kind: kind, command: self.command)
@@ -121,7 +121,7 @@ public struct ChildProcess: Sendable {
             }
             return try await running.exitCode(timeout: self.timeout)
         } catch {
-            await running.end()
+            running.kill()
             throw ChildProcessError(kind: error == .cancelled ? .cancelled : .outputTooLong, command: self.command)
         }
     }
@@ -175,12 +175,16 @@ private final class RunningChild {
         return code
     }
 
-    /// Kills the child; returns once it has ended, even where the caller was cancelled. The loop turns meanwhile.
-    func end() async {
-        guard !self.isReaped else { return }
+    /// Kills the child; it is reaped when it has ended.
+    @discardableResult
+    func kill() -> Task<Void, Never>? {
+        guard !self.isReaped else { return nil }
         self.isReaped = true
-        await Self.kill(self.process).value
+        return Self.kill(self.process)
     }
+
+    /// Kills the child; returns once it has ended, even where the caller was cancelled. The loop turns meanwhile.
+    func end() async { await self.kill()?.value }
 
     @discardableResult
     private static func kill(_ process: Int32) -> Task<Void, Never> {

@@ -74,7 +74,8 @@ extension JournalRecord {
         return text[..<index] + mark
     }
 
-    private static func escaped(_ text: String) -> String {
+    /// `text` with its control characters escaped, for a terminal or a log of lines.
+    public static func escaped(_ text: String) -> String {
         var escaped = ""
         for scalar in text.unicodeScalars {
             switch scalar.properties.generalCategory {

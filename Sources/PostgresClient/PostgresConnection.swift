@@ -15,6 +15,9 @@ public final class PostgresConnection {
     /// False after an error that ended the connection.
     public private(set) var isUsable = true
     private var idleWatch: EventSource?
+    /// How often something came while no query ran, since the last one.
+    private var idleReads = 0
+    private static let idleReadLimit = 100
     /// See ``whenEnded(_:)``.
     private var onEnd: (@EventLoop () -> Void)?
 
@@ -54,6 +57,11 @@ public final class PostgresConnection {
         guard PQsetnonblocking(raw, 1) == 0 else { throw self.connectionError() }
     }
 
+    isolated deinit {
+        // Before the descriptor is closed.
+        self.idleWatch = nil
+    }
+
     private static func start(_ conninfo: String) -> OpaquePointer? {
         "dbname".withCString { dbname in
             "fallback_application_name".withCString { applicationName in
@@ -73,7 +81,7 @@ public final class PostgresConnection {
     /// - Parameters:
     ///   - timeout: limit on the whole call.
     ///   - rowLimit: rows that are accepted.
-    ///   - byteLimit: bytes that are accepted, all values together.
+    ///   - byteLimit: bytes that are accepted, all values together. libpq holds a row before it is counted.
     public func query(
         _ sql: String,
         parameters: [String?] = [],
@@ -87,6 +95,7 @@ public final class PostgresConnection {
         }
         self.isBusy = true
         self.idleWatch = nil
+        self.idleReads = 0
         defer {
             self.isBusy = false
             self.watchIdle()
@@ -117,9 +126,12 @@ public final class PostgresConnection {
         self.idleWatch = .descriptor(descriptor, .read) { [unowned self] _ in self.readIdle() }
     }
 
-    /// What comes without a question: a changed parameter, which libpq keeps; or the end.
+    /// What comes without a question: a changed parameter or a notice, which `PQisBusy` takes from the buffer; or the end.
+    /// A server that goes on talking is hung up on.
     private func readIdle() {
-        guard PQconsumeInput(self.handle.raw) == 0 || PQstatus(self.handle.raw) == CONNECTION_BAD else { return }
+        self.idleReads += 1
+        let isAlive = PQconsumeInput(self.handle.raw) == 1 && PQisBusy(self.handle.raw) == 0
+        guard !isAlive || self.idleReads > Self.idleReadLimit else { return }
         self.isUsable = false
         self.idleWatch = nil
         self.onEnd.take()?()

@@ -72,6 +72,13 @@ extension PatroniFile {
     mutating func readPostgres(_ reader: inout PatroniReader) {
         guard let listen = reader.value("postgresql", "listen", parse: Self.listenAddresses) else { return }
         let host = Self.socketDirectory(&reader) ?? Self.tcpHost(listen.value.hosts)
+        guard ConnectionInfo.needsNoResolver(host) else {
+            return reader.problems.warning(
+                listen.position,
+                "'postgresql.listen' is passed over: a name would have to be resolved, and everything else would wait "
+                    + "for it; set 'conninfo' in 'postgres'"
+            )
+        }
         let conninfo = "host=\(ConnectionInfo.quote(host)) port=\(listen.value.port) user=pharos dbname=postgres"
         self.settings.conninfo = Sourced(value: conninfo, position: listen.position)
     }

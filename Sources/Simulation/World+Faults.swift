@@ -63,7 +63,7 @@ extension World {
         case .postgresDown:
             guard node.isPowered, node.postgres != .down else { return false }
             self.changePostgres(to: node.postgres, on: node, after: brief)
-            node.postgres = .down
+            self.endPostgres(on: node)
         case .watchSilent: node.isWatchSilent = true
         case .interfaceDown, .interfaceMissing:
             let interface = Int(self.random.between(0, 1))

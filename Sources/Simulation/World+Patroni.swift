@@ -27,6 +27,12 @@ extension World {
         self.schedule(.postgres(node.index, state, generation: node.postgresGeneration), after: delay)
     }
 
+    /// It hangs up on the daemon.
+    func endPostgres(on node: SimulatedNode) {
+        node.postgres = .down
+        self.report(.postgresDisconnected, by: node)
+    }
+
     func loop(_ node: SimulatedNode) {
         guard node.isPowered, node.patroni == .running else { return }
         guard node.reachesEtcd, self.etcd.hasQuorum else {
@@ -50,7 +56,7 @@ extension World {
     private func follow(_ leader: String, _ node: SimulatedNode) {
         if node.postgres == .primary, !self.config.isPaused {
             self.log("\(node.member): Patroni demotes, \(leader) leads")
-            node.postgres = .down
+            self.endPostgres(on: node)
             self.changePostgres(to: .standby, on: node, after: self.random.between(500_000, 2_000_000))
         } else if node.postgres == .down {
             self.changePostgres(to: .standby, on: node, after: 500_000)
@@ -131,7 +137,7 @@ extension World {
         }
         self.log("\(node.member): Patroni demotes, etcd is out of reach")
         node.failsafeSince = nil
-        node.postgres = .down
+        self.endPostgres(on: node)
         self.changePostgres(to: .standby, on: node, after: self.random.between(500_000, 2_000_000))
     }
 

@@ -54,8 +54,8 @@ extension Supervisor {
                 ].joined(separator: ", ") + "}"
         }
         fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
-        let events = self.history.records.map { entry in
-            "{\"time\": \(entry.seconds), \"priority\": \(entry.record.priority.rawValue), \"message\": \(JSON.quoted(entry.record.message))}"
+        let events = self.history.entries.map { entry in
+            "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }
         fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
         return "{" + fields.joined(separator: ",\n  ") + "}\n"

@@ -9,7 +9,8 @@ import StatusServer
 
 /// The shell around the core: it gathers events, and carries actions out. It decides nothing.
 ///
-/// Each action is answered by exactly one event, within the time limits of the clients that carry it out.
+/// Each action is answered by exactly one event, within the time limits of the clients that carry it out. (An `ip` that
+/// the kernel does not let go of, even killed, is the exception: as long as it may still act, nothing else does.)
 @EventLoop
 public final class Supervisor {
     /// What the supervisor needs from the process around it.
@@ -21,6 +22,8 @@ public final class Supervisor {
         public var status: @EventLoop (String) -> Void
         /// All is released: the process may end.
         public var exit: @EventLoop () -> Void
+        /// The text without secrets: what the status tells leaves the process as the log does.
+        public var redact: @EventLoop (String) -> String
         /// Uniform in 0 ..< 1.
         public var jitter: @EventLoop () -> Double
         /// The absolute path of iproute2's `ip`.
@@ -29,12 +32,14 @@ public final class Supervisor {
         public init(
             log: @escaping @EventLoop (LogRecord) -> Void, ready: @escaping @EventLoop () -> Void,
             status: @escaping @EventLoop (String) -> Void, exit: @escaping @EventLoop () -> Void,
+            redact: @escaping @EventLoop (String) -> String,
             jitter: @escaping @EventLoop () -> Double, ipPath: String
         ) {
             self.log = log
             self.ready = ready
             self.status = status
             self.exit = exit
+            self.redact = redact
             self.jitter = jitter
             self.ipPath = ipPath
         }
@@ -114,6 +119,7 @@ public final class Supervisor {
             return "only addresses and lease can change in a running daemon; for the rest: systemctl restart pharos"
         }
         self.settings = settings
+        self.etcd.client.setLimits(as: settings.etcd)
         self.kernel.follow(settings)
         self.deliver(.reconfigured(settings.core(node: self.node)))
         return nil
@@ -216,7 +222,7 @@ public final class Supervisor {
     }
 
     private func tellStatus() {
-        let line = self.core.summary(of: self.settings)
+        let line = self.surroundings.redact(self.core.summary(of: self.settings))
         guard line != self.statusLine else { return }
         self.statusLine = line
         self.surroundings.status(line)
@@ -224,7 +230,7 @@ public final class Supervisor {
 
     private func answer(_ path: String) -> StatusServer.Answer {
         switch path {
-        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
+        case "/", "/status": StatusServer.Answer(body: self.surroundings.redact(self.statusJSON()))
         case "/health":
             self.core.isHealthy
                 ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
@@ -242,13 +248,21 @@ private final class EventInbox {
     func report(_ record: LogRecord) { self.supervisor?.log(record) }
 }
 
-/// The last records, oldest first, for the status.
+/// The last records' messages, oldest first, for the status.
 struct RecentRecords {
+    struct Entry {
+        let seconds: Int64
+        let priority: LogPriority
+        let message: String
+    }
     static let limit = 50
-    private(set) var records: [(seconds: Int64, record: LogRecord)] = []
+    /// Characters of a message that are kept.
+    static let messageLimit = 2000
+    private(set) var entries: [Entry] = []
 
     mutating func append(_ record: LogRecord) {
-        if self.records.count == Self.limit { self.records.removeFirst() }
-        self.records.append((WallClock.seconds, record))
+        if self.entries.count == Self.limit { self.entries.removeFirst() }
+        let message = String(record.message.prefix(Self.messageLimit))
+        self.entries.append(Entry(seconds: WallClock.seconds, priority: record.priority, message: message))
     }
 }

@@ -10,11 +10,13 @@ struct ClientBenchmark {
     let install: String
     let switchovers: Int
     let powerOffs: Int
+    let restarts: Int
 
-    init(install: String, switchovers: Int, powerOffs: Int) {
+    init(install: String, switchovers: Int, powerOffs: Int, restarts: Int) {
         self.install = install
         self.switchovers = switchovers
         self.powerOffs = powerOffs
+        self.restarts = restarts
     }
 
     func run() async throws(BenchError) -> ClientResult {
@@ -53,10 +55,24 @@ struct ClientBenchmark {
             }
             try await lab.start(dead)
         }
+        for number in 1...max(1, self.restarts) {
+            complain("restart of the daemon \(number) of \(self.restarts)")
+            result.restarts += try await self.restart(lab)
+        }
         let timeline = try lab.timeline()
         result.overlap = timeline.overlap(since: began, until: Lab.now)
         result.longestStall = timeline.longestStall(since: began)
         return result
+    }
+
+    /// For how many milliseconds no node has each address while the leader's daemon is restarted.
+    private func restart(_ lab: Lab) async throws(LabError) -> [Double] {
+        let leader = try await lab.awaitHealth()
+        let start = Lab.now
+        try await lab.run(leader, ["systemctl", "restart", "pharos"])
+        try await lab.awaitHealth()
+        let timeline = try lab.timeline()
+        return lab.options.plainAddresses.map { timeline.absence(of: $0, since: start, until: Lab.now) }
     }
 
     /// One leader change from a healthy beginning, as each address's client saw it.
@@ -105,6 +121,8 @@ struct LeaderMove: Sendable {
 struct ClientResult: Sendable {
     var switchovers: [LeaderMove] = []
     var powerOffs: [LeaderMove] = []
+    /// Milliseconds without an address while the daemon is restarted.
+    var restarts: [Double] = []
     /// Milliseconds during which two nodes held one address, in all.
     var overlap = 0.0
     /// How late the observer's instants may be, in milliseconds.
@@ -146,6 +164,11 @@ struct ClientResult: Sendable {
             let fact = "\(row.name): first write through it, median, ms"
             facts.append([fact, decimal(added), "at most 50", verdict(added <= 50)])
         }
+        if let restart = Statistics(self.restarts) {
+            cells.append(["restart of the daemon: no address for"] + restart.cells + ["\(restart.count)"])
+            let fact = "restart of the daemon: no address for, median, ms"
+            facts.append([fact, decimal(restart.median), "at most 100", verdict(restart.median <= 100)])
+        }
         facts.append(["two nodes held one address, ms in all", decimal(self.overlap), "0", verdict(self.overlap == 0)])
         facts.append(["the observer's longest stall, ms", "\(self.longestStall)", "", ""])
         let measures = Table(["In ms", "median", "p99", "min", "max", "runs"], cells)
@@ -160,6 +183,7 @@ struct ClientResult: Sendable {
                 members.append("\"\(row.key)_\(measure.key)_ms\": \(statistics.json)")
             }
         }
+        if let restart = Statistics(self.restarts) { members.append("\"restart_absence_ms\": \(restart.json)") }
         members.append("\"overlap_ms\": \(decimal(self.overlap))")
         members.append("\"longest_stall_ms\": \(self.longestStall)")
         return "{\n    " + members.joined(separator: ",\n    ") + "\n  }"

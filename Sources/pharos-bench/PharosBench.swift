@@ -91,10 +91,12 @@ struct ClientOptions: ParsableArguments {
     @Option(help: "The staged tree (make stage) to put on the lab's nodes.") var install = ".build/stage"
     @Option(help: "How many switchovers are measured.") var switchovers = 10
     @Option(help: "How many times a leader's node loses its power.") var powerOffs = 5
+    @Option(help: "How many times the leader's daemon is restarted.") var restarts = 10
 
     @EventLoop
     func benchmark() -> ClientBenchmark {
-        ClientBenchmark(install: self.install, switchovers: self.switchovers, powerOffs: self.powerOffs)
+        ClientBenchmark(
+            install: self.install, switchovers: self.switchovers, powerOffs: self.powerOffs, restarts: self.restarts)
     }
 }
 

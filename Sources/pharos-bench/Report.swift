@@ -76,7 +76,8 @@ struct Report {
 
             \(self.idle?.text ?? "not measured")
 
-            The daemon holds the address with a lease of 30 s and nothing happens. Wake-ups are the voluntary context
+            The daemon holds the address with a lease of 30 s and nothing happens but what Patroni writes
+            every 10 s: the status and three members. Wake-ups are the voluntary context
             switches of all its threads, requests are what etcd counts (`grpc_server_handled_total`), CPU time is what
             the kernel accounts in units of 10 ms. Limits on what does not depend on the machine's speed are in
             Benchmarks/thresholds.json; `make bench-check` compares.

@@ -69,6 +69,6 @@ struct PharosSimulate: ParsableCommand {
     /// The command that shows a violation again.
     private static func replay(_ violation: Violation, _ rounds: Int, _ mutation: Mutation?) -> String {
         let flag = mutation.map { " --mutation \($0.rawValue)" } ?? ""
-        return "pharos-simulate --first \(violation.seed) --rounds \(rounds)\(flag) --trace"
+        return ".build/release/pharos-simulate --first \(violation.seed) --rounds \(rounds)\(flag) --trace"
     }
 }

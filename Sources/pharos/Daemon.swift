@@ -13,11 +13,13 @@ final class Daemon {
     private let path: String
     private let manager = ServiceManager()
     private var journal = JournalWriter(redacting: [])
+    private var redactor = Redactor([])
     private var signals: [EventSource] = []
     private var watchdog: EventSource?
     private var supervisor: Supervisor?
     private var lock: InstanceLock?
     private var isStopping = false
+    private var isReady = false
     private var statusLine = ""
 
     init(path: String) { self.path = path }
@@ -31,10 +33,7 @@ final class Daemon {
             if !self.isStopping { self.write(LogRecord(.assignFailed, "there is no ip program: install iproute2")) }
             return EventLoop.exit(code: self.isStopping ? 0 : ExitStatus.unavailableNumber)
         }
-        self.journal = JournalWriter(redacting: settings.secrets)
-        for warning in settings.warnings {
-            self.write(LogRecord(.configurationReloaded, warning.description, priority: .warning))
-        }
+        self.take(settings)
         guard await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
         let supervisor = Supervisor(SupervisorSettings(settings), self.surroundings(ip))
         self.supervisor = supervisor
@@ -45,6 +44,7 @@ final class Daemon {
         Supervisor.Surroundings(
             log: { self.write($0) },
             ready: {
+                self.isReady = true
                 self.write(LogRecord(.daemonReady, "ready"))
                 self.manager.ready(status: self.statusLine)
             },
@@ -53,6 +53,7 @@ final class Daemon {
                 self.manager.status($0)
             },
             exit: { EventLoop.exit(code: 0) },
+            redact: { self.redactor.redact($0) },
             jitter: { Double.random(in: 0..<1) },
             ipPath: ip)
     }
@@ -81,16 +82,26 @@ final class Daemon {
         return nil
     }
 
+    /// Knows the secrets of a configuration from now on, and says what is doubtful in it.
+    private func take(_ settings: Settings) {
+        self.journal = JournalWriter(redacting: settings.secrets)
+        self.redactor = Redactor(settings.secrets)
+        for warning in settings.warnings {
+            self.write(LogRecord(.configurationReloaded, warning.description, priority: .warning))
+        }
+    }
+
     private func reload() {
         guard let supervisor = self.supervisor else { return }
-        self.manager.reloading()
-        defer { self.manager.ready(status: self.statusLine) }
+        // Before its first READY=1 the daemon is still starting, and must not say otherwise.
+        if self.isReady { self.manager.reloading() }
+        defer { if self.isReady { self.manager.ready(status: self.statusLine) } }
         do throws(SettingsError) {
             let settings = try Settings.load(path: self.path)
             if let problem = supervisor.reload(SupervisorSettings(settings)) {
                 self.write(LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
             } else {
-                self.journal = JournalWriter(redacting: settings.secrets)
+                self.take(settings)
                 self.write(LogRecord(.configurationReloaded, "the configuration was read again"))
             }
         } catch {

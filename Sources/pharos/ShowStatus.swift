@@ -2,6 +2,7 @@
 import ArgumentParser
 import EventLoop
 import HTTPClient
+import Journal
 import LenientJSON
 
 struct ShowStatus: ParsableCommand {
@@ -74,7 +75,8 @@ struct StatusText {
         let events = (self.status["events"]?.array ?? []).suffix(5)
         if !events.isEmpty { lines.append("last events:") }
         for event in events { lines.append("    \(event["message"]?.string ?? "")") }
-        return lines.joined(separator: "\n") + "\n"
+        // Names and reasons came over the network: none may steer the terminal.
+        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
     }
 
     private func line(_ address: JSON) -> String {

@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Settings
+import TestSupport
 import Testing
-
-/// A generator of the same numbers in each run (SplitMix64).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9e37_79b9_7f4a_7c15
-        var word = self.state
-        word = (word ^ (word >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        word = (word ^ (word >> 27)) &* 0x94d0_49bb_1331_11eb
-        return word ^ (word >> 31)
-    }
-}
 
 struct HostileFileTests {
     private static let full = """
@@ -77,7 +65,7 @@ struct HostileFileTests {
 
     @Test(arguments: [1, 2, 3, 4] as [UInt64])
     func `random damage loads or says where it broke`(seed: UInt64) {
-        var generator = SeededGenerator(state: seed)
+        var generator = SeededGenerator(seed)
         let texts = [Array(Self.full.utf8), Array(patroni.utf8)]
         // What YAML gives a meaning to, and what is no text at all.
         let splinters: [[UInt8]] =

@@ -57,6 +57,16 @@ struct LoadTests {
         #expect(settings.status.listen?.description == "[::1]:8009" && settings.status.listen?.port == 8009)
     }
 
+    @Test(arguments: [
+        "host=/run port=5433", "host='/my sockets,@abstract'", "host=10.0.0.1,::1", "host=localhost",
+        "host=db.example.org hostaddr=10.0.0.1", "postgresql://", "postgresql:///postgres?host=/run",
+        "postgresql://pharos@10.0.0.1:5433,[2001:db8::1]:5432/postgres", "postgres://%2Frun%2Fpg/postgres",
+        "postgresql://db.example.org/postgres?hostaddr=10.0.0.1",
+    ]) func `a connection that needs no resolver is taken as it stands`(conninfo: String) throws {
+        let text = "\(minimal)\npostgres: { conninfo: \"\(conninfo)\" }\n"
+        #expect(try files(text).load().postgres.conninfo == conninfo)
+    }
+
     @Test func `without Patroni's file everything is said in pharos yml`() throws {
         let settings = try standalone("etcd: { endpoints: [http://10.0.0.1:2379] }").load()
         #expect(settings.patroni.url == "http://127.0.0.1:8008")

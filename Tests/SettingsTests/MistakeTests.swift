@@ -106,6 +106,16 @@ struct MistakeTests {
             "4:23: 'conninfo' in 'postgres': expected pairs of keyword=value such as "
                 + "host=/var/run/postgresql user=pharos"
         ),
+        (
+            "postgres: { conninfo: 'host=/run,db.example.org user=pharos' }",
+            "4:23: 'conninfo' in 'postgres': a host's name would have to be resolved, and everything else would wait for it; "
+                + "name the directory of the socket, or give the address with 'hostaddr='"
+        ),
+        (
+            "postgres: { conninfo: 'postgresql://u@db.example.org:5433/d' }",
+            "4:23: 'conninfo' in 'postgres': a host's name would have to be resolved, and everything else would wait for it; "
+                + "name the directory of the socket, or give the address with 'hostaddr='"
+        ),
         // The lease
         (
             "lease: { ttl: 30 }",

@@ -134,7 +134,8 @@ struct PatroniFileTests {
     @Test(arguments: [
         ("listen: 0.0.0.0:5433", "host=/var/run/postgresql port=5433"),
         ("listen: '*'", "host=/var/run/postgresql port=5432"),
-        ("listen: 'a,b:5434'\n  parameters: { unix_socket_directories: '' }", "host=a port=5434"),
+        // A name is passed over, with a warning, and the default stays.
+        ("listen: 'a,b:5434'\n  parameters: { unix_socket_directories: '' }", "host=/var/run/postgresql"),
         (
             "listen: '10.0.0.1,127.0.0.1:5434'\n  parameters: { unix_socket_directories: '' }",
             "host=127.0.0.1 port=5434"

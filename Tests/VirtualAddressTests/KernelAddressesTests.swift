@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress
@@ -90,7 +91,7 @@ struct KernelAddressesTests {
     }
 
     @Test(arguments: [1, 2, 3, 4] as [UInt64]) func `garbage never crashes the reader`(seed: UInt64) throws {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed)
         let whole = try fixture("ip-6.1-address.json")
         var understood = 0
         for _ in 0..<2500 where KernelAddresses(json: generator.mutate(whole)) != nil { understood += 1 }

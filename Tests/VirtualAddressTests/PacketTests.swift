@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress
@@ -158,7 +159,7 @@ struct PacketTests {
     }
 
     @Test(arguments: [1, 2] as [UInt64]) func `garbage never crashes the readers`(seed: UInt64) {
-        var generator = SeededGenerator(seed: seed)
+        var generator = SeededGenerator(seed)
         let arp = ARPPacket.announcement(of: self.four, at: self.mac).bytes
         let advertisement = NeighborPacket.announcement(of: self.six, at: self.mac).bytes
         var claims = 0

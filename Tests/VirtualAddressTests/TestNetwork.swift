@@ -3,6 +3,7 @@ import CLinux
 import EventLoop
 import Glibc
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress
@@ -147,29 +148,7 @@ func virtual(_ text: String, on interface: String = "eth0") throws -> VirtualAdd
     VirtualAddress(address: try #require(AddressPrefix(text)), interface: interface)
 }
 
-func fixture(_ name: String, of file: String = #filePath) throws -> [UInt8] {
-    let path = file.split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/Fixtures/" + name
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    try #require(descriptor >= 0, "\(path)")
-    defer { close(descriptor) }
-    var content: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16384)
-    while case let count = read(descriptor, &chunk, chunk.count), count > 0 { content += chunk[..<count] }
-    return content
-}
-
-/// A generator with a seed (SplitMix64), so that a failing fuzz run can be repeated.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { self.state = seed }
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SeededGenerator {
     /// `bytes` with some of them replaced, removed, doubled or cut off.
     mutating func mutate(_ bytes: [UInt8]) -> [UInt8] {
         var bytes = bytes

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+import Lab
+import LenientJSON
+import Testing
+
+@testable import pharos_bench
+
+struct BenchTests {
+    @Test func `statistics are the nearest ranks of the sorted values`() throws {
+        #expect(Statistics([]) == nil)
+        let one = try #require(Statistics([3]))
+        #expect(one.cells == ["3.00", "3.00", "3.00", "3.00"])
+        let even = try #require(Statistics([4, 1, 3, 2]))
+        #expect(even.median == 2.5 && even.minimum == 1 && even.maximum == 4 && even.p99 == 4 && even.count == 4)
+        let many = try #require(Statistics((1...200).map(Double.init)))
+        #expect(many.p99 == 198 && many.median == 100.5)
+    }
+
+    @Test(arguments: [
+        (0.004, "0.00"), (0.005, "0.01"), (-0.004, "0.00"), (-1.5, "-1.50"), (12.345, "12.35"), (100, "100.00"),
+    ])
+    func `numbers have two digits after the point`(value: Double, text: String) {
+        #expect(decimal(value) == text)
+    }
+
+    @Test func `a table's columns are aligned`() {
+        #expect(
+            Table(["a", "long"], [["longer", "b"]]).text == "| a      | long |\n|--------|------|\n| longer | b    |")
+    }
+
+    /// n1 leads and holds both addresses; at 1 s it goes, n2 accepts writes 50 ms and has the addresses 60 ms later.
+    private static let timeline = Timeline(
+        ["10.0.0.3", "fd00::3"].flatMap { address in
+            [
+                LabEvent(at: 1000, .addressAppeared, node: "n1", address: address),
+                LabEvent(at: 1_010_000, .addressDisappeared, node: "n1", address: address),
+                LabEvent(at: 1_060_000, .addressAppeared, node: "n2", address: address),
+                LabEvent(at: 1_100_000, .writesFailing, address: address, since: 1_005_000, text: "no answer"),
+                LabEvent(at: 1_130_000, .writesWorking, address: address, since: 1_005_000),
+            ]
+        } + [
+            LabEvent(at: 900, .writable, node: "n1"), LabEvent(at: 1_050_000, .writable, node: "n2"),
+            LabEvent(at: 1_002_000, .leader, node: nil), LabEvent(at: 1_049_000, .leader, node: "n2"),
+        ])
+
+    @Test func `a leader change is measured from the new primary's first writes`() throws {
+        let moves = LeaderMove.all(in: Self.timeline, since: 1_000_000, addresses: ["10.0.0.3", "fd00::3"])
+        #expect(moves.map(\.isIPv6) == [false, true])
+        for move in moves { #expect(move.gap == 125 && move.appearance == 10 && move.added == 80) }
+        // What has not ended is no measurement.
+        #expect(LeaderMove.all(in: Self.timeline, since: 1_200_000, addresses: ["10.0.0.3"]).isEmpty)
+        #expect(LeaderMove.all(in: Self.timeline, since: 1_000_000, addresses: ["10.0.0.4"]).isEmpty)
+    }
+
+    @Test func `a missed goal is called missed`() throws {
+        var result = ClientResult()
+        result.switchovers = LeaderMove.all(in: Self.timeline, since: 1_000_000, addresses: ["10.0.0.3"])
+        result.restarts = [90, 99]
+        result.overlap = 0.5
+        let lines = result.text.split(separator: "\n")
+        #expect(
+            lines.contains {
+                $0.contains("switchover, IPv4: first write") && $0.contains("80.00") && $0.contains("missed")
+            })
+        #expect(
+            lines.contains { $0.contains("restart of the daemon") && $0.contains("94.50") && $0.contains("reached") })
+        #expect(lines.contains { $0.contains("two nodes held") && $0.contains("missed") })
+        #expect(!result.text.contains("power-off"))
+        let json = try #require(JSON.parse(Array(result.json.utf8)))
+        #expect(json["switchover_ipv4_first_write_ms"]?["median"] != nil && json["overlap_ms"] != nil)
+    }
+}
