@@ -34,6 +34,7 @@ struct Scene {
             try await act(scene)
         } catch {
             await scene.dump()
+            await self.abandonLab()
             throw error
         }
         if !isOverlapExpected { try await scene.expectNoOverlap() }
@@ -59,6 +60,11 @@ struct Scene {
         }
         let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
         return (lab, try await lab.awaitHealth(timeout: .seconds(120)))
+    }
+
+    /// What a scene that ended half way has done to the nodes, nobody undoes: the next scene gets a new lab.
+    private static func abandonLab() async {
+        do throws(LabError) { try await Lab.down() } catch { print("the lab is still there: \(error)") }
     }
 
     private static func running() -> Lab? {
