@@ -200,7 +200,11 @@ struct Scene {
     private func dump() async {
         do {
             print(try self.timeline().render(since: self.start, until: Lab.now))
-            for node in self.lab.options.nodes { print("--- \(node)\n" + (try await self.log(node))) }
+            for node in self.lab.options.nodes {
+                let records = try await self.records(node, ["-u", "pharos", "-u", "patroni"])
+                print("--- \(node)")
+                for record in records { print("\((record.at - self.start) / 1000) ms: \(record.message)") }
+            }
         } catch {
             print("no more can be said: \(error)")
         }
