@@ -129,7 +129,8 @@ let package = Package(
         tests(
             "SupervisorTests",
             [
-                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Settings",
+                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Secrets",
+                "Settings",
                 "StatusServer", "Supervisor", "TestSupport", "HTTPClient", "LenientJSON", "VirtualAddress",
             ]
         ),

@@ -23,10 +23,6 @@ static inline CURLcode curl_easy_set_write(CURL *easy, curl_write_callback callb
     CURLcode code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, callback);
     return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_WRITEDATA, context);
 }
-static inline CURLcode curl_easy_set_read(CURL *easy, curl_read_callback callback, void *context) {
-    CURLcode code = curl_easy_setopt(easy, CURLOPT_READFUNCTION, callback);
-    return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_READDATA, context);
-}
 /// The size must be set before the bytes, or curl would look for a terminating zero.
 static inline CURLcode curl_easy_copy_body(CURL *easy, const void *bytes, long count) {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, count);
@@ -59,6 +55,21 @@ static inline size_t curl_line_of_head(char *line, size_t size, size_t count, vo
 static inline CURLcode curl_easy_note_head_end(CURL *easy, int *ended) {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, curl_line_of_head);
     return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_HEADERDATA, ended);
+}
+
+/// Called when a connection is there and the request is about to be sent: also when libcurl repeats it by itself, because
+/// a kept connection turned out to be dead.
+static inline int curl_before_request(void *left, char *to, char *from, int to_port, int from_port) {
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    return (*(int *)left)-- > 0 ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+}
+/// Lets libcurl begin to send the request `*left` times, and fail with CURLE_ABORTED_BY_CALLBACK after that.
+static inline CURLcode curl_easy_limit_attempts(CURL *easy, int *left) {
+    CURLcode code = curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, curl_before_request);
+    return code != CURLE_OK ? code : curl_easy_setopt(easy, CURLOPT_PREREQDATA, left);
 }
 
 static inline CURLMcode curl_multi_set_long(CURLM *multi, CURLMoption option, long value) {

@@ -40,7 +40,10 @@ extension AddressLease {
 
     mutating func leaseKept(_ id: LeaseID, ttl: Duration, goodUntil: Instant, at now: Instant) {
         guard let lease = self.key.lease, lease.id == id else { return }
-        let kept = KeySide.Lease(id: id, ttl: ttl, goodUntil: max(lease.goodUntil, goodUntil))
+        var kept = lease
+        kept.ttl = ttl
+        kept.goodUntil = max(lease.goodUntil, goodUntil)
+        kept.isKeepAliveUnderWay = false
         self.key.lease = kept
         // It was too old to be used until now.
         if lease.goodUntil - now < Self.shortest, kept.goodUntil - now >= Self.shortest { self.key.retryAt = nil }
@@ -51,7 +54,10 @@ extension AddressLease {
         case .held(let lease) where lease.id == id:
             actions.append(.report(.leaseLost(self.id, lease: id, reason: "the lease has ended")))
             self.key = .none(retryAt: nil)
-        case .granted(let lease, _) where lease.id == id: self.key = .none(retryAt: nil)
+        case .granted(let lease, _) where lease.id == id:
+            self.key = .none(retryAt: nil)
+            // No key was ever seen under it.
+            if !lease.isInDoubt { return }
         case .adopting(let old, .granted(let lease, _)) where lease.id == id:
             self.key = .adopting(old: old, .waiting(retryAt: nil))
         case .acquiring(var lease) where lease.id == id, .adopting(_, .takingOver(var lease)) where lease.id == id:
@@ -96,8 +102,9 @@ extension AddressLease {
     }
 
     /// Tried again after 0.2, 0.4, 0.8, 1.6, then every 3.2 s, or as soon as the key is seen to be free.
-    mutating func acquireFailed(_ id: LeaseID, at now: Instant) {
-        guard self.isAcquiring(id), let lease = self.key.lease else { return }
+    mutating func acquireFailed(_ id: LeaseID, isAnswered: Bool, at now: Instant) {
+        guard self.isAcquiring(id), var lease = self.key.lease else { return }
+        if !isAnswered { lease.isInDoubt = true }
         let retryAt = now + .milliseconds(200 << min(self.acquireFailures, 4))
         self.acquireFailures += 1
         if case .adopting(let old, _) = self.key {
@@ -107,6 +114,17 @@ extension AddressLease {
         } else {
             self.key = lease.hasEnded ? .none(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
         }
+    }
+
+    /// The lease had ended unnoticed. Another is asked for: at once the first time, then as after any other failure.
+    mutating func acquireFoundNoLease(_ id: LeaseID, at now: Instant) {
+        guard self.isAcquiring(id), var lease = self.key.lease else { return }
+        lease.hasEnded = true
+        self.key.lease = lease
+        self.endedLease = id
+        let isFirst = self.acquireFailures == 0
+        self.acquireFailed(id, isAnswered: true, at: now)
+        if isFirst { self.key.retryAt = nil }
     }
 
     /// Whether a transaction that moves the key to this lease is under way.

@@ -24,11 +24,10 @@ extension AddressLease {
             switch step {
             case .waiting: self.key = .none(retryAt: nil)
             case .granting: self.key = .granting
-            case .granted(let lease, _), .takingOver(let lease):
-                self.key =
-                    lease.hasEnded
-                    ? .none(retryAt: nil)
-                    : holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+            case .granted(let lease, _): self.settle(lease, under: holder)
+            case .takingOver(var lease):
+                lease.isInDoubt = true
+                self.settle(lease, under: holder)
             }
         case .returning(let lease, false, let retryAt) where retryAt > now && holder?.lease != lease:
             // The revocation was not answered, but no key stands under that lease, and it is never used again.
@@ -64,6 +63,12 @@ extension AddressLease {
         }
     }
 
+    private mutating func settle(_ lease: KeySide.Lease, under holder: Holder?) {
+        self.key =
+            lease.hasEnded
+            ? .none(retryAt: nil) : holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+    }
+
     private mutating func adopt(
         _ old: LeaseID, _ step: KeySide.Adoption, by deadline: Instant, _ actions: inout [Action]
     ) {
@@ -78,17 +83,41 @@ extension AddressLease {
             (self.quietUntil ?? now) <= now
         else { return }
         self.key = .granting
-        actions.append(.grantLease(self.id, ttl: shared.leaseTTL))
+        self.grant(shared.leaseTTL, into: &actions)
+    }
+
+    private mutating func grant(_ ttl: Duration, into actions: inout [Action]) {
+        self.askedTTL = ttl
+        actions.append(.grantLease(self.id, ttl: ttl))
+    }
+
+    /// With every read of etcd: the lease is kept alive. Where another member leads or nobody does, a spare one is made
+    /// ready, so that a new leader need not wait for it: a commit less between Patroni's leader key and the address.
+    mutating func renewLease(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        if self.wantsSpare, shared.contactLostAt == nil {
+            // One that was asked for with another TTL than today's is replaced.
+            if case .granted(let lease, _) = self.key, self.key.isSpare, self.askedTTL != shared.leaseTTL {
+                self.drop(lease, into: &actions)
+            }
+            if case .none(let retryAt) = self.key, (retryAt ?? now) <= now {
+                self.key = .granting
+                self.grant(shared.leaseTTL, into: &actions)
+            }
+        }
+        self.keepAlive(into: &actions)
     }
 
     mutating func obtainKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
         switch self.key {
         case .none: self.prepareKey(shared, at: now, into: &actions)
         case .granted(let lease, let retryAt):
-            guard (retryAt ?? now) <= now, let view = shared.view else { return }
+            guard (retryAt ?? now) <= now, (self.quietUntil ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .acquiring(lease)
             actions.append(.acquire(self.id, lease: lease.id, clusterID: view.clusterID))
+            // Keep-alives were lost: with what is left of the lease, the kernel's lifetime would be short.
+            let whole = lease.ttl - shared.settings.margin(for: lease.ttl)
+            if lease.goodUntil - now < whole - shared.period { self.keepAlive(into: &actions) }
         case .held(let lease): self.moveIfTooLong(lease, shared, at: now, into: &actions)
         case .granting, .acquiring, .adopting, .returning: break
         }
@@ -133,7 +162,7 @@ extension AddressLease {
         case .waiting(let retryAt):
             guard (retryAt ?? now) <= now else { return }
             self.key = .adopting(old: old, .granting)
-            actions.append(.grantLease(self.id, ttl: self.adoptionTTL(shared, at: now)))
+            self.grant(self.adoptionTTL(shared, at: now), into: &actions)
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
@@ -143,18 +172,26 @@ extension AddressLease {
         }
     }
 
-    /// Ends the lease, but only when the kernel no longer holds the address.
+    /// Ends the lease, but only when the kernel no longer holds the address. A spare one stays while it may be wanted.
     mutating func giveBackKey(into actions: inout [Action]) {
         // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
         guard self.hasBeenInspected, self.kernel.isClear else { return }
         switch self.key {
         case .none, .granting, .acquiring, .returning: return
+        case .granted(let lease, _) where self.key.isSpare:
+            if !self.wantsSpare { self.drop(lease, into: &actions) }
         case .granted(let lease, _), .held(let lease): self.revoke(lease.id, into: &actions)
         case .adopting(_, .granting), .adopting(_, .takingOver): return
         case .adopting(let old, let step):
             if let lease = step.lease { actions.append(.revoke(self.id, lease: lease.id)) }
             self.revoke(old, into: &actions)
         }
+    }
+
+    /// Nothing hangs on a spare lease: nobody waits for its end, and it is never used again.
+    private mutating func drop(_ lease: KeySide.Lease, into actions: inout [Action]) {
+        self.key = .none(retryAt: nil)
+        actions.append(.revoke(self.id, lease: lease.id))
     }
 
     mutating func revoke(_ lease: LeaseID, into actions: inout [Action]) {

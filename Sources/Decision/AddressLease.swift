@@ -20,6 +20,8 @@ struct AddressLease: Sendable {
     var acquireFailures = 0
     /// A lease that is known to have ended: what is still shown of it is old news.
     var endedLease: LeaseID?
+    /// The TTL that the newest lease was asked for with.
+    var askedTTL: Duration?
     /// The TTL for whose sake the key was last moved to another lease.
     var movedFor: Duration?
     var reportedClash: String?
@@ -59,6 +61,13 @@ struct AddressLease: Sendable {
     private var mayFailsafeCover: Bool { self.kernel.isPresent && !self.kernel.isForeign }
     /// It belongs here, but for something that stands in the way.
     var isWaiting: Bool { if case .wait = self.stance { true } else { false } }
+    /// Another member leads, or nobody does. That may change at any moment, so a lease is kept ready.
+    var wantsSpare: Bool {
+        switch self.stance {
+        case .leave(.leaderIsAnother), .leave(.noLeader): true
+        case .leave, .hold, .keep, .wait: false
+        }
+    }
     /// It stays here in maintenance, for as long as PostgreSQL is no standby.
     var isInMaintenance: Bool { self.stance == .keep(.maintenance) }
 
@@ -185,10 +194,10 @@ struct AddressLease: Sendable {
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))
     }
 
-    /// Every ``Shared/period``: the lease, if there is one and the address may stay, is kept alive. Once the address
-    /// must leave, both leases run out by themselves, should the commands that end them fail.
+    /// The lease, if there is one and the address may stay, is kept alive. Once the address must leave, both leases run
+    /// out by themselves, should the commands that end them fail; but a spare one is kept.
     mutating func keepAlive(into actions: inout [Action]) {
-        if case .leave = self.stance { return }
+        if case .leave = self.stance, !self.wantsSpare || !self.key.isSpare { return }
         guard var lease = self.key.lease, !lease.isKeepAliveUnderWay else { return }
         actions.append(.keepAlive(self.id, lease: lease.id))
         lease.isKeepAliveUnderWay = true

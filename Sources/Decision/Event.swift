@@ -29,6 +29,8 @@ public enum Event: Hashable, Sendable {
     case acquired(AddressID, lease: LeaseID, revision: Int64, sentAt: Instant)
     /// The acquire transaction's comparisons failed; this is what stood there instead.
     indirect case acquireRefused(AddressID, lease: LeaseID, found: Snapshot, sentAt: Instant)
+    /// The acquire transaction was refused: its lease has ended.
+    case acquireFoundNoLease(AddressID, lease: LeaseID)
     /// Whether it was committed is not known.
     case acquireUnanswered(AddressID, lease: LeaseID, reason: String)
     /// The request to mark the etcd cluster has ended, whatever came of it.

@@ -9,12 +9,14 @@ enum KeySide: Hashable, Sendable {
     struct Lease: Hashable, Sendable {
         let id: LeaseID
         /// As etcd granted it, which may differ from what was asked for.
-        let ttl: Duration
+        var ttl: Duration
         /// Its end as this node reckons it: sending time + TTL − margin.
         var goodUntil: Instant
         var isKeepAliveUnderWay = false
         /// etcd said that it has ended, while a transaction with it was under way.
         var hasEnded = false
+        /// The answer to a transaction with it was lost: the key may stand under it, or come to.
+        var isInDoubt = false
     }
 
     /// How far an adoption has come.
@@ -34,7 +36,7 @@ enum KeySide: Hashable, Sendable {
 
     case none(retryAt: Instant?)
     case granting
-    /// A lease without the key.
+    /// A lease without the key, ready for use.
     case granted(Lease, retryAt: Instant?)
     case acquiring(Lease)
     /// The key stands under the lease `old`: of an earlier process of this same boot, or of our own with a TTL that is too
@@ -59,6 +61,12 @@ enum KeySide: Hashable, Sendable {
 
     var isReturning: Bool {
         if case .returning = self { return true }
+        return false
+    }
+
+    /// Whether there is a lease under which no key can stand or come to.
+    var isSpare: Bool {
+        if case .granted(let lease, _) = self { return !lease.isInDoubt }
         return false
     }
 

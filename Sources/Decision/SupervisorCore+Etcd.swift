@@ -46,10 +46,12 @@ extension SupervisorCore {
         case .acquireRefused(let address, let lease, let found, let sentAt):
             let holder = found.holders.first { $0.address == address }?.holder.member
             actions.append(.report(.acquireRefused(address, holder: holder, leader: found.leader)))
-            self.update(address) { $0.acquireFailed(lease, at: now) }
+            self.update(address) { $0.acquireFailed(lease, isAnswered: true, at: now) }
             self.learn(found, sentAt: sentAt, at: now, into: &actions)
+        case .acquireFoundNoLease(let address, let lease):
+            self.update(address) { $0.acquireFoundNoLease(lease, at: now) }
         case .acquireUnanswered(let address, let lease, _):
-            self.update(address) { $0.acquireFailed(lease, at: now) }
+            self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
             self.readAt = min(self.readAt, now)
         default: break  // The caller sends nothing else here.
         }

@@ -27,7 +27,7 @@ extension SupervisorCore {
             self.readSentAt = now
             self.readAt = now + self.period
             actions.append(.read)
-            for index in self.leases.indices { self.leases[index].keepAlive(into: &actions) }
+            for index in self.leases.indices { self.leases[index].renewLease(self.shared, at: now, into: &actions) }
         }
         if let deadline = self.watchDebts.deadline, deadline <= now {
             actions.append(.report(.watchStale(revision: self.watchDebts.revision)))

@@ -65,7 +65,7 @@ public struct SupervisorCore: Sendable {
             actions.append(.report(.stopping))
         case .readAnswered, .readFailed, .followed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
             .leaseUnanswered,
-            .leaseRevoked, .acquired, .acquireRefused, .acquireUnanswered, .markAnswered:
+            .leaseRevoked, .acquired, .acquireRefused, .acquireFoundNoLease, .acquireUnanswered, .markAnswered:
             self.learnFromEtcd(event, at: now, into: &actions)
         case .inspected, .inspectionFailed, .kernelSaw, .kernelChanged, .assigned, .assignFailed, .removed,
             .removeFailed,

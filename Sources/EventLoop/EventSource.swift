@@ -28,12 +28,16 @@ public final class EventSource {
         self.source = source
     }
 
-    deinit { sd_event_source_disable_unref(self.source) }
+    deinit {
+        precondition(EventLoop.shared.executor.isOnLoopThread, "an event source let go on another thread")
+        sd_event_source_disable_unref(self.source)
+    }
 
     private static func fire(_ context: UnsafeMutableRawPointer?, _ readiness: Readiness = []) -> CInt {
         guard let context else { return 0 }
-        let source = Unmanaged<EventSource>.fromOpaque(context).takeUnretainedValue()
-        let handler = source.handler
+        // Not retained: a handler that lets its own source go must find the descriptor unwatched at once. It may be about
+        // to close it, and a child that was just spawned may hold it open for another moment, and epoll with it.
+        let handler = Unmanaged<EventSource>.fromOpaque(context)._withUnsafeGuaranteedRef { $0.handler }
         EventLoop.assumeIsolated { handler(readiness) }
         return 0
     }

@@ -9,6 +9,8 @@ final class EasyHandle {
     private let errorText: UnsafeMutablePointer<CChar>
     /// Not 0 once an answer's head has ended: libcurl takes a head that is cut short for a whole answer.
     private let headEnd: UnsafeMutablePointer<Int32>
+    /// How often libcurl may still begin to send the request.
+    private let attemptsLeft: UnsafeMutablePointer<Int32>
     private var headers: UnsafeMutablePointer<curl_slist>?
 
     init?() {
@@ -18,6 +20,8 @@ final class EasyHandle {
         self.errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         self.headEnd = .allocate(capacity: 1)
         self.headEnd.initialize(to: 0)
+        self.attemptsLeft = .allocate(capacity: 1)
+        self.attemptsLeft.initialize(to: 0)
     }
 
     isolated deinit {
@@ -25,6 +29,7 @@ final class EasyHandle {
         curl_slist_free_all(self.headers)
         self.errorText.deallocate()
         self.headEnd.deallocate()
+        self.attemptsLeft.deallocate()
     }
 
     /// Forgets every option of the last exchange; connections, sessions and names stay cached.
@@ -95,6 +100,10 @@ final class EasyHandle {
         guard self.append(request.headers, hasBody: !request.body.isEmpty) else { return "a header is malformed" }
         check(curl_easy_set_headers(self.raw, self.headers))
         self.setBody(of: transfer, check: check)
+        if !request.isRepeatable {
+            self.attemptsLeft.pointee = 1
+            check(curl_easy_limit_attempts(self.raw, self.attemptsLeft))
+        }
         set(CURLOPT_CUSTOMREQUEST, request.method.rawValue)
         return refusal == CURLE_OK ? nil : self.message(for: refusal)
     }
@@ -114,29 +123,12 @@ final class EasyHandle {
     private func setBody(of transfer: Transfer, check: (CURLcode) -> Void) {
         let body = transfer.request.body
         guard !body.isEmpty || transfer.request.method != .get else { return }
-        if transfer.request.isRepeatable || body.isEmpty {
-            check(
-                body.withUnsafeBytes {
-                    curl_easy_copy_body(self.raw, $0.baseAddress ?? UnsafeRawPointer(self.raw), $0.count)
-                }
-            )
-        } else {
-            // A body from a function that cannot be rewound: libcurl then cannot repeat the request by itself.
-            check(curl_easy_set_long(self.raw, CURLOPT_POST, 1))
-            check(curl_easy_set_long(self.raw, CURLOPT_POSTFIELDSIZE, body.count))
-            check(
-                curl_easy_set_read(
-                    self.raw,
-                    { bytes, size, count, context in
-                        guard let bytes, let context else { return 0 }
-                        let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
-                        let buffer = UnsafeMutableRawBufferPointer(start: bytes, count: size * count)
-                        return EventLoop.assumeIsolated { transfer.readBody(into: buffer) }
-                    },
-                    Unmanaged.passUnretained(transfer).toOpaque()
-                )
-            )
-        }
+        // In one piece with the head: a body that is read by a function would leave in a packet of its own.
+        check(
+            body.withUnsafeBytes {
+                curl_easy_copy_body(self.raw, $0.baseAddress ?? UnsafeRawPointer(self.raw), $0.count)
+            }
+        )
     }
 }
 

@@ -22,8 +22,6 @@ final class Transfer {
     var easy: EasyHandle?
     var isPaused = false
     private(set) var isTooLarge = false
-    /// How far a body that must not be sent twice has been read by libcurl.
-    private var sent = 0
     private var received: [UInt8] = []
     private(set) var outcome: Result<Int, HTTPError>?
     private var waiter: CheckedContinuation<Void, Never>?
@@ -52,14 +50,6 @@ final class Transfer {
             self.waiter.take()?.resume()
         }
         return .taken
-    }
-
-    /// Copies the next part of the request's body; answers its length.
-    func readBody(into buffer: UnsafeMutableRawBufferPointer) -> Int {
-        let count = min(buffer.count, self.request.body.count - self.sent)
-        buffer.copyBytes(from: self.request.body[self.sent..<self.sent + count])
-        self.sent += count
-        return count
     }
 
     func finish(_ outcome: Result<Int, HTTPError>) {

@@ -130,10 +130,12 @@ public final class PostgresConnection {
     /// A server that goes on talking is hung up on.
     private func readIdle() {
         self.idleReads += 1
-        let isAlive = PQconsumeInput(self.handle.raw) == 1 && PQisBusy(self.handle.raw) == 0
-        guard !isAlive || self.idleReads > Self.idleReadLimit else { return }
-        self.isUsable = false
+        // At the end libpq closes the descriptor, which must not be watched then: a child that was just spawned may hold
+        // it open for another moment, and epoll with it.
         self.idleWatch = nil
+        let isAlive = PQconsumeInput(self.handle.raw) == 1 && PQisBusy(self.handle.raw) == 0
+        guard !isAlive || self.idleReads > Self.idleReadLimit else { return self.watchIdle() }
+        self.isUsable = false
         self.onEnd.take()?()
     }
 

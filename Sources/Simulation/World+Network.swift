@@ -133,7 +133,7 @@ extension World {
         return switch acquisition {
         case .committed(let revision): .acquired(id, lease: lease, revision: revision, sentAt: sentAt)
         case .refused: .acquireRefused(id, lease: lease, found: self.etcd.snapshot(), sentAt: sentAt)
-        case .leaseNotFound: .acquireUnanswered(id, lease: lease, reason: "lease not found")
+        case .leaseNotFound: .acquireFoundNoLease(id, lease: lease)
         }
     }
 

@@ -151,6 +151,7 @@ final class EtcdLink {
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
         } catch {
             self.failed("acquiring the key of \(address)", address, error)
+            if error.kind == .leaseNotFound { return .acquireFoundNoLease(address, lease: lease) }
             return .acquireUnanswered(address, lease: lease, reason: error.description)
         }
     }

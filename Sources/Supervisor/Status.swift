@@ -58,7 +58,7 @@ extension Supervisor {
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }
         fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
-        return "{" + fields.joined(separator: ",\n  ") + "}\n"
+        return self.redacted("{" + fields.joined(separator: ",\n  ") + "}\n")
     }
 
     private static func field(_ name: String, _ value: String) -> String { "\"\(name)\": \(JSON.quoted(value))" }

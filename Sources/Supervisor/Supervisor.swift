@@ -60,6 +60,9 @@ public final class Supervisor {
     private let inbox = EventInbox()
     private var timer: EventSource?
     private var actions: [Action] = []
+    /// What is told later than what is done.
+    private var untold: [Action] = []
+    private var isAboutToTell = false
     private var statusLine = ""
     private var hasStopped = false
     private var isKnownAsUnknown = false
@@ -141,7 +144,28 @@ public final class Supervisor {
             self.kernel.keep(self.core.addressStatuses.map(\.id))
         }
         self.armTimer()
-        self.tellStatus()
+        self.tellSoon()
+    }
+
+    /// Records and status are written once the actions are under way: what takes effect does not wait for a log.
+    private func tellSoon() {
+        guard !self.isAboutToTell else { return }
+        self.isAboutToTell = true
+        EventLoop.spawn {
+            self.isAboutToTell = false
+            let untold = self.untold
+            self.untold.removeAll(keepingCapacity: true)
+            for action in untold { self.tell(action) }
+            self.tellStatus()
+        }
+    }
+
+    private func tell(_ action: Action) {
+        switch action {
+        case .report(let report): self.log(LogRecord(report))
+        case .ready: self.surroundings.ready()
+        default: break  // Nothing else is put off.
+        }
     }
 
     private func armTimer() {
@@ -180,8 +204,7 @@ public final class Supervisor {
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
         case .askPatroni: self.answer { .patroni(await self.askPatroni(), askedAt: now) }
-        case .ready: self.surroundings.ready()
-        case .report(let report): self.log(LogRecord(report))
+        case .ready, .report: self.untold.append(action)
         case .exit: self.end()
         }
     }
@@ -233,6 +256,9 @@ public final class Supervisor {
         }
     }
 
+    /// The text without secrets, as it may leave the process.
+    func redacted(_ text: String) -> String { self.surroundings.redact(text) }
+
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
     /// The addresses that are looked for in the kernel, sorted.
     var followedAddresses: [AddressID] { self.kernel.addresses.keys.sorted() }
@@ -254,7 +280,7 @@ public final class Supervisor {
 
     private func answer(_ path: String) -> StatusServer.Answer {
         switch path {
-        case "/", "/status": StatusServer.Answer(body: self.surroundings.redact(self.statusJSON()))
+        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
         case "/health":
             self.core.isHealthy
                 ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")

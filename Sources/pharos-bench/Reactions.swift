@@ -101,6 +101,7 @@ final class Floor {
         if self.lease == nil { try await self.take() }
         let old = self.lease
         let new = try await self.etcd.grant(seconds: 60)
+        try await settle()
         self.beganAt = BootClock.microseconds
         try await self.etcd.put(Self.leaderKey, "n2")
         try await self.bed.ip(["addr", "del", "\(self.address)/24", "dev", TestBed.interface])
@@ -112,6 +113,7 @@ final class Floor {
     func take() async throws(BenchError) {
         try await self.give()
         let new = try await self.etcd.grant(seconds: 60)
+        try await settle()
         self.beganAt = BootClock.microseconds
         try await self.etcd.put(Self.leaderKey, "n2")
         try await self.acquire(new)

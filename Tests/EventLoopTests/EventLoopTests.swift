@@ -29,6 +29,56 @@ struct EventLoopTests {
             _ = try await EventLoop.readiness(of: end, .read, timeout: .milliseconds(milliseconds))
         }
     }
+
+    /// A copy of the descriptor, as a child holds it for a moment after it was started, keeps an epoll registration alive
+    /// that nobody can remove any more.
+    @Test @EventLoop func `a source that its own handler lets go is unwatched before the handler closes its descriptor`()
+        async throws
+    {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let (end, copy) = (ends[0], dup(ends[0]))
+        defer {
+            close(copy)
+            close(ends[1])
+        }
+        var source: EventSource?
+        var fired = 0
+        source = .descriptor(end, .read) { _ in
+            fired += 1
+            source = nil
+            close(end)
+        }
+        #expect(source != nil)
+        try #require(write(ends[1], "x", 1) == 1)
+        try await EventLoop.sleep(for: .milliseconds(5))
+        // Were it still watched, the loop would now meet a source that is gone.
+        try #require(write(ends[1], "x", 1) == 1)
+        try await EventLoop.sleep(for: .milliseconds(5))
+        #expect(fired == 1)
+    }
+
+    @Test @EventLoop func `a handler can watch its own descriptor anew`() async throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let end = ends[0]
+        var source: EventSource?
+        var fired: [String] = []
+        source = .descriptor(end, .read) { _ in
+            fired.append("first")
+            source = nil
+            source = .descriptor(end, .read) { _ in
+                fired.append("second")
+                source = nil
+            }
+        }
+        #expect(source != nil)
+        try #require(write(ends[1], "x", 1) == 1)
+        try await EventLoop.sleep(for: .milliseconds(20))
+        #expect(fired == ["first", "second"])
+        close(end)
+        close(ends[1])
+    }
 }
 
 @Suite(.serialized)

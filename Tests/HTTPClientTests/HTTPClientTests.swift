@@ -145,6 +145,27 @@ struct HTTPClientTests {
         }
     }
 
+    @Test @EventLoop func `a request leaves in one piece with its body, whether it may be repeated or not`()
+        async throws
+    {
+        var segments: [Int?] = []
+        let server = try ScriptedServer { connection in
+            while try await connection.readRequest() != nil {
+                segments.append(connection.segmentsReceived)
+                try await connection.write(httpAnswer(200, "ok"))
+            }
+        }
+        let http = HTTPClient()
+        var request = HTTPRequest(.post, server.url)
+        request.body = Array(repeating: UInt8(ascii: "x"), count: 1000)
+        for repeatable in [true, false, true, false] {
+            request.isRepeatable = repeatable
+            #expect(try await http.send(request).status == 200)
+        }
+        #expect(segments == [1, 2, 3, 4])
+        http.close()
+    }
+
     @Test @EventLoop func `only what may be repeated is sent again on a connection that has died`() async throws {
         for repeatable in [true, false] {
             // The first request is answered; the second is read, then the connection ends without an answer.

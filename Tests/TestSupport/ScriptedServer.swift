@@ -74,6 +74,17 @@ public final class ScriptedServer {
             self.descriptor = -1
         }
 
+        /// How many TCP segments with data have arrived so far; nil where that is not known.
+        public var segmentsReceived: Int? {
+            // The kernel's struct tcp_info; tcpi_data_segs_in, which glibc does not know yet.
+            var info = [UInt8](repeating: 0, count: 160)
+            var length = socklen_t(info.count)
+            guard getsockopt(self.descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &length) == 0, length >= 156 else {
+                return nil
+            }
+            return info.withUnsafeBytes { Int($0.load(fromByteOffset: 152, as: UInt32.self)) }
+        }
+
         /// Reads a request with its body; answers its first line, or nil at the end of the connection.
         public func readRequest() async throws -> String? {
             while true {
