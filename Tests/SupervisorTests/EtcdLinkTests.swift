@@ -22,7 +22,7 @@ struct EtcdLinkTests {
             scope: "demo", member: "n1", addresses: [], etcd: EtcdConfiguration(endpoints: [server.url]),
             patroniURL: "http://127.0.0.1:1", conninfo: "", status: [])
         let client = EtcdClient(settings.etcd, http: http, jitter: { 0 })
-        return (EtcdLink(client, PharosKeys(settings), member: "n1", node: "boot-a"), server)
+        return (EtcdLink(client, PharosKeys(settings), member: "n1", node: "boot-a", report: { _ in }), server)
     }
 
     @Test @EventLoop func `an acquisition under a lease that has ended is told from one of unknown outcome`()
