@@ -142,7 +142,7 @@ let package = Package(
             ]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
-        tests("LabTests", ["EventLoop", "Lab"]),
+        tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]

@@ -130,8 +130,9 @@ struct AddressLease: Sendable {
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
             right = min(lease.goodUntil, lastRead + shared.leaseTTL - shared.margin)
         }
-        // While etcd answers and the key is held, Patroni's failsafe mode has nothing to add.
-        if right != nil, shared.contactLostAt == nil { return right }
+        // While etcd answers and the key is held under a lease that runs, Patroni's failsafe mode has nothing to add. After an
+        // outage, a read may be answered before the lease is renewed: until then, what covers the address still does.
+        if let right, right > now, shared.contactLostAt == nil { return right }
         if self.mayFailsafeCover, let until = shared.failsafeUntil, until > now { right = max(right ?? until, until) }
         return right
     }

@@ -56,7 +56,9 @@ extension SupervisorCore {
     private mutating func learn(_ answer: PatroniAnswer, askedAt: Instant, into actions: inout [Action]) {
         guard case .answered(let isPrimary, let isActive) = answer else { return }
         self.shared.learn(failsafeIsActive: isActive, isPrimary: isPrimary, askedAt: askedAt)
-        guard isPrimary, isActive, !self.hasReportedFailsafe, let until = self.shared.failsafeUntil, until > askedAt
+        // An answer that comes when etcd can be read again belongs to no outage.
+        guard isPrimary, isActive, !self.hasReportedFailsafe, self.shared.contactLostAt != nil,
+            let until = self.shared.failsafeUntil, until > askedAt
         else { return }
         self.hasReportedFailsafe = true
         for lease in self.leases where lease.isHere {

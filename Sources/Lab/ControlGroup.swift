@@ -102,6 +102,15 @@ struct ControlGroup: Sendable {
         try all.remove()
     }
 
+    /// The groups and processes that any lab left.
+    static func remains() throws(LabError) -> [String] {
+        let all = ControlGroup()
+        var folders = [try all.path()]
+        if let named = Self.mounts().named { folders.append("\(named)/\(all.name)") }
+        return folders.flatMap { self.folders(below: $0) }.map { "control group \($0)" }
+            + (try all.processes()).map { "process \($0)" }
+    }
+
     /// A folder and all below it, parents first.
     private static func folders(below folder: String) -> [String] {
         guard Host.exists(folder) else { return [] }

@@ -71,6 +71,53 @@ struct ContactTests {
         #expect(n1.on(.tick, after: .seconds(4)).contains(.remove(self.address, self.place)))
     }
 
+    @Test func `failsafe mode covers the moment between etcd's first answer and the renewal of the lease`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
+        let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
+        for _ in 0..<30 {
+            let assigns = n1.on(.patroni(active, askedAt: n1.now)).contains {
+                if case .assign = $0 { true } else { false }
+            }
+            if assigns { _ = n1.on(.assigned(self.address), after: .zero) }
+            _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(1))
+        }
+        // The lease's own right is long over; whether the lease still runs, only the keep-alive will tell.
+        let snapshot = etcd(leader: "n1", holder: mine(11), revision: 8, isFailsafeEnabled: true)
+        let actions = n1.read(snapshot)
+        #expect(!actions.contains(.remove(self.address, self.place)))
+        // What Patroni was asked in the outage, it may answer after it: that is no other outage's report.
+        #expect(n1.reports.count == 1)
+        _ = n1.on(.patroni(active, askedAt: n1.now))
+        #expect(n1.reports == [])
+        _ = n1.on(.assigned(self.address))
+        let kept = Event.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)
+        let isAssigned = n1.on(kept).contains {
+            if case .assign(_, let until, _) = $0 { until > n1.now + .seconds(20) } else { false }
+        }
+        #expect(isAssigned)
+        _ = n1.on(.assigned(self.address))
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
+        _ = n1.on(.patroni(active, askedAt: n1.now))
+        #expect(n1.reports.contains { if case .failsafeHolds = $0 { true } else { false } })
+    }
+
+    @Test func `without a lease that runs, the cover of failsafe mode ends though etcd answers`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
+        let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
+        for _ in 0..<30 {
+            _ = n1.on(.patroni(active, askedAt: n1.now))
+            _ = n1.on(.assigned(self.address), after: .zero)
+            _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(1))
+        }
+        _ = n1.read(etcd(leader: "n1", holder: mine(11), revision: 8, isFailsafeEnabled: true))
+        #expect(n1.on(.tick, after: .seconds(4)).contains(.remove(self.address, self.place)))
+    }
+
     @Test func `a Patroni that was silent is not believed until it must have asked the others again`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))

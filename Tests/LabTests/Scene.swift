@@ -34,13 +34,14 @@ struct Scene {
             try await act(scene)
         } catch {
             await scene.dump()
+            await self.abandonLab()
             throw error
         }
         if !isOverlapExpected { try await scene.expectNoOverlap() }
         try await scene.repair()
     }
 
-    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// Whether a lab may be started: it takes root rights, minutes, and the staged daemon.
     nonisolated static var isPossible: Bool { getenv("PHAROS_LAB_STAGE") != nil }
@@ -59,6 +60,11 @@ struct Scene {
         }
         let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
         return (lab, try await lab.awaitHealth(timeout: .seconds(120)))
+    }
+
+    /// What a scene that ended half way has done to the nodes, nobody undoes: the next scene gets a new lab.
+    private static func abandonLab() async {
+        do throws(LabError) { try await Lab.down() } catch { print("the lab is still there: \(error)") }
     }
 
     private static func running() -> Lab? {
@@ -112,20 +118,10 @@ struct Scene {
             self.leader, "sh", "-c", "rm -r \(folder) && systemctl daemon-reload && systemctl restart \(service)")
     }
 
+    /// Ends the leader's daemon as a crash does, with all that it has started.
+    func crash() async throws { try await self.run(self.leader, "systemctl", "kill", "-s", "KILL", "pharos") }
+
     var others: [String] { self.lab.options.nodes.filter { $0 != self.leader } }
-
-    /// What the daemon of a node has written since the scene began, oldest first.
-    func log(_ node: String) async throws -> String {
-        // The journal's clock is the wall's; the scene's span tells how far to look back.
-        let seconds = (Lab.now - self.start) / 1_000_000 + 1
-        return try await self.lab.journal(node, ["-u", "pharos", "-o", "cat", "--since", "-\(seconds)s"])
-    }
-
-    func awaitLog(_ node: String, _ text: String, _ timeout: Duration = .seconds(10)) async throws {
-        try await self.wait("'\(text)' in the journal of \(node)", timeout) {
-            try await self.log(node).contains(text)
-        }
-    }
 
     // MARK: - Outcomes
 
@@ -143,6 +139,36 @@ struct Scene {
         try self.timeline().absence(of: address, since: self.start, until: Lab.now)
     }
 
+    /// The same for each address.
+    func absences() throws -> [Double] { try Self.addresses.map { try self.absence(of: $0) } }
+
+    /// How long the addresses stayed on the old leader after Patroni's leader key no longer named it, and how long they
+    /// took to come to `target` after it led, took writes, and they were free: the longer of both addresses, in milliseconds.
+    func handover(to target: String, since begun: Int64) async throws -> (away: Int64, delay: Int64) {
+        try await self.pause(.milliseconds(300))
+        let timeline = try self.timeline()
+        let changes = timeline.leaderChanges(since: begun)
+        let left = try #require(changes.first).at
+        let led = try #require(changes.first { $0.node == target }).at
+        let writable = try #require(timeline.firstWritable(target, since: begun)).at
+        var (away, delay): (Int64, Int64) = (0, 0)
+        for address in Self.addresses {
+            let gone = try #require(timeline.holdings(of: address).compactMap(\.until).last { $0 >= begun })
+            let came = try #require(timeline.firstAppearance(of: address, on: target, since: begun)).at
+            away = max(away, (gone - left) / 1000)
+            delay = max(delay, (came - max(led, writable, gone)) / 1000)
+        }
+        return (away, delay)
+    }
+
+    /// Expects that each address was held throughout.
+    func expectNoAbsence(_ location: SourceLocation = #_sourceLocation) throws {
+        for address in Self.addresses {
+            let absence = try self.absence(of: address)
+            #expect(absence == 0, "nobody held \(address) for \(absence) ms", sourceLocation: location)
+        }
+    }
+
     /// Ends what the scene has done to the nodes. Whether they recover from it is for the next scene to find out.
     private func repair() async throws {
         try await self.lab.heal()
@@ -154,7 +180,12 @@ struct Scene {
         var target = ""
         try await self.wait("a switchover that Patroni agrees to", .seconds(60)) {
             do throws(LabError) {
-                target = try await self.lab.switchover(to: candidate)
+                // An attempt that was not answered may have worked.
+                if let leader = try await self.lab.leader(), leader == candidate {
+                    target = leader
+                } else {
+                    target = try await self.lab.switchover(to: candidate)
+                }
                 return true
             } catch {
                 guard error.kind == .command else { throw error }
@@ -169,7 +200,11 @@ struct Scene {
     private func dump() async {
         do {
             print(try self.timeline().render(since: self.start, until: Lab.now))
-            for node in self.lab.options.nodes { print("--- \(node)\n" + (try await self.log(node))) }
+            for node in self.lab.options.nodes {
+                let records = try await self.records(node, ["-u", "pharos", "-u", "patroni"])
+                print("--- \(node)")
+                for record in records { print("\((record.at - self.start) / 1000) ms: \(record.message)") }
+            }
         } catch {
             print("no more can be said: \(error)")
         }

@@ -53,7 +53,7 @@ struct HostileEtcdTests {
         if path == "/v3/lease/keepalive" {
             // The lease is not renewed: the address is off before it can end.
             try await scene.expect { scene.ip.held == nil }
-            #expect(scene.record(.addressRemoved) ?? scene.record(.addressLapsed) != nil)
+            try await scene.expect { scene.record(.addressRemoved) ?? scene.record(.addressLapsed) != nil }
         }
         #expect(scene.records(.requestFailed).filter { $0["REQUEST"] == record["REQUEST"] }.count == 1)
         try await scene.stop()

@@ -56,7 +56,7 @@ final class Scene {
             .init(
                 log: { [weak self] in self?.records.append($0) }, ready: { [weak self] in self?.isReady = true },
                 status: { _ in }, exit: { [weak self] in self?.hasExited = true },
-                redact: { Redactor([Secret("s3cret")]).redact($0) }, jitter: { 0.5 },
+                redact: { $0.replacing("hidden", with: "…") }, jitter: { 0.5 },
                 ipPath: self.ip.path))
         self.supervisor = supervisor
         supervisor.start()
