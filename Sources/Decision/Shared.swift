@@ -37,7 +37,7 @@ struct Shared: Sendable {
     }
 
     private mutating func reckonTimes() {
-        self.leaseTTL = self.settings.leaseTTL ?? self.config.ttl
+        self.leaseTTL = self.settings.leaseTTL ?? self.config.addressTTL
         self.period = self.leaseTTL / 6
         self.margin = self.settings.margin(for: self.leaseTTL)
     }

@@ -42,6 +42,22 @@ struct ContactTests {
         #expect((10...22).contains(reads))
     }
 
+    @Test func `where failsafe mode is on, a lease is asked for that lasts until it begins`() {
+        let n1 = Script.started(etcd(leader: "n1", isFailsafeEnabled: true))
+        #expect(n1.core.shared.leaseTTL == .seconds(42))
+        for (ttl, expected) in [(20, 29), (30, 42), (60, 79), (300, 379)] {
+            let config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl))
+            #expect(config.addressTTL == .seconds(expected))
+            // What is left when Patroni concludes, in the worst case: it may be asked a second later.
+            let left = config.addressTTL * 5 / 6 - config.addressTTL / 100 - .seconds(2) - config.ttl
+            #expect(left >= .zero, "\(ttl) s: \(left)")
+        }
+        #expect(DynamicConfig(ttl: .seconds(30)).addressTTL == .seconds(30))
+        // What the operator has chosen is taken.
+        let own = Script.started(etcd(leader: "n1", isFailsafeEnabled: true), Script(leaseTTL: .seconds(15)))
+        #expect(own.core.shared.leaseTTL == .seconds(15))
+    }
+
     @Test func `failsafe mode prolongs by at most four seconds from the question on, and not while etcd answers`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         #expect(n1.on(.readFailed(reason: "timeout"), after: .seconds(20)).contains(.askPatroni))
@@ -92,7 +108,7 @@ struct ContactTests {
         _ = n1.on(.patroni(active, askedAt: n1.now))
         #expect(n1.reports == [])
         _ = n1.on(.assigned(self.address))
-        let kept = Event.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)
+        let kept = Event.leaseKept(self.address, lease: 11, ttl: Script.failsafeTTL, sentAt: n1.now)
         let isAssigned = n1.on(kept).contains {
             if case .assign(_, let until, _) = $0 { until > n1.now + .seconds(20) } else { false }
         }
@@ -139,7 +155,7 @@ struct ContactTests {
             .answered(isRunningPrimary: false, isFailsafeActive: true),
             .answered(isRunningPrimary: true, isFailsafeActive: false), .unreachable(reason: "timeout"),
         ] { _ = n1.on(.patroni(answer, askedAt: n1.now)) }
-        #expect(n1.on(.tick, after: .seconds(9)).contains(.remove(self.address, self.place)))
+        #expect(n1.on(.tick, after: .seconds(20)).contains(.remove(self.address, self.place)))
     }
 
     @Test func `failsafe mode gives way to a leader that etcd names`() {

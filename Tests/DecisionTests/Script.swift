@@ -9,6 +9,8 @@ struct Script {
     static let cluster: UInt64 = 7
     /// What a lease of 30 s loses to the margin: 2 s and 1 %.
     static let margin: Duration = .milliseconds(2300)
+    /// What is asked for where `failsafe_mode` is on.
+    static let failsafeTTL: Duration = .seconds(42)
 
     private(set) var core: SupervisorCore
     private(set) var now: Instant
@@ -85,7 +87,7 @@ struct Script {
     static func holding(_ script: Script = Script(), isFailsafeEnabled: Bool = false) -> Script {
         var script = Self.started(etcd(leader: "n1", isFailsafeEnabled: isFailsafeEnabled), script)
         _ = script.postgres(.primary)
-        _ = script.granted(11)
+        _ = script.granted(11, ttl: isFailsafeEnabled ? Self.failsafeTTL : .seconds(30))
         _ = script.acquired(11, 5)
         _ = script.on(.assigned(Self.address))
         return script

@@ -15,9 +15,6 @@ extension LabTests {
     private static func failsafe(_ options: inout LabOptions) {
         self.patient(&options)
         options.failsafe = true
-        // Patroni may take loop_wait + 2 x retry_timeout until its failsafe mode is active, longer than a lease of its own
-        // ttl certainly lasts: see "Choosing lease.ttl" in the manual.
-        options.leaseTTL = 42
     }
 
     @Test @EventLoop func `ten seconds without quorum keep the address`() async throws {
