@@ -113,6 +113,7 @@ struct SpareTests {
                 .stopAnnouncing(Script.spec), .revoke(self.address, lease: 11),
             ])
         #expect(n1.on(.leaseRevoked(self.address, lease: 11)) == [])
+        #expect(n1.watched(9, .holder(self.address, theirs(40))) == [])
         #expect(n1.read(etcd(leader: "n2", holder: theirs(40), revision: 9)) == [])
         var asked: [Action] = []
         for _ in 0..<3 where asked.isEmpty { asked = self.period(&n1) }

@@ -19,7 +19,9 @@ struct EtcdLinkTests {
             $0.contains("/version") ? httpAnswer(200, #"{"etcdserver":"3.5.9","etcdcluster":"3.5.0"}"#) : answer
         })
         let settings = SupervisorSettings(
-            scope: "demo", member: "n1", addresses: [], etcd: EtcdConfiguration(endpoints: [server.url]),
+            scope: "demo", member: "n1", addresses: [],
+            etcd: EtcdConfiguration(
+                endpoints: [server.url], requestTimeout: .seconds(60), attemptTimeout: .seconds(60)),
             patroniURL: "http://127.0.0.1:1", conninfo: "", status: [])
         let client = EtcdClient(settings.etcd, http: http, jitter: { 0 })
         return (EtcdLink(client, PharosKeys(settings), member: "n1", node: "boot-a", report: { _ in }), server)
