@@ -32,7 +32,7 @@ struct EventLoopTests {
 
     /// A copy of the descriptor, as a child holds it for a moment after it was started, keeps an epoll registration alive
     /// that nobody can remove any more.
-    @Test @EventLoop func `a source that its own handler lets go is unwatched before its descriptor is closed`()
+    @Test @EventLoop func `a source that its handler lets go is unwatched before the handler closes its descriptor`()
         async throws
     {
         var ends: [Int32] = [0, 0]
