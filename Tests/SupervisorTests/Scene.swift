@@ -79,6 +79,8 @@ final class Scene {
         try await self.expect(within: .seconds(10)) { self.hasExited }
         #expect(self.ip.held == nil)
         self.supervisor = nil
+        // What a test put there may hold the scene, and with it its temporary folder.
+        self.etcd.beforeRevocation = { _ in }
     }
 
     func record(_ kind: LogKind) -> LogRecord? { self.records.first { $0.kind == kind } }
