@@ -7,6 +7,8 @@ public enum Event: Hashable, Sendable {
     indirect case reconfigured(CoreSettings)
     /// The operator or systemd wants the daemon to stop.
     case stop
+    /// The daemon shall end, and another process of this boot follows at once: everything is left to that one.
+    case handOver
 
     // etcd
     /// A linearizable read, and when it was sent.

@@ -39,5 +39,7 @@ public enum Report: Hashable, Sendable {
     /// Another node uses this member's name.
     case memberClash(AddressID, node: String)
     case stopping
+    /// The process ends and leaves these addresses, with their leases, to the one that follows.
+    case handedOver(held: [AddressID])
     case stopped(unreleased: [AddressID])
 }

@@ -45,6 +45,7 @@ public struct SupervisorCore: Sendable {
     public mutating func handle(_ event: Event, at now: Instant, into actions: inout [Action]) {
         guard !self.hasStopped else { return }
         self.learn(event, at: now, into: &actions)
+        if self.hasStopped { return }
         var isAnyDropped = false
         for index in self.leases.indices {
             self.leases[index].advance(self.shared, at: now, into: &actions)
@@ -63,6 +64,11 @@ public struct SupervisorCore: Sendable {
             self.shared.isStopping = true
             self.stopBy = now + .seconds(3)
             actions.append(.report(.stopping))
+        case .handOver:
+            guard !self.shared.isStopping else { return }
+            self.hasStopped = true
+            actions.append(.report(.handedOver(held: self.leases.filter(\.isHere).map(\.id))))
+            actions.append(.exit)
         case .readAnswered, .readFailed, .followed, .watched, .leaseGranted, .leaseRefused, .leaseKept, .leaseGone,
             .leaseUnanswered,
             .leaseRevoked, .acquired, .acquireRefused, .acquireFoundNoLease, .acquireUnanswered, .markAnswered:

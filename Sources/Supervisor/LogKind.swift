@@ -8,6 +8,7 @@ public enum LogKind: CaseIterable, Sendable {
     case daemonReady
     /// Asked to stop; addresses are released.
     case stopping
+    case handedOver
     /// All released, or given up.
     case stopped
     /// A new configuration is in force.
@@ -93,6 +94,7 @@ public enum LogKind: CaseIterable, Sendable {
         case .daemonStarted: "3b226fe6a3f04b79834db7570cae441d"
         case .daemonReady: "5501a32fcb534efd8af0ec87d50a791f"
         case .stopping: "f13cc69963c2464f8124333149861281"
+        case .handedOver: "fcdf7c2b1bc94fadaaef30e60ebd4209"
         case .stopped: "92cc74b72add401a82c453296dbb2ebb"
         case .configurationReloaded: "fcef9090061c419786bf6af9043937df"
         case .configurationRefused: "e7ddf76823854de78408a20e172db023"
@@ -138,7 +140,7 @@ public enum LogKind: CaseIterable, Sendable {
     /// How much it matters, where the record does not say otherwise.
     public var priority: LogPriority {
         switch self {
-        case .daemonStarted, .daemonReady, .stopping, .stopped, .configurationReloaded, .contactMade,
+        case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
             .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased:
             .notice

@@ -118,6 +118,9 @@ public final class Supervisor {
     /// Releases every address, then calls ``Surroundings/exit``.
     public func stop() { self.deliver(.stop) }
 
+    /// Ends at once, and leaves everything to the process that follows; calls ``Surroundings/exit``.
+    public func handOver() { self.deliver(.handOver) }
+
     /// Takes over new settings; answers why not, if they need a restart.
     public func reload(_ settings: SupervisorSettings) -> String? {
         guard self.settings.differsOnlyInAddresses(from: settings) else {

@@ -139,9 +139,16 @@ final class Daemon {
     // MARK: - systemd
 
     private func stop() {
+        guard !self.isStopping else { return }
         self.isStopping = true
-        self.manager.stopping(status: "releasing the addresses")
-        if let supervisor = self.supervisor { supervisor.stop() } else { EventLoop.exit(code: 0) }
+        guard let supervisor = self.supervisor else { return EventLoop.exit(code: 0) }
+        EventLoop.spawn {
+            // A crash would leave the addresses to the next process: a restart can do no worse.
+            let isRestart = await UnitJob.isRestart()
+            self.manager.stopping(
+                status: isRestart ? "leaving the addresses to the next process" : "releasing the addresses")
+            if isRestart { supervisor.handOver() } else { supervisor.stop() }
+        }
     }
 
     /// Pings from a turn of the core, at twice the rate that systemd asks for, so that a stuck core is killed.

@@ -79,6 +79,21 @@ struct ReloadTests {
         #expect(n1.on(.tick) == [])
     }
 
+    @Test func `a restart leaves everything to the next process, which adopts it`() {
+        var n1 = Script.holding()
+        #expect(n1.on(.handOver) == [.exit])
+        #expect(n1.reports == [.handedOver(held: [self.address])])
+        #expect(n1.on(.tick, after: .seconds(60)) == [])
+        // In the middle of a change, too: the next process lists what came of it.
+        var leaving = Script.holding()
+        _ = leaving.watched(8, .leader("n2"))
+        #expect(leaving.on(.handOver) == [.exit])
+        // A stop is no restart any more.
+        var stopping = Script.holding()
+        _ = stopping.on(.stop)
+        #expect(stopping.on(.handOver) == [])
+    }
+
     @Test func `a stop ends after three seconds, whatever cannot be released`() {
         var n1 = Script.holding()
         _ = n1.on(.stop)

@@ -87,6 +87,8 @@ struct LogRecordTests {
             .postgresChanged(.unreachable(reason: "why")), .postgresChanged, ["POSTGRES": "unreachable"], "asked: why"),
         Row(.memberClash(id, node: "boot-b"), .memberClash, ["ADDRESS": id, "NODE": "boot-b"], "boot-b"),
         Row(.stopping, .stopping, [:], "stopping"),
+        Row(.handedOver(held: [id, "b"]), .handedOver, ["ADDRESS": "10.0.0.3 b"], "10.0.0.3 b stays for the next"),
+        Row(.handedOver(held: []), .handedOver, ["ADDRESS": ""], "nothing is held here"),
         Row(.stopped(unreleased: []), .stopped, [:], "no address is left"),
         Row(.stopped(unreleased: [id, "b"]), .stopped, ["ADDRESS": "10.0.0.3 b"], "without confirmed release"),
     ]
@@ -126,7 +128,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 30
+    private static let caseCount = 31
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -161,6 +163,7 @@ struct LogRecordTests {
         case .memberClash: 27
         case .stopping: 28
         case .stopped: 29
+        case .handedOver: 30
         }
     }
 }
