@@ -26,6 +26,11 @@ public struct KeyRange: Sendable, Hashable {
         return KeyRange(start: [0], end: [0])
     }
 
+    /// Every key from `first` to `last`, both included.
+    public static func from(_ first: String, through last: String) -> KeyRange {
+        KeyRange(start: Array(first.utf8), end: Array(last.utf8) + [0])
+    }
+
     public func contains(_ key: [UInt8]) -> Bool {
         guard let end = self.end else { return key == self.start }
         return !key.lexicographicallyPrecedes(self.start) && (end == [0] || key.lexicographicallyPrecedes(end))

@@ -104,10 +104,14 @@ final class EtcdFollower {
 
     // MARK: - The watches
 
-    /// Watches both prefixes until either watch ends; answers whether they lasted.
+    /// Watches Patroni's and our keys until either watch ends; answers whether they lasted.
+    ///
+    /// Of Patroni's, in the order of their names, those from `config` to `leader`: the members and the status, which change
+    /// with every one of its loops, lie behind.
     private func watch(from revision: Int64, clusterID: UInt64) async -> Bool {
         (self.ending, self.confirmed) = (nil, [])
-        let ranges: [KeyRange] = [.prefix(self.link.keys.patroni.prefix), .prefix(self.link.keys.prefix)]
+        let patroni = self.link.keys.patroni
+        let ranges: [KeyRange] = [.from(patroni.config, through: patroni.leader), .prefix(self.link.keys.prefix)]
         let watches = ranges.enumerated().map { index, range in
             EventLoop.spawn {
                 do throws(EtcdError) {

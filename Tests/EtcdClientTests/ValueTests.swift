@@ -33,6 +33,13 @@ struct KeyRangeTests {
         #expect(range.contains(Array("/service/demo/".utf8)) && range.contains(Array("/service/demo/leader".utf8)))
         #expect(!range.contains(Array("/service/demo0".utf8)) && !range.contains(Array("/service/dem".utf8)))
         #expect(KeyRange.prefix("").contains([1, 2]))
+        let some = KeyRange.from("/s/d/config", through: "/s/d/leader")
+        for name in ["config", "failsafe", "failover", "history", "initialize", "leader"] {
+            #expect(some.contains(Array("/s/d/\(name)".utf8)))
+        }
+        for name in ["confi", "leader2", "leader/", "members/n1", "optime/leader", "status", "sync"] {
+            #expect(!some.contains(Array("/s/d/\(name)".utf8)))
+        }
         #expect(KeyRange.key("a").contains([97]) && !KeyRange.key("a").contains([97, 0]))
     }
 }
