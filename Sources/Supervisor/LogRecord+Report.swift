@@ -48,8 +48,9 @@ extension LogRecord {
             self.init(.inspectionFailed, "the kernel's addresses could not be listed: \(reason)", ["REASON": reason])
         case .stopping: self.init(.stopping, "stopping: addresses are released first")
         case .handedOver(let held):
-            let list = held.isEmpty ? "nothing is held here" : "\(held.joined(separator: " ")) stays for the next process"
-            self.init(.handedOver, "restarting: \(list)", ["ADDRESS": held.joined(separator: " ")])
+            let list = held.joined(separator: " ")
+            let what = held.isEmpty ? "nothing is held here" : "\(list) stays for the next process"
+            self.init(.handedOver, "restarting: \(what)", ["ADDRESS": list])
         case .stopped(let unreleased):
             if unreleased.isEmpty {
                 self.init(.stopped, "stopped; no address is left here")

@@ -72,10 +72,9 @@ struct AddressCommandsTests {
             #expect(outcome.endsBy <= until + 500_000)
             let held = try await places(text, in: nodes[0])
             #expect(held.map(\.place) == [try virtual(text)])
-            #expect(held.allSatisfy { $0.lifetime != .forever && !$0.isTentative })
+            #expect(held.allSatisfy { [.seconds(0), .seconds(1)].contains($0.lifetime) && !$0.isTentative })
             let isGone = try await eventually { try await places(text, in: nodes[0]).isEmpty }
             #expect(isGone)
-            #expect(BootClock.microseconds < until + 1_100_000, "lifetime, 0.5 s of the child, 0.5 s of the kernel")
         }
     }
 
