@@ -66,10 +66,9 @@ struct AddressCommandsTests {
     @EventLoop func `an assigned address expires by itself`(text: String) async throws {
         try await TestNetwork.with(nodes: 1) { nodes in
             let commands = AddressCommands(command: nodes[0].command)
-            let until = BootClock.microseconds + 1_900_000
-            let outcome = try await commands.assign(virtual(text), until: until).get()
+            let outcome = try await commands.insist(on: virtual(text), for: 1_900_000).get()
             #expect(outcome.seconds == 1)
-            #expect(outcome.endsBy <= until + 500_000)
+            #expect(outcome.endsBy <= BootClock.microseconds + 1_000_000)
             let held = try await places(text, in: nodes[0])
             #expect(held.map(\.place) == [try virtual(text)])
             #expect(held.allSatisfy { [.seconds(0), .seconds(1)].contains($0.lifetime) && !$0.isTentative })
@@ -83,10 +82,8 @@ struct AddressCommandsTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             let commands = AddressCommands(command: nodes[0].command)
             for seconds in [2, 30, 60] as [Int64] {
-                let outcome = await commands.assign(
-                    try virtual(text),
-                    until: BootClock.microseconds + seconds * 1_000_000 + 900_000
-                )
+                let outcome = await commands.insist(
+                    on: try virtual(text), for: seconds * 1_000_000 + 900_000)
                 #expect(try outcome.get().seconds == seconds)
                 let held = try await places(text, in: nodes[0])
                 #expect(held.count == 1)
@@ -103,7 +100,7 @@ struct AddressCommandsTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             try await nodes[0].ip("addr", "add", "10.77.0.100/24", "dev", "eth0")
             let commands = AddressCommands(command: nodes[0].command)
-            _ = try await commands.assign(virtual("10.77.0.100/24"), until: BootClock.microseconds + 9_900_000).get()
+            _ = try await commands.insist(on: virtual("10.77.0.100/24"), for: 9_900_000).get()
             let held = try await places("10.77.0.100/24", in: nodes[0])
             #expect(held.count == 1 && held[0].lifetime != .forever)
         }
@@ -125,9 +122,9 @@ struct AddressCommandsTests {
             // Similar texts, and numerical neighbors.
             let others = ["110.77.0.100/24", "10.77.0.10/24", "10.77.0.101/32", "fd00:77::1/64", "fd00:77::1000/64"]
             for other in others { try await nodes[0].ip("addr", "add", other, "dev", "eth0", "nodad") }
-            _ = try await commands.assign(virtual(text), until: BootClock.microseconds + 9_900_000).get()
+            _ = try await commands.insist(on: virtual(text), for: 9_900_000).get()
             for expected in [RemovalOutcome.removed, .wasAbsent] {
-                #expect(try await commands.remove(virtual(text)).get() == expected)
+                #expect(try await commands.insistOnRemoving(virtual(text)).get() == expected)
                 #expect(try await places(text, in: nodes[0]).isEmpty)
             }
             for other in others { #expect(try await places(other, in: nodes[0]).count == 1, "\(other)") }
@@ -139,9 +136,9 @@ struct AddressCommandsTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             try await nodes[0].ip("addr", "add", there, "dev", "eth0")
             let commands = AddressCommands(command: nodes[0].command)
-            _ = try await commands.assign(virtual(ours), until: BootClock.microseconds + 9_900_000).get()
+            _ = try await commands.insist(on: virtual(ours), for: 9_900_000).get()
             #expect(try await !places(ours, in: nodes[0]).isEmpty)
-            _ = try await commands.remove(virtual(ours)).get()
+            _ = try await commands.insistOnRemoving(virtual(ours)).get()
             #expect(try await places(ours, in: nodes[0]).isEmpty)
         }
     }
@@ -150,13 +147,13 @@ struct AddressCommandsTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             let commands = AddressCommands(command: nodes[0].command)
             let there = try virtual("10.77.0.100/24", on: "eth9")
-            let outcome = await commands.assign(there, until: BootClock.microseconds + 9_900_000)
+            let outcome = await commands.insist(on: there, for: 9_900_000)
             guard case .failure(let failure) = outcome else {
                 Issue.record("assigned to nothing")
                 return
             }
             #expect(failure.kind == .noDevice)
-            #expect(try await commands.remove(there).get() == .wasAbsent)
+            #expect(try await commands.insistOnRemoving(there).get() == .wasAbsent)
         }
     }
 
@@ -165,7 +162,7 @@ struct AddressCommandsTests {
             try await nodes[0].ip("link", "set", "eth0", "down")
             let commands = AddressCommands(command: nodes[0].command)
             for text in ["10.77.0.100/24", "fd00:77::100/64"] {
-                _ = try await commands.assign(virtual(text), until: BootClock.microseconds + 9_900_000).get()
+                _ = try await commands.insist(on: virtual(text), for: 9_900_000).get()
                 #expect(try await places(text, in: nodes[0]).count == 1)
             }
             #expect(try await commands.list().interface(named: "eth0")?.isUp == false)
@@ -180,12 +177,11 @@ struct AddressCommandsTests {
                 TestNetwork.ip,
             ])
             try await nodes[0].ip("addr", "add", "10.77.0.100/24", "dev", "eth0")
-            let outcome = await commands.assign(
-                try virtual("10.77.0.101/24"),
-                until: BootClock.microseconds + 9_900_000
-            )
+            let outcome = await commands.insist(
+                on:
+                    try virtual("10.77.0.101/24"), for: 9_900_000)
             #expect(outcome.kind == .notPermitted)
-            #expect(await commands.remove(try virtual("10.77.0.100/24")).kind == .notPermitted)
+            #expect(await commands.insistOnRemoving(try virtual("10.77.0.100/24")).kind == .notPermitted)
         }
     }
 
@@ -198,9 +194,9 @@ struct AddressCommandsTests {
                 "--no-new-privs", TestNetwork.ip,
             ])
             let place = try virtual("10.77.0.100/24")
-            _ = try await commands.assign(place, until: BootClock.microseconds + 9_900_000).get()
+            _ = try await commands.insist(on: place, for: 9_900_000).get()
             #expect(try await commands.list().places(of: place.address.address).map(\.place) == [place])
-            _ = try await commands.remove(place).get()
+            _ = try await commands.insistOnRemoving(place).get()
             #expect(try await commands.list().places(of: place.address.address).isEmpty)
         }
     }
@@ -210,7 +206,7 @@ struct AddressCommandsTests {
             try await nodes[0].ip("addr", "add", "fd00:77::1/64", "dev", "eth0", "nodad")
             try await nodes[1].ip("addr", "add", "fd00:77::2/64", "dev", "eth0", "nodad")
             let commands = AddressCommands(command: nodes[0].command)
-            _ = try await commands.assign(virtual("fd00:77::100/64"), until: BootClock.microseconds + 9_900_000).get()
+            _ = try await commands.insist(on: virtual("fd00:77::100/64"), for: 9_900_000).get()
             let route = try await nodes[0].ip("-6", "route", "get", "fd00:77::2")
             #expect(route.contains("src fd00:77::1 "))
         }

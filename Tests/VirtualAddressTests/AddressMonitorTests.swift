@@ -251,14 +251,14 @@ struct AddressMonitorTests {
         try await self.withMonitor { node, events in
             let place = try virtual("10.77.0.100/24")
             let commands = AddressCommands(command: node.command)
-            _ = try await commands.assign(place, until: BootClock.microseconds + 30_900_000).get()
+            _ = try await commands.insist(on: place, for: 30_900_000).get()
             let appeared = KernelAddress(place: place, lifetime: .seconds(30), isTentative: false, isDuplicate: false)
             #expect(try await events.contains(.appeared(appeared), within: .seconds(1)))
-            _ = try await commands.remove(place).get()
+            _ = try await commands.insistOnRemoving(place).get()
             #expect(try await events.contains(.disappeared(place), within: .seconds(1)))
 
             let six = try virtual("fd00:77::100/64")
-            _ = try await commands.assign(six, until: BootClock.microseconds + 1_100_000).get()
+            _ = try await commands.insist(on: six, for: 1_100_000).get()
             #expect(try await events.contains(.disappeared(six), within: .seconds(3)), "expiry is seen, too")
         }
     }

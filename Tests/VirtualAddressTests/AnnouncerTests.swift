@@ -126,10 +126,8 @@ struct AnnouncerTests {
             let place = try virtual(text)
             try await nodes[1].ip("addr", "add", text, "dev", "eth0", "nodad")
             let (announcer, reports) = announcer(in: nodes[0])
-            _ = try await AddressCommands(command: nodes[0].command).assign(
-                place,
-                until: BootClock.microseconds + 30_000_000
-            ).get()
+            _ = try await AddressCommands(command: nodes[0].command).insist(on: place, for: 30_000_000)
+                .get()
             announcer.start(place)
             #expect(try await reports.contains(.duplicate(place, try await mac(nodes[1]))))
             announcer.stopAll()

@@ -113,6 +113,28 @@ enum TestNetwork {
     }
 }
 
+/// A change has 250 ms to begin and 250 ms to act, which a machine that is busy with other tests' namespaces may not give.
+/// Then its outcome is unknown, and it is tried again, as the daemon does. Lifetimes in microseconds.
+extension AddressCommands {
+    func insist(on place: VirtualAddress, for lifetime: Int64) async -> Result<AssignOutcome, CommandFailure> {
+        await self.insist { await self.assign(place, until: BootClock.microseconds + lifetime) }
+    }
+
+    func insistOnRemoving(_ place: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
+        await self.insist { await self.remove(place) }
+    }
+
+    private func insist<Value>(
+        _ change: @EventLoop () async -> Result<Value, CommandFailure>
+    ) async -> Result<Value, CommandFailure> {
+        for _ in 0..<20 {
+            let outcome = await change()
+            guard case .failure(let failure) = outcome, failure.kind == .timedOut else { return outcome }
+        }
+        return await change()
+    }
+}
+
 /// Asks again and again, at most for `limit`; answers whether it came true.
 @EventLoop
 func eventually(
