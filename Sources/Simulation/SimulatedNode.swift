@@ -150,7 +150,7 @@ struct Seen {
 
 /// Counts actions, to notice a core that spins.
 struct ActionMeter {
-    /// More than this many in one simulated second is a storm. A promotion asks PostgreSQL twenty times.
+    /// More than this many in one simulated second is a storm. A promotion asks PostgreSQL 66 times.
     static let limit = 150
     private var second: Time = -1
     private var count = 0

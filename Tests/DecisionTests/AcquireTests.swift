@@ -35,12 +35,16 @@ struct AcquireTests {
         #expect(n1.wakesIn > .seconds(4))
     }
 
-    @Test func `a promotion is waited for: PostgreSQL is asked every 50 ms, and the lease is ready`() {
+    @Test func `a promotion is waited for: PostgreSQL is asked every 15 ms, then every 50 ms, and the lease is ready`() {
         var n1 = Script.started(etcd(leader: "n1"))
         #expect(n1.granted(11) == [])
         #expect(n1.postgres(.standby) == [])
         #expect(n1.stance == .wait(.inRecovery))
-        #expect(n1.wakesIn <= .milliseconds(50))
+        #expect(n1.wakesIn <= .milliseconds(15))
+        var slow = n1
+        #expect(slow.on(.tick, after: .seconds(3)).contains(.askPostgres))
+        _ = slow.postgres(.standby)
+        #expect(slow.wakesIn > .milliseconds(15) && slow.wakesIn <= .milliseconds(50))
         #expect(n1.wake() == [.askPostgres])
         #expect(n1.postgres(.primary) == [.acquire(self.address, lease: 11, clusterID: Script.cluster)])
     }
