@@ -35,7 +35,7 @@ struct AcquireTests {
         #expect(n1.wakesIn > .seconds(4))
     }
 
-    @Test func `a promotion is waited for: PostgreSQL is asked every 15 ms, then every 50 ms, and the lease is ready`() {
+    @Test func `a promotion is waited for: PostgreSQL is asked every 15, then every 50 ms`() {
         var n1 = Script.started(etcd(leader: "n1"))
         #expect(n1.granted(11) == [])
         #expect(n1.postgres(.standby) == [])
