@@ -101,7 +101,7 @@ public struct Settings: Sendable, Equatable {
 
     /// How long an address's lease in etcd lives.
     public enum TTL: Sendable, Equatable {
-        /// As long as Patroni's, whatever that is at the time.
+        /// As long as Patroni's, whatever that is at the time; somewhat longer with its `failsafe_mode`.
         case patroni
         /// Whole seconds, 5 at least.
         case fixed(seconds: Int)
