@@ -106,7 +106,7 @@ let package = Package(
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings", "TestSupport"]),
-        tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets"]),
+        tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(
             "EtcdClientTests",

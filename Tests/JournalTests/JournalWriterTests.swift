@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import Secrets
+import TestSupport
 import Testing
 
 @testable import Journal
 
 /// A folder with a datagram socket that somebody else writes to. Gone with its last reference.
 final class Receiver {
-    let directory: String
+    let directory: TemporaryDirectory
     let path: String
     let descriptor: CInt
 
     /// `name`: an abstract one if it begins with `@`, a socket's path in the folder if nil.
     init(abstract name: String? = nil) throws {
-        var template = Array("/tmp/pharos-journal-XXXXXX".utf8CString)
-        self.directory = try #require(mkdtemp(&template).map { String(cString: $0) })
-        self.path = name ?? self.directory + "/socket"
+        self.directory = try TemporaryDirectory("journal")
+        self.path = name ?? self.directory.file("socket")
         self.descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         try #require(self.descriptor >= 0)
         var address = sockaddr_un()
@@ -29,11 +29,7 @@ final class Receiver {
         try #require(bound == 0)
     }
 
-    deinit {
-        close(self.descriptor)
-        unlink(self.path)
-        rmdir(self.directory)
-    }
+    deinit { close(self.descriptor) }
 
     /// The datagram that has come; nil if none has. A datagram is there as soon as its sender's call has returned.
     func receive() -> String? {
@@ -180,8 +176,8 @@ struct JournalWriterTests {
             JournalWriter.destination(journalStream: stream, descriptor: pipe.writing, nativePath: path)
         }
         #expect(destination(own, journal.path) == .native(path: journal.path))
-        #expect(destination(own, journal.directory + "/absent") == .prefixedText)
-        #expect(destination(own, journal.directory) == .prefixedText)
+        #expect(destination(own, journal.directory.file("absent")) == .prefixedText)
+        #expect(destination(own, journal.directory.path) == .prefixedText)
         for stream in [nil, "", "1:2", own + "0", "x"] { #expect(destination(stream, journal.path) == .text) }
         #expect(JournalWriter.destination(journalStream: own, descriptor: -1, nativePath: journal.path) == .text)
     }

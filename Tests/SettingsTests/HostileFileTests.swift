@@ -181,9 +181,9 @@ extension Files {
 
 struct SystemEnvironmentTests {
     @Test func `files are read with their mode and owner, up to a limit`() throws {
-        var template = Array("/tmp/pharos-settings-XXXXXX".utf8CString)
-        let directory = try #require(mkdtemp(&template).map { String(cString: $0) })
-        defer { rmdir(directory) }
+        let folder = try TemporaryDirectory("settings")
+        defer { withExtendedLifetime(folder) {} }
+        let directory = folder.path
         let path = directory + "/file"
         let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
         try #require(descriptor >= 0)
