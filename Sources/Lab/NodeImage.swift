@@ -26,9 +26,21 @@ struct NodeImage: Sendable {
         let path = "\(LabLayout.cacheFolder)/image-\(self.key)"
         if !Host.exists(path) {
             say("building the nodes' image (once): \(path)")
-            try await self.build(path)
+            try await self.build(path, say: say)
         }
         return NodeImage(path: path)
+    }
+
+    /// Builds the image. What fails, as a mirror's hiccup makes it, is begun anew twice, from nothing.
+    @EventLoop
+    private static func build(_ path: String, say: (String) -> Void) async throws(LabError) {
+        for attempt in 2...3 {
+            do throws(LabError) { return try await self.build(path) } catch {
+                say("\(error.message.suffix(300))\nonce more (\(attempt) of 3)")
+            }
+            try await self.removeUnfinished()
+        }
+        try await self.build(path)
     }
 
     /// FNV-1a over all that determines the image: a name for a cache, no secret depends on it.
@@ -124,8 +136,8 @@ struct NodeImage: Sendable {
     private static let script = """
         set -e
         export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-        apt-get -q update
-        apt-get -q -y --no-install-recommends install "$@"
+        apt-get -q -o Acquire::Retries=3 update
+        apt-get -q -y -o Acquire::Retries=3 --no-install-recommends install "$@"
         apt-get clean
         rm -rf /var/lib/apt/lists/* /var/lib/etcd/* /root/install /usr/sbin/policy-rc.d /etc/resolv.conf
         systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
