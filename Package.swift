@@ -139,7 +139,7 @@ let package = Package(
             [
                 "CLinux", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PatroniClient",
                 "PostgresClient", "TestSupport", "VirtualAddress",
-            ]
+            ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),

@@ -2,7 +2,8 @@
 public import EventLoop
 import Glibc
 
-/// A real PostgreSQL 15 that listens on a Unix socket in a temporary directory only. Ends with the last reference.
+/// A real PostgreSQL 15 that listens on a Unix socket in a temporary directory, and on a port of 127.0.0.1 if asked to.
+/// Ends with the last reference.
 ///
 /// Everyone is trusted but the role `guarded`, whose password is asked for.
 @EventLoop
@@ -10,35 +11,50 @@ public final class LocalPostgres {
     private let directory: TemporaryDirectory
     private let process: TestProcess
     /// How to connect as the superuser.
-    public var conninfo: String { "host=\(self.directory.path) user=postgres dbname=postgres" }
+    public var conninfo: String { "host=\(self.directory.path) port=\(self.port) user=postgres dbname=postgres" }
     public var socketDirectory: String { self.directory.path }
+    private let port: Int
 
+    private static let defaultPort = 5432
     private static let binaries = "/usr/lib/postgresql/15/bin"
     private static let asPostgres = [
         "/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "KILL",
     ]
 
-    public init() async throws {
+    /// - Parameters:
+    ///   - port: where it listens on 127.0.0.1, too; nil: nowhere.
+    ///   - primary: the server whose standby this one becomes; it must accept connections. nil: a primary of its own.
+    public init(port: Int? = nil, standbyOf primary: LocalPostgres? = nil) async throws {
         let directory = try TemporaryDirectory("postgres")
         guard let account = getpwnam("postgres"),
             chown(directory.path, account.pointee.pw_uid, account.pointee.pw_gid) == 0
         else { throw TestSupportError("no account postgres") }
         self.directory = directory
         let data = directory.file("data")
-        let initdb = [
+        var makeData = [
             "\(Self.binaries)/initdb", "-D", data, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale", "C.UTF-8",
         ]
-        let outcome = try await ChildProcess(Self.asPostgres + initdb, timeout: .seconds(60)).run()
+        if let primary {
+            let source = "host=\(primary.socketDirectory) port=\(primary.port) user=postgres"
+            makeData = ["\(Self.binaries)/pg_basebackup", "-D", data, "-d", source, "-R", "--no-sync", "-c", "fast"]
+        }
+        let outcome = try await ChildProcess(Self.asPostgres + makeData, timeout: .seconds(60)).run()
         guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
-        try directory.write("data/pg_hba.conf", "local all guarded scram-sha-256\nlocal all all trust\n")
+        let rules =
+            "local all guarded scram-sha-256\nlocal all,replication all trust\nhost all all 127.0.0.1/32 trust\n"
+        try directory.write("data/pg_hba.conf", rules)
+        self.port = port ?? Self.defaultPort
         let server = [
-            "\(Self.binaries)/postgres", "-D", data, "-k", directory.path, "-c", "listen_addresses=", "-c", "fsync=off",
-            "-c", "shared_buffers=16MB", "-c", "max_connections=20",
+            "\(Self.binaries)/postgres", "-D", data, "-k", directory.path, "-p", "\(self.port)",
+            "-c", "listen_addresses=\(port == nil ? "" : "127.0.0.1")", "-c", "fsync=off", "-c", "shared_buffers=16MB",
+            "-c", "max_connections=20", "-c", "max_prepared_transactions=10",
         ]
         // SIGQUIT: an immediate end, shared memory removed.
         self.process = try TestProcess(Self.asPostgres + server, log: directory.file("log"), stopSignal: SIGQUIT)
     }
 
+    /// Ends it at once, as a crash would.
+    public func kill() { self.process.kill() }
     public func freeze() { self.process.freeze() }
     public func thaw() { self.process.thaw() }
 }
