@@ -67,6 +67,7 @@ let package = Package(
         module("PostgresClient", ["CPostgres", "EventLoop"]),
         module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
+        module("CitusCatalog", ["EventLoop", "PostgresClient"]),
         module("VirtualAddress", ["CLinux", "EventLoop", "LenientJSON", "NetworkAddress"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
@@ -137,8 +138,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PatroniClient",
-                "PostgresClient", "TestSupport", "VirtualAddress",
+                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON",
+                "NetworkAddress", "PatroniClient", "PostgresClient", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),

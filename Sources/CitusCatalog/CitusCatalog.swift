@@ -1,0 +1,138 @@
+public import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+public import PostgresClient
+
+/// What is read from and written to Citus's catalogs in one database, through one connection.
+///
+/// Every write is one transaction that checks by itself that it may happen:
+/// - **gated**: on a standby, and on any node but the coordinator, it changes nothing. Citus itself does not check
+///   (`citus_update_node` on a worker edits that worker's copy only).
+/// - **fenced**: `pharos.citus_fence` keeps, per group, the etcd cluster and revision last applied. An older revision
+///   changes nothing, nor does a cluster that another has replaced. The row's lock lets one writer in at a time.
+///
+/// After any error that makes ``PostgresConnection/isUsable`` false: drop it together with its connection.
+@EventLoop
+public struct CitusCatalog {
+    private let connection: PostgresConnection
+
+    public init(_ connection: PostgresConnection) { self.connection = connection }
+
+    /// The schema and the table that ``apply(_:)`` needs, a statement each; they change nothing where both exist.
+    public static let fenceTable = [
+        "create schema if not exists pharos",
+        """
+        create table if not exists pharos.citus_fence (
+            groupid integer primary key,
+            etcd_cluster numeric(20) not null,
+            revision bigint not null,
+            superseded numeric(20)[] not null default '{}',
+            applied timestamptz not null default now()
+        )
+        """,
+    ]
+
+    /// How many replaced etcd clusters are remembered.
+    static let supersededLimit = 32
+
+    /// All rows of `pg_dist_node`, in the order of their ids.
+    public func nodes() async throws(CitusError) -> [CitusNode] {
+        let rows = try await self.query("select \(CitusNode.columns) from pg_catalog.pg_dist_node order by nodeid")
+        var nodes: [CitusNode] = []
+        for row in rows {
+            guard let node = CitusNode(row: row) else {
+                throw .malformed("a row of pg_dist_node: \(row.map { $0 ?? "NULL" }.joined(separator: ", "))")
+            }
+            nodes.append(node)
+        }
+        return nodes
+    }
+
+    /// Applies `update` whole or not at all. On an error the transaction is rolled back, by us or by the end of the
+    /// connection.
+    public func apply(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
+        _ = try await self.query("begin")
+        do throws(CitusError) {
+            try await self.limit(update)
+            if let refusal = try await self.refusal(of: update) {
+                _ = try await self.query("rollback")
+                return .refused(refusal)
+            }
+            for move in update.moves { try await self.carryOut(move, update) }
+        } catch {
+            if self.connection.isUsable { _ = try await self.query("rollback") }
+            throw error
+        }
+        do throws(PostgresError) { _ = try await self.connection.query("commit") } catch {
+            // A refusal is an answer; anything else is none.
+            if case .query = error.kind { throw .database(error) }
+            throw .outcomeUnknown(error)
+        }
+        return .applied
+    }
+
+    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us.
+    private func limit(_ update: CitusUpdate) async throws(CitusError) {
+        for (name, value) in [
+            ("lock_timeout", Self.milliseconds(update.lockTimeout)),
+            ("statement_timeout", Self.milliseconds(update.statementTimeout)),
+            ("client_connection_check_interval", 500),
+        ] { _ = try await self.query("select set_config($1, $2, true)", [name, "\(value)"]) }
+    }
+
+    /// The gate, then the fence; passing the fence moves it.
+    private func refusal(of update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome.Refusal? {
+        let gate = try await self.query("select groupid, pg_is_in_recovery() from pg_catalog.pg_dist_local_group")
+        guard gate.count == 1, let group = gate[0][0].flatMap({ Int($0) }), let isInRecovery = gate[0][1] else {
+            throw .malformed("pg_dist_local_group has \(gate.count) rows")
+        }
+        if isInRecovery != "f" { return .inRecovery }
+        if group != 0 { return .notCoordinator(group: group) }
+        let passed = try await self.query(
+            Self.passFence, ["\(update.group)", "\(update.etcdCluster)", "\(update.revision)"])
+        if !passed.isEmpty { return nil }
+        let fence = try await self.query(
+            "select etcd_cluster, revision from pharos.citus_fence where groupid = $1", ["\(update.group)"])
+        guard fence.count == 1, let cluster = fence[0][0].flatMap({ UInt64($0) }),
+            let revision = fence[0][1].flatMap({ Int64($0) })
+        else { throw .malformed("pharos.citus_fence has no row of group \(update.group)") }
+        return cluster == update.etcdCluster ? .olderRevision(applied: revision) : .supersededCluster(by: cluster)
+    }
+
+    /// Answers a row where the fence lets the update pass. The same revision passes again: a second attempt is no past.
+    private static let passFence = """
+        insert into pharos.citus_fence as fence (groupid, etcd_cluster, revision) values ($1, $2, $3)
+        on conflict (groupid) do update set
+            etcd_cluster = excluded.etcd_cluster, revision = excluded.revision, applied = now(),
+            superseded = case when fence.etcd_cluster = excluded.etcd_cluster then fence.superseded
+                else (array_prepend(fence.etcd_cluster, fence.superseded))[1:\(Self.supersededLimit)] end
+        where (fence.etcd_cluster = excluded.etcd_cluster and fence.revision <= excluded.revision)
+            or (fence.etcd_cluster <> excluded.etcd_cluster and excluded.etcd_cluster <> all (fence.superseded))
+        returning groupid
+        """
+
+    private func carryOut(_ move: CitusUpdate.Move, _ update: CitusUpdate) async throws(CitusError) {
+        var arguments = ["\(move.nodeID)", move.host, "\(move.port)", "false", "10000"]
+        if case .terminate(let cooldown) = update.blockers {
+            arguments[3...4] = ["true", "\(Self.milliseconds(cooldown))"]
+        }
+        // The server's own limit comes first: it tells what was waited for, and leaves the connection usable.
+        let timeout = update.statementTimeout + .seconds(2)
+        _ = try await self.query("select pg_catalog.citus_update_node($1, $2, $3, $4, $5)", arguments, timeout: timeout)
+    }
+
+    private func query(
+        _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5)
+    ) async throws(CitusError) -> [[String?]] {
+        do throws(PostgresError) {
+            return try await self.connection.query(sql, parameters: parameters, timeout: timeout)
+        } catch {
+            throw .database(error)
+        }
+    }
+
+    /// Whole milliseconds, at least one: to PostgreSQL 0 means without limit.
+    private static func milliseconds(_ duration: Duration) -> Int64 {
+        let (seconds, attoseconds) = duration.components
+        return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One row of `pg_dist_node`.
+public struct CitusNode: Sendable, Equatable {
+    public enum Role: String, Sendable { case primary, secondary, unavailable }
+
+    public var id: Int
+    public var group: Int
+    public var host: String
+    public var port: Int
+    public var role: Role
+    public var cluster: String
+    public var isActive: Bool
+    public var hasMetadata: Bool
+    /// Whether Citus has brought the node's own copy of the metadata up to date; NULL counts as no.
+    public var isSynchronized: Bool
+
+    /// The columns that ``init(row:)`` reads, by name: their order and number differ between versions of Citus.
+    static let columns =
+        "nodeid, groupid, nodename, nodeport, noderole, nodecluster, isactive, hasmetadata, coalesce(metadatasynced, false)"
+
+    /// nil where a value is none that the column can have.
+    init?(row: [String?]) {
+        let values = row.compactMap { $0 }
+        guard values.count == 9, let id = Int(values[0]), let group = Int(values[1]), let port = Int(values[3]),
+            let role = Role(rawValue: values[4]), let isActive = Self.boolean(values[6]),
+            let hasMetadata = Self.boolean(values[7]), let isSynchronized = Self.boolean(values[8])
+        else { return nil }
+        self.id = id
+        self.group = group
+        self.host = values[2]
+        self.port = port
+        self.role = role
+        self.cluster = values[5]
+        self.isActive = isActive
+        self.hasMetadata = hasMetadata
+        self.isSynchronized = isSynchronized
+    }
+
+    private static func boolean(_ text: String) -> Bool? {
+        switch text {
+        case "t": true
+        case "f": false
+        default: nil  // PostgreSQL prints no other.
+        }
+    }
+}

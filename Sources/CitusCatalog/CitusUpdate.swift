@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// New addresses for rows of one group, in one transaction, on the authority of a leader key.
+public struct CitusUpdate: Sendable, Equatable {
+    /// One call of `citus_update_node`.
+    public struct Move: Sendable, Equatable {
+        public var nodeID: Int
+        public var host: String
+        public var port: Int
+
+        public init(nodeID: Int, host: String, port: Int) {
+            self.nodeID = nodeID
+            self.host = host
+            self.port = port
+        }
+    }
+
+    /// What is done about sessions whose locks stand in the way.
+    public enum Blockers: Sendable, Equatable {
+        /// They are waited for, within the limits.
+        case wait
+        /// Citus terminates them after the cooldown.
+        case terminate(after: Duration)
+    }
+
+    public var group: Int
+    public var moves: [Move]
+    /// The id of the etcd cluster that the leader key was read from.
+    public var etcdCluster: UInt64
+    /// The revision at which the leader key was last changed.
+    public var revision: Int64
+    public var blockers: Blockers
+    /// For how long one lock is waited for, and one call may take.
+    public var lockTimeout: Duration
+    public var statementTimeout: Duration
+
+    public init(
+        group: Int, moves: [Move], etcdCluster: UInt64, revision: Int64, blockers: Blockers = .wait,
+        lockTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10)
+    ) {
+        self.group = group
+        self.moves = moves
+        self.etcdCluster = etcdCluster
+        self.revision = revision
+        self.blockers = blockers
+        self.lockTimeout = lockTimeout
+        self.statementTimeout = statementTimeout
+    }
+}
+
+/// How an update ended that the database understood.
+public enum CitusUpdateOutcome: Sendable, Equatable {
+    case applied
+    case refused(Refusal)
+
+    /// Why nothing was changed.
+    public enum Refusal: Sendable, Equatable {
+        /// This database belongs to group `group`, not to the coordinator's.
+        case notCoordinator(group: Int)
+        /// This server is a standby.
+        case inRecovery
+        /// A later change of the same group's leader has been applied already.
+        case olderRevision(applied: Int64)
+        /// The etcd cluster has been replaced by another: what it says is the past.
+        case supersededCluster(by: UInt64)
+    }
+}

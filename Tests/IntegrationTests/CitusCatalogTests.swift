@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
+import Decision
+import EventLoop
+import PostgresClient
+import TestSupport
+import Testing
+
+extension IntegrationTests {
+    /// What is written to `pg_dist_node`, against the stand-in for Citus.
+    @Suite(.serialized)
+    struct CitusCatalogTests {
+        init() { EventLoop.shared.executor.startThread() }
+
+        /// A registered cluster: node 1 is the coordinator, 2 the worker of group 1, 3 that of group 2.
+        @EventLoop
+        private struct Cluster {
+            let citus: LocalCitus
+            let session: PostgresConnection
+            let catalog: CitusCatalog
+
+            init() async throws {
+                self.citus = try await LocalCitus()
+                self.session = try await PostgresConnection(self.citus.conninfo("c"))
+                self.catalog = try await CitusCatalog(PostgresConnection(self.citus.conninfo("c")))
+                for statement in CitusCatalog.fenceTable + [
+                    "select citus_set_coordinator_host('127.0.0.1', \(self.citus.ports[0]))",
+                    "select citus_add_node('127.0.0.1', \(self.citus.ports[1]))",
+                    "select citus_add_node('127.0.0.1', \(self.citus.ports[2]))",
+                    "create table d (a integer)", "select citus_stand_in.distribute('d', 8)",
+                ] { _ = try await self.session.query(statement) }
+            }
+
+            /// Where the node with `id` is, as the catalog says.
+            func address(of id: Int) async throws -> String? {
+                try await self.catalog.nodes().first { $0.id == id }.map { "\($0.host):\($0.port)" }
+            }
+
+            /// The fence of group 1.
+            func fence() async throws -> [[String?]] {
+                try await self.session.query(
+                    "select etcd_cluster, revision, superseded from pharos.citus_fence where groupid = 1")
+            }
+        }
+
+        /// Node 2 moves to `host`, on the authority of `revision` of an etcd cluster.
+        private func update(_ host: String, etcd: UInt64 = .max, revision: Int64) -> CitusUpdate {
+            CitusUpdate(
+                group: 1, moves: [CitusUpdate.Move(nodeID: 2, host: host, port: 6432)], etcdCluster: etcd,
+                revision: revision)
+        }
+
+        @Test @EventLoop func `rows are read as they are`() async throws {
+            let cluster = try await Cluster()
+            _ = try await cluster.session.query("update pg_dist_node set metadatasynced = null where nodeid = 3")
+            let nodes = try await cluster.catalog.nodes()
+            #expect(nodes.map(\.id) == [1, 2, 3] && nodes.map(\.group) == [0, 1, 2])
+            #expect(nodes.map(\.port) == Array(cluster.citus.ports[0..<3]))
+            #expect(nodes.map(\.isSynchronized) == [true, true, false])
+            #expect(nodes.allSatisfy { $0.host == "127.0.0.1" && $0.role == .primary && $0.cluster == "default" })
+            #expect(nodes.allSatisfy { $0.isActive && $0.hasMetadata })
+        }
+
+        @Test @EventLoop func `the past changes nothing, and a replaced etcd is the past`() async throws {
+            let cluster = try await Cluster()
+            let catalog = cluster.catalog
+            #expect(try await catalog.apply(self.update("new", revision: 20)) == .applied)
+            #expect(try await cluster.address(of: 2) == "new:6432")
+            // A second attempt with the same knowledge is no past; older knowledge is.
+            #expect(try await catalog.apply(self.update("new", revision: 20)) == .applied)
+            let older = try await catalog.apply(self.update("old", revision: 19))
+            #expect(older == .refused(.olderRevision(applied: 20)))
+            #expect(try await cluster.address(of: 2) == "new:6432")
+            // A rebuilt etcd counts from the beginning. What the one before it says does not count any more.
+            #expect(try await catalog.apply(self.update("rebuilt", etcd: 7, revision: 3)) == .applied)
+            let before = try await catalog.apply(self.update("old", revision: 1000))
+            #expect(before == .refused(.supersededCluster(by: 7)))
+            #expect(try await cluster.address(of: 2) == "rebuilt:6432")
+            #expect(try await cluster.fence() == [["7", "3", "{\(UInt64.max)}"]])
+            // Groups have fences of their own.
+            var other = self.update("other", etcd: 7, revision: 1)
+            other.group = 2
+            other.moves[0].nodeID = 3
+            #expect(try await catalog.apply(other) == .applied)
+        }
+
+        @Test @EventLoop func `nothing but the coordinator's primary is written to`() async throws {
+            let cluster = try await Cluster()
+            let copy = "select md5(string_agg(n::text, ',' order by nodeid)) from pg_dist_node n"
+            try await cluster.citus.addStandby()
+            for (name, refusal) in [
+                ("w1", CitusUpdateOutcome.Refusal.notCoordinator(group: 1)), ("w1s", .inRecovery),
+            ] {
+                let session = try await PostgresConnection(cluster.citus.conninfo(name))
+                let before = try await session.query(copy)
+                #expect(try await CitusCatalog(session).apply(self.update("new", revision: 1)) == .refused(refusal))
+                #expect(try await session.query(copy) == before)
+            }
+        }
+
+        @Test @EventLoop func `a call that is blocked gives up, and moves neither row nor fence`() async throws {
+            let cluster = try await Cluster()
+            let writer = try await PostgresConnection(cluster.citus.conninfo("c"))
+            _ = try await writer.query("begin")
+            _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)")
+            let before = try await cluster.address(of: 2)
+            var update = self.update("new", revision: 5)
+            update.lockTimeout = .milliseconds(100)
+            let error = await #expect(throws: CitusError.self) { try await cluster.catalog.apply(update) }
+            guard case .database(let cause) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(cause.sqlState == "55P03")
+            #expect(try await cluster.address(of: 2) == before)
+            #expect(try await cluster.fence() == [])
+            // The same connection serves the next attempt, which ends who is in the way.
+            update.lockTimeout = .seconds(5)
+            update.blockers = .terminate(after: .zero)
+            #expect(try await cluster.catalog.apply(update) == .applied)
+            #expect(try await cluster.address(of: 2) == "new:6432")
+            await #expect(throws: PostgresError.self) { try await writer.query("select 1") }
+        }
+
+        @Test @EventLoop func `a transaction that fails half way, or loses its connection, changes nothing`()
+            async throws
+        {
+            let cluster = try await Cluster()
+            let before = try await cluster.address(of: 2)
+            var update = self.update("new", revision: 5)
+            update.moves.append(CitusUpdate.Move(nodeID: 99, host: "nobody", port: 1))
+            let unknown = await #expect(throws: CitusError.self) { try await cluster.catalog.apply(update) }
+            guard case .database(let cause) = unknown else {
+                Issue.record("\(String(describing: unknown))")
+                return
+            }
+            #expect(cause.sqlState == "P0002")
+            #expect(try await cluster.address(of: 2) == before)
+            #expect(try await cluster.fence() == [])
+            // A connection that ends while the second of two moves waits for a lock.
+            let writer = try await PostgresConnection(cluster.citus.conninfo("c"))
+            _ = try await writer.query("begin")
+            _ = try await writer.query("select pg_advisory_xact_lock_shared(102009)")
+            update.moves[1] = CitusUpdate.Move(nodeID: 3, host: "elsewhere", port: 1)
+            let attempt = update
+            let lost = try await PostgresConnection(cluster.citus.conninfo("c"))
+            var outcome: CitusError?
+            let task = EventLoop.spawn {
+                do throws(CitusError) { _ = try await CitusCatalog(lost).apply(attempt) } catch { outcome = error }
+            }
+            let blocked = """
+                select pg_terminate_backend(pid) from pg_stat_activity
+                where wait_event_type = 'Lock' and query like '%citus_update_node%' and pid <> pg_backend_pid()
+                """
+            let deadline = ContinuousClock.now + .seconds(20)
+            while try await cluster.session.query(blocked).isEmpty, ContinuousClock.now < deadline {
+                try await EventLoop.sleep(for: .milliseconds(10))
+            }
+            await task.value
+            guard case .database(let end) = outcome else {
+                Issue.record("\(String(describing: outcome))")
+                return
+            }
+            #expect(end.sqlState == "57P01" && !lost.isUsable)
+            #expect(try await cluster.address(of: 2) == before)
+            #expect(try await cluster.fence() == [])
+        }
+
+        @Test @EventLoop func `a planned swap with a registered secondary keeps ids and roles`() async throws {
+            let cluster = try await Cluster()
+            let (first, second) = (cluster.citus.ports[1], cluster.citus.ports[3])
+            let add = "select citus_add_secondary_node('127.0.0.1', \(second), '127.0.0.1', \(first))"
+            #expect(try await cluster.session.query(add) == [["4"]])
+            let rows = try await cluster.catalog.nodes().map { node in
+                let role: NodeRow.Role =
+                    switch node.role {
+                    case .primary: .primary
+                    case .secondary: .secondary
+                    case .unavailable: .unavailable
+                    }
+                return NodeRow(
+                    id: node.id, group: node.group, endpoint: NodeEndpoint(node.host, node.port), role: role)
+            }
+            guard case .moves(let moves) = NodeRowPlan(group: 1, leader: NodeEndpoint("127.0.0.1", second), rows: rows)
+            else {
+                Issue.record("no moves")
+                return
+            }
+            let update = CitusUpdate(
+                group: 1,
+                moves: moves.map { CitusUpdate.Move(nodeID: $0.id, host: $0.endpoint.host, port: $0.endpoint.port) },
+                etcdCluster: 1, revision: 1)
+            #expect(try await cluster.catalog.apply(update) == .applied)
+            let after = try await cluster.catalog.nodes().filter { $0.group == 1 }
+            #expect(after.map(\.id) == [2, 4] && after.map(\.role) == [.primary, .secondary])
+            #expect(after.map(\.port) == [second, first])
+        }
+    }
+}
