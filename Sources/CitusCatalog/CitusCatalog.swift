@@ -59,7 +59,10 @@ public struct CitusCatalog {
             }
             for move in update.moves { try await self.carryOut(move, update) }
         } catch {
-            if self.connection.isUsable { _ = try await self.query("rollback") }
+            if self.connection.isUsable {
+                // The cause is what counts. A rollback that gets no answer ends the connection, and so the transaction.
+                do throws(CitusError) { _ = try await self.query("rollback") } catch {}
+            }
             throw error
         }
         do throws(PostgresError) { _ = try await self.connection.query("commit") } catch {
