@@ -106,15 +106,17 @@ struct AddressLease: Sendable {
             self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
             actions.append(.revoke(self.id, lease: lease))
         }
-        self.wakeAt = self.nextWake(after: now)
+        self.reckonWake(after: now)
     }
 
+    // Inlined: for a call, the whole machine would be copied, at every event. The next one too.
+    @inline(__always)
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
         let holder = self.currentHolder
         return StanceFacts(
             isStopping: shared.isStopping, isBeingReconfigured: self.next != nil,
-            hasContact: shared.view != nil && self.isKeyKnown,
-            leader: shared.view?.leader.value, member: shared.settings.member, isPaused: shared.config.isPaused,
+            hasContact: shared.hasView && self.isKeyKnown,
+            leader: shared.leader, member: shared.settings.member, isPaused: shared.config.isPaused,
             isHeld: self.key.isHeld, isCoveredByFailsafe: self.mayFailsafeCover && shared.isCoveredByFailsafe(at: now),
             postgres: shared.postgres, isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now),
             policy: self.spec.acquire, interface: self.spec.interface, interfaceState: self.interfaceState,
@@ -125,6 +127,7 @@ struct AddressLease: Sendable {
 
     /// Until when the kernel may hold the address; nil: it may not. Both the lease and the knowledge of who leads must
     /// be young: a lease that is kept alive while reads fail does not keep an address.
+    @inline(__always)
     private func reckonRight(_ shared: Shared, at now: Instant) -> Instant? {
         var right: Instant?
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
@@ -205,7 +208,7 @@ struct AddressLease: Sendable {
         self.key.lease = lease
     }
 
-    private func nextWake(after now: Instant) -> Instant {
+    private mutating func reckonWake(after now: Instant) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
@@ -218,6 +221,6 @@ struct AddressLease: Sendable {
         consider(self.key.retryAt)
         consider(self.quietUntil)
         if case .adopting = self.key { consider(self.adoptBy) }
-        return wakeAt
+        self.wakeAt = wakeAt
     }
 }

@@ -4,7 +4,7 @@
 struct Shared: Sendable {
     var settings: CoreSettings { didSet { self.reckonTimes() } }
     let startedAt: Instant
-    var view: ClusterView?
+    var view: ClusterView? { didSet { self.summarize() } }
     /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
     var config = DynamicConfig() { didSet { if self.config != oldValue { self.reckonTimes() } } }
     var wasConfigRead = false
@@ -25,7 +25,7 @@ struct Shared: Sendable {
     var interfaces = KernelState(found: [], usableInterfaces: [])
     var isStopping = false
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
-    var isMarkDoubtful = false
+    var isMarkDoubtful = false { didSet { self.summarize() } }
 
     private static let freshness: Duration = .seconds(1)
 
@@ -51,9 +51,19 @@ struct Shared: Sendable {
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 
-    var isLeader: Bool { self.view?.leader.value == self.settings.member }
-    var isMarked: Bool { self.view?.isMarked == true && !self.isMarkDoubtful }
-    var isQuarantined: Bool { self.view?.isQuarantined.value == true }
+    // The view in short: few events change it, every one asks for it, and it is large.
+    private(set) var hasView = false
+    private(set) var leader: String?
+    private(set) var isMarked = false
+    private(set) var isQuarantined = false
+    var isLeader: Bool { self.leader == self.settings.member }
+
+    private mutating func summarize() {
+        self.hasView = self.view != nil
+        self.leader = self.view?.leader.value
+        self.isMarked = self.view?.isMarked == true && !self.isMarkDoubtful
+        self.isQuarantined = self.view?.isQuarantined.value == true
+    }
 
     /// ``leaseTTL``, if it rests on something that was read.
     var knownTTL: Duration? { self.settings.leaseTTL != nil || self.wasConfigRead ? self.leaseTTL : nil }
@@ -74,7 +84,7 @@ struct Shared: Sendable {
     /// Whether enough is known to take an address off the kernel. What an earlier process put there is covered by its
     /// lease, and after one TTL by nothing.
     func mayJudgeKernel(isKeyKnown: Bool, at now: Instant) -> Bool {
-        if self.view != nil { return isKeyKnown || self.isStopping }
+        if self.hasView { return isKeyKnown || self.isStopping }
         return self.isStopping || now - self.startedAt >= self.leaseTTL
     }
 

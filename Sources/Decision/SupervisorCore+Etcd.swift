@@ -88,7 +88,7 @@ extension SupervisorCore {
             self.watchDebts.clear()
             for index in self.leases.indices { self.leases[index].forgetCluster() }
         }
-        let isFirst = self.shared.view == nil
+        let isFirst = !self.shared.hasView
         if isFirst { self.shared.view = ClusterView(clusterID: snapshot.clusterID, at: now) }
         let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         var config = self.shared.config
@@ -150,7 +150,7 @@ extension SupervisorCore {
                 leaderChange = newer
             }
             switch change {
-            case .leader(let leader): if leader == self.shared.view?.leader.value { self.watchDebts.settle(.leader) }
+            case .leader(let leader): if leader == self.shared.leader { self.watchDebts.settle(.leader) }
             case .holder(let address, let holder):
                 self.update(address) { $0.learn(holder: holder, at: revision) }
                 let lease = self.leases.first { $0.id == address }

@@ -54,7 +54,7 @@ extension SupervisorCore {
             self.patroniAskedAt = now
             actions.append(.askPatroni)
         }
-        if !self.isReady, self.shared.view != nil, self.hasInspected {
+        if !self.isReady, self.shared.hasView, self.hasInspected {
             self.isReady = true
             actions.append(.ready)
         }
@@ -63,7 +63,7 @@ extension SupervisorCore {
             actions.append(.report(.stopped(unreleased: self.leases.filter { !$0.isReleased }.map(\.id))))
             actions.append(.exit)
         }
-        self.wakeAt = self.nextWake(after: now)
+        self.reckonWake(after: now)
     }
 
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
@@ -73,7 +73,7 @@ extension SupervisorCore {
         return ttl == self.shared.leaseTTL ? self.shared.period : ttl / 6
     }
 
-    private func nextWake(after now: Instant) -> Instant {
+    private mutating func reckonWake(after now: Instant) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
@@ -85,10 +85,12 @@ extension SupervisorCore {
         consider(self.patroniDue)
         consider(self.stopBy)
         for index in self.leases.indices { consider(self.leases[index].wakeAt) }
-        return wakeAt
+        self.wakeAt = wakeAt
     }
 
     /// While a promotion is under way PostgreSQL is asked every 15, then every 50 ms; while its answer changes nothing, seldom.
+    // Inlined: for a call, the whole core would be copied, at every event. The next one too.
+    @inline(__always)
     private func postgresDue(at now: Instant) -> Instant? {
         guard !self.shared.isStopping else { return nil }
         var (isWanted, areHeld, isInMaintenance) = (false, true, false)
@@ -118,6 +120,7 @@ extension SupervisorCore {
     }
 
     /// Patroni is asked only while its failsafe mode may matter.
+    @inline(__always)
     private var patroniDue: Instant? {
         guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
             self.leases.contains(where: \.isHere)

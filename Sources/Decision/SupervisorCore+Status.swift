@@ -14,7 +14,7 @@ extension SupervisorCore {
     }
 
     /// Whether etcd answered the last read.
-    public var hasContact: Bool { self.shared.view != nil && self.shared.contactLostAt == nil }
+    public var hasContact: Bool { self.shared.hasView && self.shared.contactLostAt == nil }
 
     /// What the local PostgreSQL said last.
     public var postgres: PostgresState? { self.shared.postgres }

@@ -16,7 +16,7 @@ struct EventQueue<Payload> {
     private var free: [Int32] = []
     private var scheduled: Int64 = 0
 
-    mutating func schedule(_ payload: Payload, at time: Time) {
+    mutating func schedule(_ payload: consuming Payload, at time: Time) {
         let slot: Int32
         if let reused = self.free.popLast() {
             slot = reused
@@ -30,17 +30,20 @@ struct EventQueue<Payload> {
         self.siftUp(self.heap.count - 1)
     }
 
-    /// The next payload that is due no later than `limit`.
-    mutating func next(until limit: Time) -> (time: Time, payload: Payload)? {
-        guard let first = self.heap.first, first.time <= limit else { return nil }
+    /// When the next payload is due; later than any, if there is none.
+    var nextTime: Time { self.heap.first?.time ?? .max }
+
+    /// Takes the next payload out of the queue, which must not be empty.
+    mutating func removeFirst() -> Payload {
+        let slot = self.heap[0].slot
         let last = self.heap.removeLast()
         if !self.heap.isEmpty {
             self.heap[0] = last
             self.siftDown(0)
         }
-        guard let payload = self.payloads[Int(first.slot)].take() else { return nil }
-        self.free.append(first.slot)
-        return (first.time, payload)
+        self.free.append(slot)
+        guard let payload = self.payloads[Int(slot)].take() else { preconditionFailure("an entry without a payload") }
+        return payload
     }
 
     @inline(__always)

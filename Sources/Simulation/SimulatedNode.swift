@@ -15,6 +15,8 @@ final class SimulatedNode {
 
     // Our daemon
     var core: SupervisorCore?
+    /// When the core wanted its next tick, by this node's clock, as the world last reckoned it.
+    var wakeAt: Instant?
     var daemon = Process.dead
     /// Distinguishes one life of the daemon from the next: answers to an earlier one are lost.
     var life = 0
@@ -26,8 +28,6 @@ final class SimulatedNode {
     var runningSince: Time = 0
     /// What arrived while the daemon was frozen.
     var inbox: [Event] = []
-    var wakeGeneration = 0
-    var scheduledWake: Instant?
     /// The newest revision that the watch delivered, and whether the stream still delivers.
     var watchedRevision: Int64 = 0
     var watchedCluster: UInt64 = 0

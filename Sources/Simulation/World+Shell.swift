@@ -9,6 +9,7 @@ extension World {
         node.life += 1
         node.daemon = .dead
         node.core = nil
+        self.wakes[node.index] = .max
         node.inbox = []
         node.isWatching = false
         self.schedule(.start(node.index, life: node.life), after: delay)
@@ -26,8 +27,6 @@ extension World {
         node.isStopping = false
         node.isWatchSilent = false
         node.runningSince = self.now
-        node.scheduledWake = nil
-        node.wakeGeneration += 1
         node.seen = Seen()
         node.core = SupervisorCore(self.settings(of: node), at: node.instant(at: self.now))
         self.deliver(.tick, to: node)
@@ -100,12 +99,9 @@ extension World {
     }
 
     private func scheduleWake(_ node: SimulatedNode) {
-        guard let wakeAt = node.core?.wakeAt, wakeAt != node.scheduledWake else { return }
-        node.scheduledWake = wakeAt
-        node.wakeGeneration += 1
-        guard wakeAt < .distantFuture else { return }
-        self.queue.schedule(
-            .wake(node.index, generation: node.wakeGeneration), at: max(node.time(of: wakeAt), self.now + 1))
+        guard let wakeAt = node.core?.wakeAt, wakeAt != node.wakeAt || self.wakes[node.index] == .max else { return }
+        node.wakeAt = wakeAt
+        self.wakes[node.index] = wakeAt < .distantFuture ? max(node.time(of: wakeAt), self.now + 1) : .max
     }
 
     // MARK: - Actions

@@ -7,7 +7,6 @@ import Decision
 /// kernel, the watch, what Patroni does, which faults there are, and the invariants.
 final class World {
     enum Happening {
-        case wake(Int, generation: Int)
         case start(Int, life: Int)
         case deliver(Int, life: Int, Event)
         indirect case request(Request)
@@ -27,6 +26,8 @@ final class World {
     var random: Randomness
     var now: Time = 0
     var queue = EventQueue<Happening>()
+    /// When each node's daemon wants its next tick: it changes its mind with most events, which would fill the queue.
+    var wakes: [Time]
     var etcd: SimulatedEtcd
     /// An old copy of etcd's content, for a restore.
     var backup: SimulatedEtcd?
@@ -76,6 +77,7 @@ final class World {
         self.leaseTTL = random.chance(0.1) ? .seconds(20) : nil
         self.etcd = SimulatedEtcd(addresses: specs.map(\.id), patroni: self.config)
         self.etcd.rate = 0.99 + 0.02 * random.unit()
+        self.wakes = Array(repeating: .max, count: count)
         self.nodes = (0..<count).map { index in
             SimulatedNode(
                 index: index, rate: 0.99 + 0.02 * random.unit(), offset: random.between(1_000_000, 1_000_000_000),
@@ -116,7 +118,7 @@ final class World {
         self.violation = Violation(seed: self.seed, time: Double(self.now) / 1e6, message: message)
     }
 
-    func schedule(_ happening: Happening, after delay: Time) {
+    func schedule(_ happening: consuming Happening, after delay: Time) {
         self.queue.schedule(happening, at: self.now + delay)
     }
 
@@ -133,9 +135,17 @@ final class World {
     func run(for span: Time) {
         let limit = self.now + span
         let begin = self.now
-        while self.violation == nil, let (time, happening) = self.queue.next(until: limit) {
+        while self.violation == nil {
+            let woken = self.nodes.indices.min { self.wakes[$0] < self.wakes[$1] } ?? 0
+            let time = min(self.wakes[woken], self.queue.nextTime)
+            guard time <= limit else { break }
             self.now = time
-            self.happen(happening)
+            if time == self.queue.nextTime {
+                self.happen(self.queue.removeFirst())
+            } else {
+                self.wakes[woken] = .max
+                self.deliver(.tick, to: self.nodes[woken])
+            }
         }
         if self.violation == nil { self.now = limit }
         if self.isFaulty || self.isCalmMaintenance { self.faultyTime += self.now - begin }
@@ -143,11 +153,6 @@ final class World {
 
     private func happen(_ happening: Happening) {
         switch happening {
-        case .wake(let index, let generation):
-            let node = self.nodes[index]
-            guard node.wakeGeneration == generation else { return }
-            node.scheduledWake = nil
-            self.deliver(.tick, to: node)
         case .start(let index, let life):
             if self.nodes[index].life == life { self.begin(self.nodes[index]) }
         case .deliver(let index, let life, let event):
