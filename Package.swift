@@ -78,8 +78,9 @@ let package = Package(
         module(
             "Supervisor",
             [
-                "CLinux", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
-                "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings", "StatusServer",
+                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
+                "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings",
+                "StatusServer",
                 "VirtualAddress",
             ]
         ),
@@ -143,7 +144,7 @@ let package = Package(
             "IntegrationTests",
             [
                 "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON",
-                "NetworkAddress", "PatroniClient", "PostgresClient", "TestSupport", "VirtualAddress",
+                "NetworkAddress", "PatroniClient", "PostgresClient", "Supervisor", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),

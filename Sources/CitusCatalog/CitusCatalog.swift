@@ -34,9 +34,9 @@ public struct CitusCatalog {
     /// How many replaced etcd clusters are remembered.
     static let supersededLimit = 32
 
-    /// All rows of `pg_dist_node`, in the order of their ids.
+    /// All rows of `pg_dist_node` with what `pg_dist_poolinfo` says of them, in the order of their ids.
     public func nodes() async throws(CitusError) -> [CitusNode] {
-        let rows = try await self.query("select \(CitusNode.columns) from pg_catalog.pg_dist_node order by nodeid")
+        let rows = try await self.query(CitusNode.query)
         var nodes: [CitusNode] = []
         for row in rows {
             guard let node = CitusNode(row: row) else {
@@ -47,22 +47,68 @@ public struct CitusCatalog {
         return nodes
     }
 
+    /// A digest of `pg_dist_node` that is the same on every node whose copy is up to date.
+    public func digest() async throws(CitusError) -> String {
+        let rows = try await self.query(
+            """
+            select md5(coalesce(string_agg(concat_ws('|', nodeid, groupid, nodename, nodeport, noderack, hasmetadata,
+                isactive, noderole, nodecluster, shouldhaveshards), ',' order by nodeid), ''))
+            from pg_catalog.pg_dist_node
+            """)
+        guard rows.count == 1, let digest = rows[0].first ?? nil else { throw .malformed("no digest") }
+        return digest
+    }
+
     /// Applies `update` whole or not at all. On an error the transaction is rolled back, by us or by the end of the
     /// connection.
     public func apply(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
         _ = try await self.query("begin")
+        return try await self.finish(update)
+    }
+
+    // MARK: - A held transaction
+
+    /// Begins a transaction that blocks writes to the shards of node `nodeID` and passes the fence, on the authority of
+    /// `update`, whose steps are not looked at. The server itself ends it `limit` after the last statement. Nil: it is held.
+    public func hold(_ update: CitusUpdate, nodeID: Int, limit: Duration) async throws(CitusError)
+        -> CitusUpdateOutcome.Refusal?
+    {
+        _ = try await self.query("begin")
+        do throws(CitusError) {
+            try await self.limit(update)
+            _ = try await self.query(
+                "select set_config('idle_in_transaction_session_timeout', $1, true)", ["\(Self.milliseconds(limit))"])
+            if let refusal = try await self.refusal(of: update) {
+                _ = try await self.query("rollback")
+                return refusal
+            }
+            _ = try await self.query(
+                "select pg_catalog.citus_pause_node_within_txn($1)", ["\(nodeID)"],
+                timeout: update.statementTimeout + .seconds(2))
+            return nil
+        } catch {
+            await self.rollBack()
+            throw error
+        }
+    }
+
+    /// Applies `update` within the held transaction, and commits.
+    public func commitHeld(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
+        try await self.finish(update)
+    }
+
+    public func releaseHeld() async { await self.rollBack() }
+
+    private func finish(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
         do throws(CitusError) {
             try await self.limit(update)
             if let refusal = try await self.refusal(of: update) {
                 _ = try await self.query("rollback")
                 return .refused(refusal)
             }
-            for move in update.moves { try await self.carryOut(move, update) }
+            for step in update.steps { try await self.carryOut(step, update) }
         } catch {
-            if self.connection.isUsable {
-                // The cause is what counts. A rollback that gets no answer ends the connection, and so the transaction.
-                do throws(CitusError) { _ = try await self.query("rollback") } catch {}
-            }
+            await self.rollBack()
             throw error
         }
         do throws(PostgresError) { _ = try await self.connection.query("commit") } catch {
@@ -72,6 +118,14 @@ public struct CitusCatalog {
         }
         return .applied
     }
+
+    /// The cause is what counts. A rollback that gets no answer ends the connection, and so the transaction.
+    private func rollBack() async {
+        guard self.connection.isUsable else { return }
+        do throws(CitusError) { _ = try await self.query("rollback") } catch {}
+    }
+
+    // MARK: - The parts of an update
 
     /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us.
     private func limit(_ update: CitusUpdate) async throws(CitusError) {
@@ -113,14 +167,34 @@ public struct CitusCatalog {
         returning groupid
         """
 
-    private func carryOut(_ move: CitusUpdate.Move, _ update: CitusUpdate) async throws(CitusError) {
-        var arguments = ["\(move.nodeID)", move.host, "\(move.port)", "false", "10000"]
-        if case .terminate(let cooldown) = update.blockers {
-            arguments[3...4] = ["true", "\(Self.milliseconds(cooldown))"]
-        }
+    private func carryOut(_ step: CitusUpdate.Step, _ update: CitusUpdate) async throws(CitusError) {
         // The server's own limit comes first: it tells what was waited for, and leaves the connection usable.
         let timeout = update.statementTimeout + .seconds(2)
-        _ = try await self.query("select pg_catalog.citus_update_node($1, $2, $3, $4, $5)", arguments, timeout: timeout)
+        switch step {
+        case .move(let id, let host, let port):
+            var arguments = ["\(id)", host, "\(port)", "false", "10000"]
+            if case .terminate(let cooldown) = update.blockers {
+                arguments[3...4] = ["true", "\(Self.milliseconds(cooldown))"]
+            }
+            _ = try await self.query(
+                "select pg_catalog.citus_update_node($1, $2, $3, $4, $5)", arguments, timeout: timeout)
+        case .pool(let id, let text):
+            _ = try await self.query(
+                """
+                insert into pg_catalog.pg_dist_poolinfo (nodeid, poolinfo) values ($1, $2)
+                on conflict (nodeid) do update set poolinfo = excluded.poolinfo
+                """, ["\(id)", text], timeout: timeout)
+        case .add(let host, let port, let group):
+            _ = try await self.query(
+                "select pg_catalog.citus_add_node($1, $2, $3)", [host, "\(port)", "\(group)"], timeout: timeout)
+        case .addSecondary(let host, let port, let primaryHost, let primaryPort):
+            _ = try await self.query(
+                "select pg_catalog.citus_add_secondary_node($1, $2, $3, $4)",
+                [host, "\(port)", primaryHost, "\(primaryPort)"], timeout: timeout)
+        case .remove(let host, let port):
+            _ = try await self.query(
+                "select pg_catalog.citus_remove_node($1, $2)", [host, "\(port)"], timeout: timeout)
+        }
     }
 
     private func query(
@@ -138,4 +212,32 @@ public struct CitusCatalog {
         let (seconds, attoseconds) = duration.components
         return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
     }
+
+    // MARK: - Sessions in the way
+
+    /// The sessions that the backend `pid` waits for; what this role may not see of them is empty.
+    public func blockers(of pid: Int) async throws(CitusError) -> [CitusBlocker] {
+        let rows = try await self.query(
+            """
+            select pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
+                extract(epoch from clock_timestamp() - xact_start)::bigint
+            from pg_catalog.pg_stat_activity where pid = any (pg_catalog.pg_blocking_pids($1)) order by pid limit 20
+            """, ["\(pid)"])
+        return rows.compactMap { row in
+            guard row.count == 5, let pid = row[0].flatMap({ Int($0) }) else { return nil }
+            return CitusBlocker(
+                pid: pid, user: row[1] ?? "", application: row[2] ?? "", state: row[3] ?? "",
+                age: row[4].flatMap { Int64($0) }.map { .seconds($0) })
+        }
+    }
+}
+
+/// A session whose locks another waits for.
+public struct CitusBlocker: Sendable, Equatable {
+    public let pid: Int
+    public let user: String
+    public let application: String
+    public let state: String
+    /// For how long its transaction has been open; nil where this role may not see it.
+    public let age: Duration?
 }

@@ -15,14 +15,22 @@ public struct CitusNode: Sendable, Equatable {
     /// Whether Citus has brought the node's own copy of the metadata up to date; NULL counts as no.
     public var isSynchronized: Bool
 
-    /// The columns that ``init(row:)`` reads, by name: their order and number differ between versions of Citus.
-    static let columns =
-        "nodeid, groupid, nodename, nodeport, noderole, nodecluster, isactive, hasmetadata, coalesce(metadatasynced, false)"
+    /// What `pg_dist_poolinfo` says of it; nil where it has no row there.
+    public var pool: String?
+
+    /// Columns by name: their order and number differ between versions of Citus.
+    static let query = """
+        select n.nodeid, groupid, nodename, nodeport, noderole, nodecluster, isactive, hasmetadata,
+            coalesce(metadatasynced, false), poolinfo
+        from pg_catalog.pg_dist_node n left join pg_catalog.pg_dist_poolinfo p on p.nodeid = n.nodeid
+        order by n.nodeid
+        """
 
     /// nil where a value is none that the column can have.
     init?(row: [String?]) {
-        let values = row.compactMap { $0 }
-        guard values.count == 9, let id = Int(values[0]), let group = Int(values[1]), let port = Int(values[3]),
+        let values = row.prefix(9).compactMap { $0 }
+        guard row.count == 10, values.count == 9, let id = Int(values[0]), let group = Int(values[1]),
+            let port = Int(values[3]),
             let role = Role(rawValue: values[4]), let isActive = Self.boolean(values[6]),
             let hasMetadata = Self.boolean(values[7]), let isSynchronized = Self.boolean(values[8])
         else { return nil }
@@ -35,6 +43,7 @@ public struct CitusNode: Sendable, Equatable {
         self.isActive = isActive
         self.hasMetadata = hasMetadata
         self.isSynchronized = isSynchronized
+        self.pool = row[9]
     }
 
     private static func boolean(_ text: String) -> Bool? {

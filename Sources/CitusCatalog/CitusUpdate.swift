@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// New addresses for rows of one group, in one transaction, on the authority of a leader key.
+/// Changes of one group's rows, in one transaction, on the authority of a leader key.
 public struct CitusUpdate: Sendable, Equatable {
-    /// One call of `citus_update_node`.
-    public struct Move: Sendable, Equatable {
-        public var nodeID: Int
-        public var host: String
-        public var port: Int
-
-        public init(nodeID: Int, host: String, port: Int) {
-            self.nodeID = nodeID
-            self.host = host
-            self.port = port
-        }
+    /// One statement.
+    public enum Step: Sendable, Equatable {
+        /// `citus_update_node`.
+        case move(nodeID: Int, host: String, port: Int)
+        /// The node's row in `pg_dist_poolinfo`.
+        case pool(nodeID: Int, String)
+        /// `citus_add_node`, as the primary of `group`.
+        case add(host: String, port: Int, group: Int)
+        /// `citus_add_secondary_node`.
+        case addSecondary(host: String, port: Int, primaryHost: String, primaryPort: Int)
+        /// `citus_remove_node`.
+        case remove(host: String, port: Int)
     }
 
     /// What is done about sessions whose locks stand in the way.
@@ -24,7 +25,7 @@ public struct CitusUpdate: Sendable, Equatable {
     }
 
     public var group: Int
-    public var moves: [Move]
+    public var steps: [Step]
     /// The id of the etcd cluster that the leader key was read from.
     public var etcdCluster: UInt64
     /// The revision at which the leader key was last changed.
@@ -35,11 +36,11 @@ public struct CitusUpdate: Sendable, Equatable {
     public var statementTimeout: Duration
 
     public init(
-        group: Int, moves: [Move], etcdCluster: UInt64, revision: Int64, blockers: Blockers = .wait,
+        group: Int, steps: [Step], etcdCluster: UInt64, revision: Int64, blockers: Blockers = .wait,
         lockTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10)
     ) {
         self.group = group
-        self.moves = moves
+        self.steps = steps
         self.etcdCluster = etcdCluster
         self.revision = revision
         self.blockers = blockers

@@ -33,6 +33,8 @@ public enum Action: Hashable, Sendable {
     case askPostgres
     case askPatroni
 
+    indirect case citus(CitusAction)
+
     // systemd and the operator
     case ready
     case report(Report)

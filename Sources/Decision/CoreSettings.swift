@@ -43,11 +43,14 @@ public struct CoreSettings: Hashable, Sendable {
     /// It must cover the kernel's lateness in removing an address (up to 0.5 s, measured) and the guard on the
     /// command that sets the lifetime (0.5 s): at least 1 s.
     public var margin: Duration
+    /// Nil where nothing of Citus is to be followed.
+    public var citus: CitusSettings?
 
     public init(
         member: String, node: String, addresses: [AddressSpec], leaseTTL: Duration? = nil,
-        margin: Duration = .seconds(2)
+        margin: Duration = .seconds(2), citus: CitusSettings? = nil
     ) {
+        self.citus = citus
         self.member = member
         self.node = node
         self.addresses = addresses

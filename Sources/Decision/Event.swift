@@ -57,6 +57,8 @@ public enum Event: Hashable, Sendable {
     /// The local PostgreSQL has ended the connection over which it is asked.
     case postgresDisconnected
     case patroni(PatroniAnswer, askedAt: Instant)
+
+    indirect case citus(CitusEvent)
 }
 
 /// A 64-bit lease number of etcd.

@@ -42,4 +42,5 @@ public enum Report: Hashable, Sendable {
     /// The process ends and leaves these addresses, with their leases, to the one that follows.
     case handedOver(held: [AddressID])
     case stopped(unreleased: [AddressID])
+    indirect case citus(CitusReport)
 }

@@ -84,6 +84,7 @@ extension SupervisorCore {
         consider(self.postgresDue(at: now))
         consider(self.patroniDue)
         consider(self.stopBy)
+        consider(self.citus?.wakeAt)
         for index in self.leases.indices { consider(self.leases[index].wakeAt) }
         self.wakeAt = wakeAt
     }

@@ -8,6 +8,7 @@
 public struct SupervisorCore: Sendable {
     var shared: Shared
     var leases: [AddressLease]
+    var citus: CitusCore?
     /// When the next event without a cause is due: later than the last event's time.
     public internal(set) var wakeAt: Instant
 
@@ -37,6 +38,7 @@ public struct SupervisorCore: Sendable {
     public init(_ settings: CoreSettings, at now: Instant) {
         self.shared = Shared(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, since: now) }
+        self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
         self.readAt = now
         self.inspectAt = now
         self.wakeAt = now
@@ -46,6 +48,11 @@ public struct SupervisorCore: Sendable {
         guard !self.hasStopped else { return }
         self.learn(event, at: now, into: &actions)
         if self.hasStopped { return }
+        if case .citus(let event) = event {
+            self.citus?.handle(event, at: now, into: &actions)
+        } else if let due = self.citus?.wakeAt, due <= now {
+            self.citus?.handle(nil, at: now, into: &actions)
+        }
         var isAnyDropped = false
         for index in self.leases.indices {
             self.leases[index].advance(self.shared, at: now, into: &actions)
@@ -57,7 +64,7 @@ public struct SupervisorCore: Sendable {
 
     private mutating func learn(_ event: Event, at now: Instant, into actions: inout [Action]) {
         switch event {
-        case .tick: break
+        case .tick, .citus: break
         case .reconfigured(let settings): self.reconfigure(settings, at: now)
         case .stop:
             guard !self.shared.isStopping else { return }

@@ -14,6 +14,13 @@ public actor EventLoop {
     /// Starts a task of the loop. A plain `Task` would bounce through Dispatch's threads at each resumption.
     @discardableResult
     public static func spawn(_ operation: @escaping @EventLoop () async -> Void) -> Task<Void, Never> {
+        self.task(operation)
+    }
+
+    /// The same, for a task whose answer is awaited.
+    public static func task<Value: Sendable>(
+        _ operation: @escaping @EventLoop () async -> Value
+    ) -> Task<Value, Never> {
         Task(executorPreference: self.shared.executor, operation: operation)
     }
 

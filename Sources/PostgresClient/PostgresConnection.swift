@@ -20,6 +20,8 @@ public final class PostgresConnection {
     private static let idleReadLimit = 100
     /// See ``whenEnded(_:)``.
     private var onEnd: (@EventLoop () -> Void)?
+    /// See ``whenNotified(_:)``.
+    private var onNotification: (@EventLoop () -> Void)?
 
     /// Owns the `PGconn`.
     private struct Handle: ~Copyable {
@@ -29,13 +31,16 @@ public final class PostgresConnection {
 
     /// Connects as `conninfo` says (the environment's PG* variables and the service file fill its gaps), within
     /// `timeout` in all; `connect_timeout` has no effect. The application name is `pharos` unless said otherwise.
-    public init(_ conninfo: String, timeout: Duration = .seconds(5)) async throws(PostgresError) {
+    /// What `options` say wins over `conninfo`.
+    public init(
+        _ conninfo: String, overriding options: [(keyword: String, value: String)] = [], timeout: Duration = .seconds(5)
+    ) async throws(PostgresError) {
         // libpq's own complaint would quote the text, which may contain a password.
-        guard let options = PQconninfoParse(conninfo, nil) else {
+        guard let parsed = PQconninfoParse(conninfo, nil) else {
             throw PostgresError(kind: .connection, message: "the conninfo is malformed")
         }
-        PQconninfoFree(options)
-        guard let raw = Self.start(conninfo) else {
+        PQconninfoFree(parsed)
+        guard let raw = Self.start(conninfo, options) else {
             throw PostgresError(kind: .connection, message: "out of memory")
         }
         self.handle = Handle(raw: raw)
@@ -62,19 +67,21 @@ public final class PostgresConnection {
         self.idleWatch = nil
     }
 
-    private static func start(_ conninfo: String) -> OpaquePointer? {
-        "dbname".withCString { dbname in
-            "fallback_application_name".withCString { applicationName in
-                "pharos".withCString { pharos in
-                    conninfo.withCString { conninfo in
-                        let keywords: [UnsafePointer<CChar>?] = [applicationName, dbname, nil]
-                        let values: [UnsafePointer<CChar>?] = [pharos, conninfo, nil]
-                        return PQconnectStartParams(keywords, values, 1)
-                    }
-                }
-            }
-        }
+    private static func start(_ conninfo: String, _ options: [(keyword: String, value: String)]) -> OpaquePointer? {
+        // Of a keyword that stands twice the last one counts; the first `dbname` is expanded to all that it says.
+        let pairs =
+            [("fallback_application_name", "pharos"), ("dbname", conninfo)] + options.map { ($0.keyword, $0.value) }
+        var keywords = pairs.map { UnsafePointer(strdup($0.0)) }
+        var values = pairs.map { UnsafePointer(strdup($0.1)) }
+        defer { for text in keywords + values { free(UnsafeMutablePointer(mutating: text)) } }
+        guard !(keywords + values).contains(nil) else { return nil }
+        keywords.append(nil)
+        values.append(nil)
+        return PQconnectStartParams(keywords, values, 1)
     }
+
+    /// The number of the server's process that serves this connection.
+    public var backendPID: Int { Int(PQbackendPID(self.handle.raw)) }
 
     /// Runs one statement, its `parameters` (`$1`, `$2`, …) as text; answers its rows, every value as text.
     ///
@@ -99,6 +106,7 @@ public final class PostgresConnection {
         defer {
             self.isBusy = false
             self.watchIdle()
+            self.takeNotifications()
         }
         let deadline = ContinuousClock.now + timeout
         do throws(PostgresError) {
@@ -120,9 +128,25 @@ public final class PostgresConnection {
         if !self.isBusy { self.watchIdle() }
     }
 
+    /// Calls `action` whenever notifications have come for a channel that this connection listens to (`LISTEN`), however many:
+    /// what they say is dropped.
+    public func whenNotified(_ action: @escaping @EventLoop () -> Void) {
+        self.onNotification = action
+        if !self.isBusy { self.watchIdle() }
+    }
+
+    private func takeNotifications() {
+        var count = 0
+        while let notification = PQnotifies(self.handle.raw) {
+            PQfreemem(notification)
+            count += 1
+        }
+        if count > 0 { self.onNotification?() }
+    }
+
     private func watchIdle() {
         let descriptor = PQsocket(self.handle.raw)
-        guard self.onEnd != nil, self.isUsable, descriptor >= 0 else { return }
+        guard self.onEnd != nil || self.onNotification != nil, self.isUsable, descriptor >= 0 else { return }
         self.idleWatch = .descriptor(descriptor, .read) { [unowned self] _ in self.readIdle() }
     }
 
@@ -134,7 +158,10 @@ public final class PostgresConnection {
         // it open for another moment, and epoll with it.
         self.idleWatch = nil
         let isAlive = PQconsumeInput(self.handle.raw) == 1 && PQisBusy(self.handle.raw) == 0
-        guard !isAlive || self.idleReads > Self.idleReadLimit else { return self.watchIdle() }
+        guard !isAlive || self.idleReads > Self.idleReadLimit else {
+            self.watchIdle()
+            return self.takeNotifications()
+        }
         self.isUsable = false
         self.onEnd.take()?()
     }

@@ -20,6 +20,12 @@ enum ConnectionInfo {
         return text
     }
 
+    /// A text for `pg_dist_poolinfo`: like a connection string, but the host is Citus's to resolve, and may be `{host}`.
+    static func checkPool(_ text: String) throws(Complaint) -> String {
+        guard try !self.pairs(text).contains(where: { self.isSecret($0.keyword) }) else { throw self.secretRefused }
+        return text
+    }
+
     private static let secretRefused = Complaint(
         "a password does not belong in this file; use peer authentication, or name a password file with 'passfile='"
     )

@@ -7,6 +7,7 @@ struct PartialSettings {
     var member: Sourced<String>?
     var namespace: Sourced<String>?
     var group: Sourced<Int>?
+    var citusDatabase: Sourced<String>?
     var etcdEndpoints: Sourced<[EndpointURL]>?
     var etcd = Credentials()
     var patroniURL: Sourced<EndpointURL>?

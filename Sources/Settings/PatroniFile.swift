@@ -19,6 +19,7 @@ struct PatroniFile {
         self.settings.member = reader.value("name", parse: ValueParsers.name)
         self.settings.namespace = reader.value("namespace", parse: ValueParsers.keyPath)
         self.settings.group = reader.value("citus", "group", parse: ValueParsers.group)
+        self.settings.citusDatabase = reader.value("citus", "database") { $0 }
         self.settings.hints.ttl = reader.value("bootstrap", "dcs", "ttl", parse: Self.seconds)?.value
         self.settings.hints.loopWait = reader.value("bootstrap", "dcs", "loop_wait", parse: Self.seconds)?.value
         if Self.checkStore(&reader) { self.readEtcd(&reader) }

@@ -10,6 +10,8 @@ struct PharosFile {
     var leaseTTL: Sourced<Settings.TTL>?
     var leaseMargin: Sourced<Duration>?
     var leaseRoot: Sourced<String>?
+    /// Nil where there is no section of that name.
+    var citus: PharosCitus?
     var statusSocket: Sourced<String>?
     var statusListen: Sourced<ListenAddress>?
     /// The dotted keys that the file gives, usable or not: what is wrong is not called missing too.
@@ -36,6 +38,7 @@ struct PharosFile {
         }
         if let node = top.values["addresses"] { self.readAddresses(node, &reader) }
         if let fields = Self.section(top, Schema.lease, &reader) { self.readLease(fields, &reader) }
+        if let fields = Self.section(top, Schema.citus, &reader) { self.citus = PharosCitus(fields, &reader) }
         if let fields = Self.section(top, Schema.status, &reader) {
             self.statusSocket = reader.value(fields, "socket") { text throws(Complaint) in
                 // sockaddr_un has room for 108 bytes, its NUL included.
@@ -44,7 +47,8 @@ struct PharosFile {
             }
             self.statusListen = reader.value(fields, "listen", ValueParsers.listenAddress)
         }
-        if !top.keys.contains("addresses") {
+        // Where Citus is followed, a node may have no address to look after.
+        if !top.keys.contains("addresses"), !top.keys.contains("citus") {
             reader.problems.error(self.start, "'addresses' is missing; expected a list of at least one address")
         }
         self.said = reader.said

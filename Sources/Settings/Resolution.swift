@@ -41,6 +41,7 @@ struct Resolution {
         let conninfo = self.noted("postgres.conninfo", own.conninfo ?? patroni.conninfo, Self.defaultConninfo) { $0 }
         let addresses = self.addresses()
         let lease = self.lease()
+        let citus = self.citus(scope: scope, group: group)
         let socket = self.noted("status.socket", self.pharos.statusSocket, Self.defaultSocket) { $0 }
         self.note("status.listen", self.pharos.statusListen, \.description)
         guard let scope, let member, let etcd else { return nil }
@@ -56,6 +57,7 @@ struct Resolution {
             postgres: .init(conninfo: conninfo),
             addresses: addresses,
             lease: lease,
+            citus: citus,
             status: .init(socket: socket, listen: self.pharos.statusListen?.value),
             hints: patroni.hints,
             provenance: self.provenance,
@@ -163,13 +165,13 @@ struct Resolution {
 // Provenance.
 extension Resolution {
     /// Notes a setting that may be absent.
-    private mutating func note<Value>(_ key: String, _ value: Sourced<Value>?, _ text: (Value) -> String) {
+    mutating func note<Value>(_ key: String, _ value: Sourced<Value>?, _ text: (Value) -> String) {
         let source = value?.position.brief ?? "default"
         self.provenance.append(.init(key: key, value: value.map { text($0.value) } ?? "", source: source))
     }
 
     /// Notes a setting that has a default, and answers what is in effect.
-    private mutating func noted<Value>(
+    mutating func noted<Value>(
         _ key: String,
         _ value: Sourced<Value>?,
         _ defaultValue: Value,

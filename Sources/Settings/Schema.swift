@@ -15,7 +15,7 @@ enum Schema {
         name: "",
         keys: [
             "patroni_config", "scope", "member", "namespace", "group", "etcd", "patroni", "postgres", "addresses",
-            "lease", "status",
+            "lease", "citus", "status",
         ]
     )
     static let etcd = Section(
@@ -37,9 +37,19 @@ enum Schema {
     )
     static let address = Section(name: "addresses", keys: ["address", "interface", "acquire", "label"])
     static let lease = Section(name: "lease", keys: ["ttl", "margin", "root"])
+    static let citus = Section(
+        name: "citus",
+        keys: [
+            "databases", "mode", "settle", "groups", "secondaries", "add_groups", "poolinfo", "node_conninfo",
+        ],
+        refused: [
+            "password":
+                "a password does not belong in this file; name a password file with 'passfile=' in 'node_conninfo'"
+        ]
+    )
     static let status = Section(name: "status", keys: ["socket", "listen"])
 
-    static let sections = [top, etcd, patroni, postgres, address, lease, status]
+    static let sections = [top, etcd, patroni, postgres, address, lease, citus, status]
 
     private static let passwordAdvice =
         "a password does not belong in this file; put it in a file of its own and name that with 'password_file'"

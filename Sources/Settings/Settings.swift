@@ -19,9 +19,11 @@ public struct Settings: Sendable, Equatable {
     public var etcd: Etcd
     public var patroni: Patroni
     public var postgres: Postgres
-    /// At least one, at most ``addressLimit``; no address twice.
+    /// At least one unless Citus is followed, at most ``addressLimit``; no address twice.
     public var addresses: [Address]
     public var lease: Lease
+    /// What is followed of Citus; nil for nothing.
+    public var citus: Citus?
     public var status: Status
     /// What Patroni's file says about its timing. Only a hint: the truth is in etcd and can change at any time.
     public var hints: Hints
@@ -105,6 +107,35 @@ public struct Settings: Sendable, Equatable {
         case patroni
         /// Whole seconds, 5 at least.
         case fixed(seconds: Int)
+    }
+
+    /// How `pg_dist_node` is kept.
+    public struct Citus: Sendable, Equatable {
+        public static let databaseLimit = 32
+        public static let groupLimit = 64
+
+        /// Who writes.
+        public enum Mode: String, Sendable, CaseIterable { case own, reconcile, observe }
+        /// Whether standbys are registered for reading.
+        public enum Secondaries: String, Sendable, CaseIterable { case ignore, register }
+        /// What is done about groups that `pg_dist_node` does not have.
+        public enum AddGroups: String, Sendable, CaseIterable { case never, ask, auto }
+
+        /// This node's group; 0 is the coordinator's.
+        public var group: Int
+        /// At least one; none twice.
+        public var databases: [String]
+        public var mode: Mode
+        /// How long something must have been wrong before Pharos acts beside another writer.
+        public var settle: Duration
+        /// The groups' scopes where each is a Patroni cluster of its own; nil in Patroni's Citus mode.
+        public var scopes: [Int: String]?
+        public var secondaries: Secondaries
+        public var addGroups: AddGroups
+        /// Per group, the text for `pg_dist_poolinfo`, with `{host}` and `{port}` for the leader's.
+        public var poolInfo: [Int: String]
+        /// How other nodes' PostgreSQL is reached: a libpq connection string without a password.
+        public var nodeConninfo: String
     }
 
     public struct Status: Sendable, Equatable {

@@ -2,26 +2,32 @@
 import Decision
 import EtcdClient
 import EventLoop
-import PatroniClient
 
-/// Follows Patroni's keys and ours, for ever: reads everything, watches from there, and begins anew when a watch ends.
+/// Follows ranges of keys, for ever: reads them, watches from there, and begins anew when a watch ends.
 ///
 /// Nothing is lost between read and watch: the watch begins at the revision after the read's. What arrives goes to
-/// `deliver`, one event for each revision. Bounded: attempts that do not last are 25 ms to 2 s apart, and each cause of
-/// an interruption is reported once until a watch has lasted.
+/// `receive`, once for each revision. Bounded: attempts that do not last are 25 ms to 2 s apart, and each cause of an
+/// interruption is reported once until a watch has lasted.
 @EventLoop
 final class EtcdFollower {
-    private let link: EtcdLink
-    private let deliver: @EventLoop (Event) -> Void
+    /// Where a read was made, and how far it goes.
+    struct Reading {
+        let clusterID: UInt64
+        let revision: Int64
+    }
+
+    private let client: EtcdClient
+    private let ranges: [KeyRange]
+    private let what: String
     private let jitter: @EventLoop () -> Double
-    private let meet: @EventLoop ([String]) -> Void
+    private let read: @EventLoop () async throws(EtcdError) -> Reading
+    private let receive: @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void
+    private let established: @EventLoop () -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var task: Task<Void, Never>?
     private var watches: [Task<Void, Never>] = []
-    /// Since when both watches are established.
+    /// Since when all watches are established.
     private var establishedAt: Instant?
-    /// When Patroni's members were asked for.
-    private var metAt: Instant?
     /// Which of them etcd has confirmed.
     private var confirmed: Set<Int> = []
     /// The first reason why one of the present watches ended.
@@ -41,19 +47,28 @@ final class EtcdFollower {
     private static let lasting: Duration = .seconds(5)
     private static let causeLimit = 16
 
-    /// `meet` is told, when a watch was established, at most once a minute, which members Patroni knows.
+    /// - Parameters:
+    ///   - what: names the watch in a record, as in "the watch of etcd".
+    ///   - read: reads everything in the ranges at one revision, and delivers it.
+    ///   - receive: is told what changed at each later revision.
+    ///   - established: is called whenever etcd has confirmed every watch.
     init(
-        _ link: EtcdLink, jitter: @escaping @EventLoop () -> Double, meet: @escaping @EventLoop ([String]) -> Void,
-        report: @escaping @EventLoop (LogRecord) -> Void, deliver: @escaping @EventLoop (Event) -> Void
+        _ client: EtcdClient, _ ranges: [KeyRange], what: String, jitter: @escaping @EventLoop () -> Double,
+        read: @escaping @EventLoop () async throws(EtcdError) -> Reading,
+        receive: @escaping @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void,
+        established: @escaping @EventLoop () -> Void = {}, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
-        self.link = link
-        self.meet = meet
-        self.report = report
+        self.client = client
+        self.ranges = ranges
+        self.what = what
         self.jitter = jitter
-        self.deliver = deliver
+        self.read = read
+        self.receive = receive
+        self.established = established
+        self.report = report
     }
 
-    /// Whether etcd has confirmed both watches, and neither has ended.
+    /// Whether etcd has confirmed every watch, and none has ended.
     var isWatching: Bool { self.establishedAt != nil && self.ending == nil }
 
     func start() {
@@ -71,17 +86,15 @@ final class EtcdFollower {
     func restart() {
         guard self.isWatching else { return }
         self.end(.asked)
-        self.link.client.dropCurrentEndpoint("its watch is behind")
+        self.client.dropCurrentEndpoint("its watch is behind")
     }
 
     private func follow() async {
         var failures = 0
         while !Task.isCancelled {
             do throws(EtcdError) {
-                let sentAt = Instant.now
-                let snapshot = try await self.link.read()
-                self.deliver(.followed(snapshot, sentAt: sentAt))
-                let hasLasted = await self.watch(from: snapshot.revision + 1, clusterID: snapshot.clusterID)
+                let reading = try await self.read()
+                let hasLasted = await self.watch(from: reading.revision + 1, clusterID: reading.clusterID)
                 failures = hasLasted ? 0 : failures + 1
             } catch {
                 // Reported by the core, whose own reads fail like this one.
@@ -104,19 +117,14 @@ final class EtcdFollower {
 
     // MARK: - The watches
 
-    /// Watches Patroni's and our keys until either watch ends; answers whether they lasted.
-    ///
-    /// Of Patroni's, in the order of their names, those from `config` to `leader`: the members and the status, which change
-    /// with every one of its loops, lie behind.
+    /// Watches every range until one watch ends; answers whether they lasted.
     private func watch(from revision: Int64, clusterID: UInt64) async -> Bool {
         (self.ending, self.confirmed) = (nil, [])
-        let patroni = self.link.keys.patroni
-        let ranges: [KeyRange] = [.from(patroni.config, through: patroni.leader), .prefix(self.link.keys.prefix)]
-        let watches = ranges.enumerated().map { index, range in
+        let watches = self.ranges.enumerated().map { index, range in
             EventLoop.spawn {
                 do throws(EtcdError) {
-                    try await self.link.client.watch(range, from: revision) { batch in
-                        if batch.isCreation { self.confirm(index, of: ranges.count) }
+                    try await self.client.watch(range, from: revision) { batch in
+                        if batch.isCreation { self.confirm(index) }
                         self.receive(batch, clusterID: clusterID)
                     }
                 } catch {
@@ -133,15 +141,12 @@ final class EtcdFollower {
         return hasLasted
     }
 
-    private func confirm(_ index: Int, of count: Int) {
+    private func confirm(_ index: Int) {
         self.confirmed.insert(index)
-        guard self.confirmed.count == count, self.ending == nil, self.establishedAt == nil else { return }
+        guard self.confirmed.count == self.ranges.count, self.ending == nil, self.establishedAt == nil else { return }
         self.establishedAt = .now
         self.interruption = nil
-        // A failure of this may end the watch that asks for it, so it must be rare.
-        guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
-        self.metAt = .now
-        EventLoop.spawn { if let members = await self.link.members() { self.meet(members) } }
+        self.established()
     }
 
     private func end(_ ending: Ending) {
@@ -164,24 +169,23 @@ final class EtcdFollower {
         self.report(
             LogRecord(
                 .watchInterrupted,
-                "the watch of etcd is interrupted: \(reason). Until it is established again, changes are seen by reads only",
+                "\(self.what) is interrupted: \(reason). Until it is established again, changes are seen by reads only",
                 ["REASON": reason]))
     }
 
     private func receive(_ batch: WatchBatch, clusterID: UInt64) {
         // Another cluster behind the same address: what was read does not belong to it.
         guard batch.header.clusterID == clusterID else { return self.end(.otherCluster) }
-        var changes: [KeyChange] = []
+        var events: [WatchEvent] = []
         var revision: Int64 = 0
         for event in batch.events {
-            if event.keyValue.modRevision != revision, !changes.isEmpty {
-                self.deliver(.watched(clusterID: clusterID, revision: revision, changes: changes))
-                changes = []
+            if event.keyValue.modRevision != revision, !events.isEmpty {
+                self.receive(clusterID, revision, events)
+                events = []
             }
             revision = event.keyValue.modRevision
-            if event.kind == .put { self.link.examine(event.keyValue) }
-            if let change = self.link.keys.change(event) { changes.append(change) }
+            events.append(event)
         }
-        if !changes.isEmpty { self.deliver(.watched(clusterID: clusterID, revision: revision, changes: changes)) }
+        if !events.isEmpty { self.receive(clusterID, revision, events) }
     }
 }

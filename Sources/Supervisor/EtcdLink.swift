@@ -39,6 +39,22 @@ final class EtcdLink {
         return self.keys.snapshot(response.header, response.responses)
     }
 
+    /// What is watched: of Patroni's keys, in the order of their names, those from `config` to `leader` (the members and the
+    /// status, which change with every one of its loops, lie behind); and ours.
+    var watched: [KeyRange] {
+        [.from(self.keys.patroni.config, through: self.keys.patroni.leader), .prefix(self.keys.prefix)]
+    }
+
+    /// What the changes of one revision mean to the core; nil: nothing.
+    func event(_ clusterID: UInt64, _ revision: Int64, _ events: [WatchEvent]) -> Event? {
+        var changes: [KeyChange] = []
+        for event in events {
+            if event.kind == .put { self.examine(event.keyValue) }
+            if let change = self.keys.change(event) { changes.append(change) }
+        }
+        return changes.isEmpty ? nil : .watched(clusterID: clusterID, revision: revision, changes: changes)
+    }
+
     /// Tells what in Patroni's configuration cannot be used: once for each content, in whatever order they come.
     func examine(_ pair: KeyValue) {
         guard pair.keyText == self.keys.patroni.config, pair.value.hashValue != self.examined else { return }

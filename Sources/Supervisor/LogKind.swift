@@ -87,6 +87,40 @@ public enum LogKind: CaseIterable, Sendable {
     case memberUnknown
     /// The status API cannot be served.
     case statusUnavailable
+    /// This node's daemon writes `pg_dist_node` from now on, or no more.
+    case citusWriterChanged
+    /// A group has a leader for the first time.
+    case citusGroupAppeared
+    /// None of a group's keys is left.
+    case citusGroupVanished
+    /// A coordinator's database, or the groups' keys, cannot be read.
+    case citusUnreachable
+    /// A coordinator's database can be read again.
+    case citusReached
+    /// A group's row names another address than its leader's.
+    case citusDrift
+    /// A group's rows were put right.
+    case citusUpdated
+    /// A change of a group's rows was not committed.
+    case citusUpdateFailed
+    /// An update waits for other sessions.
+    case citusBlocked
+    /// A group's rows cannot be put right by moving addresses.
+    case citusRefused
+    /// A change has reached every worker.
+    case citusSynchronized
+    /// A change has not reached every worker.
+    case citusUnsynchronized
+    /// A leader's PostgreSQL does not let this daemon ask it.
+    case citusProbeRefused
+    /// Writes to a group are held while its leader changes.
+    case citusHolding
+    /// The transaction that held writes ended without a commit.
+    case citusHoldEnded
+    /// Two coordinators accept writes.
+    case citusRivalCoordinator
+    /// The other coordinator accepts writes no more.
+    case citusRivalGone
 
     /// 128 bits in lower-case hexadecimal, as sd-journal's MESSAGE_ID wants them.
     public var messageID: String {
@@ -134,6 +168,23 @@ public enum LogKind: CaseIterable, Sendable {
         case .memberClash: "557b557104164b1287d47a081d8331aa"
         case .memberUnknown: "3d32b65705b94670885e0cfd29719b0b"
         case .statusUnavailable: "7b160ed476d24bb98ec7e2143d1bf6ba"
+        case .citusWriterChanged: "f18b7777529a4ca0bf7a4c61590b1c4b"
+        case .citusGroupAppeared: "1f871480e2f641288cd6a700dbf4222f"
+        case .citusGroupVanished: "25672b19c4f148fcb6f001cc4b7e3994"
+        case .citusUnreachable: "6a3452adb0894d6698dbf6afe88158af"
+        case .citusReached: "52d61d7253424719b13b1429932df14b"
+        case .citusDrift: "394e7308309941139d1211b10fdace41"
+        case .citusUpdated: "b1f166df182f438ba59196d573dab2c3"
+        case .citusUpdateFailed: "c95130fe0e27449e9db101840006c914"
+        case .citusBlocked: "1ce0bdd057104c1daeb314294526893e"
+        case .citusRefused: "79904c671f604a30bb84ebf129f1236a"
+        case .citusSynchronized: "638b0409dd3e4134b90d731b6c06dfcf"
+        case .citusUnsynchronized: "ad02382d4a8043d78643ac57529f6c12"
+        case .citusProbeRefused: "07c0db56e2794b6385528e69c309d5ef"
+        case .citusHolding: "e178e11e37a94e3a9f29384e5d0974d0"
+        case .citusHoldEnded: "10df782083ef49d485a56a5f5bce011d"
+        case .citusRivalCoordinator: "8a15b00510844098b723bfe3ff535653"
+        case .citusRivalGone: "851f21516f6c4e7290734e53aa596c9a"
         }
     }
 
@@ -142,19 +193,22 @@ public enum LogKind: CaseIterable, Sendable {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
             .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
-            .addressAssigned, .addressRemoved, .addressReleased:
+            .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
+            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone:
             .notice
-        case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed:
+        case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
+            .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
-            .statusUnavailable, .memberUnknown:
+            .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
+            .citusUnsynchronized, .citusProbeRefused:
             .warning
-        case .clusterReplaced, .duplicateHolder, .memberClash:
+        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator:
             .critical
-        case .stanceChanged, .acquireRefused, .postgresChanged:
+        case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared:
             .info
         }
     }

@@ -67,6 +67,7 @@ extension LogRecord {
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
             .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
+        case .citus(let report): self.init(report)
         }
     }
 

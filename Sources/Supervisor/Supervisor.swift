@@ -54,6 +54,8 @@ public final class Supervisor {
     private let kernel: KernelLink
     private let postgres: PostgresProbe
     private let patroni: PatroniClient
+    /// Nil where nothing of Citus is to be followed.
+    private let citus: CitusLink?
     private var servers: [StatusServer] = []
     private(set) var core: SupervisorCore
     private(set) var history = RecentRecords()
@@ -66,6 +68,8 @@ public final class Supervisor {
     private var statusLine = ""
     private var hasStopped = false
     private var isKnownAsUnknown = false
+    /// When Patroni's members were asked for.
+    private var metAt: Instant?
     private var complaints = Complaints<PatroniError.Kind>()
     let startedAt = Instant.now
 
@@ -81,15 +85,28 @@ public final class Supervisor {
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
         self.core = SupervisorCore(settings.core(node: node), at: .now)
+        let link = self.etcd
         self.follower = EtcdFollower(
-            self.etcd, jitter: surroundings.jitter, meet: { inbox.supervisor?.meet($0) },
-            report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
+            client, link.watched, what: "the watch of etcd", jitter: surroundings.jitter,
+            read: { () async throws(EtcdError) in
+                let sentAt = Instant.now
+                let snapshot = try await link.read()
+                inbox.deliver(.followed(snapshot, sentAt: sentAt))
+                return EtcdFollower.Reading(clusterID: snapshot.clusterID, revision: snapshot.revision)
+            },
+            receive: { if let event = link.event($0, $1, $2) { inbox.deliver(event) } },
+            established: { inbox.supervisor?.meetMembers() }, report: { inbox.report($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.postgres = PostgresProbe(
             conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
             settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
+        self.citus = settings.citus.map { citus in
+            CitusLink(
+                client, settings, citus, jitter: surroundings.jitter, report: { inbox.report($0) },
+                deliver: { inbox.deliver(.citus($0)) })
+        }
         self.kernel.follow(settings)
         inbox.supervisor = self
     }
@@ -104,6 +121,7 @@ public final class Supervisor {
         for endpoint in self.settings.status { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
+        self.citus?.start()
         self.deliver(.tick)
     }
 
@@ -207,13 +225,21 @@ public final class Supervisor {
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
         case .askPatroni: self.answer { .patroni(await self.askPatroni(), askedAt: now) }
+        case .citus(let action): self.citus?.carryOut(action)
         case .ready, .report: self.untold.append(action)
         case .exit: self.end()
         }
     }
 
+    /// Asks, at most once a minute, which members Patroni knows: a failure may end the watch, so it must be rare.
+    fileprivate func meetMembers() {
+        guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
+        self.metAt = .now
+        EventLoop.spawn { if let members = await self.etcd.members() { self.meet(members) } }
+    }
+
     /// A member that Patroni does not know will never lead. Said once, and not of a cluster that is only being made.
-    fileprivate func meet(_ members: [String]) {
+    private func meet(_ members: [String]) {
         let member = self.settings.member
         guard !members.isEmpty, !members.contains(member), !self.isKnownAsUnknown else { return }
         self.isKnownAsUnknown = true
@@ -252,6 +278,7 @@ public final class Supervisor {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
+        self.citus?.stop()
         EventLoop.spawn {
             await self.kernel.stop()
             self.servers = []

@@ -31,11 +31,33 @@ extension SupervisorSettings {
             patroniCredentials: settings.patroni.username.map {
                 Credentials(user: $0, password: settings.patroni.password?.reveal() ?? "")
             },
-            conninfo: settings.postgres.conninfo, status: endpoints)
+            conninfo: settings.postgres.conninfo, status: endpoints, citus: settings.citus.map { Citus($0) })
     }
 
     /// A quarter of the lease, at most 5 s: a renewal that fails can be repeated twice before the address lapses.
     private static func requestTimeout(_ ttl: Duration?) -> Duration { min((ttl ?? .seconds(20)) / 4, .seconds(5)) }
+}
+
+extension SupervisorSettings.Citus {
+    fileprivate init(_ citus: Settings.Citus) {
+        let mode: CitusMode =
+            switch citus.mode {
+            case .own: .own
+            case .reconcile: .reconcile
+            case .observe: .observe
+            }
+        let admission: GroupAdmission =
+            switch citus.addGroups {
+            case .never: .never
+            case .ask: .ask
+            case .auto: .auto
+            }
+        self.init(
+            scopes: citus.scopes, nodeConninfo: citus.nodeConninfo,
+            core: CitusSettings(
+                group: citus.group, databases: citus.databases, mode: mode, settle: citus.settle,
+                registersSecondaries: citus.secondaries == .register, admission: admission, poolInfo: citus.poolInfo))
+    }
 }
 
 extension AcquirePolicy {

@@ -43,13 +43,35 @@ public struct SupervisorSettings: Sendable {
     /// libpq's connection string for the local PostgreSQL.
     public var conninfo: String
     public var status: [StatusEndpoint]
+    /// Nil where nothing of Citus is to be followed.
+    public var citus: Citus?
+
+    /// What is to be followed of Citus.
+    public struct Citus: Hashable, Sendable {
+        /// The groups' scopes, where each is a Patroni cluster of its own; nil: Patroni's Citus mode.
+        public var scopes: [Int: String]?
+        /// How other nodes' PostgreSQL is reached: libpq's connection string without host, port and database.
+        public var nodeConninfo: String
+        /// What the core is told.
+        public var core: CitusSettings
+
+        public init(scopes: [Int: String]? = nil, nodeConninfo: String = "user=pharos", core: CitusSettings) {
+            self.scopes = scopes
+            self.nodeConninfo = nodeConninfo
+            self.core = core
+        }
+
+        var layout: GroupKeys.Layout { self.scopes.map { .scopes($0) } ?? .citusMode }
+        var databases: [String] { self.core.databases }
+    }
 
     public init(
         scope: String, member: String, namespace: String = "/service/", group: Int? = nil, addresses: [Address],
         leaseTTL: Duration? = nil, margin: Duration = .seconds(2), root: String = "/pharos/", etcd: EtcdConfiguration,
         patroniURL: String, patroniTLS: TLSFiles? = nil, patroniCredentials: Credentials? = nil, conninfo: String,
-        status: [StatusEndpoint]
+        status: [StatusEndpoint], citus: Citus? = nil
     ) {
+        self.citus = citus
         self.scope = scope
         self.member = member
         self.namespace = namespace
@@ -74,7 +96,7 @@ public struct SupervisorSettings: Sendable {
                 AddressSpec(
                     id: $0.prefix.address.description, prefixLength: $0.prefix.prefixLength, interface: $0.interface,
                     acquire: $0.acquire)
-            }, leaseTTL: self.leaseTTL, margin: self.margin)
+            }, leaseTTL: self.leaseTTL, margin: self.margin, citus: self.citus?.core)
     }
 
     /// Whether a running daemon can change over to `other` without a restart.
@@ -84,6 +106,6 @@ public struct SupervisorSettings: Sendable {
             && self.etcd.username == other.etcd.username && self.etcd.password == other.etcd.password
             && self.etcd.tls == other.etcd.tls && self.patroniURL == other.patroniURL
             && self.patroniTLS == other.patroniTLS && self.patroniCredentials == other.patroniCredentials
-            && self.conninfo == other.conninfo && self.status == other.status
+            && self.conninfo == other.conninfo && self.status == other.status && self.citus == other.citus
     }
 }

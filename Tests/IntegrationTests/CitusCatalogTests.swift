@@ -46,7 +46,7 @@ extension IntegrationTests {
         /// Node 2 moves to `host`, on the authority of `revision` of an etcd cluster.
         private func update(_ host: String, etcd: UInt64 = .max, revision: Int64) -> CitusUpdate {
             CitusUpdate(
-                group: 1, moves: [CitusUpdate.Move(nodeID: 2, host: host, port: 6432)], etcdCluster: etcd,
+                group: 1, steps: [.move(nodeID: 2, host: host, port: 6432)], etcdCluster: etcd,
                 revision: revision)
         }
 
@@ -80,7 +80,7 @@ extension IntegrationTests {
             // Groups have fences of their own.
             var other = self.update("other", etcd: 7, revision: 1)
             other.group = 2
-            other.moves[0].nodeID = 3
+            other.steps = [.move(nodeID: 3, host: "other", port: 6432)]
             #expect(try await catalog.apply(other) == .applied)
         }
 
@@ -128,7 +128,7 @@ extension IntegrationTests {
             let cluster = try await Cluster()
             let before = try await cluster.address(of: 2)
             var update = self.update("new", revision: 5)
-            update.moves.append(CitusUpdate.Move(nodeID: 99, host: "nobody", port: 1))
+            update.steps.append(.move(nodeID: 99, host: "nobody", port: 1))
             let unknown = await #expect(throws: CitusError.self) { try await cluster.catalog.apply(update) }
             guard case .database(let cause) = unknown else {
                 Issue.record("\(String(describing: unknown))")
@@ -141,7 +141,7 @@ extension IntegrationTests {
             let writer = try await PostgresConnection(cluster.citus.conninfo("c"))
             _ = try await writer.query("begin")
             _ = try await writer.query("select pg_advisory_xact_lock_shared(102009)")
-            update.moves[1] = CitusUpdate.Move(nodeID: 3, host: "elsewhere", port: 1)
+            update.steps[1] = .move(nodeID: 3, host: "elsewhere", port: 1)
             let attempt = update
             let lost = try await PostgresConnection(cluster.citus.conninfo("c"))
             var outcome: CitusError?
@@ -188,7 +188,7 @@ extension IntegrationTests {
             }
             let update = CitusUpdate(
                 group: 1,
-                moves: moves.map { CitusUpdate.Move(nodeID: $0.id, host: $0.endpoint.host, port: $0.endpoint.port) },
+                steps: moves.map { .move(nodeID: $0.id, host: $0.endpoint.host, port: $0.endpoint.port) },
                 etcdCluster: 1, revision: 1)
             #expect(try await cluster.catalog.apply(update) == .applied)
             let after = try await cluster.catalog.nodes().filter { $0.group == 1 }

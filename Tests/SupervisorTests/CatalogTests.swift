@@ -56,6 +56,10 @@ struct CatalogTests {
             "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL",
+            // Of Citus.
+            "CHANGES", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
+            "UNVERIFIED",
+            "WRITER",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

@@ -164,6 +164,7 @@ struct LogRecordTests {
         case .stopping: 28
         case .stopped: 29
         case .handedOver: 30
+        case .citus: 31  // CitusRecordTests has its cases.
         }
     }
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Where a Citus node is reached: the pair that is unique in `pg_dist_node`.
-public struct NodeEndpoint: Hashable, Sendable {
+public struct NodeEndpoint: Hashable, Sendable, CustomStringConvertible {
     public var host: String
     public var port: Int
 
     public init(_ host: String, _ port: Int) {
         self.host = host
         self.port = port
+    }
+
+    /// `HOST:PORT`, IPv6 in brackets.
+    public var description: String {
+        self.host.utf8.contains(UInt8(ascii: ":")) ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"
     }
 }
 
@@ -18,12 +23,25 @@ public struct NodeRow: Hashable, Sendable {
     public var group: Int
     public var endpoint: NodeEndpoint
     public var role: Role
+    public var isActive: Bool
+    /// Whether the node has a copy of the metadata, and whether Citus has brought that up to date.
+    public var hasMetadata: Bool
+    public var isSynchronized: Bool
+    /// What `pg_dist_poolinfo` says of it; nil where it has no row there.
+    public var pool: String?
 
-    public init(id: Int, group: Int, endpoint: NodeEndpoint, role: Role) {
+    public init(
+        id: Int, group: Int, endpoint: NodeEndpoint, role: Role, isActive: Bool = true, hasMetadata: Bool = true,
+        isSynchronized: Bool = true, pool: String? = nil
+    ) {
         self.id = id
         self.group = group
         self.endpoint = endpoint
         self.role = role
+        self.isActive = isActive
+        self.hasMetadata = hasMetadata
+        self.isSynchronized = isSynchronized
+        self.pool = pool
     }
 }
 
@@ -47,6 +65,8 @@ public enum NodeRowPlan: Hashable, Sendable {
         case severalPrimaries(ids: [Int])
         /// The leader's address belongs to a row that cannot give it away.
         case endpointTaken(id: Int, group: Int)
+        /// The group has no row at all, and may be added only by an operator.
+        case notRegistered(leader: NodeEndpoint)
     }
 
     case isTrue

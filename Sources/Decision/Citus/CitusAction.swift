@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Everything that the Citus part of the core can ask for. Each is answered by one ``CitusEvent`` that names the same
+/// database or endpoint, within the shell's own time limits.
+public enum CitusAction: Hashable, Sendable {
+    /// A linearizable read of the groups' keys.
+    case readGroups
+    case readRows(String)
+    /// Ask the PostgreSQL at `endpoint` whether it accepts writes.
+    case askWritable(NodeEndpoint)
+    case update(String, RowUpdate)
+    /// Begin a transaction that blocks writes to the group's shards, and ends by itself after `limit`.
+    case hold(String, group: Int, nodeID: Int, GroupAuthority, limit: Duration)
+    /// Apply the update within the held transaction, and commit.
+    case commitHold(String, RowUpdate)
+    case releaseHold(String, group: Int)
+    /// Compare the copies of `pg_dist_node` on these nodes with the coordinator's.
+    case compareCopies(String, [NodeEndpoint])
+}
+
+/// On whose authority a group's rows are changed: the fence in the database compares it.
+public struct GroupAuthority: Hashable, Sendable {
+    public var clusterID: UInt64
+    /// The revision at which the group's leader key was created.
+    public var revision: Int64
+
+    public init(clusterID: UInt64, revision: Int64) {
+        self.clusterID = clusterID
+        self.revision = revision
+    }
+}
+
+/// Changes of one group's rows, in one transaction and in this order.
+public struct RowUpdate: Hashable, Sendable {
+    /// What is done about sessions whose locks stand in the way.
+    public enum Blockers: Hashable, Sendable {
+        case wait
+        /// Citus terminates them after the cooldown.
+        case terminate(after: Duration)
+    }
+    public var group: Int
+    public var changes: [RowChange]
+    public var authority: GroupAuthority
+    public var blockers: Blockers
+
+    public init(group: Int, changes: [RowChange], authority: GroupAuthority, blockers: Blockers) {
+        self.group = group
+        self.changes = changes
+        self.authority = authority
+        self.blockers = blockers
+    }
+}
+
+/// One change of `pg_dist_node` or `pg_dist_poolinfo`.
+public enum RowChange: Hashable, Sendable {
+    /// `citus_update_node`.
+    case move(id: Int, NodeEndpoint)
+    /// The row of `pg_dist_poolinfo`.
+    case pool(id: Int, String)
+    /// `citus_add_node` for a group's primary.
+    case add(NodeEndpoint, group: Int)
+    /// `citus_add_secondary_node`.
+    case addSecondary(NodeEndpoint, of: NodeEndpoint)
+    /// `citus_remove_node`, of a secondary.
+    case removeSecondary(NodeEndpoint)
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Keeps `pg_dist_node` true: follows the leader keys of all groups, and, on the coordinator's primary, writes their
+/// addresses into every database that has the extension.
+///
+/// A part of ``SupervisorCore``, with the same rules: events in, actions out, the time as an argument. It shares nothing
+/// with the addresses' leases, so neither can hold the other up.
+struct CitusCore: Sendable {
+    private(set) var settings: CitusSettings
+    private let member: String
+    private(set) var clusterID: UInt64?
+    private(set) var revision: Int64 = 0
+    private(set) var groups: [Int: CitusGroup] = [:]
+    private(set) var databases: [CitusDatabase]
+    private(set) var isWriter = false
+    private(set) var unreadable: String?
+    private(set) var rivals = RivalCoordinators()
+    private var isReadUnderWay = false
+    private var readAt: Instant
+    private(set) var wakeAt: Instant
+
+    /// Between two reads of the groups' keys: a watch alone can go stale.
+    private static let pace: Duration = .seconds(10)
+    /// Groups that are followed, and members of one. More are not looked at.
+    static let groupLimit = 1024
+
+    init(_ settings: CitusSettings, member: String, at now: Instant) {
+        self.settings = settings
+        self.member = member
+        self.databases = settings.databases.map { CitusDatabase($0, at: now) }
+        self.readAt = now
+        self.wakeAt = now
+    }
+
+    mutating func handle(_ event: CitusEvent?, at now: Instant, into actions: inout [Action]) {
+        var (wanted, reports): ([CitusAction], [CitusReport]) = ([], [])
+        if let event { self.learn(event, at: now, into: &wanted, &reports) }
+        self.advance(at: now, into: &wanted, &reports)
+        for report in reports { actions.append(.report(.citus(report))) }
+        for action in wanted { actions.append(.citus(action)) }
+    }
+
+    // MARK: - What was learned
+
+    private mutating func learn(
+        _ event: CitusEvent, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) {
+        switch event {
+        case .groupsRead(let snapshot):
+            self.isReadUnderWay = false
+            self.unreadable = nil
+            self.learn(snapshot, at: now, into: &reports)
+        case .groupsUnread(let reason):
+            self.isReadUnderWay = false
+            self.readAt = now + .seconds(1)
+            if self.unreadable == nil { reports.append(.groupsUnreadable(reason: reason)) }
+            self.unreadable = reason
+        case .groupsChanged(let clusterID, let revision, let changes):
+            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return }
+            self.revision = max(self.revision, revision)
+            for change in changes { self.learn(change, at: revision, now: now, into: &reports) }
+            self.tellVanished(into: &reports)
+        case .rowsRead(let name, let rows, let askedAt):
+            let (groups, settings) = (self.groups, self.settings)
+            self.update(name) {
+                $0.learn(rows: rows, askedAt: askedAt, groups, settings, at: now, into: &actions, &reports)
+            }
+        case .rowsUnread(let name, let reason): self.update(name) { $0.rowsUnread(reason, at: now, into: &reports) }
+        case .updateEnded(let name, let group, let outcome):
+            let groups = self.groups
+            self.update(name) { $0.updateEnded(group, outcome, groups, at: now, into: &reports) }
+        case .updateBlocked(let name, let group, let sessions):
+            reports.append(.blocked(name, group: group, sessions))
+        case .held(let name, let group):
+            let leader = self.groups[group]?.leader?.name ?? ""
+            self.update(name) { $0.held(group, into: &reports, leader: leader) }
+        case .holdEnded(let name, let group, let reason):
+            self.update(name) { $0.holdEnded(group, reason, at: now, into: &reports) }
+        case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
+        case .copiesCompared(let name, let findings):
+            self.update(name) { $0.copiesCompared(findings, at: now, into: &reports) }
+        case .writable(let endpoint, let answer, let askedAt):
+            self.rivals.learn(endpoint, answer, into: &reports)
+            for group in self.groups.keys where self.groups[group]?.endpoint == endpoint {
+                if self.groups[group]?.learn(answer, askedAt: askedAt) == true, case .refused(let reason) = answer {
+                    reports.append(.probeRefused(group: group, endpoint, reason: reason))
+                }
+            }
+        }
+    }
+
+    private mutating func update(_ name: String, _ change: (inout CitusDatabase) -> Void) {
+        for index in self.databases.indices where self.databases[index].name == name { change(&self.databases[index]) }
+    }
+
+    private mutating func learn(_ snapshot: GroupsSnapshot, at now: Instant, into reports: inout [CitusReport]) {
+        if snapshot.clusterID != self.clusterID {
+            // Another etcd counts its revisions from the beginning. What is known of the one before is the past.
+            self.groups = [:]
+            self.revision = 0
+            self.clusterID = snapshot.clusterID
+        }
+        guard snapshot.revision >= self.revision else { return }
+        self.revision = snapshot.revision
+        var facts: [Int: [GroupFact]] = [:]
+        for change in snapshot.facts {
+            self.learn(change, at: snapshot.revision, now: now, into: &reports)
+            facts[change.group, default: []].append(change.fact)
+        }
+        for group in self.groups.keys {
+            self.groups[group]?.forgetAllBut(facts[group] ?? [], at: snapshot.revision, now: now)
+        }
+        self.tellVanished(into: &reports)
+    }
+
+    private mutating func learn(
+        _ change: GroupChange, at revision: Int64, now: Instant, into reports: inout [CitusReport]
+    ) {
+        if self.groups[change.group] == nil {
+            guard self.groups.count < Self.groupLimit, case .leader(let leader, _) = change.fact else {
+                if case .member = change.fact, self.groups.count < Self.groupLimit {
+                    self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
+                }
+                return
+            }
+            reports.append(.groupAppeared(group: change.group, leader: leader))
+        }
+        self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
+    }
+
+    private mutating func tellVanished(into reports: inout [CitusReport]) {
+        for (group, view) in self.groups.sorted(by: { $0.key < $1.key }) where view.isEmpty {
+            self.groups[group] = nil
+            reports.append(.groupVanished(group: group))
+        }
+    }
+
+    // MARK: - The decision
+
+    private mutating func advance(
+        at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) {
+        let leader = self.groups[self.settings.group]?.leader?.name
+        let isWriter = self.settings.group == 0 && leader == self.member
+        if isWriter != self.isWriter {
+            self.isWriter = isWriter
+            for index in self.databases.indices { self.databases[index].forget(at: now, into: &actions) }
+            reports.append(.writerChanged(isWriter: isWriter))
+        }
+        if self.readAt <= now, !self.isReadUnderWay {
+            self.isReadUnderWay = true
+            self.readAt = now + Self.pace
+            actions.append(.readGroups)
+        }
+        self.wakeAt = self.isReadUnderWay ? .distantFuture : self.readAt
+        if self.settings.group == 0, let coordinators = self.groups[0] { self.rivals.remember(coordinators) }
+        guard isWriter, let clusterID = self.clusterID else { return }
+        var wanted: Set<Int> = []
+        for index in self.databases.indices {
+            wanted.formUnion(
+                self.databases[index].advance(
+                    self.groups, clusterID, self.settings, at: now, into: &actions, &reports))
+        }
+        self.askWritable(wanted, at: now, into: &actions)
+        self.rivals.advance(at: now, into: &actions)
+        self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now))
+        for database in self.databases {
+            self.wakeAt = min(self.wakeAt, database.wakeAt(self.groups, self.settings, after: now))
+        }
+    }
+
+    private mutating func askWritable(_ wanted: Set<Int>, at now: Instant, into actions: inout [CitusAction]) {
+        for group in wanted.sorted() {
+            guard let view = self.groups[group], let endpoint = view.endpoint, !view.isAsked else { continue }
+            let due = view.askDue(at: now)
+            if due <= now {
+                self.groups[group]?.isAsked = true
+                self.groups[group]?.askedAt = now
+                actions.append(.askWritable(endpoint))
+            } else {
+                self.wakeAt = min(self.wakeAt, due)
+            }
+        }
+    }
+}

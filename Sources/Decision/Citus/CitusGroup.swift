@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is known of one group: Patroni's keys, by reads and watch events in any order, and what its leader's PostgreSQL said.
+///
+/// Invariant: knowledge never moves to an older revision.
+struct CitusGroup: Sendable {
+    struct Leader: Hashable, Sendable {
+        var name: String
+        /// The revision at which the leader key was created.
+        var since: Int64
+    }
+
+    /// The leader before, while a leader change is being followed.
+    struct Former: Hashable, Sendable {
+        var name: String
+        /// Whether somebody had asked Patroni to switch over from it.
+        var wasPlanned: Bool
+    }
+
+    private var knownLeader = Known<Leader?>(nil)
+    private var knownMembers: [String: Known<GroupMember?>] = [:]
+    private var knownSwitchover = Known<String?>(nil)
+    /// When this daemon learned of the present leader.
+    private(set) var leaderAt: Instant?
+    private(set) var former: Former?
+    private var last: Leader?
+    private var plannedFrom: String?
+    /// The leadership for which PostgreSQL was found out of recovery.
+    private var writableSince: Int64?
+    /// Why the leader's PostgreSQL refused this daemon's role; nil where it did not.
+    private(set) var refusal: String?
+    var askedAt: Instant?
+    var isAsked = false
+
+    var leader: Leader? { self.knownLeader.value }
+    var members: [String: GroupMember] { self.knownMembers.compactMapValues(\.value) }
+    /// Where the leader's PostgreSQL is reached.
+    var endpoint: NodeEndpoint? { self.leader.flatMap { self.knownMembers[$0.name]?.value?.endpoint } }
+    /// Whether a switchover from the present leader is pending.
+    var isSwitchingOver: Bool { self.leader.map { self.knownSwitchover.value == $0.name } ?? false }
+    var isEmpty: Bool { self.leader == nil && self.members.isEmpty }
+    /// Whether the member that led before is still known to Patroni.
+    var isFormerPresent: Bool { self.former.map { self.members[$0.name] != nil } ?? false }
+
+    mutating func learn(_ fact: GroupFact, at revision: Int64, now: Instant) {
+        switch fact {
+        case .leader(let name, let since): self.learn(Leader(name: name, since: since), at: revision, now: now)
+        case .noLeader: self.learn(nil, at: revision, now: now)
+        case .member(let name, let member): self.knownMembers[name, default: Known(nil)].learn(member, at: revision)
+        case .switchover(let leader):
+            self.knownSwitchover.learn(leader, at: revision)
+            if let leader, leader == self.leader?.name { self.plannedFrom = leader }
+        }
+    }
+
+    private mutating func learn(_ leader: Leader?, at revision: Int64, now: Instant) {
+        guard self.knownLeader.learn(leader, at: revision), let leader, leader != self.last else { return }
+        if let last = self.last {
+            self.former =
+                last.name == leader.name ? nil : Former(name: last.name, wasPlanned: self.plannedFrom == last.name)
+        }
+        self.plannedFrom = nil
+        self.last = leader
+        self.leaderAt = now
+        (self.askedAt, self.refusal) = (nil, nil)
+    }
+
+    /// A read at `revision` named these facts, and no others.
+    mutating func forgetAllBut(_ facts: [GroupFact], at revision: Int64, now: Instant) {
+        var (names, hasLeader, hasSwitchover): (Set<String>, Bool, Bool) = ([], false, false)
+        for fact in facts {
+            switch fact {
+            case .member(let name, _): names.insert(name)
+            case .leader, .noLeader: hasLeader = true
+            case .switchover: hasSwitchover = true
+            }
+        }
+        if !hasLeader { self.learn(nil, at: revision, now: now) }
+        if !hasSwitchover { self.knownSwitchover.learn(nil, at: revision) }
+        for name in self.knownMembers.keys where !names.contains(name) {
+            self.knownMembers[name]?.learn(nil, at: revision)
+        }
+    }
+
+    // MARK: - Whether the leader accepts writes
+
+    /// Known of the present leadership. Where the leader's PostgreSQL does not let us ask, what Patroni has said of it since
+    /// it leads must do: that comes about a second later.
+    var isWritable: Bool {
+        guard let leader = self.leader else { return false }
+        if self.writableSince == leader.since { return true }
+        guard self.refusal != nil, let member = self.knownMembers[leader.name], member.revision > leader.since else {
+            return false
+        }
+        return member.value?.isPrimary == true && member.value?.isRunning == true
+    }
+
+    /// Takes over an answer; answers whether the role was refused for the first time.
+    mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> Bool {
+        self.isAsked = false
+        // An answer from before the leadership proves nothing.
+        guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return false }
+        switch answer {
+        case .primary: self.writableSince = leader.since
+        case .standby, .unreachable: break
+        case .refused(let reason):
+            let isNews = self.refusal == nil
+            self.refusal = reason
+            return isNews
+        }
+        return false
+    }
+
+    /// When its leader's PostgreSQL is to be asked next: a promotion takes 150 to 200 ms from the leader key, so most often
+    /// in the first two seconds.
+    func askDue(at now: Instant) -> Instant {
+        guard let askedAt = self.askedAt, let leaderAt = self.leaderAt else { return now }
+        if self.refusal != nil { return askedAt + .seconds(5) }
+        let age = now - leaderAt
+        return askedAt + (age < .seconds(2) ? .milliseconds(15) : age < .seconds(60) ? .milliseconds(50) : .seconds(1))
+    }
+}

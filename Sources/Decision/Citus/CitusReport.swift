@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What an operator is told of Citus.
+public enum CitusReport: Hashable, Sendable {
+    /// This node's daemon writes `pg_dist_node` from now on, or not any more.
+    case writerChanged(isWriter: Bool)
+    case groupsUnreadable(reason: String)
+    case groupAppeared(group: Int, leader: String?)
+    /// None of its keys is left. Its rows stay.
+    case groupVanished(group: Int)
+    case databaseUnreachable(String, reason: String)
+    case databaseReached(String)
+    /// The primary row of a group names another address than its leader's; and what is done about it.
+    case drift(String, group: Int, row: NodeEndpoint?, leader: NodeEndpoint, Remedy)
+    case updated(String, group: Int, changes: [RowChange], leader: String, after: Duration)
+    case updateFailed(String, group: Int, UpdateOutcome, retryAfter: Duration)
+    case blocked(String, group: Int, [BlockingSession])
+    /// Moving addresses cannot put the group's rows right.
+    case refused(String, group: Int, NodeRowPlan.Refusal)
+    case synchronized(String, group: Int, after: Duration, unverified: [CopyFinding])
+    case unsynchronized(String, group: Int, nodes: [NodeEndpoint])
+    case copiesDiffer(String, nodes: [NodeEndpoint])
+    case probeRefused(group: Int, NodeEndpoint, reason: String)
+    case holding(String, group: Int, leader: String)
+    case holdEnded(String, group: Int, reason: String)
+    /// Two coordinators accept writes.
+    case rivalCoordinator(member: String?, NodeEndpoint)
+    case rivalGone(NodeEndpoint)
+
+    public enum Remedy: Hashable, Sendable {
+        /// It is put right as soon as the leader accepts writes.
+        case now
+        /// It is put right unless somebody else does so first.
+        case after(Duration)
+        /// This mode leaves it to others.
+        case none
+    }
+}

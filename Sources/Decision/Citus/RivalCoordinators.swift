@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The other servers of the coordinator's group, each asked now and then whether it accepts writes.
+///
+/// An old coordinator that returns as a writable primary writes its stale `pg_dist_node` over the workers' copies within a
+/// minute, and nothing in Citus stops it.
+struct RivalCoordinators: Sendable {
+    struct Rival: Sendable {
+        var member: String?
+        var askedAt: Instant?
+        var isAsked = false
+        var isPrimary = false
+    }
+    private(set) var servers: [NodeEndpoint: Rival] = [:]
+
+    private static let pace: Duration = .seconds(10)
+    /// Servers that are remembered: one that Patroni knows no more is the most dangerous.
+    private static let limit = 64
+
+    mutating func learn(_ endpoint: NodeEndpoint, _ answer: WritableAnswer, into reports: inout [CitusReport]) {
+        guard let rival = self.servers[endpoint] else { return }
+        self.servers[endpoint]?.isAsked = false
+        switch answer {
+        case .primary:
+            self.servers[endpoint]?.isPrimary = true
+            if !rival.isPrimary { reports.append(.rivalCoordinator(member: rival.member, endpoint)) }
+        case .standby, .unreachable:
+            self.servers[endpoint]?.isPrimary = false
+            if rival.isPrimary { reports.append(.rivalGone(endpoint)) }
+        case .refused: break
+        }
+    }
+
+    /// Keeps in mind where they are.
+    mutating func remember(_ coordinators: CitusGroup) {
+        guard let leader = coordinators.endpoint else { return }
+        for (name, member) in coordinators.members {
+            guard let endpoint = member.endpoint, endpoint != leader else { continue }
+            guard self.servers[endpoint] != nil || self.servers.count < Self.limit else { continue }
+            self.servers[endpoint, default: Rival()].member = name
+        }
+        self.servers[leader] = nil
+    }
+
+    /// Asks those whose turn it is.
+    mutating func advance(at now: Instant, into actions: inout [CitusAction]) {
+        for (endpoint, rival) in self.servers.sorted(by: { ($0.key.host, $0.key.port) < ($1.key.host, $1.key.port) })
+        where !rival.isAsked && rival.askedAt.map({ $0 + Self.pace <= now }) ?? true {
+            self.servers[endpoint]?.isAsked = true
+            self.servers[endpoint]?.askedAt = now
+            actions.append(.askWritable(endpoint))
+        }
+    }
+
+    func wakeAt(after now: Instant) -> Instant {
+        self.servers.values.compactMap { $0.isAsked ? nil : $0.askedAt.map { $0 + Self.pace } }.filter { $0 > now }
+            .min()
+            ?? .distantFuture
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The section `citus`, as it is said.
+struct PharosCitus {
+    var position: Position
+    var databases: Sourced<[String]>?
+    var mode: Sourced<Settings.Citus.Mode>?
+    var settle: Sourced<Duration>?
+    var groups: Sourced<[Int: String]>?
+    var secondaries: Sourced<Settings.Citus.Secondaries>?
+    var addGroups: Sourced<Settings.Citus.AddGroups>?
+    var poolInfo: Sourced<[Int: String]>?
+    var nodeConninfo: Sourced<String>?
+
+    init(_ fields: Fields, _ reader: inout FieldReader) {
+        self.position = Position(file: reader.file, mark: fields.mark)
+        if let node = fields.values["databases"] { self.databases = Self.databases(node, &reader) }
+        self.mode = reader.value(fields, "mode", Self.choice)
+        self.settle = reader.value(fields, "settle") { text throws(Complaint) in
+            let duration = try ValueParsers.duration(text)
+            guard duration >= .seconds(1), duration <= .seconds(3600) else {
+                throw .expected("from 1s to 1h", not: text)
+            }
+            return duration
+        }
+        if let node = fields.values["groups"] {
+            self.groups = reader.byGroup(node, "groups", of: "scopes", ValueParsers.name)
+            self.checkGroups(node, &reader)
+        }
+        self.secondaries = reader.value(fields, "secondaries", Self.choice)
+        self.addGroups = reader.value(fields, "add_groups", Self.choice)
+        if let node = fields.values["poolinfo"] {
+            self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConnectionInfo.checkPool)
+        }
+        self.nodeConninfo = reader.value(fields, "node_conninfo", ConnectionInfo.check)
+    }
+
+    private static func databases(_ node: Int, _ reader: inout FieldReader) -> Sourced<[String]> {
+        var names: [String] = []
+        let items = reader.items(node, "databases", of: "databases", limit: Settings.Citus.databaseLimit)
+        for (index, item) in items.enumerated() {
+            let name = reader.value(item, named: "'databases[\(index)]' in 'citus'") { text throws(Complaint) in
+                guard text.utf8.count <= 63 else {
+                    throw .expected("a database's name, of at most 63 bytes", not: text)
+                }
+                guard !names.contains(text) else { throw Complaint("\(quoted(text)) is given twice") }
+                return text
+            }
+            if let name { names.append(name.value) }
+        }
+        return Sourced(value: names, position: reader.position(node))
+    }
+
+    /// One of a few words.
+    private static func choice<Choice: RawRepresentable & CaseIterable>(_ text: String) throws(Complaint) -> Choice
+    where Choice.RawValue == String {
+        if let choice = Choice(rawValue: text) { return choice }
+        let words = Choice.allCases.map(\.rawValue)
+        let advice = nearest(to: text, in: words).map { "; did you mean '\($0)'?" } ?? ""
+        throw Complaint("expected one of \(words.joined(separator: ", ")), not \(quoted(text))\(advice)")
+    }
+
+    private func checkGroups(_ node: Int, _ reader: inout FieldReader) {
+        guard let groups = self.groups?.value else { return }
+        let position = reader.position(node)
+        if groups[0] == nil {
+            reader.problems.error(position, "'groups' in 'citus': group 0, the coordinator's, is missing")
+        }
+        let scopes = groups.values.sorted()
+        for (one, other) in zip(scopes, scopes.dropFirst()) where one == other {
+            reader.problems.error(position, "'groups' in 'citus': \(quoted(one)) is the scope of two groups")
+        }
+    }
+}
+
+extension FieldReader {
+    /// A mapping from groups' numbers to values, each read through `parse`.
+    mutating func byGroup<Value: Sendable>(
+        _ node: Int, _ name: String, of what: String, _ parse: (String) throws(Complaint) -> Value
+    ) -> Sourced<[Int: Value]>? {
+        guard case .mapping(let pairs) = self.document[node].content else {
+            self.problems.error(
+                self.position(node), "'\(name)' in 'citus': expected a mapping from groups' numbers to \(what)")
+            return nil
+        }
+        var values: [Int: Value] = [:]
+        for pair in pairs.prefix(Settings.Citus.groupLimit) {
+            guard let group = self.value(pair.key, named: "a key of '\(name)' in 'citus'", ValueParsers.group) else {
+                continue
+            }
+            guard values[group.value] == nil else {
+                self.problems.error(group.position, "'\(name)' in 'citus': group \(group.value) is given twice")
+                continue
+            }
+            values[group.value] = self.value(pair.value, named: "'\(name).\(group.value)' in 'citus'", parse)?.value
+        }
+        if pairs.count > Settings.Citus.groupLimit {
+            self.problems.error(
+                self.position(node), "'\(name)' in 'citus': at most \(Settings.Citus.groupLimit) groups")
+        }
+        return Sourced(value: values, position: self.position(node))
+    }
+}

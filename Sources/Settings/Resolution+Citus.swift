@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Resolution {
+    static let defaultNodeConninfo = "user=pharos"
+    static let defaultSettle = Duration.seconds(30)
+
+    /// What is followed of Citus; nil without a section `citus`, or after an error.
+    mutating func citus(scope: String?, group: Sourced<Int>?) -> Settings.Citus? {
+        guard let said = self.pharos.citus else { return nil }
+        let patroni = self.patroni ?? PartialSettings()
+        let patroniDatabase = patroni.citusDatabase.map { Sourced(value: [$0.value], position: $0.position) }
+        let databases = said.databases ?? patroniDatabase
+        self.note("citus.databases", databases) { $0.joined(separator: ", ") }
+        if databases == nil, !self.pharos.said.contains("citus.databases"), self.patroni != nil {
+            self.problems.error(said.position, "'citus' needs 'databases': the databases with the extension citus")
+        }
+        // Where Patroni's own Citus mode is on, it writes too.
+        let mode = self.noted("citus.mode", said.mode, patroni.group == nil ? .own : .reconcile, \.rawValue)
+        let settle = self.noted("citus.settle", said.settle, Self.defaultSettle, DurationText.text)
+        self.note("citus.groups", said.groups, Self.text)
+        let secondaries = self.noted("citus.secondaries", said.secondaries, .ignore, \.rawValue)
+        let addGroups = self.noted("citus.add_groups", said.addGroups, .never, \.rawValue)
+        self.note("citus.poolinfo", said.poolInfo, Self.text)
+        let conninfo = self.noted("citus.node_conninfo", said.nodeConninfo, Self.defaultNodeConninfo) { $0 }
+        guard let own = self.ownGroup(said, scope: scope, group: group), let databases else { return nil }
+        return Settings.Citus(
+            group: own, databases: databases.value, mode: mode, settle: settle, scopes: said.groups?.value,
+            secondaries: secondaries, addGroups: addGroups, poolInfo: said.poolInfo?.value ?? [:],
+            nodeConninfo: conninfo)
+    }
+
+    private mutating func ownGroup(_ said: PharosCitus, scope: String?, group: Sourced<Int>?) -> Int? {
+        guard let groups = said.groups else {
+            if let group { return group.value }
+            if !self.pharos.said.contains("citus.groups"), self.patroni != nil {
+                self.problems.error(
+                    said.position,
+                    "'citus' needs 'groups', the scope of each group: Patroni's configuration has no section 'citus'")
+            }
+            return nil
+        }
+        if let group {
+            self.problems.error(
+                groups.position,
+                "'groups' in 'citus' is for groups that are Patroni scopes of their own, but group \(group.value) of "
+                    + "Patroni's Citus mode is set in \(group.position.brief)")
+            return nil
+        }
+        guard let scope else { return nil }
+        guard let own = groups.value.first(where: { $0.value == scope })?.key else {
+            self.problems.error(
+                groups.position, "'groups' in 'citus' does not name this node's scope, \(quoted(scope))")
+            return nil
+        }
+        return own
+    }
+
+    private static func text(_ values: [Int: String]) -> String {
+        values.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
+    }
+}

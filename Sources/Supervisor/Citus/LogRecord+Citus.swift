@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+extension LogRecord {
+    /// What the core reports of Citus, as an operator reads it.
+    init(_ report: CitusReport) {
+        switch report {
+        case .writerChanged(let isWriter):
+            self.init(
+                .citusWriterChanged,
+                isWriter
+                    ? "this node is the coordinator's leader: its daemon keeps pg_dist_node"
+                    : "this node is not the coordinator's leader any more: its daemon does not keep pg_dist_node",
+                ["WRITER": isWriter ? "1" : "0"])
+        case .groupsUnreadable(let reason):
+            self.init(
+                .citusUnreachable, "the groups' keys in etcd cannot be read: \(reason)",
+                ["DATABASE": "", "REASON": reason])
+        case .groupAppeared(let group, let leader):
+            self.init(
+                .citusGroupAppeared, "group \(group) is led by \(Wording.text(leader))",
+                ["GROUP": "\(group)", "LEADER": leader ?? ""])
+        case .groupVanished(let group):
+            self.init(
+                .citusGroupVanished, "group \(group) has no key in etcd any more; its rows stay", ["GROUP": "\(group)"])
+        case .databaseUnreachable(let database, let reason):
+            self.init(
+                .citusUnreachable, "pg_dist_node of \(database) cannot be read: \(reason)",
+                ["DATABASE": database, "REASON": reason])
+        case .databaseReached(let database):
+            self.init(.citusReached, "pg_dist_node of \(database) can be read again", ["DATABASE": database])
+        case .probeRefused(let group, let endpoint, let reason):
+            self.init(
+                .citusProbeRefused,
+                "the leader of group \(group) at \(endpoint) refuses to be asked whether it accepts writes: \(reason). What Patroni says must do",
+                ["GROUP": "\(group)", "ENDPOINT": "\(endpoint)", "REASON": reason])
+        case .rivalCoordinator(let member, let endpoint):
+            self.init(
+                .citusRivalCoordinator,
+                "two coordinators accept writes: \(endpoint) (member \(member ?? "unknown")) does, and does not lead. Stop it at once",
+                ["MEMBER": member ?? "", "ENDPOINT": "\(endpoint)"])
+        case .rivalGone(let endpoint):
+            self.init(.citusRivalGone, "\(endpoint) accepts writes no more", ["ENDPOINT": "\(endpoint)"])
+        case .drift, .updated, .updateFailed, .blocked, .refused: self.init(rowReport: report)
+        case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
+        }
+    }
+
+    /// What concerns the coordinator's rows.
+    private init(rowReport report: CitusReport) {
+        switch report {
+        case .drift(let database, let group, let row, let leader, let remedy):
+            let place = row.map { "at \($0)" } ?? "not there"
+            self.init(
+                .citusDrift,
+                "pg_dist_node of \(database): group \(group) is \(place), its leader at \(leader). \(Wording.text(remedy))",
+                [
+                    "DATABASE": database, "GROUP": "\(group)", "ROW": row.map { "\($0)" } ?? "",
+                    "ENDPOINT": "\(leader)",
+                    "REMEDY": Wording.text(remedy),
+                ], priority: remedy == .now ? .notice : nil)
+        case .updated(let database, let group, let changes, let leader, let span):
+            let list = changes.map { Wording.text($0) }.joined(separator: "; ")
+            self.init(
+                .citusUpdated,
+                "pg_dist_node of \(database): group \(group) follows its leader \(leader), after \(Wording.text(span)): \(list)",
+                [
+                    "DATABASE": database, "GROUP": "\(group)", "LEADER": leader, "AFTER": Wording.text(span),
+                    "CHANGES": list,
+                ])
+        case .updateFailed(let database, let group, let outcome, let delay):
+            self.init(
+                .citusUpdateFailed,
+                "pg_dist_node of \(database): group \(group) could not be changed: \(outcome.reason). Tried again in \(Wording.text(delay))",
+                [
+                    "DATABASE": database, "GROUP": "\(group)", "REASON": outcome.reason,
+                    "RETRY_AFTER": Wording.text(delay),
+                ])
+        case .blocked(let database, let group, let sessions):
+            let list = sessions.map { Wording.text($0) }.joined(separator: "; ")
+            self.init(
+                .citusBlocked, "pg_dist_node of \(database): the update of group \(group) waits for \(list)",
+                ["DATABASE": database, "GROUP": "\(group)", "SESSIONS": list])
+        case .refused(let database, let group, let refusal):
+            let reason = Wording.text(refusal)
+            self.init(
+                .citusRefused, "pg_dist_node of \(database): group \(group) needs an operator: \(reason)",
+                ["DATABASE": database, "GROUP": "\(group)", "REASON": reason])
+        default: self.init(.citusDrift, "\(report)")  // The caller sends nothing else.
+        }
+    }
+
+    /// What follows a change, and what precedes one.
+    private init(followUp report: CitusReport) {
+        switch report {
+        case .synchronized(let database, let group, let span, let unverified):
+            let list = unverified.map { Wording.text($0) }.joined(separator: "; ")
+            let doubt = unverified.isEmpty ? "" : ", as far as could be asked: \(list)"
+            self.init(
+                .citusSynchronized,
+                "pg_dist_node of \(database): the change of group \(group) has reached the workers after \(Wording.text(span))\(doubt)",
+                ["DATABASE": database, "GROUP": "\(group)", "AFTER": Wording.text(span), "UNVERIFIED": list])
+        case .unsynchronized(let database, let group, let nodes):
+            let list = nodes.map { "\($0)" }.joined(separator: " ")
+            self.init(
+                .citusUnsynchronized,
+                "pg_dist_node of \(database): Citus has not brought the change of group \(group) to \(list)",
+                ["DATABASE": database, "GROUP": "\(group)", "NODES": list])
+        case .copiesDiffer(let database, let nodes):
+            let list = nodes.map { "\($0)" }.joined(separator: " ")
+            self.init(
+                .citusUnsynchronized,
+                "pg_dist_node of \(database): the copies on \(list) differ from the coordinator's",
+                ["DATABASE": database, "GROUP": "", "NODES": list])
+        case .holding(let database, let group, let leader):
+            self.init(
+                .citusHolding,
+                "pg_dist_node of \(database): writes to group \(group) wait while its leader \(leader) is switched over",
+                ["DATABASE": database, "GROUP": "\(group)", "LEADER": leader])
+        case .holdEnded(let database, let group, let reason):
+            self.init(
+                .citusHoldEnded, "pg_dist_node of \(database): writes to group \(group) wait no more: \(reason)",
+                ["DATABASE": database, "GROUP": "\(group)", "REASON": reason])
+        default: self.init(.citusDrift, "\(report)")  // The caller sends nothing else.
+        }
+    }
+}
+
+extension UpdateOutcome {
+    var reason: String {
+        switch self {
+        case .applied: "applied"
+        case .notCoordinator(let group): "this database is not the coordinator's but group \(group)'s"
+        case .inRecovery: "PostgreSQL here is in recovery"
+        case .olderRevision(let applied):
+            "older revision: a leader change of revision \(applied) was applied already, later than the one known here"
+        case .supersededCluster(let other):
+            "superseded: etcd cluster \(String(other, radix: 16)) has replaced the one that is read here"
+        case .blocked(let reason): "other sessions are in the way: \(reason)"
+        case .failed(let reason): reason
+        case .unknown(let reason): "the connection was lost during the commit: \(reason)"
+        }
+    }
+}
+
+extension Wording {
+    static func text(_ remedy: CitusReport.Remedy) -> String {
+        switch remedy {
+        case .now: "It follows as soon as the leader accepts writes"
+        case .after(let settle): "It is put right unless somebody else does so within \(self.text(settle))"
+        case .none: "This mode leaves it as it is"
+        }
+    }
+
+    static func text(_ change: RowChange) -> String {
+        switch change {
+        case .move(let id, let endpoint): "node \(id) is at \(endpoint)"
+        case .pool(let id, let text): "the pool of node \(id) is \(text)"
+        case .add(let endpoint, let group): "\(endpoint) is the primary of group \(group)"
+        case .addSecondary(let endpoint, let primary): "\(endpoint) is a secondary of \(primary)"
+        case .removeSecondary(let endpoint): "\(endpoint) is removed"
+        }
+    }
+
+    static func text(_ session: BlockingSession) -> String {
+        var words = ["pid \(session.pid)"]
+        if !session.user.isEmpty { words.append("user \(session.user)") }
+        if !session.application.isEmpty { words.append("application \(session.application)") }
+        if !session.state.isEmpty { words.append(session.state) }
+        if let age = session.age { words.append("transaction open for \(self.text(age))") }
+        return words.joined(separator: ", ")
+    }
+
+    static func text(_ finding: CopyFinding) -> String {
+        switch finding.result {
+        case .same: "\(finding.endpoint) agrees"
+        case .different: "\(finding.endpoint) differs"
+        case .unreadable(let reason): "\(finding.endpoint) cannot be asked: \(reason)"
+        }
+    }
+
+    static func text(_ refusal: NodeRowPlan.Refusal) -> String {
+        switch refusal {
+        case .noPrimary: "no row of it is a primary"
+        case .severalPrimaries(let ids): "rows \(ids.map(String.init).joined(separator: ", ")) are all primaries"
+        case .endpointTaken(let id, let group): "its leader's address belongs to row \(id) of group \(group)"
+        case .notRegistered(let leader):
+            "it is not registered; to add it, on the coordinator: select citus_add_node('\(leader.host)', \(leader.port), groupid)"
+        }
+    }
+}

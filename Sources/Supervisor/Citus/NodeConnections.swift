@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import NetworkAddress
+import PostgresClient
+
+/// Connections to the PostgreSQL of other nodes, to ask them about themselves.
+///
+/// A server that is being promoted is asked again and again over one connection, which ends when nobody has asked for a
+/// while. At most ``limit`` are kept.
+@EventLoop
+final class NodeConnections {
+    private let conninfo: String
+    private let resolver = HostResolver()
+    private var kept: [NodeEndpoint: PostgresConnection] = [:]
+    private var timer: EventSource?
+
+    private static let limit = 16
+    private static let idle: Duration = .seconds(5)
+    /// For connecting, and for the question.
+    private static let timeout: Duration = .seconds(1)
+
+    /// `conninfo`: libpq's, without host and port.
+    init(conninfo: String) { self.conninfo = conninfo }
+
+    func stop() {
+        self.kept = [:]
+        self.timer = nil
+    }
+
+    /// A new connection, to `database` if one is given.
+    func connect(
+        _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
+    ) async throws(PostgresError) -> PostgresConnection {
+        guard let address = await self.resolver.address(of: endpoint.host) else {
+            throw PostgresError(kind: .connection, message: "the name \(endpoint.host) has no address")
+        }
+        // libpq would resolve a name while the whole loop waits; the certificate is checked against the name all the same.
+        var options = [("host", endpoint.host), ("hostaddr", address), ("port", "\(endpoint.port)")]
+        if let database { options.append(("dbname", database)) }
+        return try await PostgresConnection(
+            self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) }, timeout: timeout)
+    }
+
+    /// Whether the server there accepts writes, says it.
+    func ask(_ endpoint: NodeEndpoint) async -> WritableAnswer {
+        do throws(PostgresError) {
+            var connection = self.kept.removeValue(forKey: endpoint)
+            if connection?.isUsable != true { connection = try await self.connect(endpoint) }
+            guard let connection else { return .unreachable(reason: "no connection") }
+            let rows = try await connection.query("select pg_is_in_recovery()", timeout: Self.timeout)
+            guard rows.first?.first == "t" else { return .primary }
+            self.keep(connection, to: endpoint)
+            return .standby
+        } catch {
+            let reason = error.message.firstLine
+            return error.kind == .authentication ? .refused(reason: reason) : .unreachable(reason: reason)
+        }
+    }
+
+    private func keep(_ connection: PostgresConnection, to endpoint: NodeEndpoint) {
+        if self.kept.count < Self.limit { self.kept[endpoint] = connection }
+        if let timer = self.timer {
+            timer.rearm(after: Self.idle)
+        } else {
+            self.timer = .timer(after: Self.idle) { [unowned self] in self.kept = [:] }
+        }
+    }
+}
+
+/// Finds the address of a host by its name without keeping the loop: with `getent`, whose answer is kept for a minute.
+@EventLoop
+final class HostResolver {
+    private var known: [String: (address: String, at: Instant)] = [:]
+    private static let lifetime: Duration = .seconds(60)
+    private static let limit = 256
+
+    func address(of host: String) async -> String? {
+        if IPAddress(host) != nil { return host }
+        if let entry = self.known[host], Instant.now - entry.at < Self.lifetime { return entry.address }
+        guard !host.hasPrefix("-") else { return nil }
+        do throws(ChildProcessError) {
+            let outcome = try await ChildProcess(
+                ["/usr/bin/getent", "ahosts", host], timeout: .seconds(2)
+            ).run()
+            let words = outcome.text.split(whereSeparator: { $0 == " " || $0 == "\n" || $0 == "\t" })
+            guard outcome.exitCode == 0, let address = words.first.map(String.init), IPAddress(address) != nil else {
+                return self.known[host]?.address
+            }
+            if self.known.count >= Self.limit { self.known = [:] }
+            self.known[host] = (address, .now)
+            return address
+        } catch {
+            // An old address is better than none.
+            return self.known[host]?.address
+        }
+    }
+}

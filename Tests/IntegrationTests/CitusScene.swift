@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import EventLoop
+import HTTPClient
+import NetworkAddress
+import PostgresClient
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+/// A whole supervisor on the coordinator's node: a real etcd, which the test writes as Patroni would, and a coordinator with
+/// two workers, real PostgreSQL with the stand-in for Citus.
+@EventLoop
+final class CitusScene {
+    let citus: LocalCitus
+    let etcd: LocalEtcd
+    let http = HTTPClient()
+    let client: EtcdClient
+    /// On the coordinator, as the superuser.
+    let session: PostgresConnection
+    private(set) var records: [LogRecord] = []
+    private(set) var supervisor: Supervisor?
+
+    init() async throws {
+        self.citus = try await LocalCitus()
+        self.etcd = try await LocalEtcd(http: self.http)
+        self.client = EtcdClient(
+            EtcdConfiguration(endpoints: self.etcd.endpoints), http: self.http, jitter: { 0 })
+        self.session = try await PostgresConnection(self.citus.conninfo("c"))
+        for statement in [
+            "create schema if not exists pharos",
+            "select citus_set_coordinator_host('127.0.0.1', \(self.citus.ports[0]))",
+            "select citus_add_node('127.0.0.1', \(self.citus.ports[1]))",
+            "select citus_add_node('127.0.0.1', \(self.citus.ports[2]))",
+            "create table d (a integer)", "select citus_stand_in.distribute('d', 8)",
+        ] { _ = try await self.session.query(statement) }
+        for (group, name) in [(0, "c"), (1, "w1"), (2, "w2")] {
+            try await self.member(group, name, port: self.citus.ports[group], role: "primary")
+            try await self.lead(group, name)
+        }
+        try await self.put("/service/demo/0/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
+    }
+
+    // MARK: - What Patroni writes
+
+    func put(_ key: String, _ value: String) async throws {
+        _ = try await self.client.commit(
+            Transaction(compares: [], success: [.put(key: key, value: Array(value.utf8), lease: 0)]))
+    }
+
+    func delete(_ key: String) async throws {
+        _ = try await self.client.commit(Transaction(compares: [], success: [.delete(.key(key))]))
+    }
+
+    func member(_ group: Int, _ name: String, port: Int, role: String) async throws {
+        try await self.put(
+            "/service/demo/\(group)/members/\(name)",
+            #"{"conn_url":"postgres://127.0.0.1:\#(port)/postgres","role":"\#(role)","state":"running"}"#)
+    }
+
+    /// `name` becomes the leader: the key is deleted, and created anew.
+    func lead(_ group: Int, _ name: String) async throws {
+        try await self.delete("/service/demo/\(group)/leader")
+        try await self.put("/service/demo/\(group)/leader", name)
+    }
+
+    // MARK: - The daemon
+
+    func start(
+        _ mode: CitusMode = .own, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
+        change: (inout SupervisorSettings.Citus) -> Void = { _ in }
+    ) throws {
+        var citus = SupervisorSettings.Citus(
+            nodeConninfo: "user=postgres dbname=postgres",
+            core: CitusSettings(group: 0, databases: databases, mode: mode, settle: settle))
+        change(&citus)
+        let settings = SupervisorSettings(
+            scope: "demo", member: "c", group: 0, addresses: [],
+            etcd: EtcdConfiguration(endpoints: self.etcd.endpoints), patroniURL: "http://127.0.0.1:1",
+            conninfo: try self.citus.conninfo("c"), status: [], citus: citus)
+        let supervisor = Supervisor(
+            settings, node: "boot-a",
+            .init(
+                log: { [weak self] in self?.records.append($0) }, ready: {}, status: { _ in }, exit: {},
+                redact: { $0 }, jitter: { 0.5 }, ipPath: "/usr/sbin/ip"))
+        self.supervisor = supervisor
+        supervisor.start()
+    }
+
+    func stop() {
+        self.supervisor?.stop()
+        self.supervisor = nil
+        self.http.close()
+    }
+
+    func records(_ kind: LogKind) -> [LogRecord] { self.records.filter { $0.kind == kind } }
+
+    // MARK: - What is expected
+
+    /// Where the primary of `group` is, as the coordinator's catalog says.
+    func row(_ group: Int) async throws -> String? {
+        try await self.session.query(
+            "select nodename || ':' || nodeport from pg_dist_node where groupid = $1 and noderole = 'primary'",
+            parameters: ["\(group)"]
+        ).first?.first ?? nil
+    }
+
+    func place(_ port: Int) -> String { "127.0.0.1:\(self.citus.ports[port])" }
+
+    func expect(
+        within limit: Duration = .seconds(10), location: SourceLocation = #_sourceLocation,
+        _ condition: @EventLoop () async throws -> Bool
+    ) async throws {
+        let deadline = ContinuousClock.now + limit
+        while try await !condition() {
+            guard ContinuousClock.now < deadline else {
+                let told = self.records.map(\.message).joined(separator: "\n")
+                Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
+                throw TestSupportError("expectation")
+            }
+            try await EventLoop.sleep(for: .milliseconds(10))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+import Settings
+import Testing
+
+/// The section `citus` of pharos.yml.
+struct CitusTests {
+    private static let scopes = """
+        databases: [app, other]
+          groups: { 0: demo, 1: demo-w1 }
+        """
+
+    /// A node of a scope of its own, whose Patroni knows nothing of Citus.
+    private func plain(_ citus: String) -> Files {
+        files(
+            """
+            patroni_config: /etc/patroni/config.yml
+            citus:
+              \(citus)
+            """, patroni: Self.patroni)
+    }
+
+    private static let patroni = """
+        scope: demo
+        name: n1
+        etcd3: { hosts: "10.0.0.1:2379" }
+        """
+
+    @Test func `groups that are scopes are followed by Pharos alone, with or without addresses`() throws {
+        let settings = try self.plain(Self.scopes).load()
+        let citus = try #require(settings.citus)
+        #expect(citus.group == 0 && citus.mode == .own && citus.databases == ["app", "other"])
+        #expect(citus.scopes == [0: "demo", 1: "demo-w1"] && settings.group == nil && settings.addresses.isEmpty)
+        #expect(citus.settle == .seconds(30) && citus.secondaries == .ignore && citus.addGroups == .never)
+        #expect(citus.nodeConninfo == "user=pharos" && citus.poolInfo.isEmpty)
+    }
+
+    @Test func `Patroni's Citus mode gives group and database, and another writer`() throws {
+        let settings = try files(
+            "patroni_config: /etc/patroni/config.yml\ncitus: { settle: 10s, poolinfo: { 1: 'host={host} port=6432' } }",
+            patroni: Self.patroni + "\ncitus: { group: 1, database: app }"
+        ).load()
+        let citus = try #require(settings.citus)
+        #expect(citus.group == 1 && citus.mode == .reconcile && citus.databases == ["app"])
+        #expect(citus.scopes == nil && settings.group == 1 && citus.settle == .seconds(10))
+        #expect(citus.poolInfo == [1: "host={host} port=6432"])
+    }
+
+    @Test func `without the section nothing of Citus is followed`() throws {
+        #expect(try files(minimal).load().citus == nil)
+    }
+
+    @Test(arguments: [
+        (
+            "mode: reconcil",
+            "3:9: 'mode' in 'citus': expected one of own, reconcile, observe, not 'reconcil'; did you mean 'reconcile'?"
+        ),
+        ("settle: 0s", "3:11: 'settle' in 'citus': expected from 1s to 1h, not '0s'"),
+        ("databases: []", "3:14: 'databases': expected at least one of databases"),
+        ("databases: [a, a]", "3:18: 'databases[1]' in 'citus': 'a' is given twice"),
+        ("groups: { 1: demo }", "3:11: 'groups' in 'citus': group 0, the coordinator's, is missing"),
+        ("groups: { 0: demo, 1: demo }", "3:11: 'groups' in 'citus': 'demo' is the scope of two groups"),
+        ("groups: { 0: a, 1: b }", "3:11: 'groups' in 'citus' does not name this node's scope, 'demo'"),
+        (
+            "groups: { 0: demo, x: b }",
+            "3:22: a key of 'groups' in 'citus': expected a Citus group: a number from 0, not 'x'"
+        ),
+        ("groups: { 0: demo, 0: b }", "3:22: 'groups' in 'citus': group 0 is given twice"),
+        ("groups: [demo]", "3:11: 'groups' in 'citus': expected a mapping from groups' numbers to scopes"),
+        (
+            "poolinfo: { 1: 'password=x' }",
+            "3:18: 'poolinfo.1' in 'citus': a password does not belong in this file; use peer authentication, or name a "
+                + "password file with 'passfile='"
+        ),
+        ("secondaries: yes", "3:16: 'secondaries' in 'citus': expected text, not a boolean; put 'yes' in quotes"),
+        (
+            "node_conninfo: 'host=db.example.org'",
+            "3:18: 'node_conninfo' in 'citus': a host's name would have to be resolved, and everything else would wait for "
+                + "it; name the directory of the socket, or give the address with 'hostaddr='"
+        ),
+    ])
+    func `a mistake is told with its place`(line: String, message: String) {
+        #expect(self.plain(line).errors().contains("pharos.yml:" + message), "\(self.plain(line).errors())")
+    }
+
+    @Test func `what is missing is said, and what excludes each other`() {
+        #expect(
+            self.plain("mode: own").errors() == [
+                "pharos.yml:3:3: 'citus' needs 'databases': the databases with the extension citus",
+                "pharos.yml:3:3: 'citus' needs 'groups', the scope of each group: Patroni's configuration has no section "
+                    + "'citus'",
+            ])
+        let both = files(
+            "patroni_config: /etc/patroni/config.yml\ncitus: { groups: { 0: demo } }",
+            patroni: Self.patroni + "\ncitus: { group: 1, database: app }")
+        #expect(both.errors().count == 1)
+        #expect(both.errors().first?.contains("group 1 of Patroni's Citus mode is set in") == true)
+    }
+}
