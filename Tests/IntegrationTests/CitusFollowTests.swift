@@ -36,7 +36,7 @@ extension IntegrationTests {
             try await EventLoop.sleep(for: .milliseconds(300))
             #expect(try await scene.row(1) == scene.place(1))
             let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
-            _ = try await standby.query("select pg_promote()")
+            _ = try await standby.query("select pg_promote(false)")
             try await scene.expect { try await scene.row(1) == scene.place(3) }
             try await scene.expect { scene.records(.citusUpdated).count == 1 }
             #expect(scene.records(.citusSynchronized).isEmpty)
@@ -46,6 +46,132 @@ extension IntegrationTests {
             let copy = try await standby.query("select nodeport from pg_dist_node where groupid = 1")
             #expect(copy == [["\(scene.citus.ports[3])"]])
             #expect(scene.records(.citusUpdateFailed).isEmpty)
+            scene.stop()
+        }
+
+        @Test @EventLoop func `writers wait through a planned switchover, and none fails`() async throws {
+            let scene = try await Self.scene()
+            try await scene.citus.addStandby()
+            try await scene.member(1, "w1s", port: scene.citus.ports[3], role: "replica")
+            try scene.start()
+            try await scene.expect { scene.records(.citusWriterChanged).count == 1 }
+            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            try await scene.put("/service/demo/1/failover", #"{"leader":"w1","member":"w1s"}"#)
+            try await scene.expect { scene.records(.citusHolding).count == 1 }
+            // What a coordinator's session takes for a write to one of the group's shards.
+            let writer = try await PostgresConnection(scene.citus.conninfo("c"))
+            var hasWritten = false
+            let write = EventLoop.spawn {
+                do {
+                    _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)", timeout: .seconds(20))
+                    hasWritten = true
+                } catch {
+                    Issue.record("a writer fails: \(error)")
+                }
+            }
+            try await EventLoop.sleep(for: .milliseconds(200))
+            #expect(!hasWritten)
+            scene.citus.servers["w1"]?.kill()
+            try await scene.delete("/service/demo/1/leader")
+            try await scene.put("/service/demo/1/leader", "w1s")
+            let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
+            _ = try await standby.query("select pg_promote(false)")
+            try await scene.expect { scene.records(.citusUpdated).count == 1 }
+            await write.value
+            #expect(hasWritten)
+            #expect(try await scene.row(1) == scene.place(3))
+            #expect(scene.records(.citusUpdateFailed).isEmpty && scene.records(.citusHoldEnded).isEmpty)
+            scene.stop()
+        }
+
+        @Test @EventLoop func `a switchover that does not come, and a daemon that is killed, let the writers go`()
+            async throws
+        {
+            let scene = try await Self.scene()
+            try scene.start()
+            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            try await scene.put("/service/demo/1/failover", #"{"leader":"w1","member":"w1s"}"#)
+            try await scene.expect { scene.records(.citusHolding).count == 1 }
+            try await scene.put("/service/demo/1/failover", "{}")
+            try await scene.expect { scene.records(.citusHoldEnded).count == 1 }
+            let lock = "select pg_advisory_xact_lock_shared(102008)"
+            _ = try await scene.session.query(lock)
+            #expect(try await scene.row(1) == scene.place(1))
+            // Another leadership, another switchover; then the process is gone, and its connections with it.
+            try await scene.lead(1, "w1")
+            try await scene.put("/service/demo/1/failover", #"{"leader":"w1"}"#)
+            try await scene.expect { scene.records(.citusHolding).count == 2 }
+            scene.stop()
+            _ = try await scene.session.query(lock)
+            #expect(try await scene.session.query("select count(*) from pg_prepared_xacts") == [["0"]])
+        }
+
+        @Test @EventLoop func `a registered secondary that is promoted swaps rows with the old primary`() async throws {
+            let scene = try await Self.scene()
+            try await scene.citus.addStandby()
+            _ = try await scene.session.query(
+                "select citus_add_secondary_node('127.0.0.1', \(scene.citus.ports[3]), '127.0.0.1', \(scene.citus.ports[1]))"
+            )
+            try await scene.member(1, "w1s", port: scene.citus.ports[3], role: "replica")
+            try scene.start()
+            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 4 }
+            scene.citus.servers["w1"]?.kill()
+            let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
+            _ = try await standby.query("select pg_promote(false)")
+            try await scene.lead(1, "w1s")
+            try await scene.expect { scene.records(.citusUpdated).count == 1 }
+            let rows = try await scene.session.query(
+                "select nodeid, noderole, nodeport from pg_dist_node where groupid = 1 order by nodeid")
+            #expect(
+                rows == [
+                    ["2", "primary", "\(scene.citus.ports[3])"], ["4", "secondary", "\(scene.citus.ports[1])"],
+                ])
+            scene.stop()
+        }
+
+        @Test @EventLoop func `mode reconcile repairs what nobody else did, and observe nothing`() async throws {
+            for mode in [CitusMode.reconcile, .observe] {
+                let scene = try await Self.scene()
+                try scene.start(mode, settle: .seconds(1))
+                try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+                // The group's leader is the other worker's server: somebody else's change was lost.
+                try await scene.member(1, "w3", port: scene.citus.ports[5], role: "primary")
+                _ = try await scene.session.query("select citus_update_node(2, 'elsewhere', 5432)")
+                try await scene.lead(1, "w1")
+                if mode == .reconcile {
+                    try await scene.expect(within: .seconds(20)) { try await scene.row(1) == scene.place(1) }
+                } else {
+                    try await scene.expect(within: .seconds(20)) { scene.records(.citusDrift).count == 1 }
+                    try await EventLoop.sleep(for: .seconds(2))
+                    #expect(try await scene.row(1) == "elsewhere:5432")
+                }
+                scene.stop()
+            }
+        }
+
+        @Test @EventLoop func `who is in the way is told, and an update never piles up`() async throws {
+            let scene = try await Self.scene()
+            try await scene.citus.addStandby()
+            let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
+            _ = try await standby.query("select pg_promote()", timeout: .seconds(30))
+            try scene.start()
+            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            let writer = try await PostgresConnection(scene.citus.conninfo("c"))
+            _ = try await writer.query("begin")
+            _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)")
+            let pid = writer.backendPID
+            // The leader is where it was, under another name: nobody is known to have failed.
+            try await scene.member(1, "w1", port: scene.citus.ports[3], role: "primary")
+            try await scene.expect { scene.records(.citusBlocked).count >= 1 }
+            #expect(scene.records(.citusBlocked)[0]["SESSIONS"]?.hasPrefix("pid \(pid), user postgres") == true)
+            let updates =
+                "select count(*) from pg_stat_activity where query like '%citus_update_node(%' and pid <> pg_backend_pid()"
+            #expect(try await scene.session.query(updates + " and state = 'active'") == [["1"]])
+            // Two attempts wait; the third ends the session.
+            try await scene.expect(within: .seconds(20)) { scene.records(.citusUpdated).count == 1 }
+            #expect(scene.records(.citusUpdateFailed).count == 2)
+            #expect(try await scene.row(1) == scene.place(3))
+            await #expect(throws: PostgresError.self) { try await writer.query("commit") }
             scene.stop()
         }
     }

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is known and thought of Citus.
+public struct CitusStatus: Hashable, Sendable {
+    public struct Group: Hashable, Sendable {
+        public let number: Int
+        public let leader: String?
+        public let endpoint: NodeEndpoint?
+        public let isSwitchingOver: Bool
+    }
+
+    public struct Database: Hashable, Sendable {
+        public let name: String
+        /// Why its rows could not be read last; nil if they could.
+        public let unreadable: String?
+        /// Nil while they are unknown.
+        public let rowCount: Int?
+        /// The groups whose rows are not what they should be.
+        public let drifts: [Int]
+        /// The groups that need an operator, and why.
+        public let refusals: [Int: NodeRowPlan.Refusal]
+        /// The group whose writes are held.
+        public let heldGroup: Int?
+        /// The group of which a change has not reached the workers yet.
+        public let unsynchronizedGroup: Int?
+    }
+
+    public let mode: CitusMode
+    public let isWriter: Bool
+    public let groups: [Group]
+    /// Empty where this node's daemon does not write.
+    public let databases: [Database]
+    /// Servers of the coordinator's group that accept writes and do not lead.
+    public let rivals: [NodeEndpoint]
+}
+
+extension SupervisorCore {
+    /// Nil where nothing of Citus is followed.
+    public var citusStatus: CitusStatus? {
+        guard let citus = self.citus else { return nil }
+        let groups = citus.groups.sorted { $0.key < $1.key }.map { number, view in
+            CitusStatus.Group(
+                number: number, leader: view.leader?.name, endpoint: view.endpoint,
+                isSwitchingOver: view.isSwitchingOver)
+        }
+        let databases = (citus.isWriter ? citus.databases : []).map { database in
+            CitusStatus.Database(
+                name: database.name, unreadable: database.unreadable, rowCount: database.rows?.count,
+                drifts: database.drifts.keys.sorted(), refusals: database.refusals, heldGroup: database.hold?.group,
+                unsynchronizedGroup: database.awaited?.group)
+        }
+        let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
+        return CitusStatus(
+            mode: citus.settings.mode, isWriter: citus.isWriter, groups: groups, databases: databases, rivals: rivals)
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// The Citus part of one core on the coordinator's node, and its clock.
+struct CitusScript {
+    static let cluster: UInt64 = 7
+    static let database = "app"
+    static let coordinator = NodeEndpoint("c1", 5432)
+    static let rows = [
+        NodeRow(id: 1, group: 0, endpoint: coordinator, role: .primary),
+        NodeRow(id: 2, group: 1, endpoint: NodeEndpoint("a1", 5432), role: .primary),
+        NodeRow(id: 3, group: 2, endpoint: NodeEndpoint("b1", 5432), role: .primary),
+    ]
+
+    private(set) var core: SupervisorCore
+    private(set) var now = Instant(sinceBoot: .seconds(100))
+    private(set) var reports: [CitusReport] = []
+    private(set) var revision: Int64 = 10
+
+    init(_ mode: CitusMode = .own, change: (inout CitusSettings) -> Void = { _ in }) {
+        var citus = CitusSettings(group: 0, databases: [Self.database], mode: mode)
+        change(&citus)
+        self.core = SupervisorCore(
+            CoreSettings(member: "c1", node: "boot-a", addresses: [], citus: citus), at: self.now)
+    }
+
+    /// A core that knows the groups and the rows, has nothing to do, and writes.
+    static func settled(
+        _ mode: CitusMode = .own, rows: [NodeRow] = Self.rows, change: (inout CitusSettings) -> Void = { _ in }
+    ) -> CitusScript {
+        var script = CitusScript(mode, change: change)
+        #expect(script.on(nil) == [.readGroups])
+        #expect(script.on(.groupsRead(script.snapshot())).contains(.readRows(Self.database)))
+        #expect(script.reports.contains(.writerChanged(isWriter: true)))
+        #expect(script.rowsRead(rows) == [])
+        return script
+    }
+
+    /// What Patroni's keys say: c1, a1 and b1 lead, a2 and c2 stand by.
+    func snapshot(at revision: Int64 = 10) -> GroupsSnapshot {
+        let standby = { GroupMember(endpoint: NodeEndpoint($0, 5432), isRunning: true, isPrimary: false) }
+        let primary = { GroupMember(endpoint: NodeEndpoint($0, 5432), isRunning: true, isPrimary: true) }
+        return GroupsSnapshot(
+            clusterID: Self.cluster, revision: revision,
+            facts: [
+                GroupChange(0, .leader("c1", since: 3)), GroupChange(0, .member("c1", primary("c1"))),
+                GroupChange(1, .leader("a1", since: 4)), GroupChange(1, .member("a1", primary("a1"))),
+                GroupChange(1, .member("a2", standby("a2"))),
+                GroupChange(2, .leader("b1", since: 5)), GroupChange(2, .member("b1", primary("b1"))),
+            ])
+    }
+
+    /// Delivers an event some time after the one before; answers what is to be done, without reads of the groups' keys.
+    @discardableResult
+    mutating func on(_ event: CitusEvent?, after delay: Duration = .milliseconds(1)) -> [CitusAction] {
+        self.now = self.now + delay
+        var actions: [Action] = []
+        self.core.handle(event.map { .citus($0) } ?? .tick, at: self.now, into: &actions)
+        self.reports = []
+        var others: [CitusAction] = []
+        for action in actions {
+            switch action {
+            case .report(.citus(let report)): self.reports.append(report)
+            case .citus(let action): others.append(action)
+            default: break  // The addresses' part has its own tests.
+            }
+        }
+        return others
+    }
+
+    /// The next revision of etcd, in which this changed.
+    mutating func changed(_ group: Int, _ facts: GroupFact..., after delay: Duration = .milliseconds(1))
+        -> [CitusAction]
+    {
+        self.revision += 1
+        return self.on(
+            .groupsChanged(
+                clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) }), after: delay)
+    }
+
+    mutating func leads(_ group: Int, _ name: String) -> [CitusAction] {
+        self.changed(group, .leader(name, since: self.revision + 1))
+    }
+
+    mutating func rowsRead(_ rows: [NodeRow] = Self.rows) -> [CitusAction] {
+        self.on(.rowsRead(Self.database, rows, askedAt: self.now))
+    }
+
+    mutating func answered(_ host: String, _ answer: WritableAnswer) -> [CitusAction] {
+        self.on(.writable(NodeEndpoint(host, 5432), answer, askedAt: self.now))
+    }
+
+    mutating func ended(_ group: Int, _ outcome: UpdateOutcome) -> [CitusAction] {
+        self.on(.updateEnded(Self.database, group: group, outcome))
+    }
+
+    /// Lets time pass in steps, and answers everything that was to be done.
+    mutating func pass(_ span: Duration, step: Duration = .milliseconds(100)) -> [CitusAction] {
+        var (actions, reports): ([CitusAction], [CitusReport]) = ([], [])
+        let end = self.now + span
+        while self.now < end {
+            actions += self.on(nil, after: step)
+            reports += self.reports
+        }
+        self.reports = reports
+        return actions
+    }
+
+    static func update(
+        _ group: Int, _ changes: [RowChange], revision: Int64, _ blockers: RowUpdate.Blockers
+    ) -> CitusAction {
+        .update(
+            Self.database,
+            RowUpdate(
+                group: group, changes: changes, authority: GroupAuthority(clusterID: Self.cluster, revision: revision),
+                blockers: blockers))
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// What is done about `pg_dist_node`, and when.
+struct CitusTests {
+    private static let a2 = NodeEndpoint("a2", 5432)
+    private static let app = CitusScript.database
+    private static let move: [RowChange] = [.move(id: 2, a2)]
+
+    @Test func `a failed worker's successor is asked, and its row moved once it accepts writes`() {
+        var script = CitusScript.settled()
+        #expect(script.changed(1, .noLeader, .member("a1", nil)) == [])
+        #expect(script.leads(1, "a2") == [.askWritable(Self.a2)])
+        #expect(script.reports.count == 1)
+        #expect(script.answered("a2", .standby) == [])
+        #expect(script.on(nil, after: .milliseconds(20)) == [.askWritable(Self.a2)])
+        // The old node is known to be gone: sessions that wait for it are ended at once.
+        let expected = CitusScript.update(1, Self.move, revision: 12, .terminate(after: .zero))
+        #expect(script.answered("a2", .primary) == [expected])
+        #expect(script.ended(1, .applied) == [.readRows(Self.app)])
+        #expect(script.reports.count == 1)
+    }
+
+    @Test func `an answer from before the leadership proves nothing`() {
+        var script = CitusScript.settled()
+        let before = script.now
+        #expect(script.leads(1, "a2") == [.askWritable(Self.a2)])
+        #expect(script.on(.writable(Self.a2, .primary, askedAt: before)) == [])
+    }
+
+    @Test func `the old node's sessions are waited for after a planned switchover, and ended in the end`() {
+        var script = CitusScript.settled()
+        let hold = script.changed(1, .switchover(leader: "a1"))
+        #expect(hold.count == 1)
+        _ = script.on(.holdEnded(Self.app, group: 1, reason: "blocked"))
+        _ = script.rowsRead()
+        _ = script.leads(1, "a2")
+        #expect(script.answered("a2", .primary) == [CitusScript.update(1, Self.move, revision: 12, .wait)])
+        for _ in 0..<2 {
+            #expect(script.ended(1, .blocked(reason: "lock")) == [.readRows(Self.app)])
+            _ = script.rowsRead()
+            #expect(!script.pass(.milliseconds(300)).contains { if case .update = $0 { true } else { false } })
+            let next = script.pass(.seconds(2)).filter { if case .update = $0 { true } else { false } }
+            #expect(next.count == 1)
+        }
+        #expect(script.ended(1, .blocked(reason: "lock")) == [.readRows(Self.app)])
+        _ = script.rowsRead()
+        let last = script.pass(.seconds(5)).filter { if case .update = $0 { true } else { false } }
+        #expect(last == [CitusScript.update(1, Self.move, revision: 12, .terminate(after: .seconds(1)))])
+    }
+
+    @Test func `while an update is under way there is no other, and a failure is tried again ever later`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .primary)
+        #expect(script.leads(2, "b2") == [])
+        #expect(script.pass(.seconds(20)).filter { $0 != .readGroups } == [], "nothing piles up")
+        var delays: [Duration] = []
+        for _ in 0..<8 {
+            _ = script.ended(1, .failed(reason: "why"))
+            if case .updateFailed(_, _, _, let delay)? = script.reports.first { delays.append(delay) }
+            _ = script.rowsRead()
+            let begin = script.now
+            while !script.on(nil, after: .milliseconds(10)).contains(where: {
+                if case .update = $0 { true } else { false }
+            }),
+                script.now - begin < .seconds(60)
+            {}
+        }
+        #expect(
+            delays == [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000].map { Duration.milliseconds($0) })
+    }
+
+    @Test func `where the leader refuses to be asked, what Patroni says since it leads must do`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        #expect(script.answered("a2", .refused(reason: "no password")) == [])
+        #expect(script.reports == [.probeRefused(group: 1, Self.a2, reason: "no password")])
+        let member = GroupMember(endpoint: Self.a2, isRunning: true, isPrimary: true)
+        let update = CitusScript.update(1, Self.move, revision: 11, .terminate(after: .seconds(1)))
+        #expect(script.changed(1, .member("a2", member)) == [update])
+    }
+
+    @Test func `mode reconcile waits for the other writer, and then repairs`() {
+        var script = CitusScript.settled(.reconcile)
+        #expect(script.leads(1, "a2") == [], "there is no hurry to ask")
+        #expect(script.reports.count == 1)
+        #expect(script.pass(.seconds(29)).filter { $0 == .askWritable(Self.a2) } == [])
+        #expect(script.pass(.seconds(2)).contains(.askWritable(Self.a2)))
+        let update = CitusScript.update(1, Self.move, revision: 11, .terminate(after: .seconds(1)))
+        #expect(script.answered("a2", .primary) == [update])
+    }
+
+    @Test func `mode reconcile leaves alone what the other writer has put right`() {
+        var script = CitusScript.settled(.reconcile)
+        _ = script.leads(1, "a2")
+        var rows = CitusScript.rows
+        rows[1].endpoint = Self.a2
+        _ = script.rowsRead(rows)
+        let actions = script.pass(.seconds(60))
+        #expect(!actions.contains { if case .update = $0 { true } else { false } })
+    }
+
+    @Test func `mode observe tells and does nothing`() {
+        var script = CitusScript.settled(.observe)
+        _ = script.leads(1, "a2")
+        let row = NodeEndpoint("a1", 5432)
+        #expect(script.reports == [.drift(Self.app, group: 1, row: row, leader: Self.a2, .none)])
+        let actions = script.pass(.seconds(120)).filter { $0 != .readGroups && $0 != .readRows(Self.app) }
+        #expect(actions == [])
+    }
+
+    @Test func `only the coordinator's leader writes, and what it knew before counts no more`() {
+        var script = CitusScript.settled()
+        #expect(script.changed(0, .noLeader) == [])
+        #expect(script.reports == [.writerChanged(isWriter: false)])
+        #expect(script.leads(1, "a2") == [])
+        #expect(script.pass(.seconds(30)).filter { $0 != .readGroups } == [])
+        #expect(script.leads(0, "c1") == [.readRows(Self.app)])
+        #expect(script.reports.contains(.writerChanged(isWriter: true)))
+        #expect(script.rowsRead() == [.askWritable(Self.a2)])
+    }
+
+    @Test func `this node's own row is moved as soon as its PostgreSQL lets the transaction in`() {
+        var script = CitusScript.settled()
+        let here = NodeEndpoint("c1b", 5432)
+        let update = CitusScript.update(0, [.move(id: 1, here)], revision: 3, .wait)
+        let moved = script.changed(
+            0, .member("c1", GroupMember(endpoint: here, isRunning: true, isPrimary: true)))
+        #expect(moved == [update])
+        #expect(script.ended(0, .inRecovery) == [.readRows(Self.app)])
+        #expect(script.reports == [], "a promotion is no failure")
+        _ = script.rowsRead()
+        #expect(script.on(nil, after: .milliseconds(60)) == [update])
+    }
+
+    @Test func `another etcd counts from the beginning, and older news changes nothing`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        // A read that was overtaken by the watch.
+        #expect(script.on(.groupsRead(script.snapshot(at: 10))) == [])
+        #expect(script.answered("a2", .primary).count == 1)
+        _ = script.ended(1, .applied)
+        var rebuilt = script.snapshot(at: 2)
+        rebuilt.clusterID = 9
+        var rows = CitusScript.rows
+        rows[1].endpoint = Self.a2
+        #expect(script.on(.groupsRead(rebuilt)).isEmpty, "the rows are being read")
+        #expect(script.rowsRead(rows).contains(.askWritable(NodeEndpoint("a1", 5432))))
+        let actions = script.answered("a1", .primary)
+        guard case .update(_, let update)? = actions.first else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(update.authority == GroupAuthority(clusterID: 9, revision: 4))
+    }
+
+    // MARK: - A planned switchover
+
+    @Test func `writes are held from the request on, and the row is moved within the same transaction`() {
+        var script = CitusScript.settled()
+        let hold = CitusAction.hold(
+            Self.app, group: 1, nodeID: 2, GroupAuthority(clusterID: CitusScript.cluster, revision: 4),
+            limit: .seconds(30))
+        #expect(script.changed(1, .switchover(leader: "a1")) == [hold])
+        #expect(script.on(.held(Self.app, group: 1)) == [])
+        #expect(script.reports == [.holding(Self.app, group: 1, leader: "a1")])
+        #expect(script.changed(1, .noLeader) == [])
+        #expect(script.leads(1, "a2") == [.askWritable(Self.a2)])
+        let update = RowUpdate(
+            group: 1, changes: Self.move, authority: GroupAuthority(clusterID: CitusScript.cluster, revision: 13),
+            blockers: .wait)
+        #expect(script.answered("a2", .primary) == [.commitHold(Self.app, update)])
+        #expect(script.ended(1, .applied) == [.readRows(Self.app)])
+    }
+
+    @Test func `a switchover that is called off lets the writes go on`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1))
+        #expect(script.changed(1, .switchover(leader: nil)) == [.releaseHold(Self.app, group: 1)])
+        #expect(script.on(.holdEnded(Self.app, group: 1, reason: "released")) == [.readRows(Self.app)])
+    }
+
+    @Test func `writes are held for no longer than the limit, and once per leadership`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1))
+        let actions = script.pass(.seconds(31))
+        #expect(actions.filter { $0 == .releaseHold(Self.app, group: 1) }.count == 1)
+        _ = script.on(.holdEnded(Self.app, group: 1, reason: "released"))
+        _ = script.rowsRead()
+        #expect(!script.pass(.seconds(60)).contains { if case .hold = $0 { true } else { false } })
+    }
+
+    @Test func `a daemon that writes no more lets the held writes go`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1))
+        #expect(script.changed(0, .noLeader) == [.releaseHold(Self.app, group: 1)])
+    }
+
+    @Test func `another group's failover is not held up`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1))
+        let b2 = GroupMember(endpoint: NodeEndpoint("b2", 5432), isRunning: true, isPrimary: false)
+        _ = script.changed(2, .member("b2", b2), .leader("b2", since: 12))
+        #expect(script.answered("b2", .primary).contains { if case .update = $0 { true } else { false } })
+    }
+
+    @Test func `the coordinator's own switchover holds nothing`() {
+        var script = CitusScript.settled()
+        #expect(script.changed(0, .switchover(leader: "c1")) == [])
+    }
+}
