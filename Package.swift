@@ -87,7 +87,8 @@ let package = Package(
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets", "Settings",
+                "CitusCatalog", "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets",
+                "Settings",
                 "Supervisor", "VirtualAddress", arguments,
             ], exclude: ["link-order.txt"],
             swiftSettings: strict, linkerSettings: lean),

@@ -18,7 +18,7 @@ public struct CitusCatalog {
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
     /// The schema and the table that ``apply(_:)`` needs, a statement each; they change nothing where both exist.
-    public static let fenceTable = [
+    public nonisolated static let fenceTable = [
         "create schema if not exists pharos",
         """
         create table if not exists pharos.citus_fence (

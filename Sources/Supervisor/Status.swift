@@ -54,11 +54,40 @@ extension Supervisor {
                 ].joined(separator: ", ") + "}"
         }
         fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
+        if let citus = self.core.citusStatus { fields.append("\"citus\": \(Self.json(citus))") }
         let events = self.history.entries.map { entry in
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }
         fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
         return self.redacted("{" + fields.joined(separator: ",\n  ") + "}\n")
+    }
+
+    private static func json(_ citus: CitusStatus) -> String {
+        let groups = citus.groups.map { group in
+            "{\"group\": \(group.number), \"leader\": \(Self.value(group.leader)), \"endpoint\": \(Self.value(group.endpoint?.description)), \"is_switching_over\": \(group.isSwitchingOver)}"
+        }
+        let databases = citus.databases.map { database in
+            let refusals = database.refusals.sorted { $0.key < $1.key }.map {
+                "{\"group\": \($0.key), \(Self.field("reason", Wording.text($0.value)))}"
+            }
+            return "{"
+                + [
+                    Self.field("database", database.name), "\"unreadable\": \(Self.value(database.unreadable))",
+                    "\"rows\": \(database.rowCount.map { "\($0)" } ?? "null")",
+                    "\"drifting_groups\": \(database.drifts)",
+                    "\"needs_operator\": [\(refusals.joined(separator: ", "))]",
+                    "\"held_group\": \(database.heldGroup.map { "\($0)" } ?? "null")",
+                    "\"unsynchronized_group\": \(database.unsynchronizedGroup.map { "\($0)" } ?? "null")",
+                ].joined(separator: ", ") + "}"
+        }
+        let rivals = citus.rivals.map { JSON.quoted("\($0)") }
+        return "{"
+            + [
+                Self.field("mode", citus.mode.rawValue), "\"is_writer\": \(citus.isWriter)",
+                "\"groups\": [\(groups.joined(separator: ", "))]",
+                "\"databases\": [\(databases.joined(separator: ", "))]",
+                "\"rival_coordinators\": [\(rivals.joined(separator: ", "))]",
+            ].joined(separator: ",\n    ") + "}"
     }
 
     private static func field(_ name: String, _ value: String) -> String { "\"\(name)\": \(JSON.quoted(value))" }

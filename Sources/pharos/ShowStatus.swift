@@ -52,6 +52,7 @@ struct StatusText {
 
     var isInOrder: Bool {
         guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
+        if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
         guard self.status["is_leader"]?.bool == true else { return true }
         return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
     }
@@ -78,6 +79,7 @@ struct StatusText {
         }
         if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
         for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
+        if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
         let events = (self.status["events"]?.array ?? []).suffix(5)
         if !events.isEmpty { lines.append("last events:") }
         for event in events { lines.append("    \(event["message"]?.string ?? "")") }

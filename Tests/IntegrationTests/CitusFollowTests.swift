@@ -15,9 +15,16 @@ extension IntegrationTests {
         init() { EventLoop.shared.executor.startThread() }
 
         @EventLoop
-        private static func scene() async throws -> CitusScene {
+        private static func scene(
+            _ grants: CitusGrants = CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+        ) async throws -> CitusScene {
             let scene = try await CitusScene()
-            for statement in CitusCatalog.fenceTable { _ = try await scene.session.query(statement) }
+            for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
+            // As Citus does with roles: the same on every node.
+            for name in ["w1", "w2"] {
+                let session = try await PostgresConnection(scene.citus.conninfo(name))
+                _ = try await session.query("create role \(CitusScene.role) login")
+            }
             return scene
         }
 

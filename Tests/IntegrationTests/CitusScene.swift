@@ -18,6 +18,8 @@ final class CitusScene {
     let etcd: LocalEtcd
     let http = HTTPClient()
     let client: EtcdClient
+    /// The daemon's role, with what `pharos grant-sql` gives it.
+    static let role = "pharos"
     /// On the coordinator, as the superuser.
     let session: PostgresConnection
     private(set) var records: [LogRecord] = []
@@ -30,7 +32,6 @@ final class CitusScene {
             EtcdConfiguration(endpoints: self.etcd.endpoints), http: self.http, jitter: { 0 })
         self.session = try await PostgresConnection(self.citus.conninfo("c"))
         for statement in [
-            "create schema if not exists pharos",
             "select citus_set_coordinator_host('127.0.0.1', \(self.citus.ports[0]))",
             "select citus_add_node('127.0.0.1', \(self.citus.ports[1]))",
             "select citus_add_node('127.0.0.1', \(self.citus.ports[2]))",
@@ -73,13 +74,13 @@ final class CitusScene {
         change: (inout SupervisorSettings.Citus) -> Void = { _ in }
     ) throws {
         var citus = SupervisorSettings.Citus(
-            nodeConninfo: "user=postgres dbname=postgres",
+            nodeConninfo: "user=\(Self.role) dbname=postgres",
             core: CitusSettings(group: 0, databases: databases, mode: mode, settle: settle))
         change(&citus)
         let settings = SupervisorSettings(
             scope: "demo", member: "c", group: 0, addresses: [],
             etcd: EtcdConfiguration(endpoints: self.etcd.endpoints), patroniURL: "http://127.0.0.1:1",
-            conninfo: try self.citus.conninfo("c"), status: [], citus: citus)
+            conninfo: try self.citus.conninfo("c") + " user=\(Self.role)", status: [], citus: citus)
         let supervisor = Supervisor(
             settings, node: "boot-a",
             .init(

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The SQL that gives a role exactly what Pharos needs: in each database with the extension, run by a superuser on the
+/// coordinator. Every statement may be run again.
+public struct CitusGrants: Sendable {
+    /// Whether Pharos writes `pg_dist_node` (modes own and reconcile) or only reads it (observe).
+    public var writes: Bool
+    /// Whether it registers and removes secondaries.
+    public var secondaries: Bool
+    /// Whether it keeps `pg_dist_poolinfo`.
+    public var pools: Bool
+    /// Whether it adds groups, which Citus lets only superusers do.
+    public var groups: Bool
+
+    public init(writes: Bool, secondaries: Bool, pools: Bool, groups: Bool) {
+        self.writes = writes
+        self.secondaries = secondaries
+        self.pools = pools
+        self.groups = groups
+    }
+
+    /// The statements, each with the reason for it.
+    public func statements(role: String) -> [(reason: String, sql: String)] {
+        let name = Self.identifier(role)
+        var statements = [
+            (
+                reason: "The role itself. It needs no password where it logs in through the local socket (peer).",
+                sql: """
+                do $pharos$ begin
+                    if not exists (select from pg_catalog.pg_roles where rolname = \(Self.literal(role))) then
+                        create role \(name) login;
+                    end if;
+                end $pharos$
+                """
+            )
+        ]
+        func grant(_ reason: String, _ sql: String) { statements.append((reason: reason, sql: sql)) }
+        grant("To name the sessions that stand in an update's way.", "grant pg_read_all_stats to \(name)")
+        guard self.writes else { return statements }
+        for sql in CitusCatalog.fenceTable { grant("What was applied last: nothing older is ever applied.", sql) }
+        grant("", "grant usage on schema pharos to \(name)")
+        grant("", "grant select, insert, update on pharos.citus_fence to \(name)")
+        grant(
+            "To move a node's row.",
+            "grant execute on function pg_catalog.citus_update_node(integer, text, integer, boolean, integer) to \(name)"
+        )
+        grant(
+            "To let writes wait through a planned switchover.",
+            "grant execute on function pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) to \(name)")
+        if self.pools {
+            grant("poolinfo: to keep it.", "grant select, insert, update on pg_catalog.pg_dist_poolinfo to \(name)")
+        }
+        if self.secondaries {
+            grant(
+                "secondaries: register. Citus wants rights on the table itself.",
+                "grant insert, update, delete on pg_catalog.pg_dist_node to \(name)")
+            grant(
+                "",
+                "grant usage on sequence pg_catalog.pg_dist_node_nodeid_seq, pg_catalog.pg_dist_groupid_seq to \(name)")
+            grant(
+                "",
+                "grant execute on function pg_catalog.citus_add_secondary_node(text, integer, text, integer, name) to \(name)"
+            )
+            grant("", "grant execute on function pg_catalog.citus_remove_node(text, integer) to \(name)")
+        }
+        if self.groups {
+            grant("add_groups: auto. Citus lets only superusers do that.", "alter role \(name) superuser")
+        }
+        return statements
+    }
+
+    private static func identifier(_ text: String) -> String {
+        "\"\(text.replacing("\"" as Character, with: "\"\""))\""
+    }
+    private static func literal(_ text: String) -> String { "'\(text.replacing("'" as Character, with: "''"))'" }
+}
+
+extension String {
+    /// The text with every `old` character replaced.
+    fileprivate func replacing(_ old: Character, with new: String) -> String {
+        self.reduce(into: "") { $0 += $1 == old ? new : String($1) }
+    }
+}

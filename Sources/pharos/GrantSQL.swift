@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import CitusCatalog
+import Settings
+
+struct GrantSQL: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "grant-sql", abstract: "Print the SQL that gives a role exactly what the configured mode needs.",
+        discussion: """
+            Run it as a superuser on the coordinator, in each database with the extension citus:
+                pharos grant-sql --role pharos | psql -d app
+            """)
+    @OptionGroup var file: ConfigurationOption
+    @Option(help: "The role that the daemon uses.") var role = "pharos"
+    @Flag(help: "Also what registering secondaries needs, whatever the configuration says.") var secondaries = false
+
+    func validate() throws {
+        guard !self.role.isEmpty, self.role.utf8.count <= 63, !self.role.utf8.contains(where: { $0 < 32 }) else {
+            throw ValidationError("--role expects a role's name, of at most 63 bytes")
+        }
+    }
+
+    func run() throws {
+        let settings: Settings
+        do throws(SettingsError) {
+            settings = try Settings.load(path: self.file.path)
+        } catch {
+            complain(error.description)
+            throw ExitStatus.configuration
+        }
+        guard let citus = settings.citus else {
+            complain("pharos: \(self.file.path) has no section 'citus': no rights are needed beyond the login")
+            throw ExitStatus.configuration
+        }
+        let grants = CitusGrants(
+            writes: citus.mode != .observe, secondaries: self.secondaries || citus.secondaries == .register,
+            pools: !citus.poolInfo.isEmpty, groups: citus.addGroups == .auto)
+        print("-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
+        for statement in grants.statements(role: self.role) {
+            if !statement.reason.isEmpty { print("\n-- \(statement.reason)") }
+            print(statement.sql + ";")
+        }
+    }
+}
