@@ -87,7 +87,8 @@ let package = Package(
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "CitusCatalog", "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress", "Secrets",
+                "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress",
+                "Secrets",
                 "Settings",
                 "Supervisor", "VirtualAddress", arguments,
             ], exclude: ["link-order.txt"],

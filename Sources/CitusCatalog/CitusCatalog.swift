@@ -49,12 +49,7 @@ public struct CitusCatalog {
 
     /// A digest of `pg_dist_node` that is the same on every node whose copy is up to date.
     public func digest() async throws(CitusError) -> String {
-        let rows = try await self.query(
-            """
-            select md5(coalesce(string_agg(concat_ws('|', nodeid, groupid, nodename, nodeport, noderack, hasmetadata,
-                isactive, noderole, nodecluster, shouldhaveshards), ',' order by nodeid), ''))
-            from pg_catalog.pg_dist_node
-            """)
+        let rows = try await self.query("select \(Self.nodesDigest)")
         guard rows.count == 1, let digest = rows[0].first ?? nil else { throw .malformed("no digest") }
         return digest
     }
@@ -197,7 +192,7 @@ public struct CitusCatalog {
         }
     }
 
-    private func query(
+    func query(
         _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5)
     ) async throws(CitusError) -> [[String?]] {
         do throws(PostgresError) {

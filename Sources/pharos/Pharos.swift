@@ -10,7 +10,10 @@ struct Pharos: ParsableCommand {
         commandName: "pharos",
         abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
         version: Self.version,
-        subcommands: [Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, GrantSQL.self, Release.self])
+        subcommands: [
+            Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Verify.self, Repair.self, GrantSQL.self,
+            Release.self,
+        ])
 
     static func main() {
         if let path = Run.plainPath(Array(CommandLine.arguments.dropFirst())) { Glibc.exit(Run.daemon(path: path)) }

@@ -638,6 +638,41 @@ begin
     insert into pg_dist_placement (shardid, shardstate, shardlength, groupid)
         select shard, 1, 0, groupid from pg_dist_node where noderole = 'primary' order by groupid;
 end $$;
-revoke execute on function citus_stand_in.distribute, citus_stand_in.reference from public;
+
+-- Gives every worker what create_distributed_table would have left there: the table, the rows that describe its shards, and
+-- an empty table for each shard that the worker has.
+create function citus_stand_in.share_shards() returns void language plpgsql as $$
+declare
+    node pg_dist_node; statement text;
+    shards text := (select json_agg(json_build_object('relation', logicalrelid::regclass::text, 'shardid', shardid,
+        'storage', shardstorage, 'low', shardminvalue, 'high', shardmaxvalue)) from pg_dist_shard);
+    placements text := (select json_agg(p) from pg_dist_placement p);
+begin
+    for node in select * from citus_stand_in.workers() loop
+        perform citus_stand_in.dblink_connect('citus_share', format('host=%s port=%s user=postgres dbname=%s',
+            node.nodename, node.nodeport, current_database()));
+        for statement in
+            select format('create table if not exists %s ()', logicalrelid::regclass) from pg_dist_partition
+            union all
+            select format('create table if not exists %s_%s ()', logicalrelid::regclass, shardid)
+                from pg_dist_placement join pg_dist_shard using (shardid) where groupid = node.groupid
+            union all
+            select format($share$
+                begin;
+                delete from pg_catalog.pg_dist_shard;
+                delete from pg_catalog.pg_dist_placement;
+                insert into pg_catalog.pg_dist_shard select s.relation::regclass, s.shardid, s.storage, s.low, s.high
+                    from json_to_recordset(%L) s(relation text, shardid bigint, storage "char", low text, high text);
+                insert into pg_catalog.pg_dist_placement
+                    select * from json_populate_recordset(null::pg_catalog.pg_dist_placement, %L);
+                commit
+                $share$, shards, placements)
+        loop
+            perform citus_stand_in.dblink_exec('citus_share', statement);
+        end loop;
+        perform citus_stand_in.dblink_disconnect('citus_share');
+    end loop;
+end $$;
+revoke execute on function citus_stand_in.distribute, citus_stand_in.reference, citus_stand_in.share_shards from public;
 
 commit;

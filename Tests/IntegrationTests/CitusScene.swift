@@ -69,18 +69,25 @@ final class CitusScene {
 
     // MARK: - The daemon
 
-    func start(
-        _ mode: CitusMode = .own, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
+    func settings(
+        _ mode: CitusMode, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
         change: (inout SupervisorSettings.Citus) -> Void = { _ in }
-    ) throws {
+    ) throws -> SupervisorSettings {
         var citus = SupervisorSettings.Citus(
             nodeConninfo: "user=\(Self.role) dbname=postgres",
             core: CitusSettings(group: 0, databases: databases, mode: mode, settle: settle))
         change(&citus)
-        let settings = SupervisorSettings(
+        return SupervisorSettings(
             scope: "demo", member: "c", group: 0, addresses: [],
             etcd: EtcdConfiguration(endpoints: self.etcd.endpoints), patroniURL: "http://127.0.0.1:1",
             conninfo: try self.citus.conninfo("c") + " user=\(Self.role)", status: [], citus: citus)
+    }
+
+    func start(
+        _ mode: CitusMode = .own, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
+        change: (inout SupervisorSettings.Citus) -> Void = { _ in }
+    ) throws {
+        let settings = try self.settings(mode, settle: settle, databases: databases, change: change)
         let supervisor = Supervisor(
             settings, node: "boot-a",
             .init(

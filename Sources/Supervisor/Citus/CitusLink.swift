@@ -54,7 +54,7 @@ final class CitusLink {
         self.nodes.stop()
     }
 
-    private static func read(_ etcd: EtcdClient, _ keys: GroupKeys) async throws(EtcdError) -> GroupsSnapshot {
+    static func read(_ etcd: EtcdClient, _ keys: GroupKeys) async throws(EtcdError) -> GroupsSnapshot {
         let response = try await etcd.commit(
             Transaction(compares: [], success: keys.ranges.map { .range($0, limit: Self.keyLimit) }))
         var facts: [GroupChange] = []

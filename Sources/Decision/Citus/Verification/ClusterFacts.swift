@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What was found out about one database of a Citus cluster, at one time, for ``verify(_:)``.
+public struct ClusterFacts: Hashable, Sendable {
+    public var database: String
+    public var settings: CitusSettings
+    /// By group, from etcd.
+    public var leaders: [Int: Leader]
+    /// Why etcd could not be read; nil if it could.
+    public var etcdProblem: String?
+    /// The coordinator's primary; nil with ``coordinatorProblem``.
+    public var coordinator: Coordinator?
+    public var coordinatorProblem: String?
+    /// What the other servers said, by their address.
+    public var nodes: [NodeEndpoint: NodeAnswer] = [:]
+    /// Whether the tables of shards were looked for.
+    public var isDeep = false
+    /// Whether the cluster has just been restored from backups.
+    public var isAfterRestore = false
+
+    public init(database: String, settings: CitusSettings, leaders: [Int: Leader] = [:]) {
+        self.database = database
+        self.settings = settings
+        self.leaders = leaders
+    }
+
+    public struct Leader: Hashable, Sendable {
+        public var name: String
+        public var endpoint: NodeEndpoint?
+        /// The other members of the group that say where they are.
+        public var others: [String: NodeEndpoint]
+
+        public init(_ name: String, _ endpoint: NodeEndpoint?, others: [String: NodeEndpoint] = [:]) {
+            self.name = name
+            self.endpoint = endpoint
+            self.others = others
+        }
+    }
+
+    /// What the coordinator's catalogs and settings say.
+    public struct Coordinator: Hashable, Sendable {
+        public var rows: [NodeRow]
+        public var facts: NodeFacts
+        /// By name; a setting that does not exist is absent.
+        public var settings: [String: String]
+        /// Why the fence in the database cannot be used; nil if it can.
+        public var fenceProblem: String?
+
+        public init(rows: [NodeRow], facts: NodeFacts, settings: [String: String], fenceProblem: String? = nil) {
+            self.rows = rows
+            self.facts = facts
+            self.settings = settings
+            self.fenceProblem = fenceProblem
+        }
+    }
+}
+
+/// What one server said of itself.
+public struct NodeFacts: Hashable, Sendable {
+    public var isInRecovery: Bool
+    /// `pg_dist_local_group`; nil where there is none.
+    public var localGroup: Int?
+    /// Digests of `pg_dist_node`, `pg_dist_placement` and `pg_dist_shard`.
+    public var digests: [CatalogTable: String]
+    public var prepared: [PreparedTransaction]
+    /// Tables of shards that should be there and are not; nil where nobody looked.
+    public var missingShards: [String]?
+
+    public init(
+        isInRecovery: Bool, localGroup: Int?, digests: [CatalogTable: String] = [:],
+        prepared: [PreparedTransaction] = [], missingShards: [String]? = nil
+    ) {
+        self.isInRecovery = isInRecovery
+        self.localGroup = localGroup
+        self.digests = digests
+        self.prepared = prepared
+        self.missingShards = missingShards
+    }
+}
+
+/// The catalogs of which every node with metadata has a copy.
+public enum CatalogTable: String, Hashable, Sendable, CaseIterable {
+    case nodes = "pg_dist_node"
+    case placements = "pg_dist_placement"
+    case shards = "pg_dist_shard"
+}
+
+public struct PreparedTransaction: Hashable, Sendable {
+    public var gid: String
+    public var age: Duration
+
+    public init(gid: String, age: Duration) {
+        self.gid = gid
+        self.age = age
+    }
+}
+
+public enum NodeAnswer: Hashable, Sendable {
+    case answered(NodeFacts)
+    case unreachable(reason: String)
+    /// It answers, but not to our role.
+    case refused(reason: String)
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Something that is not as it should be.
+public struct Finding: Hashable, Sendable {
+    public enum Severity: Int, Hashable, Sendable, Comparable {
+        case note, warning, critical
+        public static func < (a: Severity, b: Severity) -> Bool { a.rawValue < b.rawValue }
+    }
+
+    /// Stable: scripts may rely on the names.
+    public enum Code: String, Hashable, Sendable, CaseIterable {
+        case coordinatorUnreachable = "coordinator-unreachable"
+        case etcdUnreadable = "etcd-unreadable"
+        case secondCoordinator = "second-coordinator"
+        case rowUnreachable = "row-unreachable"
+        case rowUnverified = "row-unverified"
+        case rowInRecovery = "row-in-recovery"
+        case rowNotLeader = "row-not-leader"
+        case secondaryIsPrimary = "secondary-is-primary"
+        case groupWithoutPrimary = "group-without-primary"
+        case twoPrimaries = "two-primaries"
+        case localGroupWrong = "local-group-wrong"
+        case noMetadata = "no-metadata"
+        case notSynchronized = "not-synchronized"
+        case inactive = "inactive"
+        case nodesDiffer = "nodes-differ"
+        case placementsDiffer = "placements-differ"
+        case shardsDiffer = "shards-differ"
+        case shardMissing = "shard-missing"
+        case orphanedPrepared = "orphaned-prepared"
+        case groupUnregistered = "group-unregistered"
+        case groupVanished = "group-vanished"
+        case poolDiffers = "pool-differs"
+        case fenceUnusable = "fence-unusable"
+        case failoverMayHang = "failover-may-hang"
+        case restoreRecoversPrepared = "restore-recovers-prepared"
+    }
+
+    /// What puts it right.
+    public struct Remedy: Hashable, Sendable {
+        /// What to do, for people.
+        public var text: String
+        /// On the coordinator's primary, in order.
+        public var changes: [RowChange]
+        /// Statements to run by hand, where ``changes`` does not do it.
+        public var sql: [String]
+        /// Why `pharos repair` does not do it; nil where it does.
+        public var refusal: String?
+
+        public init(_ text: String, changes: [RowChange] = [], sql: [String] = [], refusal: String? = nil) {
+            self.text = text
+            self.changes = changes
+            self.sql = sql
+            self.refusal = changes.isEmpty ? refusal ?? "it needs an operator's judgement" : refusal
+        }
+    }
+
+    public var code: Code
+    public var severity: Severity
+    public var group: Int?
+    public var node: NodeEndpoint?
+    public var evidence: String
+    public var remedy: Remedy
+
+    public init(
+        _ code: Code, _ severity: Severity, group: Int? = nil, node: NodeEndpoint? = nil, _ evidence: String,
+        _ remedy: Remedy
+    ) {
+        self.code = code
+        self.severity = severity
+        self.group = group
+        self.node = node
+        self.evidence = evidence
+        self.remedy = remedy
+    }
+}

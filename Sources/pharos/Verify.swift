@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Decision
+import EventLoop
+import Journal
+import LenientJSON
+import Settings
+import Supervisor
+
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify", abstract: "Compare Citus's metadata with Patroni's leaders and with every node.",
+        discussion: "Exit status: 0 all is as it should be, 1 warnings, 2 something is critical.")
+    @OptionGroup var file: ConfigurationOption
+    @Flag(help: "Print the findings as JSON.") var json = false
+    @Flag(help: "Also look for the table of every shard on every worker.") var deep = false
+    @Flag(
+        name: .customLong("after-restore"),
+        help: "Walk through what must hold before a restored cluster is opened (docs/restore.md).") var afterRestore =
+        false
+
+    func run() throws {
+        let (json, isAfterRestore) = (self.json, self.afterRestore)
+        let isDeep = self.deep || isAfterRestore
+        let settings = try loadCitusSettings(self.file.path)
+        let code = runOnLoop {
+            guard let verifier = ClusterVerifier(settings) else { return 78 }
+            let facts = await verifier.gather(isDeep: isDeep, isAfterRestore: isAfterRestore)
+            let reports = facts.map { VerificationReport(database: $0.database, findings: verify($0)) }
+            if json {
+                print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
+            } else if isAfterRestore {
+                for report in reports { print(RestoreWalk(report).text, terminator: "") }
+            } else {
+                for report in reports { print(report.text, terminator: "") }
+            }
+            return reports.map(\.exitCode).max() ?? 0
+        }
+        guard code == .success else { throw code }
+    }
+}
+
+struct Repair: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repair", abstract: "Put right what `pharos verify` has found, where that is safe.",
+        discussion: """
+            Shows each statement before it is run. What may lose data or lets an older view win is refused, with the reason.
+            Exit status: 0 done or nothing to do, 1 something was refused or failed.
+            """)
+    @OptionGroup var file: ConfigurationOption
+    @Argument(help: "The finding's code, as `pharos verify` prints it.") var code: String
+    @Flag(name: .customLong("dry-run"), help: "Only show the statements.") var dryRun = false
+
+    func validate() throws {
+        guard Finding.Code(rawValue: self.code) != nil else {
+            let codes = Finding.Code.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("'\(self.code)' is no code; expected one of \(codes)")
+        }
+    }
+
+    func run() throws {
+        let (code, isDry) = (self.code, self.dryRun)
+        let settings = try loadCitusSettings(self.file.path)
+        let status = runOnLoop {
+            guard let verifier = ClusterVerifier(settings) else { return 78 }
+            return await Self.repair(code, verifier, isDry: isDry)
+        }
+        guard status == .success else { throw status }
+    }
+
+    @EventLoop
+    private static func repair(_ code: String, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
+        var (count, status): (Int, Int32) = (0, 0)
+        for facts in await verifier.gather(isDeep: code == Finding.Code.shardMissing.rawValue, isAfterRestore: false) {
+            for finding in verify(facts) where finding.code.rawValue == code {
+                count += 1
+                print(JournalRecord.escaped("\(facts.database): \(finding.evidence)"))
+                for sql in finding.remedy.changes.map(\.sql) + finding.remedy.sql {
+                    print("  " + JournalRecord.escaped(sql) + ";")
+                }
+                if let refusal = finding.remedy.refusal {
+                    print("  refused: \(JournalRecord.escaped(refusal)). \(JournalRecord.escaped(finding.remedy.text))")
+                    status = 1
+                } else if isDry {
+                    print("  not run (--dry-run)")
+                } else if let problem = await verifier.repair(finding, in: facts) {
+                    print("  failed: \(JournalRecord.escaped(problem))")
+                    status = 1
+                } else {
+                    print("  done")
+                }
+            }
+        }
+        if count == 0 { print("nothing to repair: no finding \(code)") }
+        return status
+    }
+}
+
+/// The configuration, which must follow Citus.
+func loadCitusSettings(_ path: String) throws -> SupervisorSettings {
+    let settings: Settings
+    do throws(SettingsError) {
+        settings = try Settings.load(path: path)
+    } catch {
+        complain(error.description)
+        throw ExitStatus.configuration
+    }
+    guard settings.citus != nil else {
+        complain("pharos: \(path) has no section 'citus'")
+        throw ExitStatus.configuration
+    }
+    return SupervisorSettings(settings)
+}
+
+/// What is told of one database.
+struct VerificationReport {
+    let database: String
+    let findings: [Finding]
+
+    var exitCode: Int32 {
+        switch self.findings.map(\.severity).max() {
+        case .critical: 2
+        case .warning: 1
+        case .note, nil: 0
+        }
+    }
+
+    var text: String {
+        var lines: [String] = []
+        for finding in self.findings {
+            let place = [finding.group.map { "group \($0)" }, finding.node.map { "\($0)" }].compactMap { $0 }
+            lines.append(
+                "\(Self.mark(finding.severity)) \(self.database): \(finding.code.rawValue)\(place.isEmpty ? "" : " (\(place.joined(separator: ", ")))")"
+            )
+            lines.append("    \(finding.evidence)")
+            lines.append("    remedy: \(finding.remedy.text)")
+            for sql in finding.remedy.changes.map(\.sql) + finding.remedy.sql { lines.append("        \(sql);") }
+            if finding.remedy.refusal == nil { lines.append("    or: pharos repair \(finding.code.rawValue)") }
+        }
+        let worst = self.findings.filter { $0.severity > .note }.count
+        lines.append("\(self.database): \(worst == 0 ? "pg_dist_node is true" : "\(worst) findings")")
+        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+    }
+
+    private static func mark(_ severity: Finding.Severity) -> String {
+        switch severity {
+        case .critical: "CRITICAL"
+        case .warning: "WARNING "
+        case .note: "note    "
+        }
+    }
+
+    var json: String {
+        let findings = self.findings.map { finding in
+            let sql = (finding.remedy.changes.map(\.sql) + finding.remedy.sql).map { JSON.quoted($0) }
+            return "{\"code\": \"\(finding.code.rawValue)\", \"severity\": \"\(finding.severity)\", "
+                + "\"group\": \(finding.group.map { "\($0)" } ?? "null"), "
+                + "\"node\": \(finding.node.map { JSON.quoted("\($0)") } ?? "null"), "
+                + "\"evidence\": \(JSON.quoted(finding.evidence)), \"remedy\": \(JSON.quoted(finding.remedy.text)), "
+                + "\"sql\": [\(sql.joined(separator: ", "))], \"refusal\": \(finding.remedy.refusal.map { JSON.quoted($0) } ?? "null")}"
+        }
+        return
+            "{\"database\": \(JSON.quoted(self.database)), \"status\": \(self.exitCode), \"findings\": [\(findings.joined(separator: ",\n  "))]}"
+    }
+}
+
+/// What must hold, in this order, before a restored cluster is opened.
+struct RestoreWalk {
+    private let report: VerificationReport
+    private static let steps: [(text: String, codes: [Finding.Code])] = [
+        ("the coordinator is up, and no other accepts writes", [.coordinatorUnreachable, .secondCoordinator]),
+        ("nothing recovers prepared transactions by itself", [.restoreRecoversPrepared]),
+        ("every node is up and was looked at", [.rowUnreachable, .rowUnverified, .rowInRecovery]),
+        ("every row names its group's leader", [.rowNotLeader, .groupWithoutPrimary, .twoPrimaries, .groupVanished]),
+        ("every node knows its own group", [.localGroupWrong]),
+        (
+            "the copies of the metadata agree: all nodes are at the same point",
+            [.nodesDiffer, .placementsDiffer, .shardsDiffer]
+        ),
+        ("every shard's table is there", [.shardMissing]),
+        ("no transaction is left prepared", [.orphanedPrepared]),
+    ]
+
+    init(_ report: VerificationReport) { self.report = report }
+
+    var text: String {
+        var lines: [String] = []
+        var isOpen = true
+        for (number, step) in Self.steps.enumerated() {
+            let found = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
+            lines.append("\(found.isEmpty ? "ok     " : "NOT YET") \(number + 1). \(step.text)")
+            for finding in found {
+                lines.append("           \(finding.code.rawValue): \(finding.evidence)")
+                lines.append("           \(finding.remedy.text)")
+            }
+            if !found.isEmpty { isOpen = false }
+        }
+        lines.append(
+            isOpen
+                ? "\(self.report.database): may be opened. Then: alter system reset citus.recover_2pc_interval, and compare sequences with their columns"
+                : "\(self.report.database): do not open it yet; never synchronize metadata to get rid of a difference")
+        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
+import Decision
+import EtcdClient
+import EventLoop
+import PostgresClient
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+extension IntegrationTests {
+    /// Every drift that really arises, injected into the stand-in for Citus, and found.
+    @Suite(.serialized)
+    struct CitusVerifyTests {
+        init() { EventLoop.shared.executor.startThread() }
+
+        @EventLoop
+        private struct Bench {
+            let scene: CitusScene
+            let settings: SupervisorSettings
+
+            init() async throws {
+                let scene = try await CitusScene()
+                let grants = CitusGrants(writes: true, secondaries: false, pools: true, groups: false)
+                for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
+                self.settings = try scene.settings(.own)
+                self.scene = scene
+                for name in ["w1", "w2"] { try await self.on(name, ["create role \(CitusScene.role) login"]) }
+                _ = try await scene.session.query("select citus_stand_in.sync()")
+                _ = try await scene.session.query("select citus_stand_in.share_shards()")
+            }
+
+            func on(_ name: String, _ statements: [String]) async throws {
+                let session = try await PostgresConnection(self.scene.citus.conninfo(name))
+                for statement in statements { _ = try await session.query(statement) }
+            }
+
+            /// What is found, as codes with the group.
+            func findings(deep: Bool = false) async throws -> [Finding] {
+                let verifier = try #require(ClusterVerifier(self.settings))
+                let facts = await verifier.gather(isDeep: deep, isAfterRestore: false)
+                return facts.flatMap { verify($0) }.filter { $0.severity > .note }
+            }
+
+            func codes(deep: Bool = false) async throws -> [String] {
+                try await self.findings(deep: deep).map { "\($0.code.rawValue) \($0.group.map(String.init) ?? "-")" }
+            }
+
+            /// What one drift is called, and that nothing is left when it is undone.
+            func drift(
+                _ expected: [String], deep: Bool = false, on name: String = "c", _ inject: [String], undo: [String],
+                location: SourceLocation = #_sourceLocation
+            ) async throws {
+                try await self.on(name, inject)
+                let found = try await self.codes(deep: deep)
+                #expect(found == expected, sourceLocation: location)
+                try await self.on(name, undo)
+                let left = try await self.codes(deep: deep)
+                #expect(left == [], sourceLocation: location)
+            }
+        }
+
+        @Test @EventLoop func `a cluster in order has no findings, and each drift has its own`() async throws {
+            let bench = try await Bench()
+            #expect(try await bench.codes() == [])
+            let ports = bench.scene.citus.ports
+            // As Citus does after a change of its own: every copy is made anew.
+            let sync = """
+                do $$ begin
+                    update pg_dist_node set metadatasynced = false where hasmetadata and groupid <> 0;
+                    perform citus_stand_in.sync();
+                end $$
+                """
+            func row(_ id: Int, port: Int) -> String {
+                "update pg_dist_node set nodeport = \(port) where nodeid = \(id)"
+            }
+            try await bench.drift(
+                ["no-metadata 1"], ["update pg_dist_node set hasmetadata = false where nodeid = 2", sync],
+                undo: ["update pg_dist_node set hasmetadata = true where nodeid = 2", sync])
+            try await bench.drift(
+                ["not-synchronized 1"], ["update pg_dist_node set metadatasynced = false where nodeid = 2"],
+                undo: ["update pg_dist_node set metadatasynced = true where nodeid = 2"])
+            try await bench.drift(
+                ["inactive 2"], ["update pg_dist_node set isactive = false where nodeid = 3", sync],
+                undo: ["update pg_dist_node set isactive = true where nodeid = 3", sync])
+            try await bench.drift(
+                ["group-without-primary 1"],
+                ["update pg_dist_node set noderole = 'unavailable' where nodeid = 2", sync],
+                undo: ["update pg_dist_node set noderole = 'primary' where nodeid = 2", sync])
+            try await bench.drift(
+                ["local-group-wrong 1"], on: "w1", ["update pg_dist_local_group set groupid = 0"],
+                undo: ["update pg_dist_local_group set groupid = 1"])
+            try await bench.drift(
+                ["nodes-differ 2"], on: "w2",
+                ["update pg_dist_node set noderack = 'elsewhere' where nodeid = 2"],
+                undo: ["update pg_dist_node set noderack = 'default' where nodeid = 2"])
+            try await bench.drift(
+                ["placements-differ 1"], on: "w1",
+                ["update pg_dist_placement set groupid = 2 where shardid = 102008"],
+                undo: ["update pg_dist_placement set groupid = 1 where shardid = 102008"])
+            try await bench.drift(
+                ["shards-differ 1"], on: "w1",
+                ["update pg_dist_shard set shardmaxvalue = '0' where shardid = 102008"],
+                undo: [
+                    "update pg_dist_shard set shardmaxvalue = (select shardminvalue::bigint + 536870911 from pg_dist_shard where shardid = 102008)::text where shardid = 102008"
+                ])
+            try await bench.drift(
+                ["shard-missing 1"], deep: true, on: "w1", ["drop table d_102008"], undo: ["create table d_102008 ()"])
+            // A row at a standby: everything looks right, but for writes.
+            try await bench.scene.citus.addStandby()
+            try await bench.drift(
+                ["row-not-leader 1", "row-in-recovery 1", "not-synchronized 1", "nodes-differ 1"],
+                [row(2, port: ports[3]), sync],
+                undo: [row(2, port: ports[1]), sync])
+            try await bench.drift(
+                ["row-not-leader 1", "row-unreachable 1", "not-synchronized 1"], [row(2, port: ports[5]), sync],
+                undo: [row(2, port: ports[1]), sync])
+            // Two primaries: the trigger that forbids it can be bypassed.
+            try await bench.drift(
+                ["two-primaries 1", "row-unreachable 1", "no-metadata 1"],
+                [
+                    "set session_replication_role = replica",
+                    "insert into pg_dist_node (nodeid, groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) values (9, 1, '127.0.0.1', \(ports[5]), false, false, 'primary')",
+                    sync,
+                ], undo: ["delete from pg_dist_node where nodeid = 9", sync])
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `what is safe is repaired, gated and fenced; the rest is refused with the reason`()
+            async throws
+        {
+            let bench = try await Bench()
+            let ports = bench.scene.citus.ports
+            try await bench.on("c", ["update pg_dist_node set nodeport = \(ports[5]) where nodeid = 2"])
+            let verifier = try #require(ClusterVerifier(bench.settings))
+            let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: false).first)
+            let found = verify(facts)
+            let moved = try #require(found.first { $0.code == .rowNotLeader })
+            #expect(moved.remedy.refusal == nil && moved.severity == .critical)
+            #expect(moved.remedy.changes.map(\.sql) == ["select citus_update_node(2, '127.0.0.1', \(ports[1]))"])
+            #expect(await verifier.repair(moved, in: facts) == nil)
+            #expect(try await bench.scene.row(1) == bench.scene.place(1))
+            // What an older leader key says is refused, here too.
+            try await bench.on(
+                "c",
+                [
+                    "update pg_dist_node set nodeport = \(ports[5]) where nodeid = 2",
+                    "update pharos.citus_fence set revision = revision + 1000",
+                ])
+            #expect(await verifier.repair(moved, in: facts)?.hasPrefix("older revision") == true)
+            for finding in found where finding.code != .rowNotLeader {
+                #expect(finding.remedy.refusal != nil, "\(finding.code) is repaired")
+            }
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `nothing hangs: a node that does not answer costs its time limit, once`() async throws {
+            let bench = try await Bench()
+            bench.scene.citus.servers["w1"]?.freeze()
+            bench.scene.citus.servers["w2"]?.freeze()
+            let begin = ContinuousClock.now
+            let found = try await bench.codes()
+            let span = ContinuousClock.now - begin
+            bench.scene.citus.servers["w1"]?.thaw()
+            bench.scene.citus.servers["w2"]?.thaw()
+            #expect(found == ["row-unreachable 1", "row-unreachable 2"])
+            #expect(span < .seconds(6), "one after the other it would be more: \(span)")
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `a pool follows the leader, and a second coordinator is found`() async throws {
+            let bench = try await Bench()
+            let ports = bench.scene.citus.ports
+            var settings = bench.settings
+            settings.citus?.core.poolInfo = [1: "host={host} port=6432"]
+            let verifier = try #require(ClusterVerifier(settings))
+            // A member of the coordinator's group that accepts writes, and does not lead.
+            try await bench.scene.member(0, "old", port: ports[2], role: "replica")
+            let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: true).first)
+            let codes = verify(facts).filter { $0.severity > .note }.map(\.code)
+            #expect(codes == [.secondCoordinator, .poolDiffers])
+            let pool = try #require(verify(facts).first { $0.code == .poolDiffers })
+            #expect(await verifier.repair(pool, in: facts) == nil)
+            let info = try await bench.scene.session.query("select nodeid, poolinfo from pg_dist_poolinfo")
+            #expect(info == [["2", "host=127.0.0.1 port=6432"]])
+            bench.scene.stop()
+        }
+    }
+}
