@@ -108,12 +108,13 @@ create trigger pg_dist_node_trigger before insert or update on pg_dist_node
 
 -- Connections to other nodes.
 
--- Opens dblink's connection `link`; what is said of a refusal is libpq's, without its first clause.
+-- Opens dblink's connection `link`; what is said of a refusal is libpq's, without its first clause. Citus rewrites other
+-- nodes' copies as the extension's owner, whoever asked for it.
 create function citus_stand_in.try_connect(link text, host text, port integer, out reason text) language plpgsql as $$
 begin
     perform citus_stand_in.dblink_connect(link, format(
         'host=%L port=%s user=%L dbname=%L connect_timeout=3 application_name=citus_stand_in',
-        host, port, session_user, current_database()));
+        host, port, case link when 'citus_sync' then 'postgres' else session_user end, current_database()));
 exception when sqlstate '08001' then
     get stacked diagnostics reason = pg_exception_detail;
     reason := regexp_replace(rtrim(reason, E'\n'), '^connection to server at .*? failed: ', '');
@@ -378,12 +379,21 @@ begin
     return id;
 end $$;
 
+-- The functions below work with their owner's rights; Citus wants the caller's on the table.
+create function citus_stand_in.require_rights() returns void language plpgsql as $$
+begin
+    if not has_table_privilege(session_user, 'pg_dist_node', 'insert') then
+        raise exception 'permission denied for table pg_dist_node' using errcode = '42501';
+    end if;
+end $$;
+
 create function pg_catalog.citus_add_secondary_node(
     nodename text, nodeport integer, primaryname text, primaryport integer, nodecluster name default 'default'
-) returns integer language plpgsql strict as $$
+) returns integer language plpgsql strict security definer as $$
 #variable_conflict use_column
 declare id integer; leader pg_dist_node;
 begin
+    perform citus_stand_in.require_rights();
     perform citus_stand_in.require_coordinator();
     leader := citus_stand_in.require_node(primaryname, primaryport);
     select n.nodeid into id from pg_dist_node n
@@ -398,9 +408,11 @@ begin
     return id;
 end $$;
 
-create function pg_catalog.citus_remove_node(nodename text, nodeport integer) returns void language plpgsql strict as $$
+create function pg_catalog.citus_remove_node(nodename text, nodeport integer) returns void
+language plpgsql strict security definer as $$
 declare node pg_dist_node;
 begin
+    perform citus_stand_in.require_rights();
     perform citus_stand_in.require_coordinator();
     node := citus_stand_in.require_node(nodename, nodeport);
     perform citus_stand_in.require_no_only_placement(node);

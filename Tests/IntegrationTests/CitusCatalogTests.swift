@@ -195,5 +195,58 @@ extension IntegrationTests {
             #expect(after.map(\.id) == [2, 4] && after.map(\.role) == [.primary, .secondary])
             #expect(after.map(\.port) == [second, first])
         }
+
+        @Test @EventLoop func `what grant-sql gives is enough for every step, and without it each is refused`()
+            async throws
+        {
+            let cluster = try await Cluster()
+            try await cluster.citus.addStandby()
+            let (standby, worker) = (cluster.citus.ports[3], cluster.citus.ports[1])
+            let steps: [(CitusUpdate.Step, CitusGrants)] = [
+                (
+                    .move(nodeID: 2, host: "127.0.0.1", port: cluster.citus.ports[5]),
+                    CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+                ),
+                (
+                    .move(nodeID: 2, host: "127.0.0.1", port: worker),
+                    CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+                ),
+                (
+                    .pool(nodeID: 2, "host=a port=6432"),
+                    CitusGrants(writes: true, secondaries: false, pools: true, groups: false)
+                ),
+                (
+                    .addSecondary(host: "127.0.0.1", port: standby, primaryHost: "127.0.0.1", primaryPort: worker),
+                    CitusGrants(writes: true, secondaries: true, pools: false, groups: false)
+                ),
+                (
+                    .remove(host: "127.0.0.1", port: standby),
+                    CitusGrants(writes: true, secondaries: true, pools: false, groups: false)
+                ),
+            ]
+            for (number, (step, grants)) in steps.enumerated() {
+                let role = "r\(number)"
+                // As Citus does: the same role on every node.
+                for name in ["w1", "w2"] {
+                    _ = try await PostgresConnection(cluster.citus.conninfo(name)).query("create role \(role) login")
+                }
+                let reading = CitusGrants(writes: false, secondaries: false, pools: false, groups: false)
+                for (_, sql) in reading.statements(role: role) { _ = try await cluster.session.query(sql) }
+                let session = try await PostgresConnection(cluster.citus.conninfo("c") + " user=\(role)")
+                let catalog = CitusCatalog(session)
+                #expect(try await catalog.nodes().count >= 3)
+                let update = CitusUpdate(group: 1, steps: [step], etcdCluster: 1, revision: 1)
+                let error = await #expect(throws: CitusError.self) { try await catalog.apply(update) }
+                guard case .database(let cause) = error else {
+                    Issue.record("\(String(describing: error))")
+                    continue
+                }
+                #expect(cause.sqlState == "42501", "\(cause)")
+                for (_, sql) in grants.statements(role: role) { _ = try await cluster.session.query(sql) }
+                _ = try await cluster.session.query("select citus_stand_in.sync()")
+                #expect(try await catalog.apply(update) == .applied, "\(step)")
+            }
+            #expect(try await cluster.address(of: 2) == "127.0.0.1:\(worker)")
+        }
     }
 }

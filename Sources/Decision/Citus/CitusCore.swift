@@ -15,6 +15,7 @@ struct CitusCore: Sendable {
     private(set) var isWriter = false
     private(set) var unreadable: String?
     private(set) var rivals = RivalCoordinators()
+    private var damper = SecondaryDamper()
     private var isReadUnderWay = false
     private var readAt: Instant
     private(set) var wakeAt: Instant
@@ -68,6 +69,10 @@ struct CitusCore: Sendable {
         case .rowsUnread(let name, let reason): self.update(name) { $0.rowsUnread(reason, at: now, into: &reports) }
         case .updateEnded(let name, let group, let outcome):
             let groups = self.groups
+            let membership = self.databases.first { $0.name == name }?.membership
+            if outcome == .applied, let place = membership?.drift.changes.first?.secondary {
+                self.damper.changed(place, at: now)
+            }
             self.update(name) { $0.updateEnded(group, outcome, groups, at: now, into: &reports) }
         case .updateBlocked(let name, let group, let sessions):
             reports.append(.blocked(name, group: group, sessions))
@@ -154,18 +159,26 @@ struct CitusCore: Sendable {
         }
         self.wakeAt = self.isReadUnderWay ? .distantFuture : self.readAt
         if self.settings.group == 0, let coordinators = self.groups[0] { self.rivals.remember(coordinators) }
+        if self.settings.registersSecondaries { self.observeSecondaries(at: now) }
         guard isWriter, let clusterID = self.clusterID else { return }
         var wanted: Set<Int> = []
         for index in self.databases.indices {
             wanted.formUnion(
                 self.databases[index].advance(
-                    self.groups, clusterID, self.settings, at: now, into: &actions, &reports))
+                    self.groups, clusterID, self.settings, self.damper, at: now, into: &actions, &reports))
         }
         self.askWritable(wanted, at: now, into: &actions)
         self.rivals.advance(at: now, into: &actions)
         self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now))
         for database in self.databases {
             self.wakeAt = min(self.wakeAt, database.wakeAt(self.groups, self.settings, after: now))
+        }
+    }
+
+    private mutating func observeSecondaries(at now: Instant) {
+        self.damper.observe(self.groups, at: now)
+        for database in self.databases {
+            for row in database.rows ?? [] where row.role == .secondary { self.damper.remember(row.endpoint, at: now) }
         }
     }
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is to be done about one database of the coordinator.
+extension CitusDatabase {
+    /// Answers the groups whose leader's PostgreSQL must be asked whether it accepts writes.
+    mutating func advance(
+        _ groups: [Int: CitusGroup], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
+        at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) -> Set<Int> {
+        var wanted: Set<Int> = []
+        if let rows = self.rows {
+            for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
+                self.compare(group, view, rows, settings, at: now, into: &reports)
+                if self.hold?.group == group {
+                    if self.settleHold(view, clusterID, at: now, into: &actions) { wanted.insert(group) }
+                } else if let drift = self.drifts[group] {
+                    guard self.isDue(drift, view, settings, at: now) else { continue }
+                    // This node's own is asked by the update's gate.
+                    guard view.isWritable || group == settings.group else {
+                        wanted.insert(group)
+                        continue
+                    }
+                    self.update(group, view, drift, clusterID, into: &actions)
+                } else {
+                    self.beginHold(group, view, rows, clusterID, settings, at: now, into: &actions)
+                }
+            }
+        }
+        if settings.registersSecondaries, settings.mode != .observe {
+            self.settleMembership(groups, clusterID, settings, damper, at: now, into: &actions)
+        }
+        if self.readAt <= now, !self.isReadUnderWay, self.updating == nil {
+            self.isReadUnderWay = true
+            actions.append(.readRows(self.name))
+        }
+        return wanted
+    }
+
+    private mutating func compare(
+        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow], _ settings: CitusSettings, at now: Instant,
+        into reports: inout [CitusReport]
+    ) {
+        guard let leader = view.endpoint, self.updating != group else { return }
+        let changes: [RowChange]
+        switch RowPlan(group: group, leader: leader, rows: rows, settings: settings) {
+        case .isTrue:
+            self.drifts[group] = nil
+            self.refusals[group] = nil
+            return
+        case .refused(let refusal):
+            self.drifts[group] = nil
+            guard self.refusals[group] != refusal else { return }
+            self.refusals[group] = refusal
+            reports.append(.refused(self.name, group: group, refusal))
+            return
+        case .changes(let needed): changes = needed
+        }
+        self.refusals[group] = nil
+        var drift = self.drifts[group] ?? Drift(changes: changes, since: now)
+        if drift.changes != changes { drift = Drift(changes: changes, since: drift.since) }
+        if !drift.isReported {
+            drift.isReported = true
+            let row = rows.first { $0.group == group && $0.role == .primary }?.endpoint
+            let remedy: CitusReport.Remedy =
+                switch settings.mode {
+                case .own: .now
+                case .reconcile: .after(settings.settle)
+                case .observe: .none
+                }
+            reports.append(.drift(self.name, group: group, row: row, leader: leader, remedy))
+        }
+        self.drifts[group] = drift
+    }
+
+    private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
+        guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
+        switch settings.mode {
+        case .own: return true
+        case .reconcile: return now >= max(drift.since, view.leaderAt ?? drift.since) + settings.settle
+        case .observe: return false
+        }
+    }
+
+    private mutating func update(
+        _ group: Int, _ view: CitusGroup, _ drift: Drift, _ clusterID: UInt64, into actions: inout [CitusAction]
+    ) {
+        guard let leader = view.leader else { return }
+        self.updating = group
+        let update = RowUpdate(
+            group: group, changes: drift.changes,
+            authority: GroupAuthority(clusterID: clusterID, revision: leader.since),
+            blockers: Self.blockers(view, failures: drift.failures))
+        actions.append(.update(self.name, update))
+    }
+
+    /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.
+    /// Those that use a node that was stopped in order end by themselves.
+    private static func blockers(_ view: CitusGroup, failures: Int) -> RowUpdate.Blockers {
+        if let former = view.former, !former.wasPlanned {
+            return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
+        }
+        return failures < self.patience ? .wait : .terminate(after: .seconds(1))
+    }
+
+    // MARK: - A planned switchover
+
+    /// Writes to the group wait from before the old primary stops, instead of failing.
+    private mutating func beginHold(
+        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow], _ clusterID: UInt64, _ settings: CitusSettings,
+        at now: Instant, into actions: inout [CitusAction]
+    ) {
+        // Where the coordinator itself is switched over, its sessions end anyway.
+        guard settings.mode == .own, group != settings.group, self.hold == nil, self.updating == nil,
+            view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
+            let row = rows.first(where: { $0.group == group && $0.role == .primary })
+        else { return }
+        let authority = GroupAuthority(clusterID: clusterID, revision: leader.since)
+        self.lastHeld = leader.since
+        self.hold = Hold(group: group, authority: authority, until: now + Self.holdLimit)
+        actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
+    }
+
+    /// Answers whether the leader's PostgreSQL must be asked whether it accepts writes.
+    private mutating func settleHold(
+        _ view: CitusGroup, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
+    ) -> Bool {
+        guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.updating == nil else { return false }
+        let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
+        let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
+        if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
+            guard view.isWritable else {
+                if now >= hold.until { self.releaseHold(hold, into: &actions) }
+                return true
+            }
+            self.updating = hold.group
+            let update = RowUpdate(
+                group: hold.group, changes: drift.changes,
+                authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
+            actions.append(.commitHold(self.name, update))
+        } else if isOver || (hasChanged && view.endpoint != nil) {
+            self.releaseHold(hold, into: &actions)
+        }
+        return false
+    }
+
+    mutating func releaseHold(_ hold: Hold, into actions: inout [CitusAction]) {
+        self.hold?.isEnding = true
+        actions.append(.releaseHold(self.name, group: hold.group))
+    }
+
+    // MARK: - Secondaries
+
+    /// Registers or removes one secondary, when nothing else is to be done: Citus refuses it while a worker is down or behind.
+    private mutating func settleMembership(
+        _ groups: [Int: CitusGroup], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
+        at now: Instant, into actions: inout [CitusAction]
+    ) {
+        guard self.isSettled, let rows = self.rows,
+            rows.allSatisfy({ !$0.hasMetadata || $0.isSynchronized || $0.group == 0 })
+        else { return }
+        var next: (group: Int, change: RowChange)?
+        self.membershipAt = nil
+        for (group, view) in groups.sorted(by: { $0.key < $1.key }) where next == nil {
+            guard view.leader != nil else { continue }
+            for (place, change) in SecondaryPlan.changes(group, view, rows) {
+                guard let due = damper.due(place, add: change.isAddition, at: now) else { continue }
+                if due <= now {
+                    next = (group, change)
+                    break
+                }
+                self.membershipAt = min(self.membershipAt ?? due, due)
+            }
+        }
+        guard let next, let view = groups[next.group] else {
+            self.membership = nil
+            return
+        }
+        let isSame = self.membership?.group == next.group && self.membership?.drift.changes == [next.change]
+        let drift = (isSame ? self.membership?.drift : nil) ?? Drift(changes: [next.change], since: now)
+        self.membership = (group: next.group, drift: drift)
+        guard drift.retryAt.map({ $0 <= now }) ?? true else { return }
+        self.update(next.group, view, drift, clusterID, into: &actions)
+    }
+
+    /// The next instant at which something is due without an event.
+    func wakeAt(_ groups: [Int: CitusGroup], _ settings: CitusSettings, after now: Instant) -> Instant {
+        var wakeAt = Instant.distantFuture
+        func consider(_ instant: Instant?) {
+            if let instant, instant > now, instant < wakeAt { wakeAt = instant }
+        }
+        if !self.isReadUnderWay, self.updating == nil { consider(self.readAt) }
+        if let hold = self.hold, !hold.isEnding { consider(hold.until) }
+        consider(self.membershipAt)
+        consider(self.membership?.drift.retryAt)
+        for (group, drift) in self.drifts {
+            consider(drift.retryAt)
+            if settings.mode == .reconcile {
+                consider(max(drift.since, groups[group]?.leaderAt ?? drift.since) + settings.settle)
+            }
+        }
+        return wakeAt
+    }
+}

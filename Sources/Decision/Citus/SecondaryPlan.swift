@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Which secondaries a group lacks in `pg_dist_node`, and which it has too many.
+enum SecondaryPlan {
+    /// Every standby that says where it is and has no row, and every secondary's row whose address is no standby's; in the
+    /// order of their addresses. Whether and when is the damper's to say.
+    static func changes(
+        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow]
+    ) -> [(place: NodeEndpoint, change: RowChange)] {
+        guard let primary = rows.first(where: { $0.group == group && $0.role == .primary }) else { return [] }
+        let secondaries = rows.filter { $0.group == group && $0.role == .secondary }.map(\.endpoint)
+        let standbys = view.members.filter { $0.key != view.leader?.name }.compactMap(\.value.endpoint)
+        let missing = standbys.filter { place in !rows.contains { $0.endpoint == place } }
+        let changes: [(place: NodeEndpoint, change: RowChange)] =
+            missing.map { (place: $0, change: .addSecondary($0, of: primary.endpoint)) }
+            + secondaries.map { (place: $0, change: .removeSecondary($0)) }
+        return changes.sorted { ($0.place.host, $0.place.port) < ($1.place.host, $1.place.port) }
+    }
+}
+
+extension RowChange {
+    var isAddition: Bool {
+        switch self {
+        case .add, .addSecondary: true
+        case .move, .pool, .removeSecondary: false
+        }
+    }
+
+    /// The secondary that it registers or removes.
+    var secondary: NodeEndpoint? {
+        switch self {
+        case .addSecondary(let place, _), .removeSecondary(let place): place
+        case .move, .pool, .add: nil
+        }
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// Standbys as secondaries in `pg_dist_node`: registered and removed, but never in a loop.
+struct CitusSecondaryTests {
+    private static let app = CitusScript.database
+    private static let a2 = NodeEndpoint("a2", 5432)
+    private static let a1 = NodeEndpoint("a1", 5432)
+    private static let add = CitusScript.update(1, [.addSecondary(a2, of: a1)], revision: 4, .wait)
+    private static let remove = CitusScript.update(1, [.removeSecondary(a2)], revision: 4, .wait)
+    private static var registered: [NodeRow] {
+        CitusScript.rows + [NodeRow(id: 4, group: 1, endpoint: a2, role: .secondary, hasMetadata: false)]
+    }
+
+    private static func member(isRunning: Bool) -> GroupFact {
+        .member("a2", GroupMember(endpoint: self.a2, isRunning: isRunning, isPrimary: false))
+    }
+
+    /// Lets time pass; rows that are asked for are `rows`. Answers the updates that are begun.
+    private func pass(_ script: inout CitusScript, _ span: Duration, rows: [NodeRow]) -> [CitusAction] {
+        var updates: [CitusAction] = []
+        let end = script.now + span
+        while script.now < end {
+            var actions = script.on(nil, after: .milliseconds(500))
+            if actions.contains(.readRows(Self.app)) { actions += script.rowsRead(rows) }
+            updates += actions.filter { if case .update = $0 { true } else { false } }
+        }
+        return updates
+    }
+
+    @Test func `a standby is registered when it has been fit for a minute`() {
+        var script = CitusScript.settled { $0.registersSecondaries = true }
+        #expect(self.pass(&script, .seconds(55), rows: CitusScript.rows) == [])
+        #expect(self.pass(&script, .seconds(10), rows: CitusScript.rows) == [Self.add])
+        #expect(self.pass(&script, .seconds(30), rows: CitusScript.rows) == [], "one at a time")
+        _ = script.ended(1, .applied)
+        #expect(self.pass(&script, .seconds(300), rows: Self.registered) == [])
+    }
+
+    @Test func `it is removed when it has been unfit for as long as a detector takes`() {
+        var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
+        _ = script.changed(1, Self.member(isRunning: false))
+        #expect(self.pass(&script, .seconds(145), rows: Self.registered) == [])
+        #expect(self.pass(&script, .seconds(10), rows: Self.registered) == [Self.remove])
+    }
+
+    @Test func `a secondary that Patroni never spoke of goes too, and others stay`() {
+        let stray = NodeRow(id: 5, group: 2, endpoint: NodeEndpoint("b9", 1), role: .secondary, hasMetadata: false)
+        var script = CitusScript.settled(rows: Self.registered + [stray]) { $0.registersSecondaries = true }
+        let updates = self.pass(&script, .seconds(160), rows: Self.registered + [stray])
+        #expect(updates == [CitusScript.update(2, [.removeSecondary(stray.endpoint)], revision: 5, .wait)])
+    }
+
+    @Test func `a flapping standby is changed ever more seldom`() {
+        var script = CitusScript.settled { $0.registersSecondaries = true }
+        var rows = CitusScript.rows
+        var changes: [Duration] = []
+        let begin = script.now
+        // Three minutes up, three minutes down, for four hours.
+        var isUp = true
+        while script.now - begin < .seconds(4 * 3600) {
+            let end = script.now + .seconds(180)
+            while script.now < end {
+                guard let update = self.pass(&script, .seconds(2), rows: rows).first else { continue }
+                rows = update == Self.add ? Self.registered : CitusScript.rows
+                changes.append(script.now - begin)
+                _ = script.ended(1, .applied)
+            }
+            isUp.toggle()
+            _ = script.changed(1, Self.member(isRunning: isUp))
+        }
+        #expect((1...12).contains(changes.count), "of 40 states: \(changes.count)")
+    }
+
+    @Test(arguments: [2, 3]) func `nothing is registered while a worker is behind`(id: Int) {
+        var rows = CitusScript.rows
+        rows[id - 1].isSynchronized = false
+        var script = CitusScript.settled(rows: rows) { $0.registersSecondaries = true }
+        #expect(self.pass(&script, .seconds(120), rows: rows) == [])
+        #expect(self.pass(&script, .seconds(20), rows: CitusScript.rows) == [Self.add])
+    }
+
+    @Test func `a refusal is told and tried again later, and a failover goes first`() {
+        var script = CitusScript.settled { $0.registersSecondaries = true }
+        #expect(self.pass(&script, .seconds(61), rows: CitusScript.rows) == [Self.add])
+        _ = script.ended(1, .failed(reason: "a worker is down"))
+        #expect(script.reports.count == 1)
+        _ = script.leads(2, "b2")
+        let b2 = NodeEndpoint("b2", 5432)
+        let member = GroupMember(endpoint: b2, isRunning: true, isPrimary: false)
+        #expect(script.changed(2, .member("b2", member)) == [.askWritable(b2)])
+        _ = script.rowsRead()
+        let moved = script.answered("b2", .primary)
+        #expect(moved.contains { if case .update(_, let update) = $0 { update.group == 2 } else { false } })
+    }
+
+    @Test func `without the setting, and in mode observe, secondaries are left alone`() {
+        var ignoring = CitusScript.settled()
+        #expect(self.pass(&ignoring, .seconds(300), rows: CitusScript.rows) == [])
+        var observing = CitusScript.settled(.observe) { $0.registersSecondaries = true }
+        #expect(self.pass(&observing, .seconds(300), rows: CitusScript.rows) == [])
+    }
+}
