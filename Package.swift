@@ -99,7 +99,10 @@ let package = Package(
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
         .executableTarget(
             name: "pharos-bench",
-            dependencies: ["CLab", "CLinux", "EventLoop", "HTTPClient", "Lab", "LenientJSON", arguments],
+            dependencies: [
+                "CLab", "CLinux", "CitusCatalog", "EventLoop", "HTTPClient", "Lab", "LenientJSON", "PostgresClient",
+                arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 

@@ -140,7 +140,10 @@ public struct CitusCatalog {
         if isInRecovery != "f" { return .inRecovery }
         if group != 0 { return .notCoordinator(group: group) }
         let passed = try await self.query(
-            Self.passFence, ["\(update.group)", "\(update.etcdCluster)", "\(update.revision)"])
+            Self.passFence,
+            [
+                "\(update.group)", "\(update.etcdCluster)", "\(update.revision)", update.rebuiltFrom.map { "\($0)" },
+            ])
         if !passed.isEmpty { return nil }
         let fence = try await self.query(
             "select etcd_cluster, revision from pharos.citus_fence where groupid = $1", ["\(update.group)"])
@@ -157,7 +160,8 @@ public struct CitusCatalog {
             etcd_cluster = excluded.etcd_cluster, revision = excluded.revision, applied = now(),
             superseded = case when fence.etcd_cluster = excluded.etcd_cluster then fence.superseded
                 else (array_prepend(fence.etcd_cluster, fence.superseded))[1:\(Self.supersededLimit)] end
-        where (fence.etcd_cluster = excluded.etcd_cluster and fence.revision <= excluded.revision)
+        where (fence.etcd_cluster = excluded.etcd_cluster
+                and (fence.revision <= excluded.revision or fence.revision = $4))
             or (fence.etcd_cluster <> excluded.etcd_cluster and excluded.etcd_cluster <> all (fence.superseded))
         returning groupid
         """

@@ -30,19 +30,23 @@ public struct CitusUpdate: Sendable, Equatable {
     public var etcdCluster: UInt64
     /// The revision at which the leader key was last changed.
     public var revision: Int64
+    /// The revision in the fence that is passed although it is newer: etcd is known to have been rebuilt under the same id.
+    public var rebuiltFrom: Int64?
     public var blockers: Blockers
     /// For how long one lock is waited for, and one call may take.
     public var lockTimeout: Duration
     public var statementTimeout: Duration
 
     public init(
-        group: Int, steps: [Step], etcdCluster: UInt64, revision: Int64, blockers: Blockers = .wait,
+        group: Int, steps: [Step], etcdCluster: UInt64, revision: Int64, rebuiltFrom: Int64? = nil,
+        blockers: Blockers = .wait,
         lockTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10)
     ) {
         self.group = group
         self.steps = steps
         self.etcdCluster = etcdCluster
         self.revision = revision
+        self.rebuiltFrom = rebuiltFrom
         self.blockers = blockers
         self.lockTimeout = lockTimeout
         self.statementTimeout = statementTimeout

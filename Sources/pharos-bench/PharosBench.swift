@@ -9,7 +9,10 @@ struct PharosBench: ParsableCommand {
         commandName: "pharos-bench",
         abstract: "Measures Pharos: how fast an address follows the leader key, and what the daemon costs.",
         discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
-        subcommands: [MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureIdle.self, MeasureStart.self],
+        subcommands: [
+            MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureCitus.self, MeasureIdle.self,
+            MeasureStart.self,
+        ],
         defaultSubcommand: MeasureAll.self
     )
 }
@@ -57,6 +60,9 @@ struct MeasureAll: ParsableCommand {
             }
             report.start = try await TestBed.use(options) { bed async throws(BenchError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
+            }
+            report.citus = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await CitusBenchmark(bed, runs: self.runs).run()
             }
             report.client = try await self.client.benchmark().run()
             printLine(report.text)
@@ -111,6 +117,26 @@ struct MeasureClient: ParsableCommand {
         let client = self.client
         runBenchmark { () async throws(BenchError) in
             printLine(try await client.benchmark().run().text)
+            return 0
+        }
+    }
+}
+
+struct MeasureCitus: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "citus",
+        abstract: "From the put of a worker's leader key to the commit that moves its row in pg_dist_node."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "How often it is measured.") var runs = 50
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        runBenchmark { () async throws(BenchError) in
+            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await CitusBenchmark(bed, runs: self.runs).run()
+            }
+            printLine(result.text)
             return 0
         }
     }

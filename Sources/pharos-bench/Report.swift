@@ -10,6 +10,7 @@ struct Report {
     var idle: IdleResult?
     var start: StartResult?
     var client: ClientResult?
+    var citus: CitusResult?
 
     init(machine: Machine, etcdData: String, command: [String]) {
         self.machine = machine
@@ -20,8 +21,9 @@ struct Report {
 
     /// The tables, for the terminal.
     var text: String {
-        [self.reaction?.text, self.client?.text, self.idle?.text, self.start?.text].compactMap { $0 }.joined(
-            separator: "\n\n")
+        [self.reaction?.text, self.client?.text, self.citus?.text, self.idle?.text, self.start?.text].compactMap { $0 }
+            .joined(
+                separator: "\n\n")
     }
 
     // MARK: - docs/benchmarks.md
@@ -74,6 +76,16 @@ struct Report {
             time, and on a power-off the ttl. The other rows start when the new primary's own socket first says that
             PostgreSQL is out of recovery (asked every 3 ms while no node accepts writes): what the address adds.
 
+            ## Citus
+
+            \(self.citus?.text ?? "not measured")
+
+            A PostgreSQL with the stand-in for Citus (Tests/CitusStandIn: Debian has no Citus) is the coordinator, on the
+            same storage as etcd; both members of the worker's group are addresses of it, so that the new leader accepts
+            writes already. Time runs from the moment before the put of the leader key to a notification that the commit
+            sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
+            and fence. The other row is the daemon's own question for all rows, which it asks every 10 s.
+
             ## Idle
 
             \(self.idle?.text ?? "not measured")
@@ -104,7 +116,7 @@ struct Report {
             "\"kernel\": \(JSON.quoted(machine.kernel))", "\"system\": \(JSON.quoted(machine.system))",
             "\"command\": \(JSON.quoted(self.command.joined(separator: " ")))",
             "\"etcd_data\": \(JSON.quoted(self.etcdData))", "\"reaction\": \(self.reaction?.json ?? "null")",
-            "\"client\": \(self.client?.json ?? "null")",
+            "\"client\": \(self.client?.json ?? "null")", "\"citus\": \(self.citus?.json ?? "null")",
             "\"idle\": \(self.idle?.json ?? "null")", "\"start_ms\": \(self.start?.json ?? "null")",
         ]
         return "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"

@@ -4,6 +4,7 @@ import Glibc
 public import Simulation
 
 extension Mutation: ExpressibleByArgument {}
+extension CitusMutation: ExpressibleByArgument {}
 
 /// The real core in simulated clusters.
 @main
@@ -11,7 +12,8 @@ struct PharosSimulate: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pharos-simulate",
         abstract:
-            "Run the real core in simulated clusters, with faults, and check that no address is ever in two places.")
+            "Run the real core in simulated clusters, with faults, and check that no address is ever in two places, and that pg_dist_node follows."
+    )
 
     @Option(help: "How many clusters, each from its own seed.")
     var seeds = 1000
@@ -24,6 +26,12 @@ struct PharosSimulate: ParsableCommand {
 
     @Option(help: "A fault in Pharos itself, which must be found.")
     var mutation: Mutation?
+
+    @Option(name: .customLong("citus-mutation"), help: "A fault in what keeps pg_dist_node, which must be found.")
+    var citusMutation: CitusMutation?
+
+    @Flag(help: "Only the clusters with Citus.")
+    var citus = false
 
     @Flag(help: "Tell everything that happens in the cluster of the first seed.")
     var trace = false
@@ -38,6 +46,37 @@ struct PharosSimulate: ParsableCommand {
     }
 
     mutating func run() throws {
+        if !self.citus, self.citusMutation == nil { try self.runAddresses() }
+        if self.mutation == nil { try self.runCitus() }
+        print("every invariant held")
+    }
+
+    private func runCitus() throws {
+        let began = clock()
+        var (hours, updates, holds) = (0.0, 0, 0)
+        for offset in 0..<UInt64(self.trace ? 1 : self.seeds) {
+            let isTold = self.trace
+            let run = Simulator.runCitus(
+                seed: self.first &+ offset, rounds: self.rounds, mutation: self.citusMutation,
+                trace: isTold ? { print($0) } : nil)
+            hours += run.hours
+            updates += run.updates
+            holds += run.holds
+            guard let violation = run.violation else { continue }
+            let flag = self.citusMutation.map { " --citus-mutation \($0.rawValue)" } ?? ""
+            print("VIOLATION: \(violation)")
+            print(
+                "replay: .build/release/pharos-simulate --citus --first \(violation.seed) --rounds \(self.rounds)\(flag) --trace"
+            )
+            throw ExitCode.failure
+        }
+        let minutes = Double(clock() - began) / Double(CLOCKS_PER_SEC) / 60
+        print(
+            "Citus: \(Int(hours)) simulated hours, \(updates) updates of pg_dist_node, \(holds) held transactions, in \(Int(minutes * 60)) CPU-seconds"
+        )
+    }
+
+    private func runAddresses() throws {
         let began = clock()
         var total = SimulationSummary()
         if self.trace {
@@ -47,7 +86,7 @@ struct PharosSimulate: ParsableCommand {
         }
         let minutes = Double(clock() - began) / Double(CLOCKS_PER_SEC) / 60
         self.tell(total, minutes)
-        guard let violation = total.violation else { return print("every invariant held") }
+        guard let violation = total.violation else { return }
         print("VIOLATION: \(violation)")
         print("replay: \(Self.replay(violation, self.rounds, self.mutation))")
         throw ExitCode.failure

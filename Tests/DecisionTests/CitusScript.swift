@@ -32,7 +32,7 @@ struct CitusScript {
     ) -> CitusScript {
         var script = CitusScript(mode, change: change)
         #expect(script.on(nil) == [.readGroups])
-        #expect(script.on(.groupsRead(script.snapshot())).contains(.readRows(Self.database)))
+        #expect(script.on(.groupsRead(script.snapshot(), sentAt: script.now)).contains(.readRows(Self.database)))
         #expect(script.reports.contains(.writerChanged(isWriter: true)))
         #expect(script.rowsRead(rows) == [])
         return script

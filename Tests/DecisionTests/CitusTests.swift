@@ -51,6 +51,23 @@ struct CitusTests {
         #expect(last == [CitusScript.update(1, Self.move, revision: 12, .terminate(after: .seconds(1)))])
     }
 
+    @Test func `an answer that a former leader owes is not waited for`() {
+        var script = CitusScript.settled()
+        #expect(script.leads(1, "a2") == [.askWritable(Self.a2)])
+        // It is never answered under that address again: another leads by then, or the same elsewhere.
+        let a3 = NodeEndpoint("a3", 5432)
+        let member = GroupMember(endpoint: a3, isRunning: true, isPrimary: false)
+        #expect(script.changed(1, .member("a3", member), .leader("a3", since: 12)) == [.askWritable(a3)])
+        _ = script.answered("a2", .unreachable(reason: "down"))
+        #expect(script.answered("a3", .primary).count == 1)
+        var moved = CitusScript.settled()
+        _ = moved.leads(1, "a2")
+        let elsewhere = NodeEndpoint("a2b", 5432)
+        let actions = moved.changed(
+            1, .member("a2", GroupMember(endpoint: elsewhere, isRunning: true, isPrimary: false)))
+        #expect(actions + moved.pass(.milliseconds(100)).prefix(1) == [.askWritable(elsewhere)])
+    }
+
     @Test func `while an update is under way there is no other, and a failure is tried again ever later`() {
         var script = CitusScript.settled()
         _ = script.leads(1, "a2")
@@ -138,16 +155,17 @@ struct CitusTests {
 
     @Test func `another etcd counts from the beginning, and older news changes nothing`() {
         var script = CitusScript.settled()
+        let before = script.now
         _ = script.leads(1, "a2")
         // A read that was overtaken by the watch.
-        #expect(script.on(.groupsRead(script.snapshot(at: 10))) == [])
+        #expect(script.on(.groupsRead(script.snapshot(at: 10), sentAt: before)) == [])
         #expect(script.answered("a2", .primary).count == 1)
         _ = script.ended(1, .applied)
         var rebuilt = script.snapshot(at: 2)
         rebuilt.clusterID = 9
         var rows = CitusScript.rows
         rows[1].endpoint = Self.a2
-        #expect(script.on(.groupsRead(rebuilt)).isEmpty, "the rows are being read")
+        #expect(script.on(.groupsRead(rebuilt, sentAt: script.now)).isEmpty, "the rows are being read")
         #expect(script.rowsRead(rows).contains(.askWritable(NodeEndpoint("a1", 5432))))
         let actions = script.answered("a1", .primary)
         guard case .update(_, let update)? = actions.first else {
@@ -155,6 +173,27 @@ struct CitusTests {
             return
         }
         #expect(update.authority == GroupAuthority(clusterID: 9, revision: 4))
+    }
+
+    @Test func `an etcd that was rebuilt under the same number passes the fence, once that is proven`() {
+        var script = CitusScript.settled()
+        let before = script.now
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .primary)
+        #expect(script.ended(1, .olderRevision(applied: 90)) == [.readGroups, .readRows(Self.app)])
+        _ = script.rowsRead()
+        // A read from before the refusal proves nothing.
+        #expect(script.on(.groupsRead(script.snapshot(at: 10), sentAt: before)).allSatisfy { $0 == .readGroups })
+        var rebuilt = script.snapshot(at: 12)
+        rebuilt.facts.append(GroupChange(1, .leader("a2", since: 11)))
+        let actions = script.on(.groupsRead(rebuilt, sentAt: script.now))
+        let authority = GroupAuthority(clusterID: CitusScript.cluster, revision: 11, rebuiltFrom: 90)
+        guard case .update(_, let update)? = actions.first(where: { if case .update = $0 { true } else { false } })
+        else {
+            Issue.record("\(actions)")
+            return
+        }
+        #expect(update.authority == authority)
     }
 
     // MARK: - A planned switchover

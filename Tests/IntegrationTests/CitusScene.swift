@@ -25,26 +25,41 @@ final class CitusScene {
     private(set) var records: [LogRecord] = []
     private(set) var supervisor: Supervisor?
 
-    init() async throws {
+    /// What the keys of a group begin with.
+    private let prefixes: [Int: String]
+
+    /// `scopes`: each group is a Patroni scope of its own; otherwise Patroni's Citus mode.
+    init(scopes: [Int: String]? = nil) async throws {
+        self.prefixes = Dictionary(
+            uniqueKeysWithValues: (0...3).map { group in
+                (group, scopes.map { "/service/\($0[group] ?? "none")/" } ?? "/service/demo/\(group)/")
+            })
         self.citus = try await LocalCitus()
         self.etcd = try await LocalEtcd(http: self.http)
         self.client = EtcdClient(
             EtcdConfiguration(endpoints: self.etcd.endpoints), http: self.http, jitter: { 0 })
         self.session = try await PostgresConnection(self.citus.conninfo("c"))
+        try await self.register(self.session)
+        for (group, name) in [(0, "c"), (1, "w1"), (2, "w2")] {
+            try await self.member(group, name, port: self.citus.ports[group], role: "primary")
+            try await self.lead(group, name)
+        }
+        try await self.put(self.key(0, "config"), #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
+    }
+
+    /// Registers the three nodes in the session's database, and a distributed table.
+    func register(_ session: PostgresConnection) async throws {
         for statement in [
             "select citus_set_coordinator_host('127.0.0.1', \(self.citus.ports[0]))",
             "select citus_add_node('127.0.0.1', \(self.citus.ports[1]))",
             "select citus_add_node('127.0.0.1', \(self.citus.ports[2]))",
             "create table d (a integer)", "select citus_stand_in.distribute('d', 8)",
-        ] { _ = try await self.session.query(statement) }
-        for (group, name) in [(0, "c"), (1, "w1"), (2, "w2")] {
-            try await self.member(group, name, port: self.citus.ports[group], role: "primary")
-            try await self.lead(group, name)
-        }
-        try await self.put("/service/demo/0/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
+        ] { _ = try await session.query(statement) }
     }
 
     // MARK: - What Patroni writes
+
+    func key(_ group: Int, _ name: String) -> String { (self.prefixes[group] ?? "") + name }
 
     func put(_ key: String, _ value: String) async throws {
         _ = try await self.client.commit(
@@ -57,14 +72,14 @@ final class CitusScene {
 
     func member(_ group: Int, _ name: String, port: Int, role: String) async throws {
         try await self.put(
-            "/service/demo/\(group)/members/\(name)",
+            self.key(group, "members/\(name)"),
             #"{"conn_url":"postgres://127.0.0.1:\#(port)/postgres","role":"\#(role)","state":"running"}"#)
     }
 
     /// `name` becomes the leader: the key is deleted, and created anew.
     func lead(_ group: Int, _ name: String) async throws {
-        try await self.delete("/service/demo/\(group)/leader")
-        try await self.put("/service/demo/\(group)/leader", name)
+        try await self.delete(self.key(group, "leader"))
+        try await self.put(self.key(group, "leader"), name)
     }
 
     // MARK: - The daemon
@@ -78,7 +93,7 @@ final class CitusScene {
             core: CitusSettings(group: 0, databases: databases, mode: mode, settle: settle))
         change(&citus)
         return SupervisorSettings(
-            scope: "demo", member: "c", group: 0, addresses: [],
+            scope: "demo", member: "c", group: citus.scopes == nil ? 0 : nil, addresses: [],
             etcd: EtcdConfiguration(endpoints: self.etcd.endpoints), patroniURL: "http://127.0.0.1:1",
             conninfo: try self.citus.conninfo("c") + " user=\(Self.role)", status: [], citus: citus)
     }

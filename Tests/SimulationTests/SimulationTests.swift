@@ -31,6 +31,31 @@ struct SimulationTests {
         for kind in FaultKind.allCases { #expect(summary.faults[kind] > 0, "\(kind.rawValue)") }
     }
 
+    // MARK: - Citus
+
+    @Test(arguments: [1, 101, 201] as [UInt64]) func `pg_dist_node follows, and never goes back`(_ first: UInt64) {
+        var (updates, holds) = (0, 0)
+        for seed in first..<first + 10 {
+            let run = Simulator.runCitus(seed: seed, rounds: 3)
+            #expect(run.violation == nil, "\(run.violation.map(String.init(describing:)) ?? "")")
+            updates += run.updates
+            holds += run.holds
+        }
+        #expect(updates > 100 && holds > 10, "\(updates) updates, \(holds) holds")
+    }
+
+    @Test(arguments: CitusMutation.allCases) func `what is left out for Citus is found out`(_ mutation: CitusMutation)
+        throws
+    {
+        let violation = try #require(
+            (1...300 as ClosedRange<UInt64>).lazy.compactMap {
+                Simulator.runCitus(seed: $0, rounds: 5, mutation: mutation).violation
+            }.first)
+        let again = Simulator.runCitus(seed: violation.seed, rounds: 5, mutation: mutation)
+        #expect(again.violation?.description == violation.description)
+        #expect(Simulator.runCitus(seed: violation.seed, rounds: 5).violation == nil)
+    }
+
     /// A checksum (FNV-1a) of everything that happens.
     private static func trace(of seed: UInt64) -> UInt64 {
         var sum: UInt64 = 0xcbf2_9ce4_8422_2325

@@ -27,6 +27,16 @@ public final class LocalCitus {
         try await self.untilAccepting("w1s")
     }
 
+    /// Makes another database with the stand-in on every server that is up.
+    public func createDatabase(_ database: String) async throws {
+        for name in self.servers.keys.sorted() where name != "w1s" {
+            let made = try await self.psql(name, ["-c", "create database \(database)"])
+            guard made.exitCode == 0 else { throw TestSupportError(made.text) }
+            let filled = try await self.psql(name, ["-c", "\\connect \(database)", "-f", Self.script])
+            guard filled.exitCode == 0 else { throw TestSupportError(filled.text) }
+        }
+    }
+
     /// Where `name` is connected to.
     public func conninfo(_ name: String) throws -> String {
         guard let server = self.servers[name] else { throw TestSupportError("no server \(name)") }

@@ -23,10 +23,14 @@ public struct GroupAuthority: Hashable, Sendable {
     public var clusterID: UInt64
     /// The revision at which the group's leader key was created.
     public var revision: Int64
+    /// The revision applied last, where etcd is known to have been rebuilt under the same number since: a linearizable read
+    /// that was sent after the refusal showed an older one.
+    public var rebuiltFrom: Int64?
 
-    public init(clusterID: UInt64, revision: Int64) {
+    public init(clusterID: UInt64, revision: Int64, rebuiltFrom: Int64? = nil) {
         self.clusterID = clusterID
         self.revision = revision
+        self.rebuiltFrom = rebuiltFrom
     }
 }
 

@@ -10,6 +10,7 @@ struct CitusCore: Sendable {
     private let member: String
     private(set) var clusterID: UInt64?
     private(set) var revision: Int64 = 0
+    private var revisionLearnedAt: Instant
     private(set) var groups: [Int: CitusGroup] = [:]
     private(set) var databases: [CitusDatabase]
     private(set) var isWriter = false
@@ -31,6 +32,7 @@ struct CitusCore: Sendable {
         self.databases = settings.databases.map { CitusDatabase($0, at: now) }
         self.readAt = now
         self.wakeAt = now
+        self.revisionLearnedAt = now
     }
 
     mutating func handle(_ event: CitusEvent?, at now: Instant, into actions: inout [Action]) {
@@ -47,10 +49,10 @@ struct CitusCore: Sendable {
         _ event: CitusEvent, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) {
         switch event {
-        case .groupsRead(let snapshot):
+        case .groupsRead(let snapshot, let sentAt):
             self.isReadUnderWay = false
             self.unreadable = nil
-            self.learn(snapshot, at: now, into: &reports)
+            self.learn(snapshot, sentAt: sentAt, at: now, into: &reports)
         case .groupsUnread(let reason):
             self.isReadUnderWay = false
             self.readAt = now + .seconds(1)
@@ -58,7 +60,7 @@ struct CitusCore: Sendable {
             self.unreadable = reason
         case .groupsChanged(let clusterID, let revision, let changes):
             guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return }
-            self.revision = max(self.revision, revision)
+            self.advance(to: revision, at: now)
             for change in changes { self.learn(change, at: revision, now: now, into: &reports) }
             self.tellVanished(into: &reports)
         case .rowsRead(let name, let rows, let askedAt):
@@ -74,6 +76,8 @@ struct CitusCore: Sendable {
                 self.damper.changed(place, at: now)
             }
             self.update(name) { $0.updateEnded(group, outcome, groups, at: now, into: &reports) }
+            // What the database knows better must show in etcd, or etcd was rebuilt.
+            if case .olderRevision = outcome { self.readAt = min(self.readAt, now) }
         case .updateBlocked(let name, let group, let sessions):
             reports.append(.blocked(name, group: group, sessions))
         case .held(let name, let group):
@@ -98,15 +102,28 @@ struct CitusCore: Sendable {
         for index in self.databases.indices where self.databases[index].name == name { change(&self.databases[index]) }
     }
 
-    private mutating func learn(_ snapshot: GroupsSnapshot, at now: Instant, into reports: inout [CitusReport]) {
-        if snapshot.clusterID != self.clusterID {
-            // Another etcd counts its revisions from the beginning. What is known of the one before is the past.
+    private mutating func advance(to revision: Int64, at now: Instant) {
+        guard revision > self.revision else { return }
+        self.revision = revision
+        self.revisionLearnedAt = now
+    }
+
+    private mutating func learn(
+        _ snapshot: GroupsSnapshot, sentAt: Instant, at now: Instant, into reports: inout [CitusReport]
+    ) {
+        let wentBack = snapshot.revision < self.revision && sentAt > self.revisionLearnedAt
+        if snapshot.clusterID != self.clusterID || wentBack {
+            // An etcd that was rebuilt counts its revisions from the beginning, under another number or the same. What is
+            // known of the one before is the past.
             self.groups = [:]
             self.revision = 0
             self.clusterID = snapshot.clusterID
         }
         guard snapshot.revision >= self.revision else { return }
-        self.revision = snapshot.revision
+        self.advance(to: snapshot.revision, at: now)
+        for index in self.databases.indices {
+            self.databases[index].learn(etcdRevision: snapshot.revision, sentAt: sentAt)
+        }
         var facts: [Int: [GroupFact]] = [:]
         for change in snapshot.facts {
             self.learn(change, at: snapshot.revision, now: now, into: &reports)
@@ -187,8 +204,7 @@ struct CitusCore: Sendable {
             guard let view = self.groups[group], let endpoint = view.endpoint, !view.isAsked else { continue }
             let due = view.askDue(at: now)
             if due <= now {
-                self.groups[group]?.isAsked = true
-                self.groups[group]?.askedAt = now
+                self.groups[group]?.ask(endpoint, at: now)
                 actions.append(.askWritable(endpoint))
             } else {
                 self.wakeAt = min(self.wakeAt, due)

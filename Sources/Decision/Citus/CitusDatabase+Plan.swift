@@ -57,7 +57,11 @@ extension CitusDatabase {
         }
         self.refusals[group] = nil
         var drift = self.drifts[group] ?? Drift(changes: changes, since: now)
-        if drift.changes != changes { drift = Drift(changes: changes, since: drift.since) }
+        if drift.changes != changes {
+            let before = drift
+            drift = Drift(changes: changes, since: before.since)
+            (drift.refused, drift.rebuiltFrom) = (before.refused, before.rebuiltFrom)
+        }
         if !drift.isReported {
             drift.isReported = true
             let row = rows.first { $0.group == group && $0.role == .primary }?.endpoint
@@ -88,7 +92,7 @@ extension CitusDatabase {
         self.updating = group
         let update = RowUpdate(
             group: group, changes: drift.changes,
-            authority: GroupAuthority(clusterID: clusterID, revision: leader.since),
+            authority: GroupAuthority(clusterID: clusterID, revision: leader.since, rebuiltFrom: drift.rebuiltFrom),
             blockers: Self.blockers(view, failures: drift.failures))
         actions.append(.update(self.name, update))
     }

@@ -13,6 +13,10 @@ struct CitusDatabase: Sendable {
         var failures = 0
         var retryAt: Instant?
         var isReported = false
+        /// What the fence says was applied, when it refused this as older.
+        var refused: (applied: Int64, at: Instant)?
+        /// The same, once it is known that etcd was rebuilt since.
+        var rebuiltFrom: Int64?
     }
 
     /// A transaction that blocks writes to a group while its leader changes.
@@ -132,8 +136,22 @@ struct CitusDatabase: Sendable {
         } else {
             reports.append(.updateFailed(self.name, group: group, outcome, retryAfter: delay))
         }
+        if case .olderRevision(let applied) = outcome {
+            drift.refused = (applied, now)
+            drift.rebuiltFrom = nil
+        }
         drift.retryAt = now + delay
         if isMembership { self.membership?.drift = drift } else { self.drifts[group] = drift }
+    }
+
+    /// A read of etcd that was sent after the fence's refusal shows a revision older than the one applied: nothing of one
+    /// etcd's can do that. It was rebuilt under the same number.
+    mutating func learn(etcdRevision revision: Int64, sentAt: Instant) {
+        for (group, drift) in self.drifts {
+            guard let refused = drift.refused, sentAt > refused.at, revision < refused.applied else { continue }
+            self.drifts[group]?.rebuiltFrom = refused.applied
+            self.drifts[group]?.retryAt = nil
+        }
     }
 
     mutating func held(_ group: Int, into reports: inout [CitusReport], leader: String) {

@@ -3,8 +3,8 @@
 /// Everything that the Citus part of the core can learn.
 public enum CitusEvent: Hashable, Sendable {
     // etcd
-    /// Everything that stands under the groups' keys, at one revision.
-    indirect case groupsRead(GroupsSnapshot)
+    /// A linearizable read of everything that stands under the groups' keys, and when it was sent.
+    indirect case groupsRead(GroupsSnapshot, sentAt: Instant)
     case groupsUnread(reason: String)
     /// A watch delivered changes; `revision` is the newest among them.
     case groupsChanged(clusterID: UInt64, revision: Int64, [GroupChange])

@@ -29,8 +29,9 @@ struct CitusGroup: Sendable {
     private var writableSince: Int64?
     /// Why the leader's PostgreSQL refused this daemon's role; nil where it did not.
     private(set) var refusal: String?
-    var askedAt: Instant?
-    var isAsked = false
+    private var askedAt: Instant?
+    /// The server that is being asked; once another one leads, its answer is not waited for.
+    private var asked: NodeEndpoint?
 
     var leader: Leader? { self.knownLeader.value }
     var members: [String: GroupMember] { self.knownMembers.compactMapValues(\.value) }
@@ -62,7 +63,7 @@ struct CitusGroup: Sendable {
         self.plannedFrom = nil
         self.last = leader
         self.leaderAt = now
-        (self.askedAt, self.refusal) = (nil, nil)
+        (self.askedAt, self.asked, self.refusal) = (nil, nil, nil)
     }
 
     /// A read at `revision` named these facts, and no others.
@@ -97,7 +98,7 @@ struct CitusGroup: Sendable {
 
     /// Takes over an answer; answers whether the role was refused for the first time.
     mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> Bool {
-        self.isAsked = false
+        self.asked = nil
         // An answer from before the leadership proves nothing.
         guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return false }
         switch answer {
@@ -109,6 +110,13 @@ struct CitusGroup: Sendable {
             return isNews
         }
         return false
+    }
+
+    var isAsked: Bool { self.asked != nil && self.asked == self.endpoint }
+
+    mutating func ask(_ endpoint: NodeEndpoint, at now: Instant) {
+        self.asked = endpoint
+        self.askedAt = now
     }
 
     /// When its leader's PostgreSQL is to be asked next: a promotion takes 150 to 200 ms from the leader key, so most often

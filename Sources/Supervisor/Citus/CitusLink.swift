@@ -36,8 +36,9 @@ final class CitusLink {
         self.follower = EtcdFollower(
             etcd, keys.ranges, what: "the watch of the groups in etcd", jitter: jitter,
             read: { () async throws(EtcdError) in
+                let sentAt = Instant.now
                 let snapshot = try await Self.read(etcd, keys)
-                deliver(.groupsRead(snapshot))
+                deliver(.groupsRead(snapshot, sentAt: sentAt))
                 return EtcdFollower.Reading(clusterID: snapshot.clusterID, revision: snapshot.revision)
             },
             receive: { clusterID, revision, events in
@@ -69,7 +70,7 @@ final class CitusLink {
         case .readGroups:
             self.answer { () async in
                 do throws(EtcdError) {
-                    return .groupsRead(try await Self.read(self.etcd, self.keys))
+                    return .groupsRead(try await Self.read(self.etcd, self.keys), sentAt: now)
                 } catch {
                     return .groupsUnread(reason: error.description)
                 }

@@ -187,7 +187,7 @@ extension CitusUpdate {
     init(_ update: RowUpdate) {
         self.init(
             group: update.group, steps: update.changes.map { Step($0) }, etcdCluster: update.authority.clusterID,
-            revision: update.authority.revision)
+            revision: update.authority.revision, rebuiltFrom: update.authority.rebuiltFrom)
         if case .terminate(let cooldown) = update.blockers {
             self.blockers = .terminate(after: cooldown)
             self.lockTimeout = cooldown + .seconds(5)

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// Faults, healing, and what must hold.
+extension CitusWorld {
+    func injectFault() {
+        guard self.isFaulty else { return }
+        self.schedule(.fault, after: self.random.between(200_000, 20_000_000))
+        let group = Int(self.random.between(0, Int64(Self.clusterGroups - 1)))
+        let node = self.coordinators[Int(self.random.between(0, 1))]
+        switch self.random.between(0, 9) {
+        case 0, 1: if self.isLed(group) { self.switchOver(group) }
+        case 2, 3: if self.isLed(group) { self.failOver(group) }
+        case 4:
+            self.log("sessions lock group \(group)")
+            self.lockedUntil[group] = self.now + self.random.between(100_000, 30_000_000)
+        case 5:
+            self.log("\(node.name): the daemon crashes")
+            self.startDaemon(node, after: self.random.between(100_000, 5_000_000))
+        case 6:
+            guard node.core != nil, !node.isFrozen else { return }
+            self.log("\(node.name): the daemon is frozen")
+            node.isFrozen = true
+            self.schedule(.thaw(node.index, life: node.life), after: self.random.between(1_000_000, 60_000_000))
+        case 7:
+            self.log("\(node.name): cut off from etcd")
+            node.cutsEtcd = true
+            self.schedule(.heal(node.index), after: self.random.between(1_000_000, 60_000_000))
+        case 8: self.meddle()
+        default:
+            guard self.random.chance(0.2) else { return }
+            self.log("etcd: wiped")
+            self.etcd.wipe()
+            self.settlePatroni()
+        }
+    }
+
+    private func isLed(_ group: Int) -> Bool {
+        self.patroni.servers[group][self.patroni.leading[group]] == .primary
+            && self.etcd.leaders[group]?.name == CitusPatroni.name(group, self.patroni.leading[group])
+    }
+
+    /// Somebody changes a row by hand.
+    private func meddle() {
+        for node in self.coordinators where self.patroni.servers[0][node.index] == .primary {
+            let index = Int(self.random.between(0, Int64(Self.clusterGroups - 1)))
+            guard index < node.catalog.rows.count else { return }
+            self.log("\(node.name): a row is changed by hand")
+            node.catalog.rows[index].endpoint = NodeEndpoint("nowhere", 1)
+        }
+    }
+
+    func beginFaults() {
+        self.isFaulty = true
+        self.schedule(.fault, after: self.random.between(200_000, 5_000_000))
+    }
+
+    func heal() {
+        self.log("everything is healed")
+        self.isFaulty = false
+        self.lockedUntil = [:]
+        self.settlePatroni()
+        for node in self.coordinators {
+            node.cutsEtcd = false
+            if node.isFrozen { self.schedule(.thaw(node.index, life: node.life), after: 0) }
+        }
+    }
+
+    // MARK: - Invariants
+
+    /// A daemon writes only while the newest leader key that it has seen names its own member.
+    func checkIssue(by node: SimulatedCoordinator) {
+        if node.seenLeader != node.name {
+            self.fail(
+                "\(node.name) writes, though it has seen that \(node.seenLeader ?? "nobody") leads the coordinators")
+        }
+    }
+
+    /// Rows never move to an older revision, and only to an address that its group has.
+    func checkApplied(_ update: RowUpdate, on node: SimulatedCoordinator) {
+        if self.patroni.servers[0][node.index] != .primary { self.fail("\(node.name) is written to and is no primary") }
+        if let fence = node.catalog.fences[update.group] {
+            let isOlder =
+                fence.cluster == update.authority.clusterID
+                ? update.authority.revision < fence.revision : fence.superseded.contains(update.authority.clusterID)
+            if isOlder {
+                self.fail("\(node.name): group \(update.group) moves to an older revision")
+            }
+        }
+        for change in update.changes {
+            guard case .move(_, let endpoint) = change else { continue }
+            if CitusPatroni.place(of: endpoint)?.group != update.group {
+                self.fail("\(node.name): group \(update.group) moves to \(endpoint)")
+            }
+        }
+    }
+
+    /// No transaction is older than its deadline.
+    func checkHolds() {
+        for node in self.coordinators {
+            for hold in node.holds where self.now > hold.since + hold.limit + 1000 {
+                self.fail("\(node.name): writes to group \(hold.group) are held for longer than the limit")
+            }
+        }
+    }
+
+    /// What must hold some time after everything was healed: the rows name the leaders.
+    func checkLiveness() {
+        guard let node = self.coordinators.first(where: { self.patroni.servers[0][$0.index] == .primary }) else {
+            return self.fail("no coordinator accepts writes")
+        }
+        for row in node.catalog.rows {
+            let leader = CitusPatroni.endpoint(row.group, self.patroni.leading[row.group])
+            guard row.endpoint != leader else { continue }
+            let status = node.core?.citusStatus.map { "\($0)" } ?? "its daemon does not run"
+            self.fail("group \(row.group) is at \(row.endpoint), its leader at \(leader): \(status)")
+        }
+    }
+}
+
+extension Simulator {
+    /// Runs one seed of the Citus world; `rounds` phases with faults, each followed by a healed one.
+    public static func runCitus(
+        seed: UInt64, rounds: Int = 5, mutation: CitusMutation? = nil, trace: ((String) -> Void)? = nil
+    ) -> (violation: Violation?, hours: Double, updates: Int, holds: Int) {
+        let world = CitusWorld(seed: seed, mutation: mutation, trace: trace)
+        world.run(for: 10_000_000)
+        for _ in 0..<rounds where world.violation == nil {
+            world.beginFaults()
+            world.run(for: world.random.between(60_000_000, 600_000_000))
+            world.heal()
+            // A watch event that was lost is made good by a read within 10 s; the settling time, and one backoff of 30 s.
+            world.run(for: 75_000_000)
+            if world.violation == nil { world.checkLiveness() }
+        }
+        return (world.violation, Double(world.now) / 3.6e9, world.updates, world.holds)
+    }
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// What a mutated Citus world leaves out, to prove that its absence is noticed.
+public enum CitusMutation: String, CaseIterable, Sendable {
+    /// The database applies older revisions too.
+    case noFence = "no-fence"
+    /// The groups' keys are never read again, only watched.
+    case noPeriodicRead = "no-periodic-read"
+    /// A held transaction is ended by nobody but the daemon, which forgets it.
+    case noHoldLimit = "no-hold-limit"
+}
+
+/// A simulated Citus cluster around the real core: a coordinator's group of two nodes with a daemon each, and workers' groups
+/// of two. It stands beside ``World``, because the two parts of the core share nothing.
+///
+/// Modelled: etcd's keys and watches (late, lost and doubled events, an empty etcd under another number), Patroni's planned
+/// switchovers, aborted ones and failovers, `pg_dist_node` with its fence on each coordinator (a failover may lose the last
+/// moments), sessions in an update's way, held transactions, commits whose answer is lost, daemons that crash and freeze.
+/// Left out: the addresses, clocks of different rates, several databases, an etcd that is rebuilt under the same number.
+final class CitusWorld {
+    enum Happening {
+        case deliver(Int, life: Int, CitusEvent)
+        case serve(Int, life: Int, server: Int, CitusAction, sentAt: Instant)
+        case answerUpdate(Int, life: Int, server: Int, RowUpdate, isHeld: Bool)
+        case endHold(Int, id: Int)
+        case dropHolds(Int, life: Int)
+        case start(Int, life: Int)
+        case thaw(Int, life: Int)
+        case synchronize
+        case heal(Int)
+        case later(CitusPatroni.Step)
+        case fault
+    }
+
+    let seed: UInt64
+    let mutation: CitusMutation?
+    var random: Randomness
+    var now: Time = 0
+    var queue = EventQueue<Happening>()
+    var etcd = CitusEtcd()
+    let coordinators: [SimulatedCoordinator]
+    let settings: CitusSettings
+    var patroni: CitusPatroni
+    /// Until when sessions on the coordinator hold locks of a group's shards.
+    var lockedUntil: [Int: Time] = [:]
+    var isFaulty = false
+    var phase = 0
+    var updates = 0
+    var holds = 0
+    private(set) var violation: Violation?
+    let trace: ((String) -> Void)?
+
+    static let database = "app"
+    static let clusterGroups = 3
+
+    init(seed: UInt64, mutation: CitusMutation? = nil, trace: ((String) -> Void)? = nil) {
+        self.seed = seed
+        self.mutation = mutation
+        self.trace = trace
+        var random = Randomness(seed: seed)
+        let mode: CitusMode = random.chance(0.7) ? .own : .reconcile
+        self.settings = CitusSettings(group: 0, databases: [Self.database], mode: mode, settle: .seconds(10))
+        self.patroni = CitusPatroni(groups: Self.clusterGroups)
+        self.coordinators = (0..<2).map { SimulatedCoordinator(index: $0, name: CitusPatroni.name(0, $0)) }
+        self.random = random
+        for group in 0..<Self.clusterGroups {
+            for member in 0..<2 { self.tellMember(group, member) }
+            self.etcd.lead(group, CitusPatroni.name(group, 0))
+        }
+        self.coordinators[0].catalog.rows = (0..<Self.clusterGroups).map { group in
+            NodeRow(id: group + 1, group: group, endpoint: CitusPatroni.endpoint(group, 0), role: .primary)
+        }
+        for node in self.coordinators { self.startDaemon(node, after: self.random.between(0, 1_000_000)) }
+        self.schedule(.synchronize, after: 1_000_000)
+    }
+
+    func log(_ text: @autoclosure () -> String) {
+        guard let trace = self.trace else { return }
+        trace("\(Double(self.now) / 1e6) \(text())")
+    }
+
+    func fail(_ message: String) {
+        guard self.violation == nil else { return }
+        self.log("VIOLATION \(message)")
+        self.violation = Violation(seed: self.seed, time: Double(self.now) / 1e6, message: "Citus: " + message)
+    }
+
+    func schedule(_ happening: consuming Happening, after delay: Time) {
+        self.queue.schedule(happening, at: self.now + delay)
+    }
+
+    func strikes(_ probability: Double) -> Bool { self.isFaulty && self.random.chance(probability) }
+
+    var instant: Instant { Instant(sinceBoot: .microseconds(self.now + 1_000_000)) }
+
+    func run(for span: Time) {
+        let limit = self.now + span
+        while self.violation == nil {
+            let woken = self.coordinators[0].wakeAt <= self.coordinators[1].wakeAt ? 0 : 1
+            let time = min(self.coordinators[woken].wakeAt, self.queue.nextTime)
+            guard time <= limit else { break }
+            self.now = max(self.now, time)
+            if time == self.queue.nextTime {
+                self.happen(self.queue.removeFirst())
+            } else {
+                self.coordinators[woken].wakeAt = .max
+                self.deliver(nil, to: self.coordinators[woken])
+            }
+        }
+        if self.violation == nil { self.now = limit }
+    }
+
+    private func happen(_ happening: Happening) {
+        switch happening {
+        case .deliver(let index, let life, let event):
+            if self.coordinators[index].life == life { self.deliver(event, to: self.coordinators[index]) }
+        case .serve(let index, let life, let server, let action, let sentAt):
+            self.serve(action, from: self.coordinators[index], life: life, server: server, sentAt: sentAt)
+        case .answerUpdate(let index, let life, let server, let update, let isHeld):
+            self.apply(update, on: self.coordinators[index], life: life, server: server, isHeld: isHeld)
+        case .endHold(let index, let id): self.coordinators[index].holds.removeAll { $0.id == id }
+        case .dropHolds(let index, let life): self.coordinators[index].holds.removeAll { $0.life == life }
+        case .start(let index, let life):
+            if self.coordinators[index].life == life { self.begin(self.coordinators[index]) }
+        case .thaw(let index, let life):
+            if self.coordinators[index].life == life { self.thaw(self.coordinators[index]) }
+        case .synchronize: self.synchronize()
+        case .heal(let index): self.coordinators[index].cutsEtcd = false
+        case .later(let step): self.carryOut(step)
+        case .fault: self.injectFault()
+        }
+        self.checkHolds()
+    }
+
+    // MARK: - The daemons
+
+    func startDaemon(_ node: SimulatedCoordinator, after delay: Time) {
+        // Its connections end with it: the server notices within client_connection_check_interval.
+        self.schedule(.dropHolds(node.index, life: node.life), after: self.random.between(0, 600_000))
+        node.life += 1
+        node.core = nil
+        node.isFrozen = false
+        node.inbox = []
+        node.wakeAt = .max
+        self.schedule(.start(node.index, life: node.life), after: delay)
+    }
+
+    private func begin(_ node: SimulatedCoordinator) {
+        self.log("\(node.name): the daemon starts")
+        node.forget()
+        node.core = SupervisorCore(
+            CoreSettings(member: node.name, node: "boot", addresses: [], citus: self.settings), at: self.instant)
+        // The follower reads everything, and watches from there.
+        self.schedule(
+            .serve(node.index, life: node.life, server: node.server, .readGroups, sentAt: self.instant), after: 1000)
+        self.deliver(nil, to: node)
+    }
+
+    private func thaw(_ node: SimulatedCoordinator) {
+        guard node.isFrozen else { return }
+        node.isFrozen = false
+        let inbox = node.inbox
+        node.inbox = []
+        for event in inbox { self.deliver(event, to: node) }
+        self.deliver(nil, to: node)
+    }
+
+    func deliver(_ event: CitusEvent?, to node: SimulatedCoordinator) {
+        guard node.core != nil else { return }
+        if node.isFrozen {
+            if let event { node.inbox.append(event) }
+            return
+        }
+        if let event { self.log("\(node.name) <- \(event)") }
+        node.learn(event, at: self.instant)
+        var actions: [Action] = []
+        node.core?.handle(event.map { .citus($0) } ?? .tick, at: self.instant, into: &actions)
+        for action in actions {
+            guard case .citus(let action) = action else { continue }
+            self.log("\(node.name) -> \(action)")
+            if self.strikes(0.002) {
+                self.log("\(node.name): the daemon crashes")
+                return self.startDaemon(node, after: self.random.between(100_000, 3_000_000))
+            }
+            self.send(action, from: node)
+        }
+        if let wakeAt = node.core?.wakeAt, wakeAt < .distantFuture {
+            if wakeAt <= self.instant { self.fail("\(node.name) wants to be woken in the past") }
+            node.wakeAt = wakeAt.sinceBoot.microseconds - 1_000_000
+        } else {
+            node.wakeAt = .max
+        }
+    }
+
+    private func send(_ action: CitusAction, from node: SimulatedCoordinator) {
+        switch action {
+        case .update, .commitHold:
+            self.checkIssue(by: node)
+            node.updatesUnderWay += 1
+            if node.updatesUnderWay > 1 { self.fail("\(node.name) has two updates under way") }
+        case .readGroups where self.mutation == .noPeriodicRead && node.seenLeader != nil: return
+        case .readGroups, .readRows, .askWritable, .hold, .releaseHold, .compareCopies: break
+        }
+        let delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
+        self.schedule(
+            .serve(node.index, life: node.life, server: node.server, action, sentAt: self.instant), after: delay)
+    }
+
+    func answer(_ event: CitusEvent, to node: SimulatedCoordinator, life: Int) {
+        let delay = self.strikes(0.02) ? self.random.between(1000, 2_000_000) : self.random.between(200, 1000)
+        self.schedule(.deliver(node.index, life: life, event), after: delay)
+    }
+}
+
+/// A node of the coordinator's group: its daemon, and its PostgreSQL with `pg_dist_node`.
+final class SimulatedCoordinator {
+    struct Hold {
+        let id: Int
+        let life: Int
+        let group: Int
+        let since: Time
+        let limit: Time
+    }
+    struct Fence {
+        var cluster: UInt64
+        var revision: Int64
+        var superseded: Set<UInt64> = []
+    }
+    struct Catalog {
+        var rows: [NodeRow] = []
+        var fences: [Int: Fence] = [:]
+    }
+
+    let index: Int
+    let name: String
+    var core: SupervisorCore?
+    var life = 0
+    var isFrozen = false
+    var inbox: [CitusEvent] = []
+    var wakeAt: Time = .max
+    var cutsEtcd = false
+    var updatesUnderWay = 0
+    /// The coordinator's leader, as this life of the daemon was told last.
+    var seenLeader: String?
+    /// One life of the server: its sessions end with it.
+    var server = 0
+    var catalog = Catalog()
+    /// What a standby that is behind may have.
+    var earlier: [(time: Time, catalog: Catalog)] = []
+    var holds: [Hold] = []
+
+    init(index: Int, name: String) {
+        self.index = index
+        self.name = name
+    }
+
+    private var seenCluster: UInt64 = 0
+    private var leaderRevision: Int64 = -1
+    private var newest: (revision: Int64, at: Instant)?
+
+    func learn(_ event: CitusEvent?, at now: Instant) {
+        switch event {
+        case .groupsRead(let snapshot, let sentAt):
+            let wentBack = self.newest.map { snapshot.revision < $0.revision && sentAt > $0.at } ?? false
+            if snapshot.clusterID != self.seenCluster || wentBack {
+                (self.seenCluster, self.leaderRevision, self.newest) = (snapshot.clusterID, -1, nil)
+            }
+            let named = snapshot.facts.contains { change in
+                if change.group == 0, case .leader = change.fact { true } else { false }
+            }
+            let absent = named ? [] : [GroupChange(0, .noLeader)]
+            self.see(snapshot.facts + absent, snapshot.clusterID, snapshot.revision, at: now)
+        case .groupsChanged(let cluster, let revision, let changes): self.see(changes, cluster, revision, at: now)
+        case .updateEnded: self.updatesUnderWay = max(0, self.updatesUnderWay - 1)
+        default: break  // The rest tells nothing of the kind.
+        }
+    }
+
+    private func see(_ changes: [GroupChange], _ cluster: UInt64, _ revision: Int64, at now: Instant) {
+        guard cluster == self.seenCluster else { return }
+        if revision > self.newest?.revision ?? -1 { self.newest = (revision, now) }
+        guard revision >= self.leaderRevision else { return }
+        for change in changes where change.group == 0 {
+            switch change.fact {
+            case .leader(let name, _): (self.seenLeader, self.leaderRevision) = (name, revision)
+            case .noLeader: (self.seenLeader, self.leaderRevision) = ("", revision)
+            case .member, .switchover: break
+            }
+        }
+    }
+
+    /// Another life of the daemon knows nothing.
+    func forget() {
+        (self.seenLeader, self.seenCluster, self.leaderRevision, self.newest) = (nil, 0, -1, nil)
+        self.updatesUnderWay = 0
+    }
+}

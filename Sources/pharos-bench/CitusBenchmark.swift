@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
+import EventLoop
+import Glibc
+import PostgresClient
+
+/// From the put of a worker's leader key to the commit that moves its row in `pg_dist_node`; and what it costs to look at
+/// 1,000 rows with nothing to do.
+///
+/// One PostgreSQL with the stand-in for Citus is the coordinator, and both members of the worker's group: they are two
+/// loopback addresses of it, so that the new leader accepts writes already and only Pharos's own part is measured.
+@EventLoop
+struct CitusBenchmark {
+    let bed: TestBed
+    let runs: Int
+
+    private nonisolated static let scope = "citus"
+    private nonisolated static let worker = "citus-w1"
+    private nonisolated static let port = 6543
+    private nonisolated static let binaries = "/usr/lib/postgresql/15/bin"
+    private nonisolated static let standIn = "Tests/CitusStandIn/stand-in.sql"
+
+    init(_ bed: TestBed, runs: Int) {
+        self.bed = bed
+        self.runs = runs
+    }
+
+    func run() async throws(BenchError) -> CitusResult {
+        let server = try await self.startPostgres()
+        let etcd = try self.bed.parts().etcd
+        let session = try await self.connect()
+        let watcher = try await self.connect()
+        var committedAt: Int64 = 0
+        watcher.whenNotified { committedAt = BootClock.microseconds }
+        try await self.query(watcher, "listen bench")
+        try await self.prepare(session)
+        for (scope, member, host) in [
+            (Self.scope, "n3", "127.0.0.1"), (Self.worker, "a", "127.0.0.2"), (Self.worker, "b", "127.0.0.3"),
+        ] {
+            let value = #"{"conn_url":"postgres://\#(host):\#(Self.port)/postgres","role":"primary","state":"running"}"#
+            try await etcd.put("/service/\(scope)/members/\(member)", value)
+        }
+        try await etcd.put("/service/\(Self.scope)/leader", "n3")
+        try await etcd.put("/service/\(Self.worker)/leader", "a")
+        try await etcd.settle(Self.scope)
+        let daemon = try self.startDaemon()
+        try await wait(for: "session of the daemon", timeout: .seconds(20)) { () async throws(BenchError) in
+            try daemon.check()
+            let count =
+                "select count(*) from pg_stat_activity where application_name = 'pharos' and query like '%pg_dist_node%' and pid <> pg_backend_pid()"
+            return try await self.query(session, count) != [["0"]]
+        }
+        var result = CitusResult()
+        for run in 0...self.runs {
+            try await settle()
+            committedAt = 0
+            let began = BootClock.microseconds
+            try await etcd.delete("/service/\(Self.worker)/leader")
+            let put = BootClock.microseconds
+            try await etcd.put("/service/\(Self.worker)/leader", run.isMultiple(of: 2) ? "b" : "a")
+            try await wait(for: "commit", timeout: .seconds(10)) { committedAt >= began }
+            // Once unmeasured.
+            if run > 0 { result.update.append(Double(committedAt - put) / 1000) }
+        }
+        try await self.measureReading(session, &result)
+        await self.bed.stop(daemon)
+        await self.bed.stop(server, SIGQUIT)
+        return result
+    }
+
+    /// What one look at 1,000 rows costs, with the daemon's own question.
+    private func measureReading(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
+        try await self.query(
+            session,
+            "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, 'w' || g, 5432, false, false, 'primary' from generate_series(10, 1009) g"
+        )
+        let catalog = CitusCatalog(session)
+        for _ in 0..<20 {
+            let began = BootClock.microseconds
+            do throws(CitusError) {
+                guard try await catalog.nodes().count > 1000 else { throw CitusError.malformed("rows are missing") }
+            } catch {
+                throw BenchError("\(error)")
+            }
+            result.reading.append(Double(BootClock.microseconds - began) / 1000)
+        }
+    }
+
+    // MARK: - The parts
+
+    private func startDaemon() throws(BenchError) -> Program {
+        let file = "\(self.bed.folder)/citus.yml"
+        let folder = "\(self.bed.folder)/citus"
+        try Files.makeFolder(folder)
+        try Files.write(
+            file,
+            """
+            scope: \(Self.scope)
+            member: n3
+            etcd: { endpoints: ["\(try self.bed.parts().etcd.url)"] }
+            postgres: { conninfo: "\(self.conninfo)" }
+            citus:
+              databases: [postgres]
+              mode: own
+              groups: { 0: \(Self.scope), 1: \(Self.worker) }
+              node_conninfo: "user=postgres dbname=postgres"
+            status: { socket: \(folder)/pharos.sock }
+
+            """)
+        return try self.bed.start("pharos", [self.bed.options.pharos, "run", "-c", file])
+    }
+
+    private var folder: String { "\(self.bed.folder)/postgres" }
+    private var conninfo: String { "host=\(self.folder) port=\(Self.port) user=postgres dbname=postgres" }
+
+    private func startPostgres() async throws(BenchError) -> Program {
+        guard let setpriv = Files.program("setpriv") else { throw BenchError("setpriv is needed: install util-linux") }
+        let asPostgres = [setpriv, "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        try Files.makeFolder(self.folder)
+        guard let account = getpwnam("postgres"),
+            chown(self.folder, account.pointee.pw_uid, account.pointee.pw_gid) == 0
+        else { throw BenchError("there is no user postgres: install postgresql-15") }
+        let data = self.folder + "/data"
+        try await pharos_bench.run(
+            asPostgres + ["\(Self.binaries)/initdb", "-D", data, "-A", "trust", "--no-sync", "--locale", "C.UTF-8"])
+        let server = try self.bed.start(
+            "postgres",
+            asPostgres + [
+                "\(Self.binaries)/postgres", "-D", data, "-k", self.folder, "-p", "\(Self.port)", "-c",
+                "listen_addresses=127.0.0.1,127.0.0.2,127.0.0.3", "-c", "max_prepared_transactions=10",
+            ])
+        try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BenchError) in
+            try server.check()
+            do throws(BenchError) {
+                _ = try await self.connect()
+                return true
+            } catch {
+                return false
+            }
+        }
+        return server
+    }
+
+    private func connect() async throws(BenchError) -> PostgresConnection {
+        do throws(PostgresError) {
+            return try await PostgresConnection(
+                self.conninfo, overriding: [(keyword: "application_name", value: "pharos-bench")])
+        } catch {
+            throw BenchError(error.description)
+        }
+    }
+
+    @discardableResult
+    private func query(_ session: PostgresConnection, _ sql: String) async throws(BenchError) -> [[String?]] {
+        do throws(PostgresError) { return try await session.query(sql, timeout: .seconds(30)) } catch {
+            throw BenchError("\(sql): \(error.description)")
+        }
+    }
+
+    private func prepare(_ session: PostgresConnection) async throws(BenchError) {
+        guard let psql = Files.program("psql") else { throw BenchError("psql is needed: install postgresql-client") }
+        guard access(Self.standIn, R_OK) == 0 else {
+            throw BenchError("\(Self.standIn) cannot be read: run this in the repository's root")
+        }
+        try await pharos_bench.run([psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-f", Self.standIn])
+        for sql in CitusCatalog.fenceTable + [
+            "select citus_set_coordinator_host('127.0.0.1', \(Self.port))",
+            "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) values (1, '127.0.0.2', \(Self.port), false, false, 'primary')",
+            "create table d (a integer)", "select citus_stand_in.distribute('d', 32)",
+            "create function bench() returns trigger language plpgsql as $$ begin notify bench; return null; end $$",
+            "create trigger bench after update of nodename on pg_dist_node for each row execute function bench()",
+        ] { try await self.query(session, sql) }
+    }
+}
+
+/// What was measured of Citus, in milliseconds.
+struct CitusResult {
+    var update: [Double] = []
+    var reading: [Double] = []
+
+    private static let goals: [(name: String, limit: Double)] = [
+        ("leader key put to update committed", 25), ("looking at 1,000 rows", 100),
+    ]
+
+    var text: String {
+        let rows = zip(Self.goals, [self.update, self.reading]).compactMap { goal, values -> [String]? in
+            guard let statistics = Statistics(values) else { return nil }
+            let verdict = statistics.median <= goal.limit ? "reached" : "missed"
+            return [goal.name] + statistics.cells + [
+                "\(statistics.count)", "median at most \(Int(goal.limit))", verdict,
+            ]
+        }
+        return Table(["Citus (a stand-in), ms", "median", "p99", "min", "max", "runs", "goal", ""], rows).text
+    }
+
+    var json: String {
+        "{\"is_stand_in\": true, \"update_ms\": \(Statistics(self.update)?.json ?? "null"), \"read_1000_rows_ms\": \(Statistics(self.reading)?.json ?? "null")}"
+    }
+}
