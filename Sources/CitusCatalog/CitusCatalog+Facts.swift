@@ -11,12 +11,11 @@ public struct CitusServerFacts: Sendable, Equatable {
     public let placementsDigest: String
     public let shardsDigest: String
     /// Transactions that are prepared in this database.
-    public let prepared: [(gid: String, age: Duration)]
+    public let prepared: [Prepared]
 
-    public static func == (a: CitusServerFacts, b: CitusServerFacts) -> Bool {
-        a.isInRecovery == b.isInRecovery && a.localGroup == b.localGroup && a.nodesDigest == b.nodesDigest
-            && a.placementsDigest == b.placementsDigest && a.shardsDigest == b.shardsDigest
-            && a.prepared.elementsEqual(b.prepared) { $0 == $1 }
+    public struct Prepared: Sendable, Equatable {
+        public let gid: String
+        public let age: Duration
     }
 }
 
@@ -50,7 +49,7 @@ extension CitusCatalog {
             placementsDigest: placements, shardsDigest: shards,
             prepared: prepared.compactMap { row in
                 guard let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
-                return (gid: gid, age: .seconds(age))
+                return CitusServerFacts.Prepared(gid: gid, age: .seconds(age))
             })
     }
 

@@ -68,7 +68,7 @@ extension Supervisor {
         }
         let databases = citus.databases.map { database in
             let refusals = database.refusals.sorted { $0.key < $1.key }.map {
-                "{\"group\": \($0.key), \(Self.field("reason", Wording.text($0.value)))}"
+                "{\"group\": \($0.key), \(Self.field("reason", Wording.text($0.value, group: $0.key)))}"
             }
             return "{"
                 + [
@@ -77,7 +77,7 @@ extension Supervisor {
                     "\"drifting_groups\": \(database.drifts)",
                     "\"needs_operator\": [\(refusals.joined(separator: ", "))]",
                     "\"held_group\": \(database.heldGroup.map { "\($0)" } ?? "null")",
-                    "\"unsynchronized_group\": \(database.unsynchronizedGroup.map { "\($0)" } ?? "null")",
+                    "\"unsynchronized_groups\": \(database.unsynchronizedGroups)",
                 ].joined(separator: ", ") + "}"
         }
         let rivals = citus.rivals.map { JSON.quoted("\($0)") }

@@ -49,7 +49,7 @@ struct CitusStatusText {
         }
         if lines.isEmpty { lines.append("  \(name): pg_dist_node is true (\(rows) rows)") }
         if let group = database["held_group"]?.int64 { lines.append("  \(name): writes to group \(group) wait") }
-        if let group = database["unsynchronized_group"]?.int64 {
+        for group in self.list(database["unsynchronized_groups"]) {
             lines.append("  \(name): the last change of group \(group) has not been seen on every worker yet")
         }
         return lines

@@ -18,6 +18,10 @@ struct CitusScript {
     private(set) var now = Instant(sinceBoot: .seconds(100))
     private(set) var reports: [CitusReport] = []
     private(set) var revision: Int64 = 10
+    /// Whether a read of the groups' keys is answered at once, with what stands there.
+    var answersReads = false
+    /// What stands in etcd, by group and key.
+    private var keys: [Int: [String: GroupFact]] = [:]
 
     init(_ mode: CitusMode = .own, change: (inout CitusSettings) -> Void = { _ in }) {
         var citus = CitusSettings(group: 0, databases: [Self.database], mode: mode)
@@ -35,6 +39,8 @@ struct CitusScript {
         #expect(script.on(.groupsRead(script.snapshot(), sentAt: script.now)).contains(.readRows(Self.database)))
         #expect(script.reports.contains(.writerChanged(isWriter: true)))
         #expect(script.rowsRead(rows) == [])
+        for change in script.snapshot().facts { script.put(change) }
+        script.answersReads = true
         return script
     }
 
@@ -52,13 +58,35 @@ struct CitusScript {
             ])
     }
 
-    /// Delivers an event some time after the one before; answers what is to be done, without reads of the groups' keys.
+    private mutating func put(_ change: GroupChange) {
+        switch change.fact {
+        case .leader: self.keys[change.group, default: [:]]["leader"] = change.fact
+        case .noLeader: self.keys[change.group]?["leader"] = nil
+        case .member(let name, let member):
+            self.keys[change.group, default: [:]]["members/" + name] = member == nil ? nil : change.fact
+        case .switchover(let leader):
+            self.keys[change.group, default: [:]]["failover"] = leader == nil ? nil : change.fact
+        }
+    }
+
+    /// Delivers an event some time after the one before; answers what is to be done.
     @discardableResult
     mutating func on(_ event: CitusEvent?, after delay: Duration = .milliseconds(1)) -> [CitusAction] {
         self.now = self.now + delay
+        self.reports = []
+        var actions = self.deliver(event)
+        guard self.answersReads, actions.contains(.readGroups) else { return actions }
+        actions.removeAll { $0 == .readGroups }
+        let facts = self.keys.sorted { $0.key < $1.key }.flatMap { group, facts in
+            facts.sorted { $0.key < $1.key }.map { GroupChange(group, $0.value) }
+        }
+        let snapshot = GroupsSnapshot(clusterID: Self.cluster, revision: self.revision, facts: facts)
+        return actions + self.deliver(.groupsRead(snapshot, sentAt: self.now))
+    }
+
+    private mutating func deliver(_ event: CitusEvent?) -> [CitusAction] {
         var actions: [Action] = []
         self.core.handle(event.map { .citus($0) } ?? .tick, at: self.now, into: &actions)
-        self.reports = []
         var others: [CitusAction] = []
         for action in actions {
             switch action {
@@ -75,6 +103,7 @@ struct CitusScript {
         -> [CitusAction]
     {
         self.revision += 1
+        for fact in facts { self.put(GroupChange(group, fact)) }
         return self.on(
             .groupsChanged(
                 clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) }), after: delay)

@@ -42,6 +42,22 @@ struct CitusSynchronizationTests {
         #expect(unverified == [findings[1]])
     }
 
+    @Test func `two changes that arrive together are both complete`() {
+        var script = Self.moved()
+        let b2 = NodeEndpoint("b2", 5432)
+        _ = script.rowsRead(Self.rows(behind: 2, 3))
+        _ = script.changed(
+            2, .member("b2", GroupMember(endpoint: b2, isRunning: true, isPrimary: false)), .leader("b2", since: 12))
+        _ = script.answered("b2", .primary)
+        _ = script.ended(2, .applied)
+        var rows = Self.rows()
+        rows[2].endpoint = b2
+        #expect(script.rowsRead(rows) == [.compareCopies(Self.app, [Self.a2, b2])])
+        _ = script.on(.copiesCompared(Self.app, [CopyFinding(Self.a2, .same), CopyFinding(b2, .same)]))
+        let groups = script.reports.compactMap { if case .synchronized(_, let group, _, _) = $0 { group } else { nil } }
+        #expect(groups == [1, 2])
+    }
+
     @Test func `a worker that stays behind is told once, and looked at every ten seconds`() {
         var script = Self.moved()
         var (told, reads) = (0, 0)

@@ -91,6 +91,11 @@ extension IntegrationTests {
             try await bench.drift(
                 ["local-group-wrong 1"], on: "w1", ["update pg_dist_local_group set groupid = 0"],
                 undo: ["update pg_dist_local_group set groupid = 1"])
+            // The remedy that is told for it.
+            try await bench.on("w1", ["update pg_dist_local_group set groupid = 2"])
+            let remedy = try #require(try await bench.findings().first?.remedy.sql.first)
+            try await bench.on("c", [remedy, "select citus_stand_in.sync()"])
+            #expect(try await bench.codes() == [])
             try await bench.drift(
                 ["nodes-differ 2"], on: "w2",
                 ["update pg_dist_node set noderack = 'elsewhere' where nodeid = 2"],

@@ -35,7 +35,7 @@ struct CitusRecordTests {
             .drift("app", group: 1, row: a1, leader: a2, .after(.seconds(30))), .citusDrift,
             [
                 "DATABASE": "app", "GROUP": "1", "ROW": "a1:5432", "ENDPOINT": "[fd00::2]:5432",
-                "REMEDY": "It is put right unless somebody else does so within 30.0 s",
+                "REMEDY": "Nobody has put it right within 30.0 s: Pharos does, as soon as the leader accepts writes",
             ], "group 1 is at a1:5432, its leader at [fd00::2]:5432"),
         Row(
             .updated(
@@ -111,7 +111,9 @@ struct CitusRecordTests {
         for refusal in [
             NodeRowPlan.Refusal.noPrimary, .severalPrimaries(ids: [1]), .endpointTaken(id: 1, group: 2),
             .notRegistered(leader: Self.a1),
-        ] { #expect(Wording.text(refusal).count > 10) }
+        ] { #expect(Wording.text(refusal, group: 1).count > 10) }
+        #expect(
+            Wording.text(.notRegistered(leader: Self.a1), group: 3).hasSuffix("select citus_add_node('a1', 5432, 3)"))
         for change in [
             RowChange.add(Self.a1, group: 1), .addSecondary(Self.a2, of: Self.a1), .removeSecondary(Self.a2),
         ] { #expect(Wording.text(change).contains(":5432")) }

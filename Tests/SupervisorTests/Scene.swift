@@ -94,15 +94,10 @@ final class Scene {
         within limit: Duration = .seconds(10), location: SourceLocation = #_sourceLocation,
         _ condition: @EventLoop () async throws -> Bool
     ) async throws {
-        let deadline = ContinuousClock.now + limit
-        while try await !condition() {
-            guard ContinuousClock.now < deadline else {
-                let told = self.records.map(\.message).joined(separator: "\n")
-                Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
-                throw TestSupportError("expectation")
-            }
-            try await EventLoop.sleep(for: .milliseconds(10))
-        }
+        guard try await !eventually(within: limit, condition) else { return }
+        let told = self.records.map(\.message).joined(separator: "\n")
+        Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
+        throw TestSupportError("expectation")
     }
 }
 

@@ -11,6 +11,8 @@ struct CitusCore: Sendable {
     private(set) var clusterID: UInt64?
     private(set) var revision: Int64 = 0
     private var revisionLearnedAt: Instant
+    /// When the newest answered read of the groups' keys was sent.
+    private var lastRead: Instant?
     private(set) var groups: [Int: CitusGroup] = [:]
     private(set) var databases: [CitusDatabase]
     private(set) var isWriter = false
@@ -23,6 +25,8 @@ struct CitusCore: Sendable {
 
     /// Between two reads of the groups' keys: a watch alone can go stale.
     private static let pace: Duration = .seconds(10)
+    /// What was read longer ago proves nothing: nothing is written on it.
+    static let freshness: Duration = .seconds(30)
     /// Groups that are followed, and members of one. More are not looked at.
     static let groupLimit = 1024
 
@@ -37,17 +41,18 @@ struct CitusCore: Sendable {
 
     mutating func handle(_ event: CitusEvent?, at now: Instant, into actions: inout [Action]) {
         var (wanted, reports): ([CitusAction], [CitusReport]) = ([], [])
-        if let event { self.learn(event, at: now, into: &wanted, &reports) }
-        self.advance(at: now, into: &wanted, &reports)
+        let isNews = event.map { self.learn($0, at: now, into: &wanted, &reports) } ?? true
+        if isNews || self.wakeAt <= now { self.advance(at: now, into: &wanted, &reports) }
         for report in reports { actions.append(.report(.citus(report))) }
         for action in wanted { actions.append(.citus(action)) }
     }
 
     // MARK: - What was learned
 
+    /// Answers whether anything may follow from it.
     private mutating func learn(
         _ event: CitusEvent, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
-    ) {
+    ) -> Bool {
         switch event {
         case .groupsRead(let snapshot, let sentAt):
             self.isReadUnderWay = false
@@ -59,30 +64,27 @@ struct CitusCore: Sendable {
             if self.unreadable == nil { reports.append(.groupsUnreadable(reason: reason)) }
             self.unreadable = reason
         case .groupsChanged(let clusterID, let revision, let changes):
-            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return }
+            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return true }
             self.advance(to: revision, at: now)
-            for change in changes { self.learn(change, at: revision, now: now, into: &reports) }
-            self.tellVanished(into: &reports)
+            var isNews = false
+            for change in changes where self.learn(change, at: revision, now: now, into: &reports) { isNews = true }
+            if isNews { self.tellVanished(into: &reports) }
+            return isNews
         case .rowsRead(let name, let rows, let askedAt):
-            let (groups, settings) = (self.groups, self.settings)
-            self.update(name) {
-                $0.learn(rows: rows, askedAt: askedAt, groups, settings, at: now, into: &actions, &reports)
-            }
+            self.update(name) { $0.learn(rows: rows, askedAt: askedAt, at: now, into: &actions, &reports) }
         case .rowsUnread(let name, let reason): self.update(name) { $0.rowsUnread(reason, at: now, into: &reports) }
         case .updateEnded(let name, let group, let outcome):
-            let groups = self.groups
-            let membership = self.databases.first { $0.name == name }?.membership
-            if outcome == .applied, let place = membership?.drift.changes.first?.secondary {
-                self.damper.changed(place, at: now)
-            }
-            self.update(name) { $0.updateEnded(group, outcome, groups, at: now, into: &reports) }
+            let view = self.groups[group]
+            var changed: NodeEndpoint?
+            self.update(name) { changed = $0.updateEnded(group, outcome, view, at: now, into: &reports) }
+            if let changed { self.damper.changed(changed, at: now) }
             // What the database knows better must show in etcd, or etcd was rebuilt.
             if case .olderRevision = outcome { self.readAt = min(self.readAt, now) }
         case .updateBlocked(let name, let group, let sessions):
             reports.append(.blocked(name, group: group, sessions))
         case .held(let name, let group):
             let leader = self.groups[group]?.leader?.name ?? ""
-            self.update(name) { $0.held(group, into: &reports, leader: leader) }
+            self.update(name) { $0.held(group, leader: leader, into: &actions, &reports) }
         case .holdEnded(let name, let group, let reason):
             self.update(name) { $0.holdEnded(group, reason, at: now, into: &reports) }
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
@@ -96,6 +98,7 @@ struct CitusCore: Sendable {
                 }
             }
         }
+        return true
     }
 
     private mutating func update(_ name: String, _ change: (inout CitusDatabase) -> Void) {
@@ -119,14 +122,15 @@ struct CitusCore: Sendable {
             self.revision = 0
             self.clusterID = snapshot.clusterID
         }
-        guard snapshot.revision >= self.revision else { return }
+        // One that the watch has overtaken still tells of the keys of which nothing newer is known.
+        self.lastRead = max(self.lastRead ?? sentAt, sentAt)
         self.advance(to: snapshot.revision, at: now)
         for index in self.databases.indices {
             self.databases[index].learn(etcdRevision: snapshot.revision, sentAt: sentAt)
         }
         var facts: [Int: [GroupFact]] = [:]
         for change in snapshot.facts {
-            self.learn(change, at: snapshot.revision, now: now, into: &reports)
+            _ = self.learn(change, at: snapshot.revision, now: now, into: &reports)
             facts[change.group, default: []].append(change.fact)
         }
         for group in self.groups.keys {
@@ -137,17 +141,16 @@ struct CitusCore: Sendable {
 
     private mutating func learn(
         _ change: GroupChange, at revision: Int64, now: Instant, into reports: inout [CitusReport]
-    ) {
+    ) -> Bool {
         if self.groups[change.group] == nil {
-            guard self.groups.count < Self.groupLimit, case .leader(let leader, _) = change.fact else {
-                if case .member = change.fact, self.groups.count < Self.groupLimit {
-                    self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
-                }
-                return
+            guard self.groups.count < Self.groupLimit else { return false }
+            switch change.fact {
+            case .leader(let leader, _): reports.append(.groupAppeared(group: change.group, leader: leader))
+            case .member(_, .some): break
+            case .noLeader, .member(_, nil), .switchover: return false
             }
-            reports.append(.groupAppeared(group: change.group, leader: leader))
         }
-        self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
+        return self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
     }
 
     private mutating func tellVanished(into reports: inout [CitusReport]) {
@@ -177,7 +180,9 @@ struct CitusCore: Sendable {
         self.wakeAt = self.isReadUnderWay ? .distantFuture : self.readAt
         if self.settings.group == 0, let coordinators = self.groups[0] { self.rivals.remember(coordinators) }
         if self.settings.registersSecondaries { self.observeSecondaries(at: now) }
-        guard isWriter, let clusterID = self.clusterID else { return }
+        // In contact again, the read that says so is an event.
+        guard isWriter, let clusterID = self.clusterID, let lastRead = self.lastRead, now - lastRead <= Self.freshness
+        else { return }
         var wanted: Set<Int> = []
         for index in self.databases.indices {
             wanted.formUnion(

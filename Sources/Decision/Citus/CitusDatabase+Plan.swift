@@ -22,7 +22,7 @@ extension CitusDatabase {
                     }
                     self.update(group, view, drift, clusterID, into: &actions)
                 } else {
-                    self.beginHold(group, view, rows, clusterID, settings, at: now, into: &actions)
+                    self.beginHold(group, view, clusterID, settings, at: now, into: &actions)
                 }
             }
         }
@@ -41,6 +41,12 @@ extension CitusDatabase {
         into reports: inout [CitusReport]
     ) {
         guard let leader = view.endpoint, self.updating != group else { return }
+        // As a rule: found without a look at the other groups' rows.
+        if let own = self.byGroup[group], RowPlan.isTrue(group, leader, own, settings) {
+            self.drifts[group] = nil
+            self.refusals[group] = nil
+            return
+        }
         let changes: [RowChange]
         switch RowPlan(group: group, leader: leader, rows: rows, settings: settings) {
         case .isTrue:
@@ -62,9 +68,10 @@ extension CitusDatabase {
             drift = Drift(changes: changes, since: before.since)
             (drift.refused, drift.rebuiltFrom) = (before.refused, before.rebuiltFrom)
         }
-        if !drift.isReported {
+        // Where somebody else writes, a failover is not told as long as it may be doing its part.
+        if !drift.isReported, now >= Self.settled(drift, view, settings) {
             drift.isReported = true
-            let row = rows.first { $0.group == group && $0.role == .primary }?.endpoint
+            let row = self.primary(group)?.endpoint
             let remedy: CitusReport.Remedy =
                 switch settings.mode {
                 case .own: .now
@@ -78,12 +85,18 @@ extension CitusDatabase {
 
     private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
         guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
+        return settings.mode != .observe && now >= Self.settled(drift, view, settings)
+    }
+
+    /// When a drift has lasted for long enough to be acted upon, or told.
+    private static func settled(_ drift: Drift, _ view: CitusGroup?, _ settings: CitusSettings) -> Instant {
         switch settings.mode {
-        case .own: return true
-        case .reconcile: return now >= max(drift.since, view.leaderAt ?? drift.since) + settings.settle
-        case .observe: return false
+        case .own: drift.since
+        case .reconcile, .observe: max(drift.since, view?.leaderAt ?? drift.since) + settings.settle
         }
     }
+
+    private func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
     private mutating func update(
         _ group: Int, _ view: CitusGroup, _ drift: Drift, _ clusterID: UInt64, into actions: inout [CitusAction]
@@ -93,30 +106,30 @@ extension CitusDatabase {
         let update = RowUpdate(
             group: group, changes: drift.changes,
             authority: GroupAuthority(clusterID: clusterID, revision: leader.since, rebuiltFrom: drift.rebuiltFrom),
-            blockers: Self.blockers(view, failures: drift.failures))
+            blockers: self.blockers(group, view, failures: drift.failures))
         actions.append(.update(self.name, update))
     }
 
     /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.
-    /// Those that use a node that was stopped in order end by themselves.
-    private static func blockers(_ view: CitusGroup, failures: Int) -> RowUpdate.Blockers {
-        if let former = view.former, !former.wasPlanned {
+    /// Those that use a node that was stopped in order, or one that is well, end by themselves.
+    private func blockers(_ group: Int, _ view: CitusGroup, failures: Int) -> RowUpdate.Blockers {
+        if let former = view.former, !former.wasPlanned, former.endpoint == self.primary(group)?.endpoint {
             return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
         }
-        return failures < self.patience ? .wait : .terminate(after: .seconds(1))
+        return failures < Self.patience ? .wait : .terminate(after: .seconds(1))
     }
 
     // MARK: - A planned switchover
 
     /// Writes to the group wait from before the old primary stops, instead of failing.
     private mutating func beginHold(
-        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow], _ clusterID: UInt64, _ settings: CitusSettings,
-        at now: Instant, into actions: inout [CitusAction]
+        _ group: Int, _ view: CitusGroup, _ clusterID: UInt64, _ settings: CitusSettings, at now: Instant,
+        into actions: inout [CitusAction]
     ) {
         // Where the coordinator itself is switched over, its sessions end anyway.
         guard settings.mode == .own, group != settings.group, self.hold == nil, self.updating == nil,
             view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
-            let row = rows.first(where: { $0.group == group && $0.role == .primary })
+            let row = self.primary(group)
         else { return }
         let authority = GroupAuthority(clusterID: clusterID, revision: leader.since)
         self.lastHeld = leader.since
@@ -198,9 +211,7 @@ extension CitusDatabase {
         consider(self.membership?.drift.retryAt)
         for (group, drift) in self.drifts {
             consider(drift.retryAt)
-            if settings.mode == .reconcile {
-                consider(max(drift.since, groups[group]?.leaderAt ?? drift.since) + settings.settle)
-            }
+            consider(Self.settled(drift, groups[group], settings))
         }
         return wakeAt
     }

@@ -28,17 +28,21 @@ struct CitusDatabase: Sendable {
         var isEnding = false
     }
 
-    /// A change whose arrival on the workers is awaited.
+    /// Changes whose arrival on the workers is awaited.
     struct Synchronization: Sendable {
-        let group: Int
-        let since: Instant
+        /// The groups that were changed, and when.
+        var groups: [Int: Instant]
+        /// Since when it has been waited for the newest of them.
+        var since: Instant
         var reads = 0
         var isComparing = false
         var isReported = false
     }
 
     let name: String
-    var rows: [NodeRow]?
+    var rows: [NodeRow]? { didSet { self.byGroup = Dictionary(grouping: self.rows ?? [], by: \.group) } }
+    /// The rows of each group: they are compared at every change of any.
+    private(set) var byGroup: [Int: [NodeRow]] = [:]
     var isReadUnderWay = false
     var readAt: Instant
     /// Why the rows could not be read last; nil if they could.
@@ -83,8 +87,8 @@ struct CitusDatabase: Sendable {
     // MARK: - Answers
 
     mutating func learn(
-        rows: [NodeRow], askedAt: Instant, _ groups: [Int: CitusGroup], _ settings: CitusSettings, at now: Instant,
-        into actions: inout [CitusAction], _ reports: inout [CitusReport]
+        rows: [NodeRow], askedAt: Instant, at now: Instant, into actions: inout [CitusAction],
+        _ reports: inout [CitusReport]
     ) {
         self.isReadUnderWay = false
         self.readAt = askedAt + Self.pace
@@ -101,12 +105,12 @@ struct CitusDatabase: Sendable {
         self.unreadable = reason
     }
 
+    /// Answers the secondary that was registered or removed by it.
     mutating func updateEnded(
-        _ group: Int, _ outcome: UpdateOutcome, _ groups: [Int: CitusGroup], at now: Instant,
-        into reports: inout [CitusReport]
-    ) {
+        _ group: Int, _ outcome: UpdateOutcome, _ view: CitusGroup?, at now: Instant, into reports: inout [CitusReport]
+    ) -> NodeEndpoint? {
         if self.hold?.group == group { self.hold = nil }
-        guard self.updating == group else { return }
+        guard self.updating == group else { return nil }
         self.updating = nil
         self.readAt = now
         switch outcome {
@@ -115,24 +119,27 @@ struct CitusDatabase: Sendable {
         case .notCoordinator, .inRecovery, .olderRevision, .supersededCluster, .blocked, .failed: break
         }
         let isMembership = self.membership?.group == group && self.drifts[group] == nil
-        guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { return }
+        guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { return nil }
         if case .applied = outcome {
             if isMembership { self.membership = nil }
-            let leaderAt = groups[group]?.leaderAt ?? drift.since
+            let since = max(drift.since, view?.leaderAt ?? drift.since)
             reports.append(
                 .updated(
-                    self.name, group: group, changes: drift.changes, leader: groups[group]?.leader?.name ?? "",
-                    after: now - max(drift.since, leaderAt)))
+                    self.name, group: group, changes: drift.changes, leader: view?.leader?.name ?? "",
+                    after: now - since))
             self.drifts[group] = nil
-            self.awaited = Synchronization(group: group, since: now)
-            return
+            var groups = self.awaited?.groups ?? [:]
+            groups[group] = now
+            self.awaited = Synchronization(groups: groups, since: now)
+            return isMembership ? drift.changes.first?.secondary : nil
         }
         drift.failures += 1
         var delay = min(.milliseconds(500) * (1 << min(drift.failures - 1, 6)), .seconds(30))
         if outcome == .inRecovery {
-            // This node's own PostgreSQL is being promoted: not a failure, and over soon.
+            // This node's own PostgreSQL is being promoted: not a failure, and over soon as a rule.
             drift.failures -= 1
-            delay = .milliseconds(50)
+            let isRecent = now - (view?.leaderAt ?? drift.since) < .seconds(60)
+            delay = isRecent ? .milliseconds(50) : .seconds(1)
         } else {
             reports.append(.updateFailed(self.name, group: group, outcome, retryAfter: delay))
         }
@@ -142,20 +149,24 @@ struct CitusDatabase: Sendable {
         }
         drift.retryAt = now + delay
         if isMembership { self.membership?.drift = drift } else { self.drifts[group] = drift }
+        return nil
     }
 
     /// A read of etcd that was sent after the fence's refusal shows a revision older than the one applied: nothing of one
     /// etcd's can do that. It was rebuilt under the same number.
     mutating func learn(etcdRevision revision: Int64, sentAt: Instant) {
         for (group, drift) in self.drifts {
-            guard let refused = drift.refused, sentAt > refused.at, revision < refused.applied else { continue }
+            guard let refused = drift.refused, sentAt >= refused.at, revision < refused.applied else { continue }
             self.drifts[group]?.rebuiltFrom = refused.applied
             self.drifts[group]?.retryAt = nil
         }
     }
 
-    mutating func held(_ group: Int, into reports: inout [CitusReport], leader: String) {
-        guard self.hold?.group == group else { return }
+    mutating func held(
+        _ group: Int, leader: String, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) {
+        // It was given up before it had all its locks.
+        guard self.hold?.group == group else { return actions.append(.releaseHold(self.name, group: group)) }
         self.hold?.isHeld = true
         reports.append(.holding(self.name, group: group, leader: leader))
     }
@@ -185,10 +196,10 @@ struct CitusDatabase: Sendable {
             return
         }
         self.awaited = nil
-        reports.append(
-            .synchronized(
-                self.name, group: awaited.group, after: now - awaited.since,
-                unverified: findings.filter { $0.result != .same }))
+        let unverified = findings.filter { $0.result != .same }
+        for (group, since) in awaited.groups.sorted(by: { $0.key < $1.key }) {
+            reports.append(.synchronized(self.name, group: group, after: now - since, unverified: unverified))
+        }
     }
 
     /// Citus marks a row unsynchronized with each update, and synchronized when it has rewritten that node's copy.
@@ -209,7 +220,9 @@ struct CitusDatabase: Sendable {
             self.readAt = now + (isLate ? Self.pace : pause)
             if isLate, !awaited.isReported {
                 awaited.isReported = true
-                reports.append(.unsynchronized(self.name, group: awaited.group, nodes: behind.map(\.endpoint)))
+                for group in awaited.groups.keys.sorted() {
+                    reports.append(.unsynchronized(self.name, group: group, nodes: behind.map(\.endpoint)))
+                }
             }
         }
         self.awaited = awaited

@@ -13,6 +13,8 @@ struct CitusGroup: Sendable {
     /// The leader before, while a leader change is being followed.
     struct Former: Hashable, Sendable {
         var name: String
+        /// Where its PostgreSQL was reached last.
+        var endpoint: NodeEndpoint?
         /// Whether somebody had asked Patroni to switch over from it.
         var wasPlanned: Bool
     }
@@ -24,6 +26,8 @@ struct CitusGroup: Sendable {
     private(set) var leaderAt: Instant?
     private(set) var former: Former?
     private var last: Leader?
+    /// Where the last leader was reached; its member key may end before another leads.
+    private var lastEndpoint: NodeEndpoint?
     private var plannedFrom: String?
     /// The leadership for which PostgreSQL was found out of recovery.
     private var writableSince: Int64?
@@ -43,27 +47,39 @@ struct CitusGroup: Sendable {
     /// Whether the member that led before is still known to Patroni.
     var isFormerPresent: Bool { self.former.map { self.members[$0.name] != nil } ?? false }
 
-    mutating func learn(_ fact: GroupFact, at revision: Int64, now: Instant) {
+    /// Answers whether anything may follow from it: most of what members write is the same again.
+    mutating func learn(_ fact: GroupFact, at revision: Int64, now: Instant) -> Bool {
         switch fact {
-        case .leader(let name, let since): self.learn(Leader(name: name, since: since), at: revision, now: now)
-        case .noLeader: self.learn(nil, at: revision, now: now)
-        case .member(let name, let member): self.knownMembers[name, default: Known(nil)].learn(member, at: revision)
+        case .leader(let name, let since):
+            return self.learn(Leader(name: name, since: since), at: revision, now: now)
+        case .noLeader: return self.learn(nil, at: revision, now: now)
+        case .member(let name, let member):
+            let isNews = self.knownMembers[name, default: Known(nil)].learn(member, at: revision)
+            if name == self.leader?.name, let endpoint = member?.endpoint { self.lastEndpoint = endpoint }
+            // Where the leader cannot be asked, it counts that Patroni has spoken of it at all.
+            return isNews || (self.refusal != nil && name == self.leader?.name)
         case .switchover(let leader):
-            self.knownSwitchover.learn(leader, at: revision)
+            let isNews = self.knownSwitchover.learn(leader, at: revision)
             if let leader, leader == self.leader?.name { self.plannedFrom = leader }
+            return isNews
         }
     }
 
-    private mutating func learn(_ leader: Leader?, at revision: Int64, now: Instant) {
-        guard self.knownLeader.learn(leader, at: revision), let leader, leader != self.last else { return }
+    private mutating func learn(_ leader: Leader?, at revision: Int64, now: Instant) -> Bool {
+        guard self.knownLeader.learn(leader, at: revision) else { return false }
+        guard let leader, leader != self.last else { return true }
         if let last = self.last {
+            let wasPlanned = self.plannedFrom == last.name
             self.former =
-                last.name == leader.name ? nil : Former(name: last.name, wasPlanned: self.plannedFrom == last.name)
+                last.name == leader.name
+                ? nil : Former(name: last.name, endpoint: self.lastEndpoint, wasPlanned: wasPlanned)
         }
+        self.lastEndpoint = self.knownMembers[leader.name]?.value?.endpoint
         self.plannedFrom = nil
         self.last = leader
         self.leaderAt = now
         (self.askedAt, self.asked, self.refusal) = (nil, nil, nil)
+        return true
     }
 
     /// A read at `revision` named these facts, and no others.
@@ -76,7 +92,7 @@ struct CitusGroup: Sendable {
             case .switchover: hasSwitchover = true
             }
         }
-        if !hasLeader { self.learn(nil, at: revision, now: now) }
+        if !hasLeader { _ = self.learn(nil, at: revision, now: now) }
         if !hasSwitchover { self.knownSwitchover.learn(nil, at: revision) }
         for name in self.knownMembers.keys where !names.contains(name) {
             self.knownMembers[name]?.learn(nil, at: revision)

@@ -30,7 +30,7 @@ public enum CitusReport: Hashable, Sendable {
     public enum Remedy: Hashable, Sendable {
         /// It is put right as soon as the leader accepts writes.
         case now
-        /// It is put right unless somebody else does so first.
+        /// Nobody has put it right for so long: it is put right as soon as the leader accepts writes.
         case after(Duration)
         /// This mode leaves it to others.
         case none

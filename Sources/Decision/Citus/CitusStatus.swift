@@ -21,8 +21,8 @@ public struct CitusStatus: Hashable, Sendable {
         public let refusals: [Int: NodeRowPlan.Refusal]
         /// The group whose writes are held.
         public let heldGroup: Int?
-        /// The group of which a change has not reached the workers yet.
-        public let unsynchronizedGroup: Int?
+        /// The groups of which a change has not reached the workers yet.
+        public let unsynchronizedGroups: [Int]
     }
 
     public let mode: CitusMode
@@ -47,7 +47,7 @@ extension SupervisorCore {
             CitusStatus.Database(
                 name: database.name, unreadable: database.unreadable, rowCount: database.rows?.count,
                 drifts: database.drifts.keys.sorted(), refusals: database.refusals, heldGroup: database.hold?.group,
-                unsynchronizedGroup: database.awaited?.group)
+                unsynchronizedGroups: (database.awaited?.groups.keys).map { $0.sorted() } ?? [])
         }
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
         return CitusStatus(

@@ -29,6 +29,13 @@ enum RowPlan: Hashable, Sendable {
         self = changes.isEmpty ? .isTrue : .changes(changes)
     }
 
+    /// Whether the rows of a group are as they should be, which these alone can show.
+    static func isTrue(_ group: Int, _ leader: NodeEndpoint, _ own: [NodeRow], _ settings: CitusSettings) -> Bool {
+        let primaries = own.filter { $0.role == .primary }
+        guard primaries.count == 1, primaries[0].endpoint == leader else { return false }
+        return settings.poolInfo[group].map { self.fill($0, leader) == primaries[0].pool } ?? true
+    }
+
     private static func admission(
         of group: Int, _ leader: NodeEndpoint, _ rows: [NodeRow], _ settings: CitusSettings
     ) -> RowPlan {

@@ -59,7 +59,14 @@ final class CitusLink {
         let response = try await etcd.commit(
             Transaction(compares: [], success: keys.ranges.map { .range($0, limit: Self.keyLimit) }))
         var facts: [GroupChange] = []
-        for case .range(let pairs) in response.responses { facts += keys.facts(pairs) }
+        for case .range(let pairs) in response.responses {
+            // What was cut off would pass for gone.
+            guard pairs.count < Self.keyLimit else {
+                throw EtcdError(
+                    kind: .malformed, message: "more than \(Self.keyLimit) keys of one scope or cluster", endpoint: "")
+            }
+            facts += keys.facts(pairs)
+        }
         return GroupsSnapshot(
             clusterID: response.header.clusterID, revision: response.header.revision, facts: facts)
     }

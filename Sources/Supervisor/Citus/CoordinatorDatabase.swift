@@ -44,15 +44,9 @@ final class CoordinatorDatabase {
         return connection
     }
 
-    private func drop(_ connection: PostgresConnection?) {
-        if let connection, !connection.isUsable, self.connection === connection { self.connection = nil }
-        if let connection, !connection.isUsable, self.held === connection { self.held = nil }
-    }
-
     func readRows(askedAt: Instant) async -> CitusEvent {
         do throws(CitusError) {
             let connection = try await self.connecting()
-            defer { self.drop(connection) }
             let rows = try await CitusCatalog(connection).nodes().map { NodeRow($0) }
             return .rowsRead(self.name, rows, askedAt: askedAt)
         } catch {
@@ -67,7 +61,6 @@ final class CoordinatorDatabase {
     func update(_ update: RowUpdate) async -> CitusEvent {
         do throws(CitusError) {
             let connection = try await self.connecting()
-            defer { self.drop(connection) }
             let watch = self.watchBlockers(of: connection, update.group)
             defer { watch.cancel() }
             let outcome = try await CitusCatalog(connection).apply(CitusUpdate(update))

@@ -82,7 +82,7 @@ extension LogRecord {
                 .citusBlocked, "pg_dist_node of \(database): the update of group \(group) waits for \(list)",
                 ["DATABASE": database, "GROUP": "\(group)", "SESSIONS": list])
         case .refused(let database, let group, let refusal):
-            let reason = Wording.text(refusal)
+            let reason = Wording.text(refusal, group: group)
             self.init(
                 .citusRefused, "pg_dist_node of \(database): group \(group) needs an operator: \(reason)",
                 ["DATABASE": database, "GROUP": "\(group)", "REASON": reason])
@@ -147,7 +147,8 @@ extension Wording {
     static func text(_ remedy: CitusReport.Remedy) -> String {
         switch remedy {
         case .now: "It follows as soon as the leader accepts writes"
-        case .after(let settle): "It is put right unless somebody else does so within \(self.text(settle))"
+        case .after(let settle):
+            "Nobody has put it right within \(self.text(settle)): Pharos does, as soon as the leader accepts writes"
         case .none: "This mode leaves it as it is"
         }
     }
@@ -179,13 +180,13 @@ extension Wording {
         }
     }
 
-    static func text(_ refusal: NodeRowPlan.Refusal) -> String {
+    static func text(_ refusal: NodeRowPlan.Refusal, group: Int) -> String {
         switch refusal {
         case .noPrimary: "no row of it is a primary"
         case .severalPrimaries(let ids): "rows \(ids.map(String.init).joined(separator: ", ")) are all primaries"
-        case .endpointTaken(let id, let group): "its leader's address belongs to row \(id) of group \(group)"
+        case .endpointTaken(let id, let other): "its leader's address belongs to row \(id) of group \(other)"
         case .notRegistered(let leader):
-            "it is not registered; to add it, on the coordinator: select citus_add_node('\(leader.host)', \(leader.port), groupid)"
+            "it is not registered; to add it, on the coordinator: \(RowChange.add(leader, group: group).sql)"
         }
     }
 }

@@ -49,9 +49,13 @@ final class NodeConnections {
             if connection?.isUsable != true { connection = try await self.connect(endpoint) }
             guard let connection else { return .unreachable(reason: "no connection") }
             let rows = try await connection.query("select pg_is_in_recovery()", timeout: Self.timeout)
-            guard rows.first?.first == "t" else { return .primary }
-            self.keep(connection, to: endpoint)
-            return .standby
+            switch rows.first?.first ?? nil {
+            case "f": return .primary
+            case "t":
+                self.keep(connection, to: endpoint)
+                return .standby
+            default: return .unreachable(reason: "an unexpected answer to pg_is_in_recovery()")  // Text from a server.
+            }
         } catch {
             let reason = error.message.firstLine
             return error.kind == .authentication ? .refused(reason: reason) : .unreachable(reason: reason)

@@ -194,9 +194,9 @@ private func checkNode(
             .localGroupWrong, .critical,
             "pg_dist_local_group there says \(localGroup)\(localGroup == 0 ? ": it takes itself for the coordinator" : "")",
             .init(
-                "Any synchronization of nodes puts it right: update a row, or wait for Citus to do so.",
-                sql: ["select citus_update_node(node_id, host, port)"],
-                refusal: "only a synchronization by Citus itself puts it right"))
+                "Citus writes it anew with the node's copy of pg_dist_node: let it do that again.",
+                sql: ["update pg_dist_node set metadatasynced = false where nodeid = \(row.id)"],
+                refusal: "it changes a catalog of Citus's by hand, and needs a superuser"))
     }
     guard row.group != 0, row.hasMetadata, row.isActive else { return findings }
     for table in CatalogTable.allCases {
