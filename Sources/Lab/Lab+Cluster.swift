@@ -17,14 +17,14 @@ extension Lab {
         public let addresses: [String]
     }
 
-    /// The node that Patroni's leader key names, by a linearizable read; nil if there is none, or no etcd answers.
+    /// The node that the leader key of a group (nil: the first) names, by a linearizable read; nil if there is none, or no etcd answers.
     @EventLoop
-    public func leader() async throws(LabError) -> String? {
+    public func leader(group: Int? = nil) async throws(LabError) -> String? {
         struct Range: Decodable {
             struct Pair: Decodable { var value: Data? }
             var kvs: [Pair]?
         }
-        let key = Data(NodeFiles.leaderKey.utf8).base64EncodedString()
+        let key = Data(self.options.groups[group ?? 0].leaderKey.utf8).base64EncodedString()
         for node in self.options.nodes {
             let answer = try await self.curl(
                 ["-d", "{\"key\":\"\(key)\"}", "http://\(LabLayout.address(node)):2379/v3/kv/range"])
@@ -92,30 +92,32 @@ extension Lab {
         return all
     }
 
-    /// Waits until there is a leader whose PostgreSQL runs and from which every other node streams.
+    /// Waits until each group has a leader whose PostgreSQL runs and from which all its other nodes stream.
     @EventLoop
     public func waitUntilReady(timeout: Duration = .seconds(120)) async throws(LabError) {
-        try await self.waitFor("a leader with every standby streaming", timeout: timeout) {
-            guard let leader = try await self.leader(), let patroni = try await self.patroni(leader) else {
-                return false
+        for group in self.options.groups {
+            try await self.waitFor("a leader with every standby streaming", timeout: timeout) {
+                guard let leader = try await self.leader(group: group.number),
+                    let patroni = try await self.patroni(leader)
+                else { return false }
+                let streaming = patroni.replication?.count { $0.state == "streaming" } ?? 0
+                return patroni.state == "running" && streaming == group.nodes.count - 1
             }
-            let streaming = patroni.replication?.count { $0.state == "streaming" } ?? 0
-            return patroni.state == "running" && streaming == self.options.nodeCount - 1
         }
     }
 
     /// Moves the leadership, by asking the leader's own Patroni (a standby's would take 10 s longer), and answers the
     /// new leader. Without a candidate Patroni chooses.
     @EventLoop @discardableResult
-    public func switchover(to candidate: String? = nil) async throws(LabError) -> String {
-        guard let leader = try await self.leader() else { throw LabError(.state, "there is no leader") }
+    public func switchover(to candidate: String? = nil, group: Int? = nil) async throws(LabError) -> String {
+        guard let leader = try await self.leader(group: group) else { throw LabError(.state, "there is no leader") }
         if let candidate { try self.check(candidate) }
         try self.mark("switchover from \(leader)\(candidate.map { " to \($0)" } ?? "")")
         let body = "{\"leader\":\"\(leader)\"\(candidate.map { ",\"candidate\":\"\($0)\"" } ?? "")}"
         let url = "http://\(LabLayout.address(leader)):8008/switchover"
         let answer = try await self.curl(["-d", body, "-w", "\n%{http_code}", url], seconds: 60) ?? "no answer"
         guard answer.hasSuffix("\n200") else { throw LabError(.command, "switchover from \(leader): \(answer)") }
-        return try await self.leader() ?? "nobody"
+        return try await self.leader(group: group) ?? "nobody"
     }
 
     /// A request from the client's namespace; nil if there is no answer.

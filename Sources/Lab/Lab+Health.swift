@@ -15,7 +15,7 @@ extension Lab {
             for address in self.options.plainAddresses where try await self.holders(address) != [current] {
                 return false
             }
-            for node in self.options.nodes
+            for node in self.options.groups.flatMap(\.nodes)
             where try await self.exec(node, ["systemctl", "is-active", "-q", "pharos"]).exitCode != 0 {
                 return false
             }

@@ -8,8 +8,10 @@ public struct LabEvent: Codable, Sendable, Equatable {
         case addressAppeared = "address-appeared"
         /// `node`'s kernel no longer has `address`.
         case addressDisappeared = "address-disappeared"
-        /// Patroni's leader key names `node` from now on; without `node`, there is none.
+        /// Patroni's leader key (of `group`, with Citus) names `node` from now on; without `node`, there is none.
         case leader
+        /// The primary row of `group` in the coordinator's pg_dist_node names `node` from now on.
+        case row
         /// `node`'s PostgreSQL is out of recovery from now on: a local write is accepted.
         case writable
         /// `node`'s PostgreSQL is in recovery from now on.
@@ -32,6 +34,8 @@ public struct LabEvent: Codable, Sendable, Equatable {
     public var kind: Kind
     public var node: String?
     public var address: String?
+    /// Citus's number; nil without Citus.
+    public var group: Int?
     /// Microseconds since boot.
     public var since: Int64?
     public var milliseconds: Int?
@@ -42,6 +46,7 @@ public struct LabEvent: Codable, Sendable, Equatable {
         _ kind: Kind,
         node: String? = nil,
         address: String? = nil,
+        group: Int? = nil,
         since: Int64? = nil,
         milliseconds: Int? = nil,
         text: String? = nil
@@ -50,6 +55,7 @@ public struct LabEvent: Codable, Sendable, Equatable {
         self.kind = kind
         self.node = node
         self.address = address
+        self.group = group
         self.since = since
         self.milliseconds = milliseconds
         self.text = text

@@ -2,8 +2,10 @@
 
 /// What a lab is made of; fixed for its life.
 public struct LabOptions: Codable, Sendable, Equatable {
-    /// Nodes in the cluster: 1 to 9, called n1, n2, …
+    /// Nodes in the cluster: 1 to 9, called n1, n2, … With Citus there are five.
     public var nodeCount = 3
+    /// A Citus cluster instead of a plain one.
+    public var citus: LabCitus?
     /// Patroni's `failsafe_mode`.
     public var failsafe = false
     /// Patroni's `ttl` in seconds; Patroni takes anything below 20 for 20.
@@ -26,7 +28,16 @@ public struct LabOptions: Codable, Sendable, Equatable {
     public init() {}
 
     /// Names of the nodes, in order.
-    public var nodes: [String] { (1...max(1, self.nodeCount)).map { "n\($0)" } }
+    public var nodes: [String] { (1...(self.citus == nil ? max(1, self.nodeCount) : 5)).map { "n\($0)" } }
+
+    /// Patroni's clusters; without Citus there is one.
+    public var groups: [LabGroup] {
+        self.citus.map(LabGroup.all)
+            ?? [LabGroup(number: 0, nodes: self.nodes, scope: "demo", leaderKey: "/service/demo/leader")]
+    }
+
+    /// The group of a node; a witness has none.
+    func group(of node: String) -> LabGroup? { self.groups.first { $0.nodes.contains(node) } }
 
     /// The virtual addresses without their prefix length.
     public var plainAddresses: [String] {

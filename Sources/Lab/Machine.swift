@@ -28,12 +28,16 @@ struct Machine: Sendable {
     /// Writes the node's configuration into its file system, and installs the daemon if there is one.
     @EventLoop
     func configure(_ options: LabOptions, password: String) async throws(LabError) {
-        var units = ["etcd.service", "patroni.service"]
-        if let tree = options.installTree {
+        let group = options.group(of: self.node)
+        var units = ["etcd.service"] + (group == nil ? [] : ["patroni.service"])
+        if let tree = options.installTree, let group {
             try await Host.run(["cp", "-a", "\(tree)/.", "\(self.root)/"], timeout: .seconds(60))
             try Host.makeFolder("\(self.root)/etc/pharos")
-            try Host.write("\(self.root)/etc/pharos/pharos.yml", NodeFiles.pharos(options))
+            try Host.write("\(self.root)/etc/pharos/pharos.yml", NodeFiles.pharos(options, group))
             units.append("pharos.service")
+        }
+        if let citus = options.citus, group != nil {
+            units += try CitusFiles(root: self.root, citus: citus).install()
         }
         for file in NodeFiles(node: self.node, options: options, password: password).all {
             let folder = file.path.split(separator: "/").dropLast().joined(separator: "/")
@@ -50,7 +54,7 @@ struct Machine: Sendable {
         }
         // etcd wants its data for itself.
         try await self.inRoot(["chmod", "700", "/var/lib/etcd/default"])
-        if options.installTree != nil {
+        if options.installTree != nil, group != nil {
             // The daemon's user must exist before its group may read Patroni's configuration.
             try await self.inRoot(["systemd-sysusers"])
             if try await self.hasGroup("pharos") {

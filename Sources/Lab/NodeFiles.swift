@@ -15,19 +15,19 @@ struct NodeFiles {
         var owner: String?
     }
 
-    /// Patroni's name for the cluster.
-    static let scope = "demo"
-    static let leaderKey = "/service/\(scope)/leader"
-
     var all: [File] {
-        [
+        let every = [
             File(path: "etc/hostname", text: "\(self.node)\n"),
             File(path: "etc/hosts", text: self.hosts),
             File(path: "etc/default/etcd", text: self.etcd),
-            File(path: "etc/patroni/config.yml", text: self.patroni, mode: 0o640, owner: "postgres:postgres"),
+            File(path: "etc/systemd/journald.conf.d/lab.conf", text: self.journald),
+        ]
+        guard let group = self.options.group(of: self.node) else { return every }
+        let patroni = self.patroni(group)
+        return every + [
+            File(path: "etc/patroni/config.yml", text: patroni, mode: 0o640, owner: "postgres:postgres"),
             File(path: "etc/patroni/post-bootstrap", text: self.postBootstrap, mode: 0o755),
             File(path: "etc/systemd/system/patroni.service.d/lab.conf", text: self.patroniUnit),
-            File(path: "etc/systemd/journald.conf.d/lab.conf", text: self.journald),
         ]
     }
 
@@ -54,11 +54,11 @@ struct NodeFiles {
     }
 
     /// `fsync: off` because the data lives in memory here anyway; full_page_writes stays on, or pg_rewind would break.
-    private var patroni: String {
+    private func patroni(_ group: LabGroup) -> String {
         let address = LabLayout.address(self.node)
         let hosts = self.options.nodes.map { "\(LabLayout.address($0)):2379" }.joined(separator: ", ")
         return """
-            scope: \(Self.scope)
+            scope: \(group.scope)
             namespace: /service/
             name: \(self.node)
             restapi:
@@ -78,11 +78,12 @@ struct NodeFiles {
                   parameters:
                     fsync: "off"
                     shared_buffers: 16MB
-                    max_connections: 60
+                    max_connections: \(self.options.citus == nil ? 60 : 160)
                     max_wal_size: 256MB
                     wal_keep_size: 64MB
                     wal_log_hints: "on"
                     log_connections: "off"
+                    \(self.citusParameters.joined(separator: "\n        "))
               initdb:
                 - encoding: UTF8
                 - locale: C.UTF-8
@@ -108,6 +109,7 @@ struct NodeFiles {
                 - local all writer trust
                 - local all all peer
                 - host all writer all trust
+            \(self.citusAccess)
                 - host replication replicator 127.0.0.1/32 scram-sha-256
                 - host replication replicator ::1/128 scram-sha-256
                 - host all all 127.0.0.1/32 scram-sha-256
@@ -115,21 +117,43 @@ struct NodeFiles {
                 - host replication replicator 10.77.0.0/24 scram-sha-256
                 - host all all 10.77.0.0/24 scram-sha-256
             tags: {nofailover: false, noloadbalance: false, clonefrom: false, nosync: false}
-
+            \(self.citusMode(group))
             """
+    }
+
+    /// What Citus, and Pharos beside it, need on the other nodes.
+    private var citusAccess: String {
+        guard self.options.citus != nil else { return "" }
+        return "    - host all postgres,pharos 10.77.0.0/24 trust\n"
+    }
+
+    /// Limits for connections between nodes, as the manual asks for them; and room for prepared transactions.
+    private var citusParameters: [String] {
+        guard self.options.citus != nil else { return [] }
+        let keepalives = "keepalives=1 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
+        return [
+            "shared_preload_libraries: citus", "max_prepared_transactions: 10", "citus.node_connection_timeout: 3s",
+            "citus.node_conninfo: sslmode=prefer tcp_user_timeout=3000 \(keepalives)",
+        ]
+    }
+
+    private func citusMode(_ group: LabGroup) -> String {
+        guard self.options.citus?.layout == .mode else { return "" }
+        return "citus: {group: \(group.number), database: \(LabCitus.databases[0])}\n"
     }
 
     /// Run by Patroni once, on the node that creates the cluster; its argument is a connection string.
     private var postBootstrap: String {
         """
         #!/bin/sh
-        exec psql -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
+        set -e
+        psql -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
         CREATE ROLE pharos LOGIN;
         CREATE ROLE writer LOGIN;
         CREATE TABLE beat (address text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 10);
         ALTER TABLE beat OWNER TO writer;
         SQL
-
+        \(self.options.citus.map(CitusFiles.postBootstrap) ?? "")
         """
     }
 
@@ -144,12 +168,15 @@ struct NodeFiles {
     }
 
     /// /etc/pharos/pharos.yml: what the manual says is enough, and what the options ask for.
-    static func pharos(_ options: LabOptions) -> String {
-        var text = "patroni_config: /etc/patroni/config.yml\naddresses:\n"
-        for address in options.addresses {
+    static func pharos(_ options: LabOptions, _ group: LabGroup) -> String {
+        var text = "patroni_config: /etc/patroni/config.yml\n"
+        // The coordinator's group has the addresses.
+        let addresses = group.number == 0 ? options.addresses : []
+        if !addresses.isEmpty { text += "addresses:\n" }
+        for address in addresses {
             text += "  - {address: \"\(address)\", interface: \(Network.nodeInterface)}\n"
         }
         if let ttl = options.leaseTTL { text += "lease: {ttl: \(ttl)s}\n" }
-        return text + options.extraConfiguration
+        return text + (options.citus?.configuration ?? "") + options.extraConfiguration
     }
 }

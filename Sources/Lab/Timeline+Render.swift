@@ -11,11 +11,15 @@ extension Timeline {
     /// The numbers that matter since `start`, one a line.
     public func summary(since start: Int64, until end: Int64) -> [String] {
         var lines: [String] = []
-        if let last = self.leaderChanges(since: start).last(where: { $0.node != nil && $0.at <= end }) {
-            let node = last.node ?? ""
+        for group in Set(self.events.map { $0.group ?? 0 }).sorted() {
+            let changes = self.leaderChanges(group: group, since: start).filter { $0.at <= end }
+            guard let last = changes.last(where: { $0.node != nil }), let node = last.node else { continue }
             lines.append("leader key named \(node) after \(Self.plain(last.at - start)) ms")
             if let writable = self.firstWritable(node, since: start) {
                 lines.append("\(node) accepted writes after \(Self.plain(writable.at - start)) ms")
+            }
+            if let row = self.firstRow(group: group, naming: node, since: start) {
+                lines.append("pg_dist_node named \(node) after \(Self.plain(row - start)) ms")
             }
         }
         let held = self.holdings().filter { $0.from <= end && $0.until ?? .max >= start }.map(\.address)
@@ -41,7 +45,10 @@ extension Timeline {
         switch event.kind {
         case .addressAppeared: return "\(node) has \(address)"
         case .addressDisappeared: return "\(node) no longer has \(address)"
-        case .leader: return event.node.map { "Patroni's leader key names \($0)" } ?? "Patroni's leader key is gone"
+        case .leader:
+            let key = event.group.map { "the leader key of group \($0)" } ?? "Patroni's leader key"
+            return event.node.map { "\(key) names \($0)" } ?? "\(key) is gone"
+        case .row: return "pg_dist_node names \(node) as the primary of group \(event.group ?? 0)"
         case .writable: return "\(node)'s PostgreSQL accepts writes"
         case .readOnly: return "\(node)'s PostgreSQL is in recovery"
         case .silent: return "\(node)'s PostgreSQL does not answer"

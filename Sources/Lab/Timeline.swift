@@ -123,7 +123,7 @@ public struct Timeline: Sendable {
             case .writesWorking:
                 let reason = open.removeValue(forKey: its)?.reason ?? "late"
                 gaps.append(Gap(address: its, lastSuccess: last, firstSuccess: event.at, reason: reason))
-            case .addressAppeared, .addressDisappeared, .leader, .writable, .readOnly, .silent, .mark, .stalled,
+            case .addressAppeared, .addressDisappeared, .leader, .row, .writable, .readOnly, .silent, .mark, .stalled,
                 .overrun:
                 continue
             }
@@ -132,9 +132,15 @@ public struct Timeline: Sendable {
             .sorted { ($0.lastSuccess, $0.address) < ($1.lastSuccess, $1.address) }
     }
 
-    /// Changes of the leader key since `start`.
-    public func leaderChanges(since start: Int64 = 0) -> [LeaderChange] {
-        self.events.filter { $0.kind == .leader && $0.at >= start }.map { LeaderChange(at: $0.at, node: $0.node) }
+    /// Changes of a group's leader key since `start`.
+    public func leaderChanges(group: Int = 0, since start: Int64 = 0) -> [LeaderChange] {
+        self.events.filter { $0.kind == .leader && $0.at >= start && $0.group ?? 0 == group }
+            .map { LeaderChange(at: $0.at, node: $0.node) }
+    }
+
+    /// The first instant since `start` at which the coordinator's pg_dist_node named `node` as a group's primary.
+    public func firstRow(group: Int, naming node: String, since start: Int64 = 0) -> Int64? {
+        self.events.first { $0.kind == .row && $0.at >= start && $0.group == group && $0.node == node }?.at
     }
 
     /// The first instant since `start` at which a node's PostgreSQL was seen to accept writes; nil if none was.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import ArgumentParser
+public import ArgumentParser
 import EventLoop
-import Lab
+public import Lab
+
+extension LabCitus.Layout: ExpressibleByArgument {}
 
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab; an earlier one is replaced.")
@@ -16,6 +18,10 @@ struct Up: ParsableCommand {
     @Option(help: "A staged tree (make install DESTDIR=…) to put on every node.") var install: String?
     @Option(name: .customLong("extra"), help: "Text to add to the nodes' pharos.yml; repeatable, a line each.")
     var extraLines: [String] = []
+    @Option(help: "A Citus cluster of two groups, two nodes each: citus-mode (Patroni's) or scopes (a scope per group).")
+    var citus: LabCitus.Layout?
+    @Option(name: .customLong("citus-setting"), help: "A line for the section citus of pharos.yml; repeatable.")
+    var citusSettings: [String] = []
     @Flag(name: .customLong("no-observer"), help: "Start no observer and no writing client.") var noObserver = false
 
     func run() {
@@ -30,6 +36,10 @@ struct Up: ParsableCommand {
         options.installTree = self.install
         options.extraConfiguration = self.extraLines.map { "\($0)\n" }.joined()
         options.observe = !self.noObserver
+        if let layout = self.citus {
+            options.citus = LabCitus(layout)
+            options.citus?.settings = self.citusSettings
+        }
         let chosen = options
         runOnLoop { () async throws(LabError) in
             let clock = ContinuousClock()
@@ -38,6 +48,10 @@ struct Up: ParsableCommand {
             complain("machines are on after \(seconds(since: began))")
             try await lab.waitUntilReady()
             complain("leader elected and standbys streaming after \(seconds(since: began))")
+            if chosen.citus != nil {
+                try await lab.prepareCitus()
+                complain("\(lab.citusDescription): every group registered after \(seconds(since: began))")
+            }
             return 0
         }
     }

@@ -14,6 +14,7 @@ struct PharosLab: ParsableCommand {
             Demo.self,
             Up.self, Status.self, Switchover.self, Kill.self, Start.self, Freeze.self, Thaw.self, Cut.self, Loss.self,
             Heal.self, Exec.self, Journal.self, Show.self, Down.self, Observe.self,
+            WriteThrough.self,
         ]
     )
 }

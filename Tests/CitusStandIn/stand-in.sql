@@ -113,7 +113,7 @@ create trigger pg_dist_node_trigger before insert or update on pg_dist_node
 create function citus_stand_in.try_connect(link text, host text, port integer, out reason text) language plpgsql as $$
 begin
     perform citus_stand_in.dblink_connect(link, format(
-        'host=%L port=%s user=%L dbname=%L connect_timeout=3 application_name=citus_stand_in',
+        'host=%L port=%s user=%L dbname=%L connect_timeout=3 tcp_user_timeout=3000 application_name=citus_stand_in',
         host, port, case link when 'citus_sync' then 'postgres' else session_user end, current_database()));
 exception when sqlstate '08001' then
     get stacked diagnostics reason = pg_exception_detail;
@@ -685,6 +685,37 @@ begin
         perform citus_stand_in.dblink_disconnect('citus_share');
     end loop;
 end $$;
+-- A client's write through the coordinator, as Citus would route it: to a row of the worker's table of the same name. Its
+-- shard is locked as Citus locks it for a write, then the row of pg_dist_node is read; the session keeps its connection.
+create function citus_stand_in.write(relation regclass, key integer) returns void language plpgsql security definer as $$
+declare
+    shard bigint; node pg_dist_node; link text; reason text;
+begin
+    select s.shardid into shard from (
+        select shardid, row_number() over (order by shardid) - 1 as number, count(*) over () as shards
+        from pg_dist_shard where logicalrelid = relation) s where s.number = abs(write.key) % s.shards;
+    perform pg_advisory_xact_lock_shared(shard);
+    select n.* into node from pg_dist_placement p join pg_dist_node n using (groupid)
+        where p.shardid = shard and n.noderole = 'primary';
+    if not found then
+        raise exception 'the shard % has no primary node', shard using errcode = 'XX000';
+    end if;
+    link := format('citus_write_%s:%s', node.nodename, node.nodeport);
+    if link <> all (coalesce(citus_stand_in.dblink_get_connections(), '{}')) then
+        reason := citus_stand_in.try_connect(link, node.nodename, node.nodeport);
+        if reason is not null then
+            raise exception '%', citus_stand_in.connection_failure(node.nodename, node.nodeport, reason)
+                using errcode = '08006';
+        end if;
+    end if;
+    perform citus_stand_in.dblink_exec(link, format(
+        'insert into %1$s values (%2$s, 1) on conflict (key) do update set count = %1$s.count + 1', relation, write.key));
+exception when others then
+    -- What failed once is not used again.
+    perform citus_stand_in.dblink_disconnect(l) from unnest(citus_stand_in.dblink_get_connections()) l where l = link;
+    raise;
+end $$;
+grant execute on function citus_stand_in.write to public;
 revoke execute on function citus_stand_in.distribute, citus_stand_in.reference, citus_stand_in.share_shards from public;
 
 commit;

@@ -147,6 +147,29 @@ struct CitusTests {
         #expect(script.changed(1, .member("a2", member)) == [update])
     }
 
+    @Test func `a leader that is not heard of for ten seconds is believed to lead, if Patroni says so`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        let member = GroupMember(endpoint: Self.a2, isRunning: true, isPrimary: true)
+        #expect(script.changed(1, .member("a2", member)).filter { if case .update = $0 { true } else { false } } == [])
+        #expect(script.answered("a2", .unreachable(reason: "no route")) == [])
+        #expect(script.reports == [], "it may be on its way")
+        _ = script.pass(.seconds(10))
+        let update = CitusScript.update(1, Self.move, revision: 11, .terminate(after: .seconds(1)))
+        #expect(script.answered("a2", .unreachable(reason: "no route")) == [update])
+        #expect(script.reports.contains(.probeRefused(group: 1, Self.a2, reason: "no route")))
+    }
+
+    @Test func `what the leader says of itself counts more than what Patroni says`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .refused(reason: "no connection left"))
+        _ = script.pass(.seconds(5))
+        _ = script.answered("a2", .standby)
+        let member = GroupMember(endpoint: Self.a2, isRunning: true, isPrimary: true)
+        #expect(script.changed(1, .member("a2", member)).filter { if case .update = $0 { true } else { false } } == [])
+    }
+
     @Test func `mode reconcile waits for the other writer, and then repairs`() {
         var script = CitusScript.settled(.reconcile)
         #expect(script.leads(1, "a2") == [], "there is no hurry to ask")

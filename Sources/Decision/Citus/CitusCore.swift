@@ -93,7 +93,7 @@ struct CitusCore: Sendable {
         case .writable(let endpoint, let answer, let askedAt):
             self.rivals.learn(endpoint, answer, into: &reports)
             for group in self.groups.keys where self.groups[group]?.endpoint == endpoint {
-                if self.groups[group]?.learn(answer, askedAt: askedAt) == true, case .refused(let reason) = answer {
+                if let reason = self.groups[group]?.learn(answer, askedAt: askedAt) {
                     reports.append(.probeRefused(group: group, endpoint, reason: reason))
                 }
             }

@@ -121,7 +121,7 @@ public enum WritableAnswer: Hashable, Sendable {
     case primary
     case standby
     case unreachable(reason: String)
-    /// It answers, but not us: the role or its password is refused.
+    /// It answers, but not us: it refuses the role, its password or the database, or has no connection left.
     case refused(reason: String)
 }
 

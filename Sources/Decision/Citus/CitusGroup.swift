@@ -31,7 +31,7 @@ struct CitusGroup: Sendable {
     private var plannedFrom: String?
     /// The leadership for which PostgreSQL was found out of recovery.
     private var writableSince: Int64?
-    /// Why the leader's PostgreSQL refused this daemon's role; nil where it did not.
+    /// Why the leader's PostgreSQL cannot be asked by this daemon; nil where it can, or may yet.
     private(set) var refusal: String?
     private var askedAt: Instant?
     /// The server that is being asked; once another one leads, its answer is not waited for.
@@ -101,8 +101,8 @@ struct CitusGroup: Sendable {
 
     // MARK: - Whether the leader accepts writes
 
-    /// Known of the present leadership. Where the leader's PostgreSQL does not let us ask, what Patroni has said of it since
-    /// it leads must do: that comes about a second later.
+    /// Known of the present leadership. Where the leader's PostgreSQL cannot be asked, what Patroni has said of it since it
+    /// leads must do: that comes about a second later.
     var isWritable: Bool {
         guard let leader = self.leader else { return false }
         if self.writableSince == leader.since { return true }
@@ -112,20 +112,30 @@ struct CitusGroup: Sendable {
         return member.value?.isPrimary == true && member.value?.isRunning == true
     }
 
-    /// Takes over an answer; answers whether the role was refused for the first time.
-    mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> Bool {
+    /// For how long a new leader that does not answer may be on its way: restarts and promotions take a few seconds.
+    private static let patience: Duration = .seconds(10)
+
+    /// Takes over an answer; answers why the leader cannot be asked, when that is news.
+    mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> String? {
         self.asked = nil
         // An answer from before the leadership proves nothing.
-        guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return false }
+        guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return nil }
         switch answer {
-        case .primary: self.writableSince = leader.since
-        case .standby, .unreachable: break
-        case .refused(let reason):
-            let isNews = self.refusal == nil
-            self.refusal = reason
-            return isNews
+        case .primary:
+            self.writableSince = leader.since
+            self.refusal = nil
+        case .standby: self.refusal = nil
+        case .unreachable(let reason):
+            if askedAt - leaderAt >= Self.patience { return self.refuse(reason) }
+        case .refused(let reason): return self.refuse(reason)
         }
-        return false
+        return nil
+    }
+
+    private mutating func refuse(_ reason: String) -> String? {
+        let isNews = self.refusal == nil
+        self.refusal = reason
+        return isNews ? reason : nil
     }
 
     var isAsked: Bool { self.asked != nil && self.asked == self.endpoint }

@@ -2,22 +2,25 @@
 import EventLoop
 import FoundationEssentials
 
-/// Records each change of Patroni's leader key, as the first of all etcd members tells it.
+/// Records each change of a group's leader key, as the first of all etcd members tells it.
 ///
 /// A watch at every member, because any of them may be killed, frozen or cut off; what several tell is recorded once,
 /// by its revision. `curl` holds the watches: it is not what the daemon uses, and so cannot share its faults.
 @EventLoop
 final class LeaderWatch {
     private let recorder: EventRecorder
-    private let nodes: [String]
+    private let key: String
+    /// Citus's number; nil without Citus.
+    private let group: Int?
     private var cluster = ""
     private var revision: Int64 = 0
     private var leader: String?
 
-    init(_ nodes: [String], _ recorder: EventRecorder) {
+    init(_ group: LabGroup, _ options: LabOptions, _ recorder: EventRecorder) {
         self.recorder = recorder
-        self.nodes = nodes
-        for node in nodes { EventLoop.spawn { await self.follow(node) } }
+        self.key = Data(group.leaderKey.utf8).base64EncodedString()
+        self.group = options.citus == nil ? nil : group.number
+        for node in options.nodes { EventLoop.spawn { await self.follow(node) } }
     }
 
     /// etcd's answers to range and watch, as far as they are needed (rpc.proto; 64-bit numbers are strings, and what
@@ -63,7 +66,7 @@ final class LeaderWatch {
     /// Reads the key; answers the revision to watch from.
     private func read(_ node: String) async throws -> Int64? {
         let answer = try await ChildProcess(
-            self.curl(node, "range", "{\"key\":\"\(Self.key)\"}", ["--max-time", "3"]),
+            self.curl(node, "range", "{\"key\":\"\(self.key)\"}", ["--max-time", "3"]),
             timeout: .seconds(5)
         ).run()
         guard answer.exitCode == 0, let range = Self.decode(Range.self, answer.text), let header = range.header,
@@ -76,7 +79,7 @@ final class LeaderWatch {
     }
 
     private func watch(_ node: String, from revision: Int64) async throws {
-        let body = "{\"create_request\":{\"key\":\"\(Self.key)\",\"start_revision\":\"\(revision)\"}}"
+        let body = "{\"create_request\":{\"key\":\"\(self.key)\",\"start_revision\":\"\(revision)\"}}"
         // A watch at a member that died without a word ends by the keep-alive; at the latest it is renewed.
         let options = ["--no-buffer", "--keepalive-time", "2", "--max-time", "600"]
         _ = try await ChildProcess(self.curl(node, "watch", body, options), outputLimit: 1 << 20).lines { line in
@@ -100,10 +103,8 @@ final class LeaderWatch {
         self.revision = max(self.revision, revision)
         guard leader != self.leader else { return }
         self.leader = leader
-        self.recorder.record(LabEvent(at: BootClock.microseconds, .leader, node: leader))
+        self.recorder.record(LabEvent(at: BootClock.microseconds, .leader, node: leader, group: self.group))
     }
-
-    private static let key = Data(NodeFiles.leaderKey.utf8).base64EncodedString()
 
     private func curl(_ node: String, _ call: String, _ body: String, _ options: [String]) -> [String] {
         let path = call == "range" ? "kv/range" : "watch"

@@ -27,7 +27,7 @@ final class CitusLink {
         self.etcd = etcd
         self.keys = keys
         self.deliver = deliver
-        let nodes = NodeConnections(conninfo: citus.nodeConninfo)
+        let nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.databases.first)
         self.nodes = nodes
         let pairs = citus.databases.map { name in
             (name, CoordinatorDatabase(name, conninfo: settings.conninfo, nodes: nodes, deliver: deliver))

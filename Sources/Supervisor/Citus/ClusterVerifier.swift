@@ -27,7 +27,7 @@ public final class ClusterVerifier {
         guard let citus = settings.citus else { return nil }
         self.settings = settings
         self.citus = citus
-        self.nodes = NodeConnections(conninfo: citus.nodeConninfo)
+        self.nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.databases.first)
     }
 
     /// The facts about each configured database.

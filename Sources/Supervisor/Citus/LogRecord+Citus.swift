@@ -32,7 +32,7 @@ extension LogRecord {
         case .probeRefused(let group, let endpoint, let reason):
             self.init(
                 .citusProbeRefused,
-                "the leader of group \(group) at \(endpoint) refuses to be asked whether it accepts writes: \(reason). What Patroni says must do",
+                "the leader of group \(group) at \(endpoint) cannot be asked whether it accepts writes: \(reason). What Patroni says must do",
                 ["GROUP": "\(group)", "ENDPOINT": "\(endpoint)", "REASON": reason])
         case .rivalCoordinator(let member, let endpoint):
             self.init(

@@ -11,6 +11,8 @@ import PostgresClient
 @EventLoop
 final class NodeConnections {
     private let conninfo: String
+    /// Where it does not matter: Citus has it on every node.
+    private let database: String?
     private let resolver = HostResolver()
     private var kept: [NodeEndpoint: PostgresConnection] = [:]
     private var timer: EventSource?
@@ -20,15 +22,18 @@ final class NodeConnections {
     /// For connecting, and for the question.
     private static let timeout: Duration = .seconds(1)
 
-    /// `conninfo`: libpq's, without host and port.
-    init(conninfo: String) { self.conninfo = conninfo }
+    /// `conninfo`: libpq's, without host and port. `database`: the one that is asked where it does not matter which.
+    init(conninfo: String, database: String?) {
+        self.conninfo = conninfo
+        self.database = database
+    }
 
     func stop() {
         self.kept = [:]
         self.timer = nil
     }
 
-    /// A new connection, to `database` if one is given.
+    /// A new connection.
     func connect(
         _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
     ) async throws(PostgresError) -> PostgresConnection {
@@ -37,7 +42,7 @@ final class NodeConnections {
         }
         // libpq would resolve a name while the whole loop waits; the certificate is checked against the name all the same.
         var options = [("host", endpoint.host), ("hostaddr", address), ("port", "\(endpoint.port)")]
-        if let database { options.append(("dbname", database)) }
+        if let database = database ?? self.database { options.append(("dbname", database)) }
         return try await PostgresConnection(
             self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) }, timeout: timeout)
     }
@@ -58,8 +63,13 @@ final class NodeConnections {
             }
         } catch {
             let reason = error.message.firstLine
-            return error.kind == .authentication ? .refused(reason: reason) : .unreachable(reason: reason)
+            return self.isRefusal(error) ? .refused(reason: reason) : .unreachable(reason: reason)
         }
+    }
+
+    /// Whether a server that is up has said no. One that starts or stops (SQLSTATE class 57) has not said anything yet.
+    private func isRefusal(_ error: PostgresError) -> Bool {
+        error.kind == .authentication || error.sqlState.map { !$0.hasPrefix("57") } ?? false
     }
 
     private func keep(_ connection: PostgresConnection, to endpoint: NodeEndpoint) {

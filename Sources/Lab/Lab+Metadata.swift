@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+
+/// The Citus cluster: how it is begun, and what its coordinator says.
+extension Lab {
+    /// Whether the nodes have the extension itself, or the stand-in.
+    public var hasRealCitus: Bool { CitusFiles.isReal(self.image) }
+
+    /// For a person: what the nodes have.
+    public var citusDescription: String {
+        self.hasRealCitus
+            ? "Citus itself" : "a stand-in for Citus (Debian has none; see Tests/CitusStandIn/README.md)"
+    }
+
+    /// Describes the groups to Citus in every database, gives `items` its shards, and the daemon's role what
+    /// `pharos grant-sql` prints. Once, on a cluster that is ready.
+    @EventLoop
+    public func prepareCitus() async throws(LabError) {
+        guard let citus = self.options.citus else { throw LabError(.usage, "the lab has no Citus") }
+        guard let coordinator = try await self.leader(), let worker = try await self.leader(group: 1) else {
+            throw LabError(.state, "a group has no leader")
+        }
+        for (number, database) in LabCitus.databases.enumerated() {
+            if citus.layout == .mode, number == 0 {
+                // Patroni adds the nodes by itself.
+                try await self.waitFor("Patroni's registration of both groups", timeout: .seconds(30)) {
+                    try await self.rows(database: database) == [0: coordinator, 1: worker]
+                }
+            } else {
+                try await self.sql(
+                    """
+                    select citus_set_coordinator_host('\(LabLayout.address(coordinator))', 5432);
+                    select citus_add_node('\(LabLayout.address(worker))', 5432, 1)
+                    """, database: database)
+            }
+            let distribute =
+                self.hasRealCitus
+                ? "select create_distributed_table('items', 'key', shard_count => 8)"
+                : "select citus_stand_in.distribute('items', 8); select citus_stand_in.share_shards()"
+            try await self.sql(distribute, database: database)
+            if self.options.installTree != nil {
+                try await self.run(
+                    coordinator,
+                    ["sh", "-c", "pharos grant-sql --role pharos --secondaries | runuser -u postgres -- psql -q -d \(database)"])
+            }
+        }
+    }
+
+    /// The nodes that the primary rows of pg_dist_node name, by group, as the coordinator says; an address that is no
+    /// node's is itself.
+    @EventLoop
+    public func rows(database: String = LabCitus.databases[0], on node: String? = nil) async throws(LabError)
+        -> [Int: String]
+    {
+        let text = try await self.sql(
+            "select groupid, nodename from pg_dist_node where noderole = 'primary'", database: database, on: node)
+        var rows: [Int: String] = [:]
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: "|")
+            guard fields.count == 2, let group = Int(fields[0]) else { continue }
+            rows[group] = self.options.nodes.first { LabLayout.address($0) == fields[1] } ?? String(fields[1])
+        }
+        return rows
+    }
+
+    /// Runs statements as the superuser, on the coordinator's leader or on another node; answers rows, a line each, with
+    /// `|` between columns.
+    @EventLoop @discardableResult
+    public func sql(_ statements: String, database: String = LabCitus.databases[0], on node: String? = nil)
+        async throws(LabError) -> String
+    {
+        guard let node = if let node { node } else { try await self.leader() } else {
+            throw LabError(.state, "the coordinator's group has no leader")
+        }
+        return try await self.run(
+            node,
+            [
+                "runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
+                database, "-c", statements,
+            ])
+    }
+
+    /// Gives every daemon other lines in the section `citus` of its pharos.yml, and restarts those where that is a change.
+    @EventLoop
+    public func configureCitus(_ settings: [String]) async throws(LabError) {
+        var options = self.options
+        options.citus?.settings = settings
+        for group in options.groups {
+            let text = NodeFiles.pharos(options, group)
+            for node in group.nodes where Host.readText("\(LabLayout.root(node))/etc/pharos/pharos.yml") != text {
+                try self.write(node, "/etc/pharos/pharos.yml", text)
+                try await self.run(node, ["systemctl", "restart", "pharos"])
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A Citus cluster in the lab: group 0, the coordinator's (n1, n2), and group 1, a worker's (n3, n4). n5 is a witness that
+/// runs etcd alone, so that two nodes may fail at once.
+public struct LabCitus: Codable, Sendable, Equatable {
+    /// How Patroni sees the groups.
+    public enum Layout: String, Codable, Sendable, CaseIterable {
+        /// Patroni's Citus mode: one scope, and a group number per node. Patroni writes pg_dist_node too.
+        case mode = "citus-mode"
+        /// Each group is a Patroni scope of its own; Patroni knows nothing of Citus.
+        case scopes
+    }
+    public var layout: Layout
+    /// The script of the stand-in, for nodes whose PostgreSQL does not offer the extension itself.
+    public var standIn = "Tests/CitusStandIn/stand-in.sql"
+    /// Lines of pharos.yml's section `citus`, beside databases, groups and node_conninfo.
+    public var settings: [String] = []
+
+    public init(_ layout: Layout) { self.layout = layout }
+
+    /// Both have the extension and the table `items`, whose shards are all in group 1. Patroni's Citus mode knows of the
+    /// first alone.
+    public static let databases = ["app", "reports"]
+
+    /// The lines of pharos.yml, on every node of every group.
+    var configuration: String {
+        var lines = ["databases: [\(Self.databases.joined(separator: ", "))]", "node_conninfo: \"user=pharos\""]
+        if self.layout == .scopes {
+            let scopes = LabGroup.all(self).map { "\($0.number): \($0.scope)" }
+            lines.append("groups: { \(scopes.joined(separator: ", ")) }")
+        }
+        return "citus:\n" + (lines + self.settings).map { "  \($0)\n" }.joined()
+    }
+}
+
+/// The nodes of one Patroni cluster of the lab.
+public struct LabGroup: Sendable, Equatable {
+    /// Citus's number; 0 without Citus.
+    public let number: Int
+    public let nodes: [String]
+    /// Patroni's name for the cluster.
+    let scope: String
+    /// Patroni's leader key in etcd.
+    let leaderKey: String
+
+    static func all(_ citus: LabCitus) -> [LabGroup] {
+        switch citus.layout {
+        case .mode:
+            [
+                LabGroup(number: 0, nodes: ["n1", "n2"], scope: "demo", leaderKey: "/service/demo/0/leader"),
+                LabGroup(number: 1, nodes: ["n3", "n4"], scope: "demo", leaderKey: "/service/demo/1/leader"),
+            ]
+        case .scopes:
+            [
+                LabGroup(number: 0, nodes: ["n1", "n2"], scope: "demo", leaderKey: "/service/demo/leader"),
+                LabGroup(number: 1, nodes: ["n3", "n4"], scope: "demo-w1", leaderKey: "/service/demo-w1/leader"),
+            ]
+        }
+    }
+}
