@@ -41,7 +41,10 @@ extension Lab {
             if self.options.installTree != nil {
                 try await self.run(
                     coordinator,
-                    ["sh", "-c", "pharos grant-sql --role pharos --secondaries | runuser -u postgres -- psql -q -d \(database)"])
+                    [
+                        "sh", "-c",
+                        "pharos grant-sql --role pharos --secondaries | runuser -u postgres -- psql -q -d \(database)",
+                    ])
             }
         }
     }
@@ -89,7 +92,10 @@ extension Lab {
             let text = NodeFiles.pharos(options, group)
             for node in group.nodes where Host.readText("\(LabLayout.root(node))/etc/pharos/pharos.yml") != text {
                 try self.write(node, "/etc/pharos/pharos.yml", text)
-                try await self.run(node, ["systemctl", "restart", "pharos"])
+                // One that is off reads it when it starts.
+                if try Machine(node: node).leader() != nil {
+                    try await self.run(node, ["systemctl", "restart", "pharos"])
+                }
             }
         }
     }

@@ -18,7 +18,8 @@ struct Up: ParsableCommand {
     @Option(help: "A staged tree (make install DESTDIR=…) to put on every node.") var install: String?
     @Option(name: .customLong("extra"), help: "Text to add to the nodes' pharos.yml; repeatable, a line each.")
     var extraLines: [String] = []
-    @Option(help: "A Citus cluster of two groups, two nodes each: citus-mode (Patroni's) or scopes (a scope per group).")
+    @Option(
+        help: "A Citus cluster of two groups, two nodes each: citus-mode (Patroni's) or scopes (a scope per group).")
     var citus: LabCitus.Layout?
     @Option(name: .customLong("citus-setting"), help: "A line for the section citus of pharos.yml; repeatable.")
     var citusSettings: [String] = []

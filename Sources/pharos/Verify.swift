@@ -96,7 +96,7 @@ struct Repair: ParsableCommand {
     }
 }
 
-/// The configuration, which must follow Citus.
+/// The configuration, which must follow Citus. From then on this process has the daemon's rights, not root's.
 func loadCitusSettings(_ path: String) throws -> SupervisorSettings {
     let settings: Settings
     do throws(SettingsError) {
@@ -107,6 +107,10 @@ func loadCitusSettings(_ path: String) throws -> SupervisorSettings {
     }
     guard settings.citus != nil else {
         complain("pharos: \(path) has no section 'citus'")
+        throw ExitStatus.configuration
+    }
+    if let problem = DaemonUser.become() {
+        complain("pharos: \(problem)")
         throw ExitStatus.configuration
     }
     return SupervisorSettings(settings)

@@ -59,7 +59,9 @@ struct Scene {
             }
         }
         let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
-        return (lab, try await lab.awaitHealth(timeout: .seconds(120)))
+        let leader = try await lab.awaitHealth(timeout: .seconds(120))
+        if options.citus != nil { try await lab.prepareCitus() }
+        return (lab, leader)
     }
 
     /// What a scene that ended half way has done to the nodes, nobody undoes: the next scene gets a new lab.

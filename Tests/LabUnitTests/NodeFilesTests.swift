@@ -22,7 +22,9 @@ struct NodeFilesTests {
         options.addresses = []
         options.leaseTTL = 20
         options.extraConfiguration = "status: {listen: 127.0.0.1:8009}\n"
-        #expect(NodeFiles.pharos(options, options.groups[0]).hasSuffix("lease: {ttl: 20s}\nstatus: {listen: 127.0.0.1:8009}\n"))
+        #expect(
+            NodeFiles.pharos(options, options.groups[0]).hasSuffix(
+                "lease: {ttl: 20s}\nstatus: {listen: 127.0.0.1:8009}\n"))
     }
 
     @Test func `passwords are readable by the owner and the group only`() {

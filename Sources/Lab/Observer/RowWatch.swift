@@ -52,7 +52,8 @@ final class RowWatch {
     }
 
     private func note(_ row: [String?]) {
-        guard row.count == 2, let group = row[0].flatMap({ Int($0) }), let host = row[1], Self.last[group] != host else {
+        guard row.count == 2, let group = row[0].flatMap({ Int($0) }), let host = row[1], Self.last[group] != host
+        else {
             return
         }
         Self.last[group] = host

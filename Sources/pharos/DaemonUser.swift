@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// The user that the daemon runs as, whom PostgreSQL's peer authentication knows.
+enum DaemonUser {
+    static let name = "pharos"
+
+    /// From now on this process has the daemon's rights, if it had root's: what connects to databases needs no more, and is
+    /// let in as the daemon is. Answers why not, if that fails; without such a user nothing changes.
+    static func become() -> String? {
+        guard geteuid() == 0, let entry = getpwnam(self.name) else { return nil }
+        let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
+        guard initgroups(self.name, group) == 0, setgid(group) == 0, setuid(user) == 0 else {
+            return "cannot become the user \(self.name): \(String(cString: strerror(errno)))"
+        }
+        return nil
+    }
+}
