@@ -685,29 +685,37 @@ begin
         perform citus_stand_in.dblink_disconnect('citus_share');
     end loop;
 end $$;
--- A client's write through the coordinator, as Citus would route it: to a row of the worker's table of the same name. Its
--- shard is locked as Citus locks it for a write, then the row of pg_dist_node is read; the session keeps its connection.
-create function citus_stand_in.write(relation regclass, key integer) returns void language plpgsql security definer as $$
-declare
-    shard bigint; node pg_dist_node; link text; reason text;
+-- A connection for writes to the shard's node, kept by the session as Citus keeps its own; answers its name.
+create function citus_stand_in.connect_to_shard(shard bigint) returns text language plpgsql as $$
+declare node pg_dist_node; link text; reason text;
 begin
-    select s.shardid into shard from (
-        select shardid, row_number() over (order by shardid) - 1 as number, count(*) over () as shards
-        from pg_dist_shard where logicalrelid = relation) s where s.number = abs(write.key) % s.shards;
-    perform pg_advisory_xact_lock_shared(shard);
     select n.* into node from pg_dist_placement p join pg_dist_node n using (groupid)
         where p.shardid = shard and n.noderole = 'primary';
     if not found then
         raise exception 'the shard % has no primary node', shard using errcode = 'XX000';
     end if;
     link := format('citus_write_%s:%s', node.nodename, node.nodeport);
-    if link <> all (coalesce(citus_stand_in.dblink_get_connections(), '{}')) then
-        reason := citus_stand_in.try_connect(link, node.nodename, node.nodeport);
-        if reason is not null then
-            raise exception '%', citus_stand_in.connection_failure(node.nodename, node.nodeport, reason)
-                using errcode = '08006';
-        end if;
+    if link = any (citus_stand_in.dblink_get_connections()) then return link; end if;
+    reason := citus_stand_in.try_connect(link, node.nodename, node.nodeport);
+    if reason is not null then
+        raise exception '%', citus_stand_in.connection_failure(node.nodename, node.nodeport, reason)
+            using errcode = '08006';
     end if;
+    return link;
+end $$;
+
+-- A client's write through the coordinator, as Citus would route it: to a row of the worker's table of the same name. The
+-- shard is locked as Citus locks it for a write, then the row of pg_dist_node is read. It is connected to before that, too:
+-- Citus can be interrupted while it connects, dblink cannot, and would hold the lock for so long.
+create function citus_stand_in.write(relation regclass, key integer) returns void language plpgsql security definer as $$
+declare shard bigint; link text;
+begin
+    select s.shardid into shard from (
+        select shardid, row_number() over (order by shardid) - 1 as number, count(*) over () as shards
+        from pg_dist_shard where logicalrelid = relation) s where s.number = abs(write.key) % s.shards;
+    perform citus_stand_in.connect_to_shard(shard);
+    perform pg_advisory_xact_lock_shared(shard);
+    link := citus_stand_in.connect_to_shard(shard);
     perform citus_stand_in.dblink_exec(link, format(
         'insert into %1$s values (%2$s, 1) on conflict (key) do update set count = %1$s.count + 1', relation, write.key));
 exception when others then
@@ -715,6 +723,7 @@ exception when others then
     perform citus_stand_in.dblink_disconnect(l) from unnest(citus_stand_in.dblink_get_connections()) l where l = link;
     raise;
 end $$;
+revoke execute on function citus_stand_in.connect_to_shard from public;
 grant execute on function citus_stand_in.write to public;
 revoke execute on function citus_stand_in.distribute, citus_stand_in.reference, citus_stand_in.share_shards from public;
 
