@@ -150,6 +150,18 @@ struct CitusSynchronizationTests {
 
     // MARK: - Two coordinators
 
+    @Test func `a coordinator that has lost the leadership with its member key is asked all the same`() {
+        var script = CitusScript.settled()
+        let c2 = NodeEndpoint("c2", 5432)
+        _ = script.leads(0, "c2")
+        _ = script.changed(0, .member("c2", GroupMember(endpoint: c2, isRunning: true, isPrimary: true)))
+        _ = script.changed(0, .noLeader)
+        _ = script.changed(0, .member("c2", nil))
+        #expect(script.leads(0, "c1").contains(.askWritable(c2)))
+        _ = script.answered("c2", .primary)
+        #expect(script.reports.contains(.rivalCoordinator(member: "c2", c2)))
+    }
+
     @Test func `an old coordinator that accepts writes is told at once, and once`() {
         var script = CitusScript.settled()
         let c2 = NodeEndpoint("c2", 5432)

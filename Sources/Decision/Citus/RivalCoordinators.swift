@@ -31,11 +31,13 @@ struct RivalCoordinators: Sendable {
         }
     }
 
-    /// Keeps in mind where they are.
+    /// Keeps in mind where they are; the one that led before too, whose member key may have ended with its leadership.
     mutating func remember(_ coordinators: CitusGroup) {
         guard let leader = coordinators.endpoint else { return }
-        for (name, member) in coordinators.members {
-            guard let endpoint = member.endpoint, endpoint != leader else { continue }
+        var known = coordinators.members.mapValues(\.endpoint)
+        if let former = coordinators.former { known[former.name] = known[former.name] ?? former.endpoint }
+        for (name, endpoint) in known {
+            guard let endpoint, endpoint != leader else { continue }
             guard self.servers[endpoint] != nil || self.servers.count < Self.limit else { continue }
             self.servers[endpoint, default: Rival()].member = name
         }

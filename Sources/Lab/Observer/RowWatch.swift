@@ -8,8 +8,10 @@ import PostgresClient
 final class RowWatch {
     private let node: String
     private let recorder: EventRecorder
-    /// What the servers have said, by group; a new coordinator that says the same is no news.
-    private static var last: [Int: String] = [:]
+    /// What this server said last, by group.
+    private var last: [Int: String] = [:]
+    /// What is recorded: a new coordinator that says the same as the old one is no news.
+    private static var recorded: [Int: String] = [:]
 
     /// Between two questions. An answer's instant is late by up to this.
     private static let period: Duration = .milliseconds(5)
@@ -52,11 +54,11 @@ final class RowWatch {
     }
 
     private func note(_ row: [String?]) {
-        guard row.count == 2, let group = row[0].flatMap({ Int($0) }), let host = row[1], Self.last[group] != host
-        else {
-            return
-        }
-        Self.last[group] = host
+        guard row.count == 2, let group = row[0].flatMap({ Int($0) }), let host = row[1] else { return }
+        guard self.last[group] != host else { return }
+        self.last[group] = host
+        guard Self.recorded[group] != host else { return }
+        Self.recorded[group] = host
         let node = "n\(host.split(separator: ".").last ?? "?")"
         self.recorder.record(LabEvent(at: BootClock.microseconds, .row, node: node, group: group))
     }

@@ -38,7 +38,12 @@ final class CoordinatorDatabase {
     private func connect() async throws(PostgresError) -> PostgresConnection {
         if let connection = self.connection, connection.isUsable { return connection }
         let connection = try await self.open()
-        _ = try await connection.query("listen metadata_sync", timeout: .seconds(2))
+        do throws(PostgresError) { _ = try await connection.query("listen metadata_sync", timeout: .seconds(2)) } catch
+        {
+            // A standby that is being promoted lets nobody listen; it can be read all the same.
+            guard case .query("25006") = error.kind else { throw error }
+            return connection
+        }
         connection.whenNotified { [unowned self] in self.deliver(.synchronized(self.name)) }
         self.connection = connection
         return connection
@@ -93,8 +98,10 @@ final class CoordinatorDatabase {
 
     func hold(_ group: Int, _ nodeID: Int, _ authority: GroupAuthority, limit: Duration) async -> CitusEvent {
         self.held = nil
+        // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
-            group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision)
+            group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision,
+            lockTimeout: .seconds(2), statementTimeout: .seconds(5))
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
