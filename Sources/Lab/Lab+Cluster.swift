@@ -92,7 +92,8 @@ extension Lab {
         return all
     }
 
-    /// Waits until each group has a leader whose PostgreSQL runs and from which all its other nodes stream.
+    /// Waits until each group has a leader whose PostgreSQL runs and from which all its other nodes stream. With Citus mode,
+    /// where Patroni is synchronous, until they are known to be: before that Patroni lets nobody take over.
     @EventLoop
     public func waitUntilReady(timeout: Duration = .seconds(120)) async throws(LabError) {
         for group in self.options.groups {
@@ -101,7 +102,10 @@ extension Lab {
                     let patroni = try await self.patroni(leader)
                 else { return false }
                 let streaming = patroni.replication?.count { $0.state == "streaming" } ?? 0
-                return patroni.state == "running" && streaming == group.nodes.count - 1
+                guard patroni.state == "running", streaming == group.nodes.count - 1 else { return false }
+                if self.options.citus?.layout != .mode { return true }
+                let cluster = try await self.curl(["http://\(LabLayout.address(leader)):8008/cluster"]) ?? ""
+                return cluster.components(separatedBy: "\"sync_standby\"").count == group.nodes.count
             }
         }
     }

@@ -10,7 +10,8 @@ struct ShowStatus: ParsableCommand {
         commandName: "status", abstract: "Show what the daemon of this node knows, holds, and why.",
         discussion: "Exit status: 0 in order, 1 something needs attention, 69 the daemon does not answer.")
     @Flag(help: "Print the daemon's answer as JSON.") var json = false
-    @Option(help: "The daemon's socket.") var socket = "/run/pharos/pharos.sock"
+    @Option(help: "The daemon's socket.") var socket = Self.defaultSocket
+    static let defaultSocket = "/run/pharos/pharos.sock"
 
     func run() throws {
         let isJSON = self.json
@@ -19,15 +20,21 @@ struct ShowStatus: ParsableCommand {
         guard code == .success else { throw code }
     }
 
+    /// What the daemon answers.
     @EventLoop
-    private static func show(_ socket: String, isJSON: Bool) async -> Int32 {
+    static func ask(_ socket: String) async throws(HTTPError) -> HTTPResponse {
         let http = HTTPClient()
         defer { http.close() }
         var request = HTTPRequest(.get, "http://localhost/status")
         request.unixSocket = socket
         request.timeout = .seconds(2)
+        return try await http.send(request)
+    }
+
+    @EventLoop
+    private static func show(_ socket: String, isJSON: Bool) async -> Int32 {
         do throws(HTTPError) {
-            let response = try await http.send(request)
+            let response = try await self.ask(socket)
             let text = String(decoding: response.body, as: UTF8.self)
             guard let status = JSON.parse(response.body) else {
                 complain("pharos: the daemon's answer is not JSON")

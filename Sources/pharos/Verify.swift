@@ -2,6 +2,7 @@
 import ArgumentParser
 import Decision
 import EventLoop
+import HTTPClient
 import Journal
 import LenientJSON
 import Settings
@@ -25,7 +26,8 @@ struct Verify: ParsableCommand {
         let settings = try loadCitusSettings(self.file.path)
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
-            let facts = await verifier.gather(isDeep: isDeep, isAfterRestore: isAfterRestore)
+            let facts = await verifier.gather(
+                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon())
             let reports = facts.map { VerificationReport(database: $0.database, findings: verify($0)) }
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
@@ -93,6 +95,19 @@ struct Repair: ParsableCommand {
         }
         if count == 0 { print("nothing to repair: no finding \(code)") }
         return status
+    }
+}
+
+/// The second coordinators that this node's daemon has found; none where it does not run.
+@EventLoop
+private func rivalsKnownToDaemon() async -> [NodeEndpoint] {
+    do throws(HTTPError) {
+        let status = JSON.parse(try await ShowStatus.ask(ShowStatus.defaultSocket).body)
+        let rivals = status?["citus"]?["rival_coordinators"]?.array ?? []
+        return rivals.compactMap { $0.string.flatMap { NodeEndpoint($0) } }
+    } catch {
+        // What etcd and the databases say must do.
+        return []
     }
 }
 

@@ -70,4 +70,12 @@ struct NodeRowPlanTests {
         let own = NodeRowPlan(group: 1, leader: leader, rows: [Self.worker, lost])
         #expect(own == .refused(.endpointTaken(id: 5, group: 1)))
     }
+
+    @Test(arguments: ["a1:5432", "[fd77::1]:5432", "10.77.0.1:1"]) func `a place is read as it is written`(text: String)
+    {
+        #expect(NodeEndpoint(text)?.description == text)
+    }
+
+    @Test(arguments: ["", ":", "a1", "a1:", ":5432", "a1:x", "fd77::1:5432", "a1:05432", "[]:1"])
+    func `what is no place is refused`(text: String) { #expect(NodeEndpoint(text) == nil) }
 }

@@ -136,7 +136,9 @@ extension LabTests {
     @Test @EventLoop func `an old coordinator that still accepts writes is told at once, as critical`() async throws {
         try await Scene.playCitus("stale coordinator", .scopes, ["mode: own"]) { scene in
             let old = scene.leader
-            try await scene.lab.freeze(old, .patroni)
+            // Its PostgreSQL stays, and with it whatever writes to it.
+            try await scene.keepDown("patroni")
+            try await scene.run(old, "systemctl", "kill", "-s", "KILL", "patroni")
             let new = try await scene.awaitLeader(of: 0, otherThan: old)
             let told = try await scene.awaitLog(
                 new, "two coordinators accept writes: \(LabLayout.address(old)):5432", .seconds(30))
@@ -144,7 +146,7 @@ extension LabTests {
             let outcome = try await scene.lab.exec(new, ["pharos", "verify", "--json"])
             #expect(outcome.exitCode == 2)
             #expect(outcome.text.contains("second-coordinator"), "\(outcome.text)")
-            try await scene.lab.thaw(old, .patroni)
+            try await scene.bringBack("patroni")
             try await scene.awaitLog(new, "\(LabLayout.address(old)):5432 accepts writes no more", .seconds(60))
             try await scene.awaitRows()
         }

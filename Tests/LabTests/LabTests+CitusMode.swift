@@ -10,7 +10,7 @@ extension LabTests {
     func `behind Patroni's own handler the default mode repairs what that does not`(change: Scene.WorkerChange)
         async throws
     {
-        try await Scene.playCitus("worker: \(change)", .mode, ["settle: 3s"]) { scene in
+        try await Scene.playCitus("worker: \(change)", .mode, ["settle: 8s"]) { scene in
             let (_, new) = try await scene.changeWorker(change)
             try await scene.awaitRows(["app"])
             try await scene.awaitRows()
@@ -18,7 +18,7 @@ extension LabTests {
                 scene.leader, "reports: group 1 follows its leader \(new)", .seconds(20))
             let led = try #require(
                 try scene.timeline().leaderChanges(group: 1, since: scene.start).last { $0.node == new })
-            #expect(told.at - led.at >= 3_000_000, "it did not wait for another writer")
+            #expect(told.at - led.at >= 8_000_000, "it did not wait for another writer")
             #expect(try await scene.recordCount("app: group 1 follows") == 0, "Patroni had done it")
             if change == .powerOff { try await scene.lab.start(try scene.other(than: new)) }
         }
@@ -28,7 +28,7 @@ extension LabTests {
     func `mode observe leaves to Patroni what it does, and tells what it does not`(change: Scene.WorkerChange)
         async throws
     {
-        try await Scene.playCitus("worker: \(change)", .mode, ["mode: observe", "settle: 3s"]) { scene in
+        try await Scene.playCitus("worker: \(change)", .mode, ["mode: observe", "settle: 8s"]) { scene in
             let (old, new) = try await scene.changeWorker(change)
             try await scene.awaitRows(["app"])
             try await scene.awaitLog(scene.leader, "reports: group 1 is at \(LabLayout.address(old))", .seconds(30))
@@ -58,7 +58,7 @@ extension LabTests {
     @Test @EventLoop func `the coordinator's failover is followed in the database that Patroni does not know`()
         async throws
     {
-        try await Scene.playCitus("coordinator: power-off", .mode, ["settle: 3s"]) { scene in
+        try await Scene.playCitus("coordinator: power-off", .mode, ["settle: 8s"]) { scene in
             try await scene.lab.giveEtcdLeadership(to: "n5")
             try await scene.lab.kill(scene.leader)
             let new = try await scene.awaitLeader(of: 0, otherThan: scene.leader)

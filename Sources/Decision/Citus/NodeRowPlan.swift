@@ -10,6 +10,15 @@ public struct NodeEndpoint: Hashable, Sendable, CustomStringConvertible {
         self.port = port
     }
 
+    /// The inverse of ``description``; nil for any other text.
+    public init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]) else { return nil }
+        let host = text[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        self.init(String(isBracketed ? host.dropFirst().dropLast() : host), port)
+        guard self.description == text, !self.host.isEmpty else { return nil }
+    }
+
     /// `HOST:PORT`, IPv6 in brackets.
     public var description: String {
         self.host.utf8.contains(UInt8(ascii: ":")) ? "[\(self.host)]:\(self.port)" : "\(self.host):\(self.port)"

@@ -31,9 +31,16 @@ public final class ClusterVerifier {
     }
 
     /// The facts about each configured database.
-    public func gather(isDeep: Bool, isAfterRestore: Bool) async -> [ClusterFacts] {
+    /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
+    public func gather(isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []) async -> [ClusterFacts] {
         defer { self.http.close() }
-        let (leaders, clusterID, etcdProblem) = await self.leaders()
+        var (leaders, clusterID, etcdProblem) = await self.leaders()
+        for suspect in suspects {
+            guard let known = leaders[0], known.endpoint != suspect, !known.others.values.contains(suspect) else {
+                continue
+            }
+            leaders[0]?.others["\(suspect)"] = suspect
+        }
         self.clusterID = clusterID
         var all: [ClusterFacts] = []
         for database in self.citus.databases {
