@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
-/// What a node needs to have Citus: nothing where its PostgreSQL offers the extension, else the stand-in. Patroni's Citus
+/// What a node needs to have Citus: little where its PostgreSQL offers the extension, else the stand-in. Patroni's Citus
 /// mode loads a library `citus` and creates an extension `citus`: the library is then one that does nothing when loaded, and
 /// the extension is empty, because `template1` already has what the stand-in provides.
 struct CitusFiles {
@@ -17,13 +17,16 @@ struct CitusFiles {
 
     /// Writes the files while the node is off; answers the units to enable.
     func install() throws(LabError) -> [String] {
-        guard !Host.exists("\(self.root)/\(Self.control)") else { return [] }
-        guard let script = Host.readText(self.citus.standIn) else {
-            throw LabError(.usage, "\(self.citus.standIn): no such file; run from the repository's folder")
+        let isReal = Host.exists("\(self.root)/\(Self.control)")
+        let path = "\(self.citus.scripts)/\(isReal ? "real" : "stand-in").sql"
+        guard let script = Host.readText(path) else {
+            throw LabError(.usage, "\(path): no such file; run from the repository's folder")
         }
         try Host.makeFolder("\(self.root)/\(Self.folder)")
+        try Host.write("\(self.root)/\(Self.folder)/citus.sql", script)
+        if isReal { return [] }
         for (path, text) in [
-            ("\(Self.folder)/stand-in.sql", script), ("\(Self.folder)/sync.sql", Self.sync),
+            ("\(Self.folder)/sync.sql", Self.sync),
             (Self.control, "default_version = '13.2'\ncomment = 'a stand-in: see template1'\n"),
             ("usr/share/postgresql/15/extension/citus--13.2.sql", "-- Everything is in template1.\n"),
             ("etc/systemd/system/stand-in-sync@.service", Self.unit),
@@ -64,7 +67,7 @@ struct CitusFiles {
         let databases = citus.layout == .mode ? Array(LabCitus.databases.dropFirst()) : LabCitus.databases
         return """
             run() { psql -X -q -v ON_ERROR_STOP=1 -h /var/run/postgresql -U postgres "$@"; }
-            if [ -e /\(self.folder)/stand-in.sql ]; then run -d template1 -f /\(self.folder)/stand-in.sql; fi
+            run -d template1 -f /\(self.folder)/citus.sql
             run -d template1 <<'SQL'
             CREATE TABLE items (key integer PRIMARY KEY, count bigint NOT NULL);
             ALTER TABLE items OWNER TO writer;

@@ -33,11 +33,9 @@ extension Lab {
                     select citus_add_node('\(LabLayout.address(worker))', 5432, 1)
                     """, database: database)
             }
-            let distribute =
-                self.hasRealCitus
-                ? "select create_distributed_table('items', 'key', shard_count => 8)"
-                : "select citus_stand_in.distribute('items', 8); select citus_stand_in.share_shards()"
-            try await self.sql(distribute, database: database)
+            try await self.sql(
+                "select citus_stand_in.distribute('items', 8); select citus_stand_in.share_shards()",
+                database: database)
             if self.options.installTree != nil {
                 try await self.run(
                     coordinator,

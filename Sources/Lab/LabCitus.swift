@@ -11,8 +11,8 @@ public struct LabCitus: Codable, Sendable, Equatable {
         case scopes
     }
     public var layout: Layout
-    /// The script of the stand-in, for nodes whose PostgreSQL does not offer the extension itself.
-    public var standIn = "Tests/CitusStandIn/stand-in.sql"
+    /// The folder of the scripts that make a stand-in for the extension, or give the real one the stand-in's names.
+    public var scripts = "Tests/CitusStandIn"
     /// Lines of pharos.yml's section `citus`, beside databases, groups and node_conninfo.
     public var settings: [String] = []
 

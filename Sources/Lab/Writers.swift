@@ -25,7 +25,6 @@ public final class Writers {
     }
 
     private let address: String
-    private let isReal: Bool
     private var report = Report()
     private var lastSuccess: Int64
     private var hasEnded = false
@@ -36,9 +35,8 @@ public final class Writers {
     private static let patience: Duration = .seconds(30)
 
     /// - Parameter address: the coordinator's virtual address.
-    public init(_ address: String, isReal: Bool) {
+    public init(_ address: String) {
         self.address = address
-        self.isReal = isReal
         self.lastSuccess = BootClock.microseconds
     }
 
@@ -53,11 +51,6 @@ public final class Writers {
         return self.report
     }
 
-    private func sql(_ key: Int) -> String {
-        guard self.isReal else { return "select citus_stand_in.write('items', \(key))" }
-        return "insert into items values (\(key), 1) on conflict (key) do update set count = items.count + 1"
-    }
-
     private func write(_ number: Int) async {
         while !self.hasEnded {
             do {
@@ -66,7 +59,8 @@ public final class Writers {
                         + "gssencmode=disable application_name=writer tcp_user_timeout=3000", timeout: .seconds(3))
                 while !self.hasEnded {
                     let begun = BootClock.microseconds
-                    _ = try await connection.query(self.sql(number), timeout: Self.patience)
+                    _ = try await connection.query(
+                        "select citus_stand_in.write('items', \(number))", timeout: Self.patience)
                     self.succeed(begun)
                     try await EventLoop.sleep(for: Self.pause)
                 }

@@ -10,8 +10,8 @@ struct PharosBench: ParsableCommand {
         abstract: "Measures Pharos: how fast an address follows the leader key, and what the daemon costs.",
         discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
         subcommands: [
-            MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureCitus.self, MeasureIdle.self,
-            MeasureStart.self,
+            MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureCitus.self, MeasureCitusClient.self,
+            MeasureIdle.self, MeasureStart.self,
         ],
         defaultSubcommand: MeasureAll.self
     )
@@ -65,6 +65,7 @@ struct MeasureAll: ParsableCommand {
                 try await CitusBenchmark(bed, runs: self.runs).run()
             }
             report.client = try await self.client.benchmark().run()
+            report.citusClient = try await self.client.citusBenchmark().run()
             printLine(report.text)
             try report.write(to: self.output)
             return 0
@@ -104,6 +105,11 @@ struct ClientOptions: ParsableArguments {
         ClientBenchmark(
             install: self.install, switchovers: self.switchovers, powerOffs: self.powerOffs, restarts: self.restarts)
     }
+
+    @EventLoop
+    func citusBenchmark() -> CitusClientBenchmark {
+        CitusClientBenchmark(install: self.install, switchovers: self.switchovers)
+    }
 }
 
 struct MeasureClient: ParsableCommand {
@@ -137,6 +143,22 @@ struct MeasureCitus: ParsableCommand {
                 try await CitusBenchmark(bed, runs: self.runs).run()
             }
             printLine(result.text)
+            return 0
+        }
+    }
+}
+
+struct MeasureCitusClient: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "citus-client",
+        abstract: "What 50 writers see of a worker's switchover: Pharos beside Patroni's own Citus handler."
+    )
+    @OptionGroup var client: ClientOptions
+
+    func run() throws {
+        let client = self.client
+        runBenchmark { () async throws(BenchError) in
+            printLine(try await client.citusBenchmark().run().text)
             return 0
         }
     }

@@ -11,6 +11,7 @@ struct Report {
     var start: StartResult?
     var client: ClientResult?
     var citus: CitusResult?
+    var citusClient: CitusClientResult?
 
     init(machine: Machine, etcdData: String, command: [String]) {
         self.machine = machine
@@ -21,9 +22,10 @@ struct Report {
 
     /// The tables, for the terminal.
     var text: String {
-        [self.reaction?.text, self.client?.text, self.citus?.text, self.idle?.text, self.start?.text].compactMap { $0 }
-            .joined(
-                separator: "\n\n")
+        [
+            self.reaction?.text, self.client?.text, self.citus?.text, self.citusClient?.text, self.idle?.text,
+            self.start?.text,
+        ].compactMap { $0 }.joined(separator: "\n\n")
     }
 
     // MARK: - docs/benchmarks.md
@@ -86,6 +88,15 @@ struct Report {
             sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
             and fence. The other row is the daemon's own question for all rows, which it asks every 10 s.
 
+            ### A client's view
+
+            \(self.citusClient?.text ?? "not measured")
+
+            Two groups of two nodes in the lab. 50 sessions write one row after another through the coordinator's virtual
+            address, each to a shard of the worker's group; the stand-in routes the writes. "No write for" is the longest
+            span in which none of them succeeded. For Pharos each group is a Patroni scope of its own; for Patroni's
+            handler it is Patroni's Citus mode (which also makes the replication synchronous), with Pharos in mode observe.
+
             ## Idle
 
             \(self.idle?.text ?? "not measured")
@@ -117,6 +128,7 @@ struct Report {
             "\"command\": \(JSON.quoted(self.command.joined(separator: " ")))",
             "\"etcd_data\": \(JSON.quoted(self.etcdData))", "\"reaction\": \(self.reaction?.json ?? "null")",
             "\"client\": \(self.client?.json ?? "null")", "\"citus\": \(self.citus?.json ?? "null")",
+            "\"citus_client\": \(self.citusClient?.json ?? "null")",
             "\"idle\": \(self.idle?.json ?? "null")", "\"start_ms\": \(self.start?.json ?? "null")",
         ]
         return "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"

@@ -16,7 +16,7 @@ struct WriteThrough: ParsableCommand {
         let (sessions, seconds) = (self.sessions, self.seconds)
         runOnLoop { () async throws(LabError) in
             let lab = try Lab.running()
-            let writers = Writers(lab.options.plainAddresses[0], isReal: lab.hasRealCitus)
+            let writers = Writers(lab.options.plainAddresses[0])
             print(try await writers.run(sessions: sessions, for: .seconds(seconds)).json())
             return 0
         }

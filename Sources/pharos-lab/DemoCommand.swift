@@ -3,10 +3,12 @@ import ArgumentParser
 import EventLoop
 import Lab
 
-/// What `make demo` shows: three leader changes on a real cluster, each as a timeline with its figures.
+/// What `make demo` shows: leader changes on real clusters, each as a timeline with its figures.
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Start a cluster with the daemon; switch over, fail over, freeze the daemon; print what happened.")
+        abstract:
+            "Start a cluster with the daemon; switch over, fail over, freeze the daemon; then the same for a worker of Citus. Print what happened."
+    )
     @Option(help: "A staged tree (make install DESTDIR=…) to put on every node.") var install: String
     @Flag(help: "Take the cluster down at the end.") var down = false
 
@@ -41,6 +43,7 @@ struct Demo: ParsableCommand {
                 _ = try await lab.switchover()
             }
             try await lab.heal()
+            try await CitusDemo(install).play()
             if down {
                 try await Lab.down()
             } else {
@@ -52,9 +55,11 @@ struct Demo: ParsableCommand {
 
     private static let next = """
 
-        The cluster is still up. Try (pharos-lab is .build/release/pharos-lab):
+        The Citus cluster is still up: n1 and n2 are the coordinator's group, n3 and n4 the worker's, n5 has etcd alone.
+        Try (pharos-lab is .build/release/pharos-lab):
           pharos-lab status                              who leads, who holds what
           pharos-lab exec n1 -- pharos status            what the daemon of n1 knows, and why
+          pharos-lab exec n1 -- pharos verify            pg_dist_node compared with everything
           pharos-lab journal n1 -- -u pharos -x          its journal, explained
           pharos-lab cut n1 --from etcd                  … and pharos-lab heal
           pharos-lab timeline                            what the observer has seen

@@ -138,7 +138,7 @@ extension LabTests {
             let old = scene.leader
             // Its PostgreSQL stays, and with it whatever writes to it.
             try await scene.keepDown("patroni")
-            try await scene.run(old, "systemctl", "kill", "-s", "KILL", "patroni")
+            try await scene.run(old, "systemctl", "kill", "-s", "KILL", "--kill-whom=main", "patroni")
             let new = try await scene.awaitLeader(of: 0, otherThan: old)
             let told = try await scene.awaitLog(
                 new, "two coordinators accept writes: \(LabLayout.address(old)):5432", .seconds(30))

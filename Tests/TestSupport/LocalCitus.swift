@@ -2,8 +2,9 @@
 public import EventLoop
 import Glibc
 
-/// A coordinator and two workers on loopback, each a real PostgreSQL with the stand-in for Citus (Tests/CitusStandIn):
-/// Debian offers no Citus. Nodes are not registered; the servers end with the last reference.
+/// A coordinator and two workers on loopback, each a real PostgreSQL with Citus where the server offers it, and with the
+/// stand-in (Tests/CitusStandIn) otherwise: Debian offers none. Nodes are not registered; the servers end with the last
+/// reference.
 @EventLoop
 public final class LocalCitus {
     /// The names that recorded calls use: `c`, `w1`, `w2`, and `w1s` once ``addStandby()`` was called.
@@ -11,19 +12,25 @@ public final class LocalCitus {
     /// In ascending order: c, w1, w2, w1's standby, w2's standby (never there), and one where nobody listens.
     public let ports: [Int]
 
+    /// Whether the server offers Citus itself.
+    public nonisolated static let isReal = access("/usr/share/postgresql/15/extension/citus.control", F_OK) == 0
+    private static let settings = isReal ? ["shared_preload_libraries=citus", "wal_level=logical"] : []
+
     public init() async throws {
+        print("with \(Self.isReal ? "Citus itself" : "the stand-in for Citus (Tests/CitusStandIn)")")
         self.ports = try freePorts(6).sorted()
         for (name, port) in zip(["c", "w1", "w2"], self.ports) {
-            self.servers[name] = try await LocalPostgres(port: port)
+            self.servers[name] = try await LocalPostgres(port: port, settings: Self.settings)
             try await self.untilAccepting(name)
-            let outcome = try await self.psql(name, ["-f", Self.script])
+            let outcome = try await self.psql(name, Self.fill)
             guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
         }
     }
 
     /// Adds the standby of w1.
     public func addStandby() async throws {
-        self.servers["w1s"] = try await LocalPostgres(port: self.ports[3], standbyOf: self.servers["w1"])
+        self.servers["w1s"] = try await LocalPostgres(
+            port: self.ports[3], settings: Self.settings, standbyOf: self.servers["w1"])
         try await self.untilAccepting("w1s")
     }
 
@@ -32,7 +39,7 @@ public final class LocalCitus {
         for name in self.servers.keys.sorted() where name != "w1s" {
             let made = try await self.psql(name, ["-c", "create database \(database)"])
             guard made.exitCode == 0 else { throw TestSupportError(made.text) }
-            let filled = try await self.psql(name, ["-c", "\\connect \(database)", "-f", Self.script])
+            let filled = try await self.psql(name, ["-c", "\\connect \(database)"] + Self.fill)
             guard filled.exitCode == 0 else { throw TestSupportError(filled.text) }
         }
     }
@@ -60,8 +67,13 @@ public final class LocalCitus {
         }
     }
 
-    private static var script: String {
+    /// What psql is to run in a new database.
+    private static var fill: [String] {
+        self.isReal ? ["-c", "create extension citus", "-f", self.script("real")] : ["-f", self.script("stand-in")]
+    }
+
+    private static func script(_ name: String) -> String {
         let here = "\(#filePath)".split(separator: "/", omittingEmptySubsequences: false)
-        return here.dropLast(2).joined(separator: "/") + "/CitusStandIn/stand-in.sql"
+        return here.dropLast(2).joined(separator: "/") + "/CitusStandIn/\(name).sql"
     }
 }

@@ -23,8 +23,9 @@ public final class LocalPostgres {
 
     /// - Parameters:
     ///   - port: where it listens on 127.0.0.1, too; nil: nowhere.
+    ///   - settings: more of the server's settings, as `NAME=VALUE`.
     ///   - primary: the server whose standby this one becomes; it must accept connections. nil: a primary of its own.
-    public init(port: Int? = nil, standbyOf primary: LocalPostgres? = nil) async throws {
+    public init(port: Int? = nil, settings: [String] = [], standbyOf primary: LocalPostgres? = nil) async throws {
         let directory = try TemporaryDirectory("postgres")
         guard let account = getpwnam("postgres"),
             chown(directory.path, account.pointee.pw_uid, account.pointee.pw_gid) == 0
@@ -49,8 +50,9 @@ public final class LocalPostgres {
             "-c", "listen_addresses=\(port == nil ? "" : "127.0.0.1")", "-c", "fsync=off", "-c", "shared_buffers=16MB",
             "-c", "max_connections=20", "-c", "max_prepared_transactions=10",
         ]
+        let more = settings.flatMap { ["-c", $0] }
         // SIGQUIT: an immediate end, shared memory removed.
-        self.process = try TestProcess(Self.asPostgres + server, log: directory.file("log"), stopSignal: SIGQUIT)
+        self.process = try TestProcess(Self.asPostgres + server + more, log: directory.file("log"), stopSignal: SIGQUIT)
     }
 
     /// Ends it at once, as a crash would.

@@ -38,12 +38,10 @@ final class CoordinatorDatabase {
     private func connect() async throws(PostgresError) -> PostgresConnection {
         if let connection = self.connection, connection.isUsable { return connection }
         let connection = try await self.open()
-        do throws(PostgresError) { _ = try await connection.query("listen metadata_sync", timeout: .seconds(2)) } catch
-        {
-            // A standby that is being promoted lets nobody listen; it can be read all the same.
-            guard case .query("25006") = error.kind else { throw error }
-            return connection
-        }
+        // A standby that is being promoted lets nobody listen; it can be read all the same.
+        let isPrimary = try await connection.query("select not pg_is_in_recovery()", timeout: .seconds(2)) == [["t"]]
+        guard isPrimary else { return connection }
+        _ = try await connection.query("listen metadata_sync", timeout: .seconds(2))
         connection.whenNotified { [unowned self] in self.deliver(.synchronized(self.name)) }
         self.connection = connection
         return connection
