@@ -118,6 +118,9 @@ struct CitusSynchronizationTests {
         let d1 = NodeEndpoint("d1", 5432)
         let member = GroupMember(endpoint: d1, isRunning: true, isPrimary: true)
         var actions = script.changed(3, .leader("d1", since: 11), .member("d1", member))
+        // It may have got its row by now.
+        #expect(actions.contains(.readRows(Self.app)))
+        actions.removeAll { $0 == .readRows(Self.app) }
         switch admission {
         case .never: #expect(actions == [] && script.reports == [.groupAppeared(group: 3, leader: "d1")])
         case .ask:

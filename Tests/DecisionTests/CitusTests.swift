@@ -170,6 +170,12 @@ struct CitusTests {
         #expect(script.changed(1, .member("a2", member)).filter { if case .update = $0 { true } else { false } } == [])
     }
 
+    @Test func `a group without a row is looked for again when its leadership changes`() {
+        var script = CitusScript.settled(rows: Array(CitusScript.rows.prefix(1)))
+        #expect(script.changed(1, .switchover(leader: "a1")).contains(.readRows(Self.app)))
+        #expect(script.rowsRead().contains { if case .hold = $0 { true } else { false } }, "its writers are to wait")
+    }
+
     @Test func `mode reconcile waits for the other writer, and then repairs`() {
         var script = CitusScript.settled(.reconcile)
         #expect(script.leads(1, "a2") == [], "there is no hurry to ask")

@@ -67,7 +67,10 @@ struct CitusCore: Sendable {
             guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return true }
             self.advance(to: revision, at: now)
             var isNews = false
-            for change in changes where self.learn(change, at: revision, now: now, into: &reports) { isNews = true }
+            for change in changes where self.learn(change, at: revision, now: now, into: &reports) {
+                isNews = true
+                for index in self.databases.indices { self.databases[index].lookFor(change, at: now) }
+            }
             if isNews { self.tellVanished(into: &reports) }
             return isNews
         case .rowsRead(let name, let rows, let askedAt):

@@ -98,6 +98,16 @@ struct CitusDatabase: Sendable {
         self.checkSynchronization(rows, at: now, into: &actions, &reports)
     }
 
+    /// A group whose leadership changes may have got its row since the rows were read.
+    mutating func lookFor(_ change: GroupChange, at now: Instant) {
+        switch change.fact {
+        case .leader, .switchover(.some):
+            guard let rows = self.rows, !rows.contains(where: { $0.group == change.group }) else { return }
+            self.readAt = min(self.readAt, now)
+        case .noLeader, .switchover(nil), .member: break
+        }
+    }
+
     mutating func rowsUnread(_ reason: String, at now: Instant, into reports: inout [CitusReport]) {
         self.isReadUnderWay = false
         self.readAt = now + .seconds(1)
