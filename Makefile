@@ -80,10 +80,14 @@ simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
 
+docs: .build/packages-build ## Make docs/detector.md from the detector's tables.
+	$(RELEASE) --product pharos-simulate
+	"$$($(RELEASE) --show-bin-path)/pharos-simulate" detector --write docs/detector.md
+
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests
 
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test simulate format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage demo demo-down test simulate docs format lint build-bench bench bench-check

@@ -29,6 +29,18 @@ public final class PostgresConnection {
         deinit { PQfinish(self.raw) }
     }
 
+    /// Whether `conninfo` itself names a database.
+    public nonisolated static func namesDatabase(_ conninfo: String) -> Bool {
+        guard let options = PQconninfoParse(conninfo, nil) else { return false }
+        defer { PQconninfoFree(options) }
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if String(cString: keyword) == "dbname" { return option.pointee.val != nil }
+            option += 1
+        }
+        return false
+    }
+
     /// Connects as `conninfo` says (the environment's PG* variables and the service file fill its gaps), within
     /// `timeout` in all; `connect_timeout` has no effect. The application name is `pharos` unless said otherwise.
     /// What `options` say wins over `conninfo`.

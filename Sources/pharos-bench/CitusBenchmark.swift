@@ -4,8 +4,8 @@ import EventLoop
 import Glibc
 import PostgresClient
 
-/// From the put of a worker's leader key to the commit that moves its row in `pg_dist_node`; and what it costs to look at
-/// 1,000 rows with nothing to do.
+/// From the put of a worker's leader key to the commit that moves its row in `pg_dist_node`; what it costs to look at 1,000
+/// rows with nothing to do; how often the database is asked while nothing happens; how long `pharos verify` takes.
 ///
 /// One PostgreSQL with the stand-in for Citus is the coordinator, and both members of the worker's group: they are two
 /// loopback addresses of it, so that the new leader accepts writes already and only Pharos's own part is measured.
@@ -62,10 +62,46 @@ struct CitusBenchmark {
             // Once unmeasured.
             if run > 0 { result.update.append(Double(committedAt - put) / 1000) }
         }
+        try await self.measureRest(session, &result)
         try await self.measureReading(session, &result)
         await self.bed.stop(daemon)
+        try await self.measureVerification(session, &result)
         await self.bed.stop(server, SIGQUIT)
         return result
+    }
+
+    /// How many transactions there are in the database while nothing happens.
+    private func measureRest(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
+        let count = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+        // What was done before may be counted up to a second later.
+        try await pause(.seconds(3))
+        guard let before = try await self.query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
+        try await pause(.seconds(Self.rest))
+        guard let after = try await self.query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
+        // The first question itself.
+        result.transactionsAtRest = max(0, after - before - 1)
+    }
+
+    /// Seconds of rest.
+    nonisolated static let rest = 60
+
+    /// A whole `pharos verify` of 8 workers, all of which answer: each is an address of the same server. What it finds of that
+    /// does not matter here.
+    private func measureVerification(_ session: PostgresConnection, _ result: inout CitusResult)
+        async throws(BenchError)
+    {
+        try await self.query(session, "delete from pg_dist_node where groupid >= 10")
+        try await self.query(
+            session,
+            "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, '127.0.0.' || g + 2, \(Self.port), true, true, 'primary' from generate_series(2, 8) g"
+        )
+        let command = [self.bed.options.pharos, "verify", "--json", "-c", "\(self.bed.folder)/citus.yml"]
+        for _ in 0..<10 {
+            let began = BootClock.microseconds
+            // 2: it finds what is wrong with a worker that is the coordinator itself.
+            try await pharos_bench.run(command, accepting: [2])
+            result.verification.append(Double(BootClock.microseconds - began) / 1000)
+        }
     }
 
     /// What one look at 1,000 rows costs, with the daemon's own question.
@@ -127,7 +163,8 @@ struct CitusBenchmark {
             "postgres",
             asPostgres + [
                 "\(Self.binaries)/postgres", "-D", data, "-k", self.folder, "-p", "\(Self.port)", "-c",
-                "listen_addresses=127.0.0.1,127.0.0.2,127.0.0.3", "-c", "max_prepared_transactions=10",
+                "listen_addresses=\((1...10).map { "127.0.0.\($0)" }.joined(separator: ","))", "-c",
+                "max_prepared_transactions=10",
             ])
         try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BenchError) in
             try server.check()
@@ -177,23 +214,38 @@ struct CitusBenchmark {
 struct CitusResult {
     var update: [Double] = []
     var reading: [Double] = []
+    var verification: [Double] = []
+    /// Within ``CitusBenchmark/rest`` seconds.
+    var transactionsAtRest: Int?
 
     private static let goals: [(name: String, limit: Double)] = [
-        ("leader key put to update committed", 25), ("looking at 1,000 rows", 100),
+        ("leader key put to update committed", 25), ("looking at 1,000 rows", 100), ("pharos verify, 8 workers", 1000),
     ]
 
     var text: String {
-        let rows = zip(Self.goals, [self.update, self.reading]).compactMap { goal, values -> [String]? in
+        let rows = zip(Self.goals, [self.update, self.reading, self.verification]).compactMap {
+            goal, values -> [String]? in
             guard let statistics = Statistics(values) else { return nil }
             let verdict = statistics.median <= goal.limit ? "reached" : "missed"
             return [goal.name] + statistics.cells + [
                 "\(statistics.count)", "median at most \(Int(goal.limit))", verdict,
             ]
         }
-        return Table(["Citus (a stand-in), ms", "median", "p99", "min", "max", "runs", "goal", ""], rows).text
+        let table = Table(["Citus (a stand-in), ms", "median", "p99", "min", "max", "runs", "goal", ""], rows).text
+        guard let count = self.transactionsAtRest else { return table }
+        let limit = CitusBenchmark.rest / 10 + 1
+        return table
+            + "\n\nWhile nothing happens: \(count) transactions in \(CitusBenchmark.rest) s; goal: at most one in 10 s,"
+            + " \(limit) in all: \(count <= limit ? "reached" : "missed")."
     }
 
     var json: String {
-        "{\"is_stand_in\": true, \"update_ms\": \(Statistics(self.update)?.json ?? "null"), \"read_1000_rows_ms\": \(Statistics(self.reading)?.json ?? "null")}"
+        let members = [
+            "\"is_stand_in\": true", "\"update_ms\": \(Statistics(self.update)?.json ?? "null")",
+            "\"read_1000_rows_ms\": \(Statistics(self.reading)?.json ?? "null")",
+            "\"verify_8_workers_ms\": \(Statistics(self.verification)?.json ?? "null")",
+            "\"transactions_at_rest\": \(self.transactionsAtRest.map(String.init) ?? "null")",
+        ]
+        return "{\(members.joined(separator: ", "))}"
     }
 }

@@ -60,16 +60,16 @@ final class Program {
     }
 }
 
-/// Runs a program to its end; throws unless it exits with 0.
+/// Runs a program to its end; throws unless it exits with 0, or with one of `accepting`.
 @EventLoop
-func run(_ command: [String]) async throws(BenchError) {
+func run(_ command: [String], accepting: [Int32] = [0]) async throws(BenchError) {
     let outcome: ChildProcess.Outcome
     do throws(ChildProcessError) {
         outcome = try await ChildProcess(command).run()
     } catch {
         throw BenchError(error.description)
     }
-    guard outcome.exitCode == 0 else {
+    guard let code = outcome.exitCode, accepting.contains(code) else {
         throw BenchError("\(command.joined(separator: " ")): \(outcome.text)")
     }
 }

@@ -15,6 +15,13 @@ extension IntegrationTests {
     struct PostgresTests {
         init() { EventLoop.shared.executor.startThread() }
 
+        @Test(arguments: [
+            ("user=pharos", false), ("user=pharos dbname=app", true), ("postgresql://pharos@h/app", true),
+            ("postgresql://pharos@h", false), ("", false), ("no conninfo", false),
+        ]) func `a conninfo names a database, or does not`(conninfo: String, names: Bool) {
+            #expect(PostgresConnection.namesDatabase(conninfo) == names)
+        }
+
         /// A server that accepts connections.
         @EventLoop
         private func server() async throws -> LocalPostgres {

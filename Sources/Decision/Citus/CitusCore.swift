@@ -128,9 +128,9 @@ struct CitusCore: Sendable {
         // One that the watch has overtaken still tells of the keys of which nothing newer is known.
         self.lastRead = max(self.lastRead ?? sentAt, sentAt)
         self.advance(to: snapshot.revision, at: now)
-        for index in self.databases.indices {
-            self.databases[index].learn(etcdRevision: snapshot.revision, sentAt: sentAt)
-        }
+        var leaders: [Int: Int64] = [:]
+        for change in snapshot.facts { if case .leader(_, let since) = change.fact { leaders[change.group] = since } }
+        for index in self.databases.indices { self.databases[index].learn(leaders: leaders, sentAt: sentAt) }
         var facts: [Int: [GroupFact]] = [:]
         for change in snapshot.facts {
             _ = self.learn(change, at: snapshot.revision, now: now, into: &reports)

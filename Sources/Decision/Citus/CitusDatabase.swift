@@ -162,11 +162,14 @@ struct CitusDatabase: Sendable {
         return nil
     }
 
-    /// A read of etcd that was sent after the fence's refusal shows a revision older than the one applied: nothing of one
-    /// etcd's can do that. It was rebuilt under the same number.
-    mutating func learn(etcdRevision revision: Int64, sentAt: Instant) {
+    /// A linearizable read of etcd that was sent after the fence's refusal shows a leader key that is older than the one
+    /// applied. In one etcd's history the key of now is never older than one of before: it was rebuilt under the same number.
+    /// - Parameter leaders: at which revision each group's leader key was created, as the read shows.
+    mutating func learn(leaders: [Int: Int64], sentAt: Instant) {
         for (group, drift) in self.drifts {
-            guard let refused = drift.refused, sentAt >= refused.at, revision < refused.applied else { continue }
+            guard let refused = drift.refused, sentAt >= refused.at, let since = leaders[group],
+                since < refused.applied
+            else { continue }
             self.drifts[group]?.rebuiltFrom = refused.applied
             self.drifts[group]?.retryAt = nil
         }

@@ -39,8 +39,13 @@ public struct GroupMember: Hashable, Sendable {
     public var isPrimary: Bool
     /// Whether reads may be sent to it (no tag `noloadbalance`).
     public var servesReads: Bool
+    /// The URL of its Patroni's REST API.
+    public var api: String?
 
-    public init(endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true) {
+    public init(
+        endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, api: String? = nil
+    ) {
+        self.api = api
         self.endpoint = endpoint
         self.isRunning = isRunning
         self.isPrimary = isPrimary

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 
-/// etcd, as far as the groups' keys go: revisions, and the replacement by an empty cluster under another number.
+/// etcd, as far as the groups' keys go: revisions, and the replacement by an empty cluster under another number or the same.
 struct CitusEtcd {
     private(set) var clusterID: UInt64 = 1
     private(set) var revision: Int64 = 1
@@ -38,8 +38,11 @@ struct CitusEtcd {
         self.record(group, .switchover(leader: leader))
     }
 
-    mutating func wipe() {
-        self.clusterID += 1
+    /// How often it was emptied under the same number: its watches end with that.
+    private(set) var epoch = 0
+
+    mutating func wipe(keepsClusterID: Bool) {
+        if keepsClusterID { self.epoch += 1 } else { self.clusterID += 1 }
         self.revision = 1
         (self.leaders, self.members, self.switchovers, self.news) = ([:], [:], [:], [])
     }

@@ -156,7 +156,7 @@ extension CitusWorld {
                     let delay = self.strikes(0.03) ? self.random.between(0, 10_000_000) : 200
                     let event = CitusEvent.groupsChanged(
                         clusterID: self.etcd.clusterID, revision: revision, changes)
-                    self.schedule(.deliver(node.index, life: node.life, event), after: delay)
+                    self.schedule(.watched(node.index, life: node.life, epoch: self.etcd.epoch, event), after: delay)
                 }
             }
         }

@@ -29,8 +29,9 @@ extension CitusWorld {
         case 8: self.meddle()
         default:
             guard self.random.chance(0.2) else { return }
-            self.log("etcd: wiped")
-            self.etcd.wipe()
+            let keepsClusterID = self.random.chance(0.5)
+            self.log("etcd: wiped\(keepsClusterID ? ", under the same number" : "")")
+            self.etcd.wipe(keepsClusterID: keepsClusterID)
             self.settlePatroni()
         }
     }
@@ -82,7 +83,8 @@ extension CitusWorld {
         if let fence = node.catalog.fences[update.group] {
             let isOlder =
                 fence.cluster == update.authority.clusterID
-                ? update.authority.revision < fence.revision : fence.superseded.contains(update.authority.clusterID)
+                ? update.authority.revision < fence.revision && update.authority.rebuiltFrom != fence.revision
+                : fence.superseded.contains(update.authority.clusterID)
             if isOlder {
                 self.fail("\(node.name): group \(update.group) moves to an older revision")
             }

@@ -14,13 +14,15 @@ public enum CitusMutation: String, CaseIterable, Sendable {
 /// A simulated Citus cluster around the real core: a coordinator's group of two nodes with a daemon each, and workers' groups
 /// of two. It stands beside ``World``, because the two parts of the core share nothing.
 ///
-/// Modelled: etcd's keys and watches (late, lost and doubled events, an empty etcd under another number), Patroni's planned
+/// Modelled: etcd's keys and watches (late, lost and doubled events, an empty etcd under another number or the same), Patroni's
+/// planned
 /// switchovers, aborted ones and failovers, `pg_dist_node` with its fence on each coordinator (a failover may lose the last
 /// moments), sessions in an update's way, held transactions, commits whose answer is lost, daemons that crash and freeze.
-/// Left out: the addresses, clocks of different rates, several databases, an etcd that is rebuilt under the same number.
+/// Left out: the addresses, clocks of different rates, several databases.
 final class CitusWorld {
     enum Happening {
         case deliver(Int, life: Int, CitusEvent)
+        case watched(Int, life: Int, epoch: Int, CitusEvent)
         case serve(Int, life: Int, server: Int, CitusAction, sentAt: Instant)
         case answerUpdate(Int, life: Int, server: Int, RowUpdate, isHeld: Bool)
         case endHold(Int, id: Int)
@@ -115,6 +117,9 @@ final class CitusWorld {
         switch happening {
         case .deliver(let index, let life, let event):
             if self.coordinators[index].life == life { self.deliver(event, to: self.coordinators[index]) }
+        case .watched(let index, let life, let epoch, let event):
+            let node = self.coordinators[index]
+            if node.life == life, self.etcd.epoch == epoch { self.deliver(event, to: node) }
         case .serve(let index, let life, let server, let action, let sentAt):
             self.serve(action, from: self.coordinators[index], life: life, server: server, sentAt: sentAt)
         case .answerUpdate(let index, let life, let server, let update, let isHeld):

@@ -63,7 +63,8 @@ struct GroupKeys: Sendable {
         let member = PatroniMember(name: name, value: value)
         return GroupMember(
             endpoint: member.server.map { NodeEndpoint($0.host, $0.port) }, isRunning: member.state == "running",
-            isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance)
+            isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance,
+            api: member.apiURL)
     }
 
     /// Everything that a read found.

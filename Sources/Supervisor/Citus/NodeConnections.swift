@@ -11,7 +11,7 @@ import PostgresClient
 @EventLoop
 final class NodeConnections {
     private let conninfo: String
-    /// Where it does not matter: Citus has it on every node.
+    /// The one that is asked where it does not matter which, and `conninfo` names none: Citus has it on every node.
     private let database: String?
     private let resolver = HostResolver()
     private var kept: [NodeEndpoint: PostgresConnection] = [:]
@@ -22,10 +22,10 @@ final class NodeConnections {
     /// For connecting, and for the question.
     private static let timeout: Duration = .seconds(1)
 
-    /// `conninfo`: libpq's, without host and port. `database`: the one that is asked where it does not matter which.
+    /// `conninfo`: libpq's, without host and port. `database`: one that every node has.
     init(conninfo: String, database: String?) {
         self.conninfo = conninfo
-        self.database = database
+        self.database = PostgresConnection.namesDatabase(conninfo) ? nil : database
     }
 
     func stop() {

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A member of a group, as etcd names it.
+public struct MemberID: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let group: Int
+    public let name: String
+
+    public init(_ group: Int, _ name: String) {
+        self.group = group
+        self.name = name
+    }
+
+    public static func < (a: MemberID, b: MemberID) -> Bool { (a.group, a.name) < (b.group, b.name) }
+    public var description: String { "\(self.name) (group \(self.group))" }
+}
+
+/// Everything that the failure detector can learn.
+public enum DetectorEvent: Hashable, Sendable {
+    /// All that stands in etcd of the groups.
+    indirect case groupsRead(GroupsSnapshot)
+    case groupsChanged(revision: Int64, [GroupChange])
+    /// What a probe found; `askedAt`: when it began.
+    indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
+    /// What another member's daemon has published; nil: its key has ended.
+    indirect case observed(String, Observation?)
+    case acknowledged(MemberID)
+}
+
+public enum DetectorAction: Hashable, Sendable {
+    /// Ask Patroni and PostgreSQL of a member; answered by ``DetectorEvent/probed(_:_:askedAt:)`` within the timeout.
+    case probe(MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration)
+    /// Publish what this daemon holds of others, in place of what it has published.
+    indirect case publish(Observation)
+}
+
+/// One round of questions to one member. nil: it answered; else why not.
+public struct ProbeFindings: Hashable, Sendable {
+    public var patroni: String?
+    public var postgres: String?
+    /// Whether its PostgreSQL is out of recovery and has taken a write; nil: not known.
+    public var isPrimary: Bool?
+
+    public init(patroni: String?, postgres: String?, isPrimary: Bool? = nil) {
+        self.patroni = patroni
+        self.postgres = postgres
+        self.isPrimary = isPrimary
+    }
+}
+
+/// What a daemon holds of the members that it watches. Those that it does not name are well.
+public struct Observation: Hashable, Sendable {
+    public struct Doubt: Hashable, Sendable {
+        public var patroni: DetectorState
+        public var postgres: DetectorState
+
+        public init(patroni: DetectorState, postgres: DetectorState) {
+            self.patroni = patroni
+            self.postgres = postgres
+        }
+    }
+    /// The group that it watches; nil: all of them.
+    public var group: Int?
+    public var doubts: [MemberID: Doubt]
+    /// Whether it believes itself to be cut off; then it says nothing of others.
+    public var isIsolated: Bool
+
+    public init(group: Int?, doubts: [MemberID: Doubt] = [:], isIsolated: Bool = false) {
+        self.group = group
+        self.doubts = doubts
+        self.isIsolated = isIsolated
+    }
+
+    /// What it says of a member; nil: nothing.
+    public func states(of member: MemberID) -> Doubt? {
+        guard !self.isIsolated, self.group == nil || self.group == member.group else { return nil }
+        return self.doubts[member] ?? Doubt(patroni: .healthy, postgres: .healthy)
+    }
+}
+
+public enum DetectorReport: Hashable, Sendable {
+    /// The verdict on a member is another one.
+    indirect case verdict(MemberID, DetectorVerdict, before: DetectorVerdict, reason: String, evidence: [Evidence])
+    /// Nobody can be reached from here any more, or somebody again: it is this node that is cut off.
+    case isolated(Bool)
+    /// Several members of one group accept writes; empty: that is over.
+    case splitBrain(group: Int, [MemberID])
+}
+
+/// What one source holds of one aspect.
+public struct Evidence: Hashable, Sendable {
+    public let aspect: DetectorAspect
+    public let source: DetectorSource
+    public let state: DetectorState
+    /// Why a probe failed, where this daemon knows.
+    public let reason: String?
+}

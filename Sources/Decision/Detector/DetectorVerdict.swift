@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is the matter with a target, all in all.
+public enum DetectorVerdict: String, Sendable, Hashable, CaseIterable {
+    case unknown
+    case well
+    /// Something is wrong, or only getting better; nothing follows from it yet.
+    case suspected
+    case patroniFailed = "Patroni failed"
+    case postgresFailed = "PostgreSQL failed"
+    case nodeFailed = "node failed"
+    /// It holds the leader key, and those who should use it cannot.
+    case gray = "gray failure"
+    /// It comes and goes, and is left alone until that has been forgotten or acknowledged.
+    case suppressed
+}
+
+/// A rule by which a verdict is found: the first that matches counts.
+public struct VerdictRule: Sendable {
+    public let verdict: DetectorVerdict
+    /// nil: any.
+    public let patroni: Set<DetectorState>?
+    public let postgres: Set<DetectorState>?
+    public let isLeader: Bool?
+    public let reason: String
+
+    static let doubtful: Set<DetectorState> = [.suspect, .recovering]
+
+    /// docs/detector.md and the tests are made from this.
+    public static let all: [VerdictRule] = [
+        .init(.suppressed, patroni: [.suppressed], reason: "Patroni there comes and goes"),
+        .init(.suppressed, postgres: [.suppressed], reason: "PostgreSQL there comes and goes"),
+        .init(
+            .gray, postgres: [.failed], isLeader: true,
+            reason: "it holds the leader key, and PostgreSQL there cannot be used"),
+        .init(.nodeFailed, patroni: [.failed], postgres: [.failed], reason: "neither Patroni nor PostgreSQL answers"),
+        .init(.postgresFailed, postgres: [.failed], reason: "Patroni answers, PostgreSQL does not"),
+        .init(.patroniFailed, patroni: [.failed], reason: "PostgreSQL answers, Patroni does not"),
+        .init(.suspected, patroni: doubtful, reason: "not everybody who asks Patroni there gets an answer"),
+        .init(.suspected, postgres: doubtful, reason: "not everybody who asks PostgreSQL there gets an answer"),
+        .init(.well, patroni: [.healthy], reason: "it answers"),
+        .init(.well, postgres: [.healthy], reason: "it answers"),
+        .init(.unknown, reason: "nobody can say"),
+    ]
+
+    private init(
+        _ verdict: DetectorVerdict, patroni: Set<DetectorState>? = nil, postgres: Set<DetectorState>? = nil,
+        isLeader: Bool? = nil, reason: String
+    ) {
+        self.verdict = verdict
+        self.patroni = patroni
+        self.postgres = postgres
+        self.isLeader = isLeader
+        self.reason = reason
+    }
+
+    /// The first rule that matches. The last one always does.
+    public static func first(patroni: DetectorState, postgres: DetectorState, isLeader: Bool) -> VerdictRule {
+        for rule in self.all {
+            if let states = rule.patroni, !states.contains(patroni) { continue }
+            if let states = rule.postgres, !states.contains(postgres) { continue }
+            if let wanted = rule.isLeader, wanted != isLeader { continue }
+            return rule
+        }
+        preconditionFailure("the last rule matches everything")
+    }
+}

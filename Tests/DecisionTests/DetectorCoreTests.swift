@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// One daemon's detector, with its clock, its neighbours and what they say.
+private struct DetectorScript {
+    var core: DetectorCore
+    var now = Instant(sinceBoot: .seconds(1000))
+    var reports: [DetectorReport] = []
+    var published: Observation?
+    var hasContact = true
+    /// What probes find, by member's name; not named: all is well.
+    var findings: [String: ProbeFindings] = [:]
+    var probes: [String: Int] = [:]
+    private var revision: Int64 = 10
+
+    static let dead = ProbeFindings(patroni: "no route", postgres: "no route")
+
+    /// n1 watches n2 and n3; n2 leads.
+    init(_ profile: DetectorProfile = .hyperscale, members: [String] = ["n1", "n2", "n3"]) {
+        self.core = DetectorCore(DetectorSettings(profile, seed: 1), member: "n1", at: self.now)
+        self.on(
+            .groupsRead(
+                GroupsSnapshot(
+                    clusterID: 7, revision: 10,
+                    facts: members.map { GroupChange(0, .member($0, Self.member($0, leads: $0 == "n2"))) }
+                        + [GroupChange(0, .leader("n2", since: 3))])))
+    }
+
+    static func member(_ name: String, leads: Bool = false) -> GroupMember {
+        GroupMember(
+            endpoint: NodeEndpoint(name, 5432), isRunning: true, isPrimary: leads, api: "http://\(name):8008/patroni")
+    }
+
+    /// Delivers an event, and answers every probe that it causes half a second later.
+    mutating func on(_ event: DetectorEvent?) {
+        var events: [DetectorEvent?] = [event]
+        while !events.isEmpty {
+            let event = events.removeFirst()
+            var actions: [DetectorAction] = []
+            self.core.handle(event, hasContact: self.hasContact, at: self.now, into: &actions, &self.reports)
+            for action in actions {
+                switch action {
+                case .probe(let id, _, _, _):
+                    self.probes[id.name, default: 0] += 1
+                    let leads = self.core.groups[0]?.leader?.name == id.name
+                    events.append(
+                        .probed(
+                            id, self.findings[id.name] ?? ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads),
+                            askedAt: self.now))
+                case .publish(let observation): self.published = observation
+                }
+            }
+        }
+    }
+
+    mutating func change(_ facts: GroupFact...) {
+        self.revision += 1
+        self.on(.groupsChanged(revision: self.revision, facts.map { GroupChange(0, $0) }))
+    }
+
+    /// Lets time pass, turn by turn.
+    mutating func pass(_ span: Duration) {
+        let end = self.now + span
+        while self.core.wakeAt <= end {
+            self.now = max(self.now, self.core.wakeAt)
+            self.on(nil)
+        }
+        self.now = end
+    }
+
+    func verdict(_ name: String) -> DetectorVerdict? { self.core.targets[MemberID(0, name)]?.verdict }
+
+    /// What n3's daemon publishes of n2.
+    mutating func second(_ patroni: DetectorState, _ postgres: DetectorState) {
+        let doubt = Observation.Doubt(patroni: patroni, postgres: postgres)
+        self.on(.observed("n3", Observation(group: 0, doubts: [MemberID(0, "n2"): doubt])))
+    }
+}
+
+struct DetectorCoreTests {
+    @Test func `every member but ourselves is probed once an interval, spread over it`() {
+        var script = DetectorScript(members: (1...50).map { "n\($0)" })
+        var most = 0
+        for _ in 0..<29 {
+            let before = script.probes.values.reduce(0, +)
+            script.pass(.seconds(1))
+            most = max(most, script.probes.values.reduce(0, +) - before)
+        }
+        #expect(Set(script.probes.keys) == Set((2...50).map { "n\($0)" }))
+        #expect(script.probes.values.allSatisfy { $0 == 1 })
+        #expect(most <= 8, "\(most) probes within one second")
+        script.pass(.seconds(290))
+        #expect(script.probes.values.allSatisfy { $0 == 11 })
+    }
+
+    @Test func `a failure that another daemon seconds is a verdict within the window`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        #expect(script.verdict("n2") == .well)
+        script.findings["n2"] = DetectorScript.dead
+        script.change(.member("n2", nil), .noLeader)
+        let failedAt = script.now
+        script.pass(.seconds(100))
+        script.second(.failed, .failed)
+        while script.verdict("n2") != .nodeFailed, script.now - failedAt < .seconds(300) { script.pass(.seconds(1)) }
+        #expect(script.now - failedAt <= .seconds(151))
+        let told = script.reports.compactMap { report -> [Evidence]? in
+            guard case .verdict(MemberID(0, "n2"), .nodeFailed, _, _, let evidence) = report else { return nil }
+            return evidence
+        }
+        #expect(told.count == 1)
+        #expect(told[0].contains(Evidence(aspect: .patroni, source: .own, state: .failed, reason: "no route")))
+        #expect(told[0].contains(Evidence(aspect: .patroni, source: .peer("n3"), state: .failed, reason: nil)))
+        #expect(told[0].contains(Evidence(aspect: .patroni, source: .etcd, state: .failed, reason: nil)))
+    }
+
+    @Test func `what only this daemon sees is no verdict`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings["n2"] = DetectorScript.dead
+        script.second(.healthy, .healthy)
+        script.pass(.seconds(3600))
+        #expect(script.verdict("n2") == .suspected)
+        #expect(script.published?.doubts[MemberID(0, "n2")] == .init(patroni: .failed, postgres: .failed))
+    }
+
+    @Test func `a leader whose PostgreSQL nobody can use while it holds its key is a gray failure`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "no answer within 5 s")
+        script.second(.healthy, .failed)
+        script.pass(.seconds(150))
+        #expect(script.verdict("n2") == .gray)
+        script.findings["n2"] = nil
+        script.second(.healthy, .healthy)
+        script.pass(.seconds(60))
+        #expect(script.verdict("n2") == .well)
+    }
+
+    @Test func `where all fail at once it is this node that is cut off, and nobody is accused`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings = ["n2": DetectorScript.dead, "n3": DetectorScript.dead]
+        script.hasContact = false
+        script.pass(.seconds(3600))
+        #expect(script.core.isIsolated)
+        #expect(script.reports.filter { if case .isolated = $0 { true } else { false } } == [.isolated(true)])
+        #expect(script.published?.isIsolated == true)
+        for report in script.reports {
+            if case .verdict(_, let verdict, _, _, _) = report {
+                #expect([.unknown, .well, .suspected].contains(verdict), "\(verdict)")
+            }
+        }
+        #expect(script.core.health.multiplier > 0)
+        script.findings = [:]
+        script.hasContact = true
+        script.pass(.seconds(120))
+        #expect(!script.core.isIsolated && script.verdict("n2") == .well)
+    }
+
+    @Test func `an observer that is cut off itself is no witness`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings["n2"] = DetectorScript.dead
+        let doubt = Observation.Doubt(patroni: .failed, postgres: .failed)
+        script.on(.observed("n3", Observation(group: 0, doubts: [MemberID(0, "n2"): doubt], isIsolated: true)))
+        script.pass(.seconds(600))
+        #expect(script.verdict("n2") == .suspected)
+    }
+
+    @Test func `two primaries are told when both have said so since, and a switchover is not taken for that`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        // n3 leads; n2 was asked before and is asked again at once: it stands by.
+        script.change(.leader("n3", since: 20))
+        script.pass(.seconds(60))
+        #expect(!script.reports.contains { if case .splitBrain = $0 { true } else { false } })
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: nil, isPrimary: true)
+        script.pass(.seconds(60))
+        let both = [MemberID(0, "n2"), MemberID(0, "n3")]
+        #expect(
+            script.reports.filter { if case .splitBrain = $0 { true } else { false } } == [.splitBrain(group: 0, both)])
+        script.findings["n2"] = nil
+        script.pass(.seconds(60))
+        #expect(script.reports.last == .splitBrain(group: 0, []))
+    }
+
+    @Test func `what is published is news only`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        #expect(script.published == Observation(group: 0))
+        script.published = nil
+        script.pass(.seconds(600))
+        #expect(script.published == nil)
+    }
+
+    @Test func `a member that etcd does not name for an hour is forgotten`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.change(.member("n3", nil))
+        script.pass(.seconds(3500))
+        #expect(script.verdict("n3") != nil)
+        script.pass(.seconds(300))
+        #expect(script.verdict("n3") == nil)
+    }
+}
