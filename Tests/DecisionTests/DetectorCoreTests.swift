@@ -75,7 +75,7 @@ private struct DetectorScript {
     /// What n3's daemon publishes of n2.
     mutating func second(_ patroni: DetectorState, _ postgres: DetectorState) {
         let doubt = Observation.Doubt(patroni: patroni, postgres: postgres)
-        self.on(.observed("n3", Observation(group: 0, doubts: [MemberID(0, "n2"): doubt])))
+        self.on(.observed(MemberID(0, "n3"), Observation(group: 0, doubts: [MemberID(0, "n2"): doubt])))
     }
 }
 
@@ -112,7 +112,8 @@ struct DetectorCoreTests {
         }
         #expect(told.count == 1)
         #expect(told[0].contains(Evidence(aspect: .patroni, source: .own, state: .failed, reason: "no route")))
-        #expect(told[0].contains(Evidence(aspect: .patroni, source: .peer("n3"), state: .failed, reason: nil)))
+        #expect(
+            told[0].contains(Evidence(aspect: .patroni, source: .peer(MemberID(0, "n3")), state: .failed, reason: nil)))
         #expect(told[0].contains(Evidence(aspect: .patroni, source: .etcd, state: .failed, reason: nil)))
     }
 
@@ -165,7 +166,8 @@ struct DetectorCoreTests {
         script.pass(.seconds(60))
         script.findings["n2"] = DetectorScript.dead
         let doubt = Observation.Doubt(patroni: .failed, postgres: .failed)
-        script.on(.observed("n3", Observation(group: 0, doubts: [MemberID(0, "n2"): doubt], isIsolated: true)))
+        script.on(
+            .observed(MemberID(0, "n3"), Observation(group: 0, doubts: [MemberID(0, "n2"): doubt], isIsolated: true)))
         script.pass(.seconds(600))
         #expect(script.verdict("n2") == .suspected)
     }
@@ -204,5 +206,50 @@ struct DetectorCoreTests {
         #expect(script.verdict("n3") != nil)
         script.pass(.seconds(300))
         #expect(script.verdict("n3") == nil)
+    }
+
+    @Test func `all members dead is not the same as being cut off, where etcd has lost sight of them too`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings = ["n2": DetectorScript.dead, "n3": DetectorScript.dead]
+        script.change(.member("n2", nil), .member("n3", nil), .noLeader)
+        script.pass(.seconds(200))
+        #expect(!script.core.isIsolated)
+        // Patroni is seconded by etcd, PostgreSQL by nobody.
+        #expect(script.verdict("n2") == .patroniFailed && script.verdict("n3") == .patroniFailed)
+    }
+
+    @Test func `what etcd said last counts no more when it does not answer`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings["n2"] = DetectorScript.dead
+        script.change(.member("n2", nil), .noLeader)
+        script.pass(.seconds(200))
+        #expect(script.verdict("n2") == .patroniFailed)
+        script.hasContact = false
+        script.on(nil)
+        #expect(script.core.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
+    }
+
+    @Test func `after a freeze every member keeps its share of the interval`() {
+        var script = DetectorScript(members: (1...50).map { "n\($0)" })
+        script.pass(.seconds(60))
+        // The process does not run for ten minutes.
+        script.now = script.now + .seconds(600)
+        script.on(nil)
+        script.probes = [:]
+        script.pass(.seconds(1))
+        #expect(script.probes.values.reduce(0, +) <= 8)
+        script.pass(.seconds(28))
+        #expect(script.probes.count >= 48 && script.probes.values.allSatisfy { $0 == 1 })
+    }
+
+    @Test func `an observer that watches another group says nothing of this one`() {
+        var script = DetectorScript()
+        script.on(.observed(MemberID(1, "n3"), Observation(group: 1)))
+        script.on(.observed(MemberID(0, "n3"), Observation(group: 0)))
+        script.on(.observed(MemberID(2, "n3"), Observation(group: nil)))
+        let sources = script.core.evidence(.postgres, of: MemberID(0, "n2")).map(\.source)
+        #expect(sources == [.own, .etcd, .peer(MemberID(2, "n3")), .peer(MemberID(0, "n3"))])
     }
 }

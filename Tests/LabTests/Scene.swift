@@ -167,7 +167,8 @@ struct Scene {
     func expectNoAbsence(_ location: SourceLocation = #_sourceLocation) throws {
         for address in Self.addresses {
             let absence = try self.absence(of: address)
-            #expect(absence == 0, "nobody held \(address) for \(absence) ms", sourceLocation: location)
+            // Thrown, so that the scene is told whole.
+            try #require(absence == 0, "nobody held \(address) for \(absence) ms", sourceLocation: location)
         }
     }
 

@@ -22,7 +22,7 @@ public enum DetectorEvent: Hashable, Sendable {
     /// What a probe found; `askedAt`: when it began.
     indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
     /// What another member's daemon has published; nil: its key has ended.
-    indirect case observed(String, Observation?)
+    indirect case observed(MemberID, Observation?)
     case acknowledged(MemberID)
 }
 

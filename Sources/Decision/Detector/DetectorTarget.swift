@@ -15,7 +15,7 @@ public enum DetectorSource: Hashable, Sendable, CustomStringConvertible {
     /// etcd, whose keys outlive a silent owner by its time to live only.
     case etcd
     /// Another daemon's published observation.
-    case peer(String)
+    case peer(MemberID)
     /// The standby's WAL receiver, of the primary it streams from.
     case walReceiver
 
@@ -23,7 +23,7 @@ public enum DetectorSource: Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .own: "own probes"
         case .etcd: "etcd"
-        case .peer(let name): "\(name)'s daemon"
+        case .peer(let member): "the daemon of \(member.name)"
         case .walReceiver: "the WAL receiver"
         }
     }

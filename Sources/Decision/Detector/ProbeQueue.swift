@@ -8,8 +8,11 @@ struct ProbeQueue: Sendable {
 
     var next: Instant? { self.head < self.entries.count ? self.entries[self.head].due : nil }
 
-    /// Puts a newcomer where it belongs.
-    mutating func insert(_ member: MemberID, due: Instant) {
+    /// Puts a member where it belongs: at the end, as a rule.
+    mutating func put(_ member: MemberID, due: Instant) {
+        guard self.head < self.entries.count, due < self.entries[self.entries.count - 1].due else {
+            return self.entries.append((member, due))
+        }
         var (low, high) = (self.head, self.entries.count)
         while low < high {
             let middle = (low + high) / 2
@@ -29,11 +32,5 @@ struct ProbeQueue: Sendable {
             }
         }
         return self.entries[self.head]
-    }
-
-    /// Puts one at the end; one that would be due before the last is due with it.
-    mutating func append(_ member: MemberID, due: Instant) {
-        let last = self.head < self.entries.count ? self.entries[self.entries.count - 1].due : due
-        self.entries.append((member, max(due, last)))
     }
 }

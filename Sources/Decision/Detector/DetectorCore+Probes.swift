@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// This daemon's own probes, and what they say of itself.
+extension DetectorCore {
+    mutating func probe(at now: Instant, into wanted: inout [DetectorAction]) {
+        while let (id, due) = self.queue.pop(at: now) {
+            guard let target = self.targets[id] else { continue }
+            if let missingSince = target.missingSince, now - missingSince > Self.memory, !target.isProbing {
+                self.forget(id)
+                continue
+            }
+            // Where turns were missed, each member keeps its share of the interval.
+            let missed = Int((now - due) / self.profile.spacing)
+            self.queue.put(id, due: due + self.profile.spacing * (missed + 1))
+            // A turn that comes late is our own fault, and so may be what seems to fail now.
+            if now - due > self.profile.interval / 2 { self.wasTroubled = true }
+            if !target.isProbing { self.ask(id, into: &wanted) }
+        }
+        if self.healthDue <= now {
+            self.healthDue = now + self.profile.interval
+            if self.wasTroubled || self.isIsolated { self.health.suffer() } else { self.health.recover() }
+            self.wasTroubled = false
+        }
+        self.wakeAt = min(self.queue.next ?? .distantFuture, self.healthDue)
+    }
+
+    private mutating func ask(_ id: MemberID, into wanted: inout [DetectorAction]) {
+        guard var target = self.targets[id] else { return }
+        if let known = self.groups[id.group]?.members[id.name] {
+            (target.api, target.endpoint) = (known.api, known.endpoint)
+        }
+        target.isProbing = true
+        self.targets[id] = target
+        wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
+    }
+
+    mutating func learn(
+        _ id: MemberID, _ findings: ProbeFindings, askedAt: Instant, at now: Instant,
+        _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
+    ) {
+        guard var target = self.targets[id] else { return }
+        let wasDark = target.isDark
+        target.isProbing = false
+        target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
+        target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
+        target.primaryAt = findings.isPrimary == true ? askedAt : nil
+        self.targets[id] = target
+        if findings.isPrimary == true {
+            self.primaries[id.group, default: []].insert(id)
+        } else {
+            self.primaries[id.group]?.remove(id)
+        }
+        let isWell = target.patroni.state == .healthy && target.postgres.state == .healthy
+        self.doubt(
+            id, isWell ? nil : Observation.Doubt(patroni: target.patroni.state, postgres: target.postgres.state))
+        if target.isDark != wasDark { self.darkCount += target.isDark ? 1 : -1 }
+        self.checkIsolation(at: now, &reports)
+        self.reconsider(id, at: now, &reports)
+        self.checkPrimaries(of: id.group, at: now, &wanted, &reports)
+    }
+
+    /// Where everybody seems to have failed at once, it is this node that is cut off; unless etcd answers and has lost sight of
+    /// them too. Of a single member it cannot be said while etcd answers.
+    mutating func checkIsolation(at now: Instant, _ reports: inout [DetectorReport]) {
+        let isIsolated = self.isCutOff
+        guard isIsolated != self.isIsolated else { return }
+        self.isIsolated = isIsolated
+        self.observation.isIsolated = isIsolated
+        self.isPublished = false
+        if isIsolated { self.health.suffer() }
+        reports.append(.isolated(isIsolated))
+        self.reconsiderAll(at: now, &reports)
+    }
+
+    private var isCutOff: Bool {
+        guard !self.targets.isEmpty, self.darkCount == self.targets.count else { return false }
+        guard self.hasContact else { return true }
+        return self.targets.count > 1 && self.targets.values.contains { $0.missingSince == nil }
+    }
+
+    /// Two primaries of one group, each of which has said so after both were known of: a switchover in between looks the
+    /// same for a moment.
+    private mutating func checkPrimaries(
+        of group: Int, at now: Instant, _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
+    ) {
+        guard let primaries = self.primaries[group], primaries.count > 1 else {
+            self.doubtedPrimaries[group] = nil
+            if self.splitBrains.removeValue(forKey: group) != nil { reports.append(.splitBrain(group: group, [])) }
+            return
+        }
+        guard let since = self.doubtedPrimaries[group] else {
+            self.doubtedPrimaries[group] = now
+            for id in primaries.sorted() where self.targets[id]?.isProbing == false { self.ask(id, into: &wanted) }
+            return
+        }
+        let confirmed = primaries.filter { self.targets[$0]?.primaryAt.map { $0 >= since } ?? false }.sorted()
+        guard confirmed.count > 1, self.splitBrains[group] != confirmed else { return }
+        self.splitBrains[group] = confirmed
+        reports.append(.splitBrain(group: group, confirmed))
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What all sources together say of a member.
+extension DetectorCore {
+    /// Takes over what another daemon has published; nil: its key has ended.
+    mutating func learn(
+        _ observer: MemberID, _ observation: Observation?, at now: Instant, _ reports: inout [DetectorReport]
+    ) {
+        guard observer != self.member else { return }
+        var before: Observation?
+        // A daemon watches what it watches; one that is configured anew may watch something else.
+        for group in self.observations.keys where self.observations[group]?[observer] != nil {
+            before = self.observations[group]?.removeValue(forKey: observer)
+        }
+        if let observation, self.observations[observation.group]?.count ?? 0 < Self.targetLimit {
+            self.observations[observation.group, default: [:]][observer] = observation
+        }
+        guard let before, let observation, before.group == observation.group,
+            before.isIsolated == observation.isIsolated
+        else {
+            // One that comes, goes or is cut off says something of everybody that it watches.
+            return self.reconsiderAll(at: now, &reports)
+        }
+        for id in Set(before.doubts.keys).union(observation.doubts.keys).sorted()
+        where before.doubts[id] != observation.doubts[id] { self.reconsider(id, at: now, &reports) }
+    }
+
+    /// What every source holds of an aspect of a member.
+    func evidence(_ aspect: DetectorAspect, of id: MemberID) -> [Evidence] {
+        guard let target = self.targets[id] else { return [] }
+        let track = aspect == .patroni ? target.patroni : target.postgres
+        let own = self.isIsolated ? .unknown : track.state
+        var evidence = [Evidence(aspect: aspect, source: .own, state: own, reason: track.reason)]
+        guard self.hasContact else { return evidence }
+        let known = self.groups[id.group]?.members[id.name]
+        let state: DetectorState =
+            switch aspect {
+            case .patroni: known == nil ? .failed : .healthy
+            // That Patroni takes it for running is no evidence: just that is in doubt.
+            case .postgres: known.map { !$0.isRunning } ?? false ? .failed : .unknown
+            }
+        evidence.append(Evidence(aspect: aspect, source: .etcd, state: state, reason: nil))
+        for group in [nil, id.group] {
+            for (observer, observation) in (self.observations[group] ?? [:]).sorted(by: { $0.key < $1.key })
+            where observer != id {
+                guard let states = observation.states(of: id) else { continue }
+                let state = aspect == .patroni ? states.patroni : states.postgres
+                evidence.append(Evidence(aspect: aspect, source: .peer(observer), state: state, reason: nil))
+            }
+        }
+        return evidence
+    }
+
+    mutating func reconsiderAll(at now: Instant, _ reports: inout [DetectorReport]) {
+        for id in self.targets.keys.sorted() { self.reconsider(id, at: now, &reports) }
+    }
+
+    mutating func reconsider(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+        guard var target = self.targets[id] else { return }
+        let patroni = self.evidence(.patroni, of: id)
+        let postgres = self.evidence(.postgres, of: id)
+        _ = target.patroniConsensus.look(at: patroni.map(\.state), self.profile, at: now)
+        _ = target.postgresConsensus.look(at: postgres.map(\.state), self.profile, at: now)
+        let rule = VerdictRule.first(
+            patroni: target.patroniConsensus.state, postgres: target.postgresConsensus.state,
+            isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name)
+        let before = target.verdict
+        target.verdict = rule.verdict
+        self.targets[id] = target
+        guard before != rule.verdict else { return }
+        reports.append(
+            .verdict(id, rule.verdict, before: before, reason: rule.reason, evidence: patroni + postgres))
+    }
+}
