@@ -63,7 +63,7 @@ let package = Package(
         module("NetworkAddress"),
         module("Secrets"),
         module("LenientJSON"),
-        module("Settings", ["CYAML", "NetworkAddress", "Secrets"]),
+        module("Settings", ["CYAML", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "Secrets"]),
@@ -116,7 +116,7 @@ let package = Package(
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
-        tests("SettingsTests", ["NetworkAddress", "Secrets", "Settings", "TestSupport"]),
+        tests("SettingsTests", ["Decision", "NetworkAddress", "Secrets", "Settings", "TestSupport"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(

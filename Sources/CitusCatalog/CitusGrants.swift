@@ -35,7 +35,9 @@ public struct CitusGrants: Sendable {
             )
         ]
         func grant(_ reason: String, _ sql: String) { statements.append((reason: reason, sql: sql)) }
-        grant("To name the sessions that stand in an update's way.", "grant pg_read_all_stats to \(name)")
+        grant(
+            "To see what a standby's WAL receiver hears, and who stands in an update's way.",
+            "grant pg_read_all_stats to \(name)")
         guard self.writes else { return statements }
         for sql in CitusCatalog.fenceTable { grant("What was applied last: nothing older is ever applied.", sql) }
         grant("", "grant usage on schema pharos to \(name)")

@@ -33,7 +33,9 @@ public enum Action: Hashable, Sendable {
     case askPostgres
     case askPatroni
 
+    // Other members
     indirect case citus(CitusAction)
+    indirect case detector(DetectorAction)
 
     // systemd and the operator
     case ready

@@ -208,6 +208,14 @@ struct AddressLease: Sendable {
         self.key.lease = lease
     }
 
+    /// etcd answers again: a keep-alive that was sent before may yet fail, and is not waited for.
+    mutating func keepAliveAnew(into actions: inout [Action]) {
+        guard var lease = self.key.lease else { return }
+        lease.isKeepAliveUnderWay = false
+        self.key.lease = lease
+        self.keepAlive(into: &actions)
+    }
+
     private mutating func reckonWake(after now: Instant) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {

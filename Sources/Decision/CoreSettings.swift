@@ -45,11 +45,14 @@ public struct CoreSettings: Hashable, Sendable {
     public var margin: Duration
     /// Nil where nothing of Citus is to be followed.
     public var citus: CitusSettings?
+    /// Nil where no other member is watched.
+    public var detector: DetectorSettings?
 
     public init(
         member: String, node: String, addresses: [AddressSpec], leaseTTL: Duration? = nil,
-        margin: Duration = .seconds(2), citus: CitusSettings? = nil
+        margin: Duration = .seconds(2), citus: CitusSettings? = nil, detector: DetectorSettings? = nil
     ) {
+        self.detector = detector
         self.citus = citus
         self.member = member
         self.node = node

@@ -58,7 +58,10 @@ public enum Event: Hashable, Sendable {
     case postgresDisconnected
     case patroni(PatroniAnswer, askedAt: Instant)
 
+    // Other members, and their groups
+    case groups(GroupsEvent)
     indirect case citus(CitusEvent)
+    indirect case detector(DetectorEvent)
 }
 
 /// A 64-bit lease number of etcd.

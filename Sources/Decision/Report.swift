@@ -43,4 +43,5 @@ public enum Report: Hashable, Sendable {
     case handedOver(held: [AddressID])
     case stopped(unreleased: [AddressID])
     indirect case citus(CitusReport)
+    indirect case detector(DetectorReport)
 }

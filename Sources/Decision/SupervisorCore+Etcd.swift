@@ -39,6 +39,10 @@ extension SupervisorCore {
             self.update(address) { $0.leaseGone(lease, into: &actions) }
         case .leaseUnanswered(let address, let lease, _):
             self.update(address) { $0.leaseUnanswered(lease, at: now) }
+            // The next renewal would be a sixth of the lease away; what covers the address now may last less.
+            if self.leases.contains(where: { $0.id == address && $0.key.isHeld && $0.key.owns(lease) }) {
+                self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
+            }
         case .leaseRevoked(let address, let lease):
             self.update(address) { $0.leaseRevoked(lease, into: &actions) }
         case .acquired(let address, let lease, let revision, let sentAt):
@@ -114,6 +118,7 @@ extension SupervisorCore {
             self.shared.contactLostAt = nil
             self.hasReportedFailsafe = false
             actions.append(.report(.contactRestored(after: now - lostAt)))
+            for index in self.leases.indices { self.leases[index].keepAliveAnew(into: &actions) }
         }
         self.leaderMayHaveChanged(change, isFirst: isFirst, at: now, into: &actions)
         if change != nil, !isFirst, isWatchToShow { self.watchDebts.add(.leader, at: snapshot.revision, now: now) }

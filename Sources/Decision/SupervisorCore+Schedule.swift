@@ -67,7 +67,7 @@ extension SupervisorCore {
     }
 
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
-    private var period: Duration {
+    var period: Duration {
         var ttl = self.shared.leaseTTL
         for index in self.leases.indices { if let granted = self.leases[index].key.ttl { ttl = min(ttl, granted) } }
         return ttl == self.shared.leaseTTL ? self.shared.period : ttl / 6
@@ -85,6 +85,7 @@ extension SupervisorCore {
         consider(self.patroniDue)
         consider(self.stopBy)
         consider(self.citus?.wakeAt)
+        if !self.shared.isStopping { consider(self.detector?.wakeAt) }
         for index in self.leases.indices { consider(self.leases[index].wakeAt) }
         self.wakeAt = wakeAt
     }

@@ -9,6 +9,7 @@ public struct SupervisorCore: Sendable {
     var shared: Shared
     var leases: [AddressLease]
     var citus: CitusCore?
+    var detector: DetectorCore?
     /// When the next event without a cause is due: later than the last event's time.
     public internal(set) var wakeAt: Instant
 
@@ -39,6 +40,7 @@ public struct SupervisorCore: Sendable {
         self.shared = Shared(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, since: now) }
         self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
+        self.detector = settings.detector.map { DetectorCore($0, member: settings.member, at: now) }
         self.readAt = now
         self.inspectAt = now
         self.wakeAt = now
@@ -48,11 +50,8 @@ public struct SupervisorCore: Sendable {
         guard !self.hasStopped else { return }
         self.learn(event, at: now, into: &actions)
         if self.hasStopped { return }
-        if case .citus(let event) = event {
-            self.citus?.handle(event, at: now, into: &actions)
-        } else if let due = self.citus?.wakeAt, due <= now {
-            self.citus?.handle(nil, at: now, into: &actions)
-        }
+        self.advanceCitus(event, at: now, into: &actions)
+        self.advanceDetector(event, at: now, into: &actions)
         var isAnyDropped = false
         for index in self.leases.indices {
             self.leases[index].advance(self.shared, at: now, into: &actions)
@@ -64,7 +63,7 @@ public struct SupervisorCore: Sendable {
 
     private mutating func learn(_ event: Event, at now: Instant, into actions: inout [Action]) {
         switch event {
-        case .tick, .citus: break
+        case .tick, .groups, .citus, .detector: break
         case .reconfigured(let settings): self.reconfigure(settings, at: now)
         case .stop:
             guard !self.shared.isStopping else { return }
@@ -85,6 +84,32 @@ public struct SupervisorCore: Sendable {
             .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }
+    }
+
+    private mutating func advanceCitus(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        switch event {
+        case .groups(let event): self.citus?.handle(.groups(event), at: now, into: &actions)
+        case .citus(let event): self.citus?.handle(event, at: now, into: &actions)
+        default:  // Nothing of it; but it may be due.
+            if let due = self.citus?.wakeAt, due <= now { self.citus?.handle(nil, at: now, into: &actions) }
+        }
+    }
+
+    private mutating func advanceDetector(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        guard let wakeAt = self.detector?.wakeAt, !self.shared.isStopping else { return }
+        let hasContact = self.hasContact
+        let own: DetectorEvent?
+        switch event {
+        case .groups(let event): own = .groups(event)
+        case .detector(let event): own = event
+        default:  // Nothing of it; but it may be due, or etcd answer again, or no more.
+            guard wakeAt <= now || self.detector?.hasContact != hasContact else { return }
+            own = nil
+        }
+        var (wanted, reports): ([DetectorAction], [DetectorReport]) = ([], [])
+        self.detector?.handle(own, hasContact: hasContact, at: now, into: &wanted, &reports)
+        for report in reports { actions.append(.report(.detector(report))) }
+        for action in wanted { actions.append(.detector(action)) }
     }
 
     mutating func update(_ address: AddressID, _ change: (inout AddressLease) -> Void) {

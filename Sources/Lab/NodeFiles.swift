@@ -109,7 +109,7 @@ struct NodeFiles {
                 - local all writer trust
                 - local all all peer
                 - host all writer all trust
-            \(self.citusAccess)
+            \(self.neighborAccess)
                 - host replication replicator 127.0.0.1/32 scram-sha-256
                 - host replication replicator ::1/128 scram-sha-256
                 - host all all 127.0.0.1/32 scram-sha-256
@@ -121,9 +121,10 @@ struct NodeFiles {
             """
     }
 
-    /// What Citus, and Pharos beside it, need on the other nodes.
-    private var citusAccess: String {
-        guard self.options.citus != nil else { return "" }
+    /// What Pharos, and Citus beside it, need on the other nodes.
+    private var neighborAccess: String {
+        // The failure detector asks every member's PostgreSQL.
+        guard self.options.citus != nil else { return "    - host postgres pharos 10.77.0.0/24 trust\n" }
         return "    - host all postgres,pharos 10.77.0.0/24 trust\n"
     }
 
@@ -149,6 +150,7 @@ struct NodeFiles {
         set -e
         psql -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
         CREATE ROLE pharos LOGIN;
+        GRANT pg_read_all_stats TO pharos;
         CREATE ROLE writer LOGIN;
         CREATE TABLE beat (address text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 10);
         ALTER TABLE beat OWNER TO writer;

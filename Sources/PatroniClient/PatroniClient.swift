@@ -57,7 +57,23 @@ public final class PatroniClient {
         return PatroniCluster(body: body)
     }
 
+    /// Whether its loop turns: Patroni answers this with 503 where the last turn is older than `ttl` (2 x `ttl` on a standby).
+    /// It asks nothing of PostgreSQL. A Patroni before 2.1 does not know the question (404), and answers all the same.
+    public func isAlive(timeout: Duration = .seconds(2)) async throws(PatroniError) -> Bool {
+        try await self.send("/liveness", accepting: [200, 404, 503], timeout).status != 503
+    }
+
     private func get(_ path: String, accepting: [Int], _ timeout: Duration) async throws(PatroniError) -> [UInt8] {
+        let response = try await self.send(path, accepting: accepting, timeout)
+        guard JSON.parse(response.body)?.object != nil else {
+            throw PatroniError(kind: .malformed, message: "\(self.url)\(path): not a JSON object")
+        }
+        return response.body
+    }
+
+    private func send(
+        _ path: String, accepting: [Int], _ timeout: Duration
+    ) async throws(PatroniError) -> HTTPResponse {
         var request = HTTPRequest(.get, self.url + path)
         request.timeout = timeout
         request.connectTimeout = timeout
@@ -73,10 +89,7 @@ public final class PatroniClient {
         guard accepting.contains(response.status) else {
             throw PatroniError(kind: .status(response.status), message: "\(self.url)\(path): status \(response.status)")
         }
-        guard JSON.parse(response.body)?.object != nil else {
-            throw PatroniError(kind: .malformed, message: "\(self.url)\(path): not a JSON object")
-        }
-        return response.body
+        return response
     }
 
     private static func kind(_ kind: HTTPError.Kind) -> PatroniError.Kind {

@@ -15,7 +15,7 @@ struct PharosCitus {
     init(_ fields: Fields, _ reader: inout FieldReader) {
         self.position = Position(file: reader.file, mark: fields.mark)
         if let node = fields.values["databases"] { self.databases = Self.databases(node, &reader) }
-        self.mode = reader.value(fields, "mode", Self.choice)
+        self.mode = reader.value(fields, "mode", ValueParsers.choice)
         self.settle = reader.value(fields, "settle") { text throws(Complaint) in
             let duration = try ValueParsers.duration(text)
             guard duration >= .seconds(1), duration <= .seconds(3600) else {
@@ -27,8 +27,8 @@ struct PharosCitus {
             self.groups = reader.byGroup(node, "groups", of: "scopes", ValueParsers.name)
             self.checkGroups(node, &reader)
         }
-        self.secondaries = reader.value(fields, "secondaries", Self.choice)
-        self.addGroups = reader.value(fields, "add_groups", Self.choice)
+        self.secondaries = reader.value(fields, "secondaries", ValueParsers.choice)
+        self.addGroups = reader.value(fields, "add_groups", ValueParsers.choice)
         if let node = fields.values["poolinfo"] {
             self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConnectionInfo.checkPool)
         }
@@ -49,15 +49,6 @@ struct PharosCitus {
             if let name { names.append(name.value) }
         }
         return Sourced(value: names, position: reader.position(node))
-    }
-
-    /// One of a few words.
-    private static func choice<Choice: RawRepresentable & CaseIterable>(_ text: String) throws(Complaint) -> Choice
-    where Choice.RawValue == String {
-        if let choice = Choice(rawValue: text) { return choice }
-        let words = Choice.allCases.map(\.rawValue)
-        let advice = nearest(to: text, in: words).map { "; did you mean '\($0)'?" } ?? ""
-        throw Complaint("expected one of \(words.joined(separator: ", ")), not \(quoted(text))\(advice)")
     }
 
     private func checkGroups(_ node: Int, _ reader: inout FieldReader) {

@@ -12,6 +12,7 @@ struct PharosFile {
     var leaseRoot: Sourced<String>?
     /// Nil where there is no section of that name.
     var citus: PharosCitus?
+    var detector: PharosDetector?
     var statusSocket: Sourced<String>?
     var statusListen: Sourced<ListenAddress>?
     /// The dotted keys that the file gives, usable or not: what is wrong is not called missing too.
@@ -39,6 +40,7 @@ struct PharosFile {
         if let node = top.values["addresses"] { self.readAddresses(node, &reader) }
         if let fields = Self.section(top, Schema.lease, &reader) { self.readLease(fields, &reader) }
         if let fields = Self.section(top, Schema.citus, &reader) { self.citus = PharosCitus(fields, &reader) }
+        if let fields = Self.section(top, Schema.detector, &reader) { self.detector = PharosDetector(fields, &reader) }
         if let fields = Self.section(top, Schema.status, &reader) {
             self.statusSocket = reader.value(fields, "socket") { text throws(Complaint) in
                 // sockaddr_un has room for 108 bytes, its NUL included.

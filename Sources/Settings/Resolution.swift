@@ -42,6 +42,7 @@ struct Resolution {
         let addresses = self.addresses()
         let lease = self.lease()
         let citus = self.citus(scope: scope, group: group)
+        let detector = self.detector()
         let socket = self.noted("status.socket", self.pharos.statusSocket, Self.defaultSocket) { $0 }
         self.note("status.listen", self.pharos.statusListen, \.description)
         guard let scope, let member, let etcd else { return nil }
@@ -58,6 +59,7 @@ struct Resolution {
             addresses: addresses,
             lease: lease,
             citus: citus,
+            detector: detector,
             status: .init(socket: socket, listen: self.pharos.statusListen?.value),
             hints: patroni.hints,
             provenance: self.provenance,

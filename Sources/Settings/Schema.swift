@@ -15,7 +15,7 @@ enum Schema {
         name: "",
         keys: [
             "patroni_config", "scope", "member", "namespace", "group", "etcd", "patroni", "postgres", "addresses",
-            "lease", "citus", "status",
+            "lease", "citus", "detector", "status",
         ]
     )
     static let etcd = Section(
@@ -47,9 +47,20 @@ enum Schema {
                 "a password does not belong in this file; name a password file with 'passfile=' in 'node_conninfo'"
         ]
     )
+    static let detector = Section(
+        name: "detector",
+        keys: [
+            "profile", "interval", "timeout", "threshold", "leak", "rise", "agreement", "minimum_sources", "lag_limit",
+            "node_conninfo",
+        ],
+        refused: [
+            "password":
+                "a password does not belong in this file; name a password file with 'passfile=' in 'node_conninfo'"
+        ]
+    )
     static let status = Section(name: "status", keys: ["socket", "listen"])
 
-    static let sections = [top, etcd, patroni, postgres, address, lease, citus, status]
+    static let sections = [top, etcd, patroni, postgres, address, lease, citus, detector, status]
 
     private static let passwordAdvice =
         "a password does not belong in this file; put it in a file of its own and name that with 'password_file'"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import Decision
 public import NetworkAddress
 public import Secrets
 
@@ -24,6 +25,7 @@ public struct Settings: Sendable, Equatable {
     public var lease: Lease
     /// What is followed of Citus; nil for nothing.
     public var citus: Citus?
+    public var detector: Detector
     public var status: Status
     /// What Patroni's file says about its timing. Only a hint: the truth is in etcd and can change at any time.
     public var hints: Hints
@@ -135,6 +137,15 @@ public struct Settings: Sendable, Equatable {
         /// Per group, the text for `pg_dist_poolinfo`, with `{host}` and `{port}` for the leader's.
         public var poolInfo: [Int: String]
         /// How other nodes' PostgreSQL is reached: a libpq connection string without a password.
+        public var nodeConninfo: String
+    }
+
+    /// How other members are watched.
+    public struct Detector: Sendable, Equatable {
+        public var profile: DetectorProfile
+        /// How many bytes of the write-ahead log a standby may be behind.
+        public var lagLimit: Int64
+        /// How other members' PostgreSQL is reached: a libpq connection string without a password.
         public var nodeConninfo: String
     }
 

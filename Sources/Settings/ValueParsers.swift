@@ -122,4 +122,32 @@ enum ValueParsers {
         guard let port = UInt16(text), port > 0, String(port) == text else { return nil }
         return port
     }
+
+    /// One of a few words.
+    static func choice<Choice: RawRepresentable & CaseIterable>(_ text: String) throws(Complaint) -> Choice
+    where Choice.RawValue == String {
+        if let choice = Choice(rawValue: text) { return choice }
+        let words = Choice.allCases.map(\.rawValue)
+        let advice = nearest(to: text, in: words).map { "; did you mean '\($0)'?" } ?? ""
+        throw Complaint("expected one of \(words.joined(separator: ", ")), not \(quoted(text))\(advice)")
+    }
+
+    /// An amount of data in bytes: a whole number and B, kB, MB or GB, each 1024 times the one before, as PostgreSQL's.
+    static func bytes(_ text: String) throws(Complaint) -> Int64 {
+        let digits = text.prefix { ("0"..."9").contains($0) }
+        let units: [Substring: Int64] = ["B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30]
+        guard digits.utf8.count <= 9, let number = Int64(digits), let unit = units[text.dropFirst(digits.count)] else {
+            throw .expected("an amount such as 512kB, 16MB or 1GB", not: text)
+        }
+        return number * unit
+    }
+
+    /// The shortest text that ``bytes(_:)`` reads as the same amount.
+    static func text(bytes: Int64) -> String {
+        for (unit, size) in [("GB", Int64(1) << 30), ("MB", 1 << 20), ("kB", 1 << 10)]
+        where bytes >= size && bytes % size == 0 {
+            return "\(bytes / size)\(unit)"
+        }
+        return "\(bytes)B"
+    }
 }

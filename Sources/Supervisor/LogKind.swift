@@ -121,6 +121,18 @@ public enum LogKind: CaseIterable, Sendable {
     case citusRivalCoordinator
     /// The other coordinator accepts writes no more.
     case citusRivalGone
+    /// The verdict on a member is another one.
+    case detectorVerdict
+    /// Nobody can be reached from this node.
+    case nodeIsolated
+    /// Others can be reached from this node again.
+    case nodeReconnected
+    /// Several members of one group accept writes.
+    case splitBrain
+    /// No more than one member of the group accepts writes any more.
+    case splitBrainOver
+    /// A member's PostgreSQL does not let this daemon ask it.
+    case probeRefused
 
     /// 128 bits in lower-case hexadecimal, as sd-journal's MESSAGE_ID wants them.
     public var messageID: String {
@@ -185,6 +197,12 @@ public enum LogKind: CaseIterable, Sendable {
         case .citusHoldEnded: "10df782083ef49d485a56a5f5bce011d"
         case .citusRivalCoordinator: "8a15b00510844098b723bfe3ff535653"
         case .citusRivalGone: "851f21516f6c4e7290734e53aa596c9a"
+        case .detectorVerdict: "9a9be1f89eaf460c9f214e8a292d7ba9"
+        case .nodeIsolated: "11c9971aaf74479d96cabe88db496d19"
+        case .nodeReconnected: "670baa9a30034d71aa86b38282838458"
+        case .splitBrain: "939c61da321647aca75b874b9a1e236a"
+        case .splitBrainOver: "d1b9b32eec6a4e88961ea573528b6cbd"
+        case .probeRefused: "c7ab76548c4f402f9bc46606b7f6eb48"
         }
     }
 
@@ -194,7 +212,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
             .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
-            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone:
+            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
+            .nodeReconnected, .splitBrainOver:
             .notice
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
             .citusRefused:
@@ -204,11 +223,11 @@ public enum LogKind: CaseIterable, Sendable {
             .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
             .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
-            .citusUnsynchronized, .citusProbeRefused:
+            .citusUnsynchronized, .citusProbeRefused, .probeRefused:
             .warning
-        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator:
+        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator, .nodeIsolated, .splitBrain:
             .critical
-        case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared:
+        case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared, .detectorVerdict:
             .info
         }
     }

@@ -68,6 +68,7 @@ extension LogRecord {
             .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
         case .citus(let report): self.init(report)
+        case .detector(let report): self.init(report)
         }
     }
 

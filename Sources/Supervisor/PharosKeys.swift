@@ -15,7 +15,8 @@ struct PharosKeys: Sendable {
         self.prefix = settings.root + settings.scope + "/" + (settings.group.map { "\($0)/" } ?? "")
     }
 
-    /// The etcd cluster that Pharos has settled in, as a decimal number.
+    /// The etcd cluster that Pharos has settled in, as a decimal number. Of the keys below ``prefix`` the first after the
+    /// addresses'; the failure detector's lie behind it.
     var mark: String { self.prefix + "cluster" }
     /// Exists, under a lease of its own, while an etcd cluster is too new to be trusted.
     var quarantine: String { self.prefix + "quarantine" }
@@ -97,7 +98,7 @@ struct PharosKeys: Sendable {
     var reads: [Transaction.Operation] {
         [
             .range(.key(self.patroni.leader), limit: 1), .range(.key(self.patroni.config), limit: 1),
-            .range(.prefix(self.prefix), limit: 256),
+            .range(.from(self.addresses, through: self.mark), limit: 256), .range(.key(self.quarantine), limit: 1),
         ]
     }
 

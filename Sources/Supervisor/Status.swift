@@ -55,6 +55,7 @@ extension Supervisor {
         }
         fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
         if let citus = self.core.citusStatus { fields.append("\"citus\": \(Self.json(citus))") }
+        if let detector = self.core.detectorStatus { fields.append("\"detector\": \(detector.json(at: .now))") }
         let events = self.history.entries.map { entry in
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }

@@ -54,8 +54,10 @@ public final class Supervisor {
     private let kernel: KernelLink
     private let postgres: PostgresProbe
     private let patroni: PatroniClient
+    private let groups: GroupsLink
     /// Nil where nothing of Citus is to be followed.
     private let citus: CitusLink?
+    private let detector: DetectorLink
     private var servers: [StatusServer] = []
     private(set) var core: SupervisorCore
     private(set) var history = RecentRecords()
@@ -102,11 +104,14 @@ public final class Supervisor {
             conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
             settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
-        self.citus = settings.citus.map { citus in
-            CitusLink(
-                client, settings, citus, jitter: surroundings.jitter, report: { inbox.report($0) },
-                deliver: { inbox.deliver(.citus($0)) })
-        }
+        let observations = ObservationKeys(root: settings.root, scope: settings.scope, settings.layout)
+        self.groups = GroupsLink(
+            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), observations,
+            jitter: surroundings.jitter, report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
+        self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
+        self.detector = DetectorLink(
+            client, settings, observations, http: self.http, report: { inbox.report($0) },
+            deliver: { inbox.deliver(.detector($0)) })
         self.kernel.follow(settings)
         inbox.supervisor = self
     }
@@ -121,7 +126,7 @@ public final class Supervisor {
         for endpoint in self.settings.status { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
-        self.citus?.start()
+        self.groups.start()
         self.deliver(.tick)
     }
 
@@ -225,7 +230,10 @@ public final class Supervisor {
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
         case .askPatroni: self.answer { .patroni(await self.askPatroni(), askedAt: now) }
+        case .citus(.readGroups), .detector(.readGroups):
+            self.answer { .groups(await self.groups.read(sentAt: now)) }
         case .citus(let action): self.citus?.carryOut(action)
+        case .detector(let action): self.detector.carryOut(action)
         case .ready, .report: self.untold.append(action)
         case .exit: self.end()
         }
@@ -278,7 +286,9 @@ public final class Supervisor {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
+        self.groups.stop()
         self.citus?.stop()
+        self.detector.stop()
         EventLoop.spawn {
             await self.kernel.stop()
             self.servers = []

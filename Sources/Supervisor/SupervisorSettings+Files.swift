@@ -31,7 +31,10 @@ extension SupervisorSettings {
             patroniCredentials: settings.patroni.username.map {
                 Credentials(user: $0, password: settings.patroni.password?.reveal() ?? "")
             },
-            conninfo: settings.postgres.conninfo, status: endpoints, citus: settings.citus.map { Citus($0) })
+            conninfo: settings.postgres.conninfo, status: endpoints, citus: settings.citus.map { Citus($0) },
+            detector: Detector(
+                profile: settings.detector.profile, lagLimit: settings.detector.lagLimit,
+                nodeConninfo: settings.detector.nodeConninfo))
     }
 
     /// A quarter of the lease, at most 5 s: a renewal that fails can be repeated twice before the address lapses.

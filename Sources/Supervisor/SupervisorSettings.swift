@@ -45,6 +45,7 @@ public struct SupervisorSettings: Sendable {
     public var status: [StatusEndpoint]
     /// Nil where nothing of Citus is to be followed.
     public var citus: Citus?
+    public var detector: Detector
 
     /// What is to be followed of Citus.
     public struct Citus: Hashable, Sendable {
@@ -65,12 +66,30 @@ public struct SupervisorSettings: Sendable {
         var databases: [String] { self.core.databases }
     }
 
+    /// How other members are watched.
+    public struct Detector: Hashable, Sendable {
+        public var profile: DetectorProfile
+        /// How many bytes of the write-ahead log a standby may be behind.
+        public var lagLimit: Int64
+        /// How other members' PostgreSQL is reached: libpq's connection string without host and port.
+        public var nodeConninfo: String
+
+        public init(
+            profile: DetectorProfile = .hyperscale, lagLimit: Int64 = 16 << 20, nodeConninfo: String = "user=pharos"
+        ) {
+            self.profile = profile
+            self.lagLimit = lagLimit
+            self.nodeConninfo = nodeConninfo
+        }
+    }
+
     public init(
         scope: String, member: String, namespace: String = "/service/", group: Int? = nil, addresses: [Address],
         leaseTTL: Duration? = nil, margin: Duration = .seconds(2), root: String = "/pharos/", etcd: EtcdConfiguration,
         patroniURL: String, patroniTLS: TLSFiles? = nil, patroniCredentials: Credentials? = nil, conninfo: String,
-        status: [StatusEndpoint], citus: Citus? = nil
+        status: [StatusEndpoint], citus: Citus? = nil, detector: Detector = Detector()
     ) {
+        self.detector = detector
         self.citus = citus
         self.scope = scope
         self.member = member
@@ -96,7 +115,27 @@ public struct SupervisorSettings: Sendable {
                 AddressSpec(
                     id: $0.prefix.address.description, prefixLength: $0.prefix.prefixLength, interface: $0.interface,
                     acquire: $0.acquire)
-            }, leaseTTL: self.leaseTTL, margin: self.margin, citus: self.citus?.core)
+            }, leaseTTL: self.leaseTTL, margin: self.margin, citus: self.citus?.core,
+            detector: DetectorSettings(
+                self.detector.profile, group: self.memberID.group, watchesAllGroups: self.watchesAllGroups,
+                seed: self.seed, lagLimit: self.detector.lagLimit))
+    }
+
+    /// The groups and where their keys are. Without Citus the cluster is one group, number 0.
+    var layout: GroupKeys.Layout {
+        if let citus = self.citus { return citus.layout }
+        return self.group == nil ? .scopes([0: self.scope]) : .citusMode
+    }
+
+    /// This node's member and its group.
+    var memberID: MemberID { MemberID(self.citus?.core.group ?? self.group ?? 0, self.member) }
+
+    /// The coordinator's nodes watch every group: what befalls a worker, its own neighbors alone may not live to tell.
+    private var watchesAllGroups: Bool { self.memberID.group == 0 && (self.citus != nil || self.group != nil) }
+
+    /// The same for one member, and different for others: FNV-1a, 64 bits.
+    private var seed: UInt64 {
+        "\(self.scope)/\(self.member)".utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
     }
 
     /// Whether a running daemon can change over to `other` without a restart.
@@ -107,5 +146,6 @@ public struct SupervisorSettings: Sendable {
             && self.etcd.tls == other.etcd.tls && self.patroniURL == other.patroniURL
             && self.patroniTLS == other.patroniTLS && self.patroniCredentials == other.patroniCredentials
             && self.conninfo == other.conninfo && self.status == other.status && self.citus == other.citus
+            && self.detector == other.detector
     }
 }

@@ -5,9 +5,9 @@ import Settings
 
 struct GrantSQL: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "grant-sql", abstract: "Print the SQL that gives a role exactly what the configured mode needs.",
+        commandName: "grant-sql", abstract: "Print the SQL that gives a role exactly what the configuration needs.",
         discussion: """
-            Run it as a superuser on the coordinator, in each database with the extension citus:
+            Run it as a superuser on the primary; with Citus on the coordinator's, in each database with the extension:
                 pharos grant-sql --role pharos | psql -d app
             """)
     @OptionGroup var file: ConfigurationOption
@@ -28,14 +28,17 @@ struct GrantSQL: ParsableCommand {
             complain(error.description)
             throw ExitStatus.configuration
         }
-        guard let citus = settings.citus else {
-            complain("pharos: \(self.file.path) has no section 'citus': no rights are needed beyond the login")
-            throw ExitStatus.configuration
+        let grants: CitusGrants
+        if let citus = settings.citus {
+            grants = CitusGrants(
+                writes: citus.mode != .observe, secondaries: self.secondaries || citus.secondaries == .register,
+                pools: !citus.poolInfo.isEmpty, groups: citus.addGroups == .auto)
+            print(
+                "-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
+        } else {
+            grants = CitusGrants(writes: false, secondaries: false, pools: false, groups: false)
+            print("-- What Pharos needs without Citus.")
         }
-        let grants = CitusGrants(
-            writes: citus.mode != .observe, secondaries: self.secondaries || citus.secondaries == .register,
-            pools: !citus.poolInfo.isEmpty, groups: citus.addGroups == .auto)
-        print("-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
         for statement in grants.statements(role: self.role) {
             if !statement.reason.isEmpty { print("\n-- \(statement.reason)") }
             print(statement.sql + ";")

@@ -2,7 +2,6 @@
 import ArgumentParser
 import EventLoop
 import HTTPClient
-import Journal
 import LenientJSON
 
 struct ShowStatus: ParsableCommand {
@@ -33,80 +32,26 @@ struct ShowStatus: ParsableCommand {
 
     @EventLoop
     private static func show(_ socket: String, isJSON: Bool) async -> Int32 {
+        guard let (body, status) = await self.answer(socket) else { return ExitStatus.unavailableNumber }
+        if isJSON { print(body, terminator: "") } else { print(StatusText(status).text, terminator: "") }
+        return StatusText(status).isInOrder ? 0 : 1
+    }
+
+    /// The daemon's status, as text and read; nil if there is none, which has been said.
+    @EventLoop
+    static func answer(_ socket: String) async -> (body: String, status: JSON)? {
         do throws(HTTPError) {
             let response = try await self.ask(socket)
-            let text = String(decoding: response.body, as: UTF8.self)
             guard let status = JSON.parse(response.body) else {
                 complain("pharos: the daemon's answer is not JSON")
-                return ExitStatus.unavailableNumber
+                return nil
             }
-            if isJSON { print(text, terminator: "") } else { print(StatusText(status).text, terminator: "") }
-            return StatusText(status).isInOrder ? 0 : 1
+            return (String(decoding: response.body, as: UTF8.self), status)
         } catch {
             complain(
                 "pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status pharos; journalctl -u pharos -n 50"
             )
-            return ExitStatus.unavailableNumber
+            return nil
         }
-    }
-}
-
-/// The status as people read it: what is where, what needs attention (!), and why.
-struct StatusText {
-    private let status: JSON
-
-    init(_ status: JSON) { self.status = status }
-
-    var isInOrder: Bool {
-        guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
-        if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
-        guard self.status["is_leader"]?.bool == true else { return true }
-        return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
-    }
-
-    private var isWatchInterrupted: Bool { self.status["etcd"]?["is_watching"]?.bool == false }
-
-    var text: String {
-        var lines: [String] = []
-        func string(_ name: String) -> String? { self.status[name]?.string }
-        let leader = string("leader") ?? "nobody"
-        let role = self.status["is_leader"]?.bool == true ? "this node leads" : "\(leader) leads"
-        lines.append("\(string("scope") ?? "?")/\(string("member") ?? "?"): \(role)")
-        let etcd = self.status["etcd"]
-        let contact = self.status["has_contact"]?.bool == true
-        lines.append(
-            "\(contact ? " " : "!") etcd       \(contact ? "answers" : "does not answer") (\(etcd?["endpoint"]?.string ?? "?"), revision \(etcd?["revision"]?.int64 ?? 0))"
-        )
-        if contact, self.isWatchInterrupted {
-            let reason = etcd?["watch_interruption"]?.string ?? "not established yet"
-            lines.append("! etcd watch interrupted, changes are seen by reads only: \(reason)")
-        }
-        if let postgres = string("postgres") {
-            lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
-        }
-        if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
-        for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
-        if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
-        let events = (self.status["events"]?.array ?? []).suffix(5)
-        if !events.isEmpty { lines.append("last events:") }
-        for event in events { lines.append("    \(event["message"]?.string ?? "")") }
-        // Names and reasons came over the network: none may steer the terminal.
-        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
-    }
-
-    private func line(_ address: JSON) -> String {
-        let isHere = address["is_here"]?.bool == true
-        let isLeader = self.status["is_leader"]?.bool == true
-        let name = "\(address["address"]?.string ?? "?")/\(address["prefix_length"]?.int64 ?? 0)"
-        let place = address["interface"]?.string ?? "?"
-        let label = address["label"]?.string.map { " (\($0))" } ?? ""
-        let mark = isHere == isLeader ? " " : "!"
-        let explanation = address["explanation"]?.string ?? ""
-        if isHere {
-            let lifetime = address["lifetime_seconds"]?.int64.map { ", for \($0) s unless renewed" } ?? ""
-            return "\(mark) \(name)\(label)  here, on \(place)\(lifetime); \(explanation)"
-        }
-        let holder = address["holder"]?.string.map { "held by \($0)" } ?? "held by nobody"
-        return "\(mark) \(name)\(label)  not here, \(holder); \(explanation)"
     }
 }

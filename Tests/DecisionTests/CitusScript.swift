@@ -36,7 +36,7 @@ struct CitusScript {
     ) -> CitusScript {
         var script = CitusScript(mode, change: change)
         #expect(script.on(nil) == [.readGroups])
-        #expect(script.on(.groupsRead(script.snapshot(), sentAt: script.now)).contains(.readRows(Self.database)))
+        #expect(script.on(.groups(.read(script.snapshot(), sentAt: script.now))).contains(.readRows(Self.database)))
         #expect(script.reports.contains(.writerChanged(isWriter: true)))
         #expect(script.rowsRead(rows) == [])
         for change in script.snapshot().facts { script.put(change) }
@@ -81,7 +81,7 @@ struct CitusScript {
             facts.sorted { $0.key < $1.key }.map { GroupChange(group, $0.value) }
         }
         let snapshot = GroupsSnapshot(clusterID: Self.cluster, revision: self.revision, facts: facts)
-        return actions + self.deliver(.groupsRead(snapshot, sentAt: self.now))
+        return actions + self.deliver(.groups(.read(snapshot, sentAt: self.now)))
     }
 
     private mutating func deliver(_ event: CitusEvent?) -> [CitusAction] {
@@ -105,8 +105,10 @@ struct CitusScript {
         self.revision += 1
         for fact in facts { self.put(GroupChange(group, fact)) }
         return self.on(
-            .groupsChanged(
-                clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) }), after: delay)
+            .groups(
+                .changed(
+                    clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) })),
+            after: delay)
     }
 
     mutating func leads(_ group: Int, _ name: String) -> [CitusAction] {

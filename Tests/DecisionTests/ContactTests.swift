@@ -29,6 +29,20 @@ struct ContactTests {
         #expect(n1.reports == [.lapsed(self.address, interface: "eth0")])
     }
 
+    @Test func `etcd answers again: the lease is renewed at once, and again within a second if that fails`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        while !n1.wake().contains(.read) { _ = n1.on(.postgres(.primary, askedAt: n1.now), after: .zero) }
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(5))
+        while !n1.wake().contains(.read) {}
+        // The keep-alive that was sent before the outage has not been answered; nobody waits for it.
+        let answer = Event.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: n1.now)
+        #expect(n1.on(answer).contains(.keepAlive(self.address, lease: 11)))
+        _ = n1.on(.leaseUnanswered(self.address, lease: 11, reason: "no leader"))
+        let failedAt = n1.now
+        while !n1.wake().contains(.keepAlive(self.address, lease: 11)) {}
+        #expect(n1.now - failedAt <= .seconds(1))
+    }
+
     @Test func `etcd that refuses at once is asked once a second`() {
         var n1 = Script.holding()
         var reads = 0

@@ -14,9 +14,9 @@ struct MistakeTests {
         ("conninfo: x", "4:1: unknown key 'conninfo'; it belongs in 'postgres'"),
         ("lease: { scope: x }", "4:10: unknown key 'scope' in 'lease'; it belongs at the top level"),
         (
-            "detector: {}",
-            "4:1: unknown key 'detector'; expected one of patroni_config, scope, member, namespace, group, "
-                + "etcd, patroni, postgres, addresses, lease, citus, status"
+            "xyzzy: {}",
+            "4:1: unknown key 'xyzzy'; expected one of patroni_config, scope, member, namespace, group, "
+                + "etcd, patroni, postgres, addresses, lease, citus, detector, status"
         ),
         ("lease: { xyzzy: 1 }", "4:10: unknown key 'xyzzy' in 'lease'; expected one of ttl, margin, root"),
         ("scope: twice", "4:1: key 'scope' is given twice, first in line 1"),
@@ -25,12 +25,12 @@ struct MistakeTests {
         (
             "{ a: b }: c",
             "4:1: expected a key, one of patroni_config, scope, member, namespace, group, etcd, patroni, "
-                + "postgres, addresses, lease, citus, status, not a mapping"
+                + "postgres, addresses, lease, citus, detector, status, not a mapping"
         ),
         (
             "\"a\\u202Eb\\nc\": d",
             "4:1: unknown key 'a\\u{202e}b\\u{a}c'; expected one of patroni_config, scope, member, "
-                + "namespace, group, etcd, patroni, postgres, addresses, lease, citus, status"
+                + "namespace, group, etcd, patroni, postgres, addresses, lease, citus, detector, status"
         ),
         // Types
         ("status: 5", "4:9: 'status': expected a mapping with the keys socket, listen, not the text '5'"),
@@ -252,7 +252,7 @@ struct MistakeTests {
         (
             "- a",
             "1:1: the file: expected a mapping with the keys patroni_config, scope, member, namespace, group, etcd, "
-                + "patroni, postgres, addresses, lease, citus, status, not a list"
+                + "patroni, postgres, addresses, lease, citus, detector, status, not a list"
         ),
         (
             "patroni_config: /etc/patroni/config.yml",

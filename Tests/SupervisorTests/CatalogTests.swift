@@ -60,6 +60,8 @@ struct CatalogTests {
             "CHANGES", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
             "UNVERIFIED",
             "WRITER",
+            // Of the failure detector.
+            "EVIDENCE", "FORMER_VERDICT", "VERDICT",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

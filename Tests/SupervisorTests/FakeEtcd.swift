@@ -141,7 +141,7 @@ final class FakeEtcd {
         guard let end = body["range_end"]?.string.flatMap({ Base64.decode($0) }), !end.isEmpty else {
             return .key(String(decoding: start, as: UTF8.self))
         }
-        return .prefix(String(decoding: start, as: UTF8.self))
+        return KeyRange(start: start, end: end)
     }
 
     private func range(_ body: JSON) -> String {

@@ -165,6 +165,7 @@ struct LogRecordTests {
         case .stopped: 29
         case .handedOver: 30
         case .citus: 31  // CitusRecordTests has its cases.
+        case .detector: 31  // DetectorRecordTests has its cases.
         }
     }
 }

@@ -59,7 +59,7 @@ struct AddressCommandsTests {
     /// The places of an address, asked from the kernel.
     @EventLoop private func places(_ text: String, in node: TestNamespace) async throws -> [KernelAddress] {
         let address = try #require(AddressPrefix(text)).address
-        return try await AddressCommands(command: node.command).list().places(of: address)
+        return try await node.commands.list().places(of: address)
     }
 
     @Test(arguments: ["10.77.0.100/24", "10.77.0.100/32", "fd00:77::100/64"])

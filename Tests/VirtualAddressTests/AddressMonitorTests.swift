@@ -250,7 +250,7 @@ struct AddressMonitorTests {
     @Test @EventLoop func `what happens after restarted is seen, within a second`() async throws {
         try await self.withMonitor { node, events in
             let place = try virtual("10.77.0.100/24")
-            let commands = AddressCommands(command: node.command)
+            let commands = node.commands
             _ = try await commands.insist(on: place, for: 30_900_000).get()
             let appeared = KernelAddress(place: place, lifetime: .seconds(30), isTentative: false, isDuplicate: false)
             #expect(try await events.contains(.appeared(appeared), within: .seconds(1)))

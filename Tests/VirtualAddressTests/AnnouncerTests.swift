@@ -18,7 +18,7 @@ struct AnnouncerTests {
     }
 
     @EventLoop private func mac(_ node: TestNamespace, _ interface: String = "eth0") async throws -> LinkAddress {
-        let link = try await AddressCommands(command: node.command).list().interface(named: interface)
+        let link = try await node.commands.list().interface(named: interface)
         return try #require(link?.linkAddress)
     }
 

@@ -18,6 +18,13 @@ struct TestNamespace {
     /// `ip` with its options, acting in this namespace.
     var command: [String] { [TestNetwork.ip, "-n", self.name] }
 
+    /// The daemon's own commands acting here; a slow machine may take its time for a listing.
+    var commands: AddressCommands {
+        var commands = AddressCommands(command: self.command)
+        commands.listTimeout = .seconds(60)
+        return commands
+    }
+
     /// Runs `ip` here and expects success.
     @discardableResult
     func ip(_ arguments: String..., location: SourceLocation = #_sourceLocation) async throws -> String {
@@ -86,7 +93,7 @@ enum TestNetwork {
         try await hub.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", space.name)
         try await hub.ip("link", "set", port, "master", "br0", "up")
         try await space.ip("link", "set", interface, "up")
-        let commands = AddressCommands(command: space.command)
+        let commands = space.commands
         let isUp = try await eventually {
             try await commands.list().interface(named: interface)?.operationalState == "UP"
         }

@@ -54,16 +54,16 @@ struct CitusCore: Sendable {
         _ event: CitusEvent, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) -> Bool {
         switch event {
-        case .groupsRead(let snapshot, let sentAt):
+        case .groups(.read(let snapshot, let sentAt)):
             self.isReadUnderWay = false
             self.unreadable = nil
             self.learn(snapshot, sentAt: sentAt, at: now, into: &reports)
-        case .groupsUnread(let reason):
+        case .groups(.unread(let reason)):
             self.isReadUnderWay = false
             self.readAt = now + .seconds(1)
             if self.unreadable == nil { reports.append(.groupsUnreadable(reason: reason)) }
             self.unreadable = reason
-        case .groupsChanged(let clusterID, let revision, let changes):
+        case .groups(.changed(let clusterID, let revision, let changes)):
             guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return true }
             self.advance(to: revision, at: now)
             var isNews = false

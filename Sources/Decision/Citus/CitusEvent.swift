@@ -2,12 +2,7 @@
 
 /// Everything that the Citus part of the core can learn.
 public enum CitusEvent: Hashable, Sendable {
-    // etcd
-    /// A linearizable read of everything that stands under the groups' keys, and when it was sent.
-    indirect case groupsRead(GroupsSnapshot, sentAt: Instant)
-    case groupsUnread(reason: String)
-    /// A watch delivered changes; `revision` is the newest among them.
-    case groupsChanged(clusterID: UInt64, revision: Int64, [GroupChange])
+    case groups(GroupsEvent)
 
     // The coordinator's databases
     /// All rows of `pg_dist_node` as a query saw them that was sent at `askedAt`.
@@ -27,63 +22,6 @@ public enum CitusEvent: Hashable, Sendable {
 
     // Other nodes
     case writable(NodeEndpoint, WritableAnswer, askedAt: Instant)
-}
-
-/// What Patroni keeps in etcd about one member of a group.
-public struct GroupMember: Hashable, Sendable {
-    /// Where its PostgreSQL is reached; nil where it does not say so in a way that can be read.
-    public var endpoint: NodeEndpoint?
-    /// Whether PostgreSQL runs, says Patroni.
-    public var isRunning: Bool
-    /// Whether it is a primary, says Patroni.
-    public var isPrimary: Bool
-    /// Whether reads may be sent to it (no tag `noloadbalance`).
-    public var servesReads: Bool
-    /// The URL of its Patroni's REST API.
-    public var api: String?
-
-    public init(
-        endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, api: String? = nil
-    ) {
-        self.api = api
-        self.endpoint = endpoint
-        self.isRunning = isRunning
-        self.isPrimary = isPrimary
-        self.servesReads = servesReads
-    }
-}
-
-/// One key's content; nil where there is none.
-public enum GroupFact: Hashable, Sendable {
-    /// `since`: the revision at which the leader key was created. (Writing it anew keeps that.)
-    case leader(String, since: Int64)
-    case noLeader
-    case member(String, GroupMember?)
-    /// Somebody asked Patroni to switch over from `leader`; nil: nothing of the kind is pending.
-    case switchover(leader: String?)
-}
-
-public struct GroupChange: Hashable, Sendable {
-    public var group: Int
-    public var fact: GroupFact
-
-    public init(_ group: Int, _ fact: GroupFact) {
-        self.group = group
-        self.fact = fact
-    }
-}
-
-public struct GroupsSnapshot: Hashable, Sendable {
-    public var clusterID: UInt64
-    public var revision: Int64
-    /// All that there is: what is not named does not exist.
-    public var facts: [GroupChange]
-
-    public init(clusterID: UInt64, revision: Int64, facts: [GroupChange]) {
-        self.clusterID = clusterID
-        self.revision = revision
-        self.facts = facts
-    }
 }
 
 /// How an update of `pg_dist_node` ended.

@@ -21,7 +21,6 @@ extension DetectorCore {
             if self.wasTroubled || self.isIsolated { self.health.suffer() } else { self.health.recover() }
             self.wasTroubled = false
         }
-        self.wakeAt = min(self.queue.next ?? .distantFuture, self.healthDue)
     }
 
     private mutating func ask(_ id: MemberID, into wanted: inout [DetectorAction]) {
@@ -32,6 +31,10 @@ extension DetectorCore {
         target.isProbing = true
         self.targets[id] = target
         wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
+        // The WAL receiver speaks of its primary; asked along with it.
+        if id.group == self.member.group, self.groups[id.group]?.leader?.name == id.name {
+            wanted.append(.askWALReceiver(timeout: self.profile.timeout))
+        }
     }
 
     mutating func learn(
@@ -44,6 +47,8 @@ extension DetectorCore {
         target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
+        target.position = findings.position.map { ($0, askedAt) }
+        self.measureLag(of: id, &target, at: now)
         self.targets[id] = target
         if findings.isPrimary == true {
             self.primaries[id.group, default: []].insert(id)
@@ -57,6 +62,45 @@ extension DetectorCore {
         self.checkIsolation(at: now, &reports)
         self.reconsider(id, at: now, &reports)
         self.checkPrimaries(of: id.group, at: now, &wanted, &reports)
+    }
+
+    /// A standby is behind by what the leader had written before the standby was asked, at least.
+    private func measureLag(of id: MemberID, _ target: inout Target, at now: Instant) {
+        target.lag = nil
+        guard self.hasContact, let leader = self.groups[id.group]?.leader?.name, leader != id.name,
+            let own = target.position, let ahead = self.targets[MemberID(id.group, leader)]?.position,
+            ahead.askedAt <= own.askedAt
+        else { return }
+        let lag = max(0, ahead.bytes - own.bytes)
+        target.lag = lag
+        target.lagging.take(
+            lag > self.settings.lagLimit ? "\(lag) bytes behind" : nil, self.profile, scale: self.health.scale, at: now)
+    }
+
+    /// Takes over what the local WAL receiver said. What streams from another standby says nothing of the leader.
+    mutating func learn(
+        _ answer: WALReceiverAnswer, askedAt: Instant, at now: Instant, _ reports: inout [DetectorReport]
+    ) {
+        guard let leader = self.groups[self.member.group]?.leader?.name else { return }
+        let id = MemberID(self.member.group, leader)
+        if self.walSender != id { (self.walReceiver, self.walSender) = (DetectorTrack(), nil) }
+        switch answer {
+        case .streaming(let sender, let silence, let patience):
+            guard self.groups[id.group]?.members[leader]?.endpoint == sender else { return }
+            self.walSender = id
+            self.walReceiver.take(
+                silence: silence, patience: patience, reason: "nothing has come for \(silence.components.seconds) s",
+                self.profile, at: now)
+        case .notStreaming:
+            // One that has never streamed from this leader may have reasons of its own.
+            guard self.walSender == id else { return }
+            let since = self.walReceiver.firstFailureAt ?? askedAt
+            self.walReceiver.take(
+                silence: max(now - since, .milliseconds(1)), patience: .zero, reason: "it does not stream",
+                self.profile, at: now)
+        case .unknown: self.walReceiver.fallSilent()
+        }
+        self.reconsider(id, at: now, &reports)
     }
 
     /// Where everybody seems to have failed at once, it is this node that is cut off; unless etcd answers and has lost sight of

@@ -25,12 +25,30 @@ extension DetectorCore {
         where before.doubts[id] != observation.doubts[id] { self.reconsider(id, at: now, &reports) }
     }
 
+    /// Takes over all that others have published.
+    mutating func learn(
+        _ observations: [MemberID: Observation], at now: Instant, _ reports: inout [DetectorReport]
+    ) {
+        for group in self.observations.keys {
+            self.observations[group] = self.observations[group]?.filter { observations[$0.key] != nil }
+        }
+        for (observer, observation) in observations.sorted(by: { $0.key < $1.key }) {
+            self.learn(observer, observation, at: now, &reports)
+        }
+        self.reconsiderAll(at: now, &reports)
+    }
+
     /// What every source holds of an aspect of a member.
     func evidence(_ aspect: DetectorAspect, of id: MemberID) -> [Evidence] {
         guard let target = self.targets[id] else { return [] }
         let track = aspect == .patroni ? target.patroni : target.postgres
         let own = self.isIsolated ? .unknown : track.state
         var evidence = [Evidence(aspect: aspect, source: .own, state: own, reason: track.reason)]
+        if aspect == .postgres, self.walSender == id, !self.isIsolated {
+            let heard = self.walReceiver
+            evidence.append(
+                Evidence(aspect: aspect, source: .walReceiver, state: heard.state, reason: heard.reason))
+        }
         guard self.hasContact else { return evidence }
         let known = self.groups[id.group]?.members[id.name]
         let state: DetectorState =
@@ -61,14 +79,19 @@ extension DetectorCore {
         let postgres = self.evidence(.postgres, of: id)
         _ = target.patroniConsensus.look(at: patroni.map(\.state), self.profile, at: now)
         _ = target.postgresConsensus.look(at: postgres.map(\.state), self.profile, at: now)
-        let rule = VerdictRule.first(
-            patroni: target.patroniConsensus.state, postgres: target.postgresConsensus.state,
-            isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name)
+        let rule = self.rule(for: id, target)
         let before = target.verdict
         target.verdict = rule.verdict
         self.targets[id] = target
         guard before != rule.verdict else { return }
         reports.append(
             .verdict(id, rule.verdict, before: before, reason: rule.reason, evidence: patroni + postgres))
+    }
+
+    func rule(for id: MemberID, _ target: Target) -> VerdictRule {
+        VerdictRule.first(
+            patroni: target.patroniConsensus.state, postgres: target.postgresConsensus.state,
+            isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name,
+            isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
     }
 }

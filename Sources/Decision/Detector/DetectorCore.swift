@@ -8,10 +8,15 @@ public struct DetectorSettings: Hashable, Sendable {
     public var watchesAllGroups: Bool
     /// Spreads the probes of one daemon over the interval, and those of several daemons against each other.
     public var seed: UInt64
+    /// How many bytes of the write-ahead log a standby may be behind.
+    public var lagLimit: Int64
 
-    public init(_ profile: DetectorProfile = .hyperscale, group: Int = 0, watchesAllGroups: Bool = false, seed: UInt64)
-    {
+    public init(
+        _ profile: DetectorProfile = .hyperscale, group: Int = 0, watchesAllGroups: Bool = false, seed: UInt64,
+        lagLimit: Int64 = 16 << 20
+    ) {
         self.profile = profile
+        self.lagLimit = lagLimit
         self.group = group
         self.watchesAllGroups = watchesAllGroups
         self.seed = seed
@@ -36,6 +41,12 @@ struct DetectorCore: Sendable {
         var endpoint: NodeEndpoint?
         /// When it was asked last and said that it is a primary.
         var primaryAt: Instant?
+        /// How far its write-ahead log had come, and when it was asked.
+        var position: (bytes: Int64, askedAt: Instant)?
+        /// How many bytes it was behind the leader when it was asked last; nil: not known.
+        var lag: Int64?
+        /// Whether it stays further behind than allowed.
+        var lagging = DetectorTrack()
 
         /// Whether this daemon's own probes hold nothing well about it.
         var isDark: Bool {
@@ -45,7 +56,16 @@ struct DetectorCore: Sendable {
 
     let settings: DetectorSettings
     let member: MemberID
+    /// The etcd cluster that the groups were read from, and the newest revision that is known of it.
+    private var clusterID: UInt64?
+    private var revision: Int64 = 0
+    private var revisionLearnedAt: Instant
+    private var isReading = false
+    var readAt: Instant
     var groups: [Int: CitusGroup] = [:]
+    /// What the local standby's WAL receiver holds of the server that it streams from.
+    var walReceiver = DetectorTrack()
+    var walSender: MemberID?
     var targets: [MemberID: Target] = [:]
     /// What others have published, by the group that they watch; nil: all groups.
     var observations: [Int?: [MemberID: Observation]] = [:]
@@ -72,11 +92,15 @@ struct DetectorCore: Sendable {
     static let memory: Duration = .seconds(3600)
     static let targetLimit = 4096
     static let groupLimit = 1024
+    /// Between two reads of the groups' keys at least: a watch alone can go stale.
+    private static let readPause: Duration = .seconds(10)
 
     init(_ settings: DetectorSettings, member: String, at now: Instant) {
         self.settings = settings
         self.member = MemberID(settings.group, member)
         self.wakeAt = now
+        self.readAt = now + Self.readPause
+        self.revisionLearnedAt = now
         self.healthDue = now + settings.profile.interval
         self.observation = Observation(group: settings.watchesAllGroups ? nil : settings.group)
     }
@@ -87,28 +111,42 @@ struct DetectorCore: Sendable {
         _ event: DetectorEvent?, hasContact: Bool, at now: Instant, into wanted: inout [DetectorAction],
         _ reports: inout [DetectorReport]
     ) {
-        if hasContact != self.hasContact {
-            self.hasContact = hasContact
-            self.reconsiderAll(at: now, &reports)
-        }
         switch event {
         case nil: break
-        case .groupsRead(let snapshot): self.learn(snapshot, at: now, &reports)
-        case .groupsChanged(let revision, let changes):
-            for change in changes { self.learn(change, at: revision, now, &reports) }
+        case .groups(let event): self.learn(event, at: now, &reports)
         case .probed(let id, let findings, let askedAt):
             self.learn(id, findings, askedAt: askedAt, at: now, &wanted, &reports)
+        case .walReceiver(let answer, let askedAt): self.learn(answer, askedAt: askedAt, at: now, &reports)
         case .observed(let observer, let observation): self.learn(observer, observation, at: now, &reports)
+        case .observationsRead(let observations): self.learn(observations, at: now, &reports)
         case .acknowledged(let id):
             _ = self.targets[id]?.patroniConsensus.acknowledge(at: now)
             _ = self.targets[id]?.postgresConsensus.acknowledge(at: now)
             self.reconsider(id, at: now, &reports)
         }
+        let hasContact = hasContact && self.clusterID != nil
+        if hasContact != self.hasContact {
+            self.hasContact = hasContact
+            self.reconsiderAll(at: now, &reports)
+        }
+        if self.readAt <= now, !self.isReading {
+            self.isReading = true
+            wanted.append(.readGroups)
+        }
         self.probe(at: now, into: &wanted)
         if !self.isPublished {
             self.isPublished = true
-            wanted.append(.publish(self.observation))
+            wanted.append(.publish(self.observation, ttl: self.observationTTL))
         }
+        self.reckonWake()
+    }
+
+    /// What is published outlives its daemon by three probes: until then it is no reason to believe in a node.
+    private var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
+
+    private mutating func reckonWake() {
+        self.wakeAt = min(self.queue.next ?? .distantFuture, self.healthDue)
+        if !self.isReading { self.wakeAt = min(self.wakeAt, self.readAt) }
     }
 
     // MARK: - Who is watched
@@ -117,7 +155,36 @@ struct DetectorCore: Sendable {
         id != self.member && (self.settings.watchesAllGroups || id.group == self.settings.group)
     }
 
-    private mutating func learn(_ snapshot: GroupsSnapshot, at now: Instant, _ reports: inout [DetectorReport]) {
+    private mutating func learn(_ event: GroupsEvent, at now: Instant, _ reports: inout [DetectorReport]) {
+        switch event {
+        case .read(let snapshot, let sentAt):
+            self.isReading = false
+            self.readAt = now + max(Self.readPause, self.profile.interval)
+            self.learn(snapshot, sentAt: sentAt, at: now, &reports)
+        case .unread:
+            self.isReading = false
+            self.readAt = now + Self.readPause
+        case .changed(let clusterID, let revision, let changes):
+            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return }
+            self.advance(to: revision, at: now)
+            for change in changes { self.learn(change, at: revision, now, &reports) }
+        }
+    }
+
+    private mutating func advance(to revision: Int64, at now: Instant) {
+        guard revision > self.revision else { return }
+        (self.revision, self.revisionLearnedAt) = (revision, now)
+    }
+
+    private mutating func learn(
+        _ snapshot: GroupsSnapshot, sentAt: Instant, at now: Instant, _ reports: inout [DetectorReport]
+    ) {
+        let wentBack = snapshot.revision < self.revision && sentAt > self.revisionLearnedAt
+        if snapshot.clusterID != self.clusterID || wentBack {
+            // An etcd that was rebuilt: what is known of the one before is the past.
+            (self.groups, self.revision, self.clusterID) = ([:], 0, snapshot.clusterID)
+        }
+        self.advance(to: snapshot.revision, at: now)
         var facts: [Int: [GroupFact]] = [:]
         for change in snapshot.facts {
             facts[change.group, default: []].append(change.fact)

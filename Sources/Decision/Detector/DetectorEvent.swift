@@ -16,21 +16,26 @@ public struct MemberID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
 /// Everything that the failure detector can learn.
 public enum DetectorEvent: Hashable, Sendable {
-    /// All that stands in etcd of the groups.
-    indirect case groupsRead(GroupsSnapshot)
-    case groupsChanged(revision: Int64, [GroupChange])
+    case groups(GroupsEvent)
     /// What a probe found; `askedAt`: when it began.
     indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
+    case walReceiver(WALReceiverAnswer, askedAt: Instant)
     /// What another member's daemon has published; nil: its key has ended.
     indirect case observed(MemberID, Observation?)
+    /// All that other daemons have published: what is not named does not exist.
+    indirect case observationsRead([MemberID: Observation])
     case acknowledged(MemberID)
 }
 
 public enum DetectorAction: Hashable, Sendable {
     /// Ask Patroni and PostgreSQL of a member; answered by ``DetectorEvent/probed(_:_:askedAt:)`` within the timeout.
     case probe(MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration)
-    /// Publish what this daemon holds of others, in place of what it has published.
-    indirect case publish(Observation)
+    /// Ask the local standby's WAL receiver when it heard of its primary; answered by ``DetectorEvent/walReceiver(_:askedAt:)``.
+    case askWALReceiver(timeout: Duration)
+    /// Publish what this daemon holds of others, in place of what it has published, under a lease of `ttl`.
+    indirect case publish(Observation, ttl: Duration)
+    /// Read the groups' keys; answered by ``DetectorEvent/groups(_:)``.
+    case readGroups
 }
 
 /// One round of questions to one member. nil: it answered; else why not.
@@ -39,12 +44,26 @@ public struct ProbeFindings: Hashable, Sendable {
     public var postgres: String?
     /// Whether its PostgreSQL is out of recovery and has taken a write; nil: not known.
     public var isPrimary: Bool?
+    /// How far its write-ahead log has come, in bytes: on a primary what is written, on a standby what is replayed; nil: not
+    /// known.
+    public var position: Int64?
 
-    public init(patroni: String?, postgres: String?, isPrimary: Bool? = nil) {
+    public init(patroni: String?, postgres: String?, isPrimary: Bool? = nil, position: Int64? = nil) {
         self.patroni = patroni
         self.postgres = postgres
         self.isPrimary = isPrimary
+        self.position = position
     }
+}
+
+/// What a standby's own WAL receiver says of the server that it streams from.
+public enum WALReceiverAnswer: Hashable, Sendable {
+    /// It streams from `sender`, whose last message came `silence` ago. Messages may rightly be `patience` apart: where there
+    /// is nothing to send, the receiver asks after half of `wal_receiver_timeout`.
+    case streaming(sender: NodeEndpoint, silence: Duration, patience: Duration)
+    case notStreaming
+    /// This is no standby, or the question could not be answered.
+    case unknown
 }
 
 /// What a daemon holds of the members that it watches. Those that it does not name are well.
@@ -93,4 +112,11 @@ public struct Evidence: Hashable, Sendable {
     public let state: DetectorState
     /// Why a probe failed, where this daemon knows.
     public let reason: String?
+
+    public init(aspect: DetectorAspect, source: DetectorSource, state: DetectorState, reason: String?) {
+        self.aspect = aspect
+        self.source = source
+        self.state = state
+        self.reason = reason
+    }
 }

@@ -51,6 +51,16 @@ public struct DetectorProfile: Hashable, Sendable {
     /// From a failure to the verdict at the longest: `threshold` x `interval`.
     public var window: Duration { self.interval * self.threshold }
 
+    /// How many sources must hold a target failed, where `heard` can be heard.
+    public func needed(of heard: Int) -> Int {
+        let needed =
+            switch self.agreement {
+            case .all: heard
+            case .majority: heard / 2 + 1
+            }
+        return max(needed, self.minimumSources)
+    }
+
     /// Between the beginnings of two probes. The last of `threshold` failing probes must end within the window, its timeout
     /// included, though the failure began right after a probe: `interval` - `timeout` / `threshold`.
     public var spacing: Duration { self.interval - self.timeout / self.threshold }

@@ -59,15 +59,10 @@ public struct DetectorConsensus: Sendable {
             }
             heard += 1
         }
-        let needed =
-            switch profile.agreement {
-            case .all: heard
-            case .majority: heard / 2 + 1
-            }
         let input: DetectorInput =
             if heard == 0 {
                 .silent
-            } else if accusers >= max(needed, profile.minimumSources) {
+            } else if accusers >= profile.needed(of: heard) {
                 .exhausted
             } else if accusers > 0 {
                 .missed

@@ -41,6 +41,18 @@ public struct DetectorTrack: Sendable {
         return self.follow(input)
     }
 
+    /// Takes over for how long nothing has come from a source that speaks by itself. What lasts for a window, less the time until
+    /// it is looked at again, has failed; below `patience` nothing is wrong.
+    @discardableResult
+    public mutating func take(
+        silence: Duration, patience: Duration, reason: String, _ profile: DetectorProfile, at now: Instant
+    ) -> DetectorTransition {
+        guard silence > patience else { return self.take(nil, profile, at: now) }
+        (self.heardAt, self.reason, self.risen) = (now, reason, 0)
+        self.firstFailureAt = self.firstFailureAt ?? now
+        return self.follow(silence >= profile.window - profile.interval ? .exhausted : .missed)
+    }
+
     /// Nothing was heard for a whole window.
     @discardableResult
     public mutating func fallSilent() -> DetectorTransition { self.follow(.silent) }

@@ -11,6 +11,8 @@ public enum DetectorVerdict: String, Sendable, Hashable, CaseIterable {
     case nodeFailed = "node failed"
     /// It holds the leader key, and those who should use it cannot.
     case gray = "gray failure"
+    /// A standby that is further behind than allowed, and stays so.
+    case lagging
     /// It comes and goes, and is left alone until that has been forgotten or acknowledged.
     case suppressed
 }
@@ -22,6 +24,7 @@ public struct VerdictRule: Sendable {
     public let patroni: Set<DetectorState>?
     public let postgres: Set<DetectorState>?
     public let isLeader: Bool?
+    public let isLagging: Bool?
     public let reason: String
 
     static let doubtful: Set<DetectorState> = [.suspect, .recovering]
@@ -36,6 +39,7 @@ public struct VerdictRule: Sendable {
         .init(.nodeFailed, patroni: [.failed], postgres: [.failed], reason: "neither Patroni nor PostgreSQL answers"),
         .init(.postgresFailed, postgres: [.failed], reason: "PostgreSQL there does not answer"),
         .init(.patroniFailed, patroni: [.failed], reason: "Patroni there does not answer"),
+        .init(.lagging, isLagging: true, reason: "it is too far behind the leader"),
         .init(.suspected, patroni: doubtful, reason: "not everybody who asks Patroni there gets an answer"),
         .init(.suspected, postgres: doubtful, reason: "not everybody who asks PostgreSQL there gets an answer"),
         .init(.well, patroni: [.healthy], reason: "it answers"),
@@ -45,21 +49,25 @@ public struct VerdictRule: Sendable {
 
     private init(
         _ verdict: DetectorVerdict, patroni: Set<DetectorState>? = nil, postgres: Set<DetectorState>? = nil,
-        isLeader: Bool? = nil, reason: String
+        isLeader: Bool? = nil, isLagging: Bool? = nil, reason: String
     ) {
         self.verdict = verdict
         self.patroni = patroni
         self.postgres = postgres
         self.isLeader = isLeader
+        self.isLagging = isLagging
         self.reason = reason
     }
 
     /// The first rule that matches. The last one always does.
-    public static func first(patroni: DetectorState, postgres: DetectorState, isLeader: Bool) -> VerdictRule {
+    public static func first(
+        patroni: DetectorState, postgres: DetectorState, isLeader: Bool, isLagging: Bool = false
+    ) -> VerdictRule {
         for rule in self.all {
             if let states = rule.patroni, !states.contains(patroni) { continue }
             if let states = rule.postgres, !states.contains(postgres) { continue }
             if let wanted = rule.isLeader, wanted != isLeader { continue }
+            if let wanted = rule.isLagging, wanted != isLagging { continue }
             return rule
         }
         preconditionFailure("the last rule matches everything")

@@ -10,7 +10,7 @@ extension CitusWorld {
         switch action {
         case .readGroups:
             let event: CitusEvent =
-                node.cutsEtcd ? .groupsUnread(reason: "cut off") : .groupsRead(self.etcd.snapshot, sentAt: sentAt)
+                node.cutsEtcd ? .groups(.unread(reason: "cut off")) : .groups(.read(self.etcd.snapshot, sentAt: sentAt))
             self.answer(event, to: node, life: life)
         case .readRows(let name):
             self.answer(

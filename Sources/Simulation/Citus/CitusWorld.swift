@@ -266,7 +266,7 @@ final class SimulatedCoordinator {
 
     func learn(_ event: CitusEvent?, at now: Instant) {
         switch event {
-        case .groupsRead(let snapshot, let sentAt):
+        case .groups(.read(let snapshot, let sentAt)):
             let wentBack = self.newest.map { snapshot.revision < $0.revision && sentAt > $0.at } ?? false
             if snapshot.clusterID != self.seenCluster || wentBack {
                 (self.seenCluster, self.leaderRevision, self.newest) = (snapshot.clusterID, -1, nil)
@@ -276,7 +276,7 @@ final class SimulatedCoordinator {
             }
             let absent = named ? [] : [GroupChange(0, .noLeader)]
             self.see(snapshot.facts + absent, snapshot.clusterID, snapshot.revision, at: now)
-        case .groupsChanged(let cluster, let revision, let changes): self.see(changes, cluster, revision, at: now)
+        case .groups(.changed(let cluster, let revision, let changes)): self.see(changes, cluster, revision, at: now)
         case .updateEnded: self.updatesUnderWay = max(0, self.updatesUnderWay - 1)
         default: break  // The rest tells nothing of the kind.
         }

@@ -6,11 +6,11 @@ public enum DetectorDocument {
     public static let markdown = """
         # The failure detector
 
-        Made from the tables that the detector runs by (`make docs`); `make test` compares. The daemon does not run it yet.
+        Made from the tables that the detector runs by (`make docs`); `make test` compares. `pharos why` shows it at work.
 
         ## How a verdict comes about
 
-        1. Each daemon probes Patroni (`GET /patroni`) and PostgreSQL (a query; on a primary also a write) of every member it
+        1. Each daemon probes Patroni (`GET /liveness`) and PostgreSQL (a query; on a primary also a write) of every member it
            watches. A failure adds 1 to a score, a success takes `leak` off it; at `threshold` this source holds the target
            failed. The threshold grows with the local-health multiplier S to `threshold` x (S + 1), where the daemon has
            reason to doubt itself.
@@ -50,8 +50,8 @@ public enum DetectorDocument {
 
         The first rule that matches counts.
 
-        | Patroni | PostgreSQL | Leader key | Verdict | Reason |
-        | --- | --- | --- | --- | --- |
+        | Patroni | PostgreSQL | Leader key | Lag | Verdict | Reason |
+        | --- | --- | --- | --- | --- | --- |
         \(verdicts)
 
         ## Profiles
@@ -84,8 +84,9 @@ public enum DetectorDocument {
 
     private static let verdicts = VerdictRule.all.map { rule in
         let leader = rule.isLeader.map { $0 ? "held" : "not held" } ?? "any"
+        let lag = rule.isLagging.map { $0 ? "above" : "within" } ?? "any"
         return
-            "| \(list(rule.patroni)) | \(list(rule.postgres)) | \(leader) | \(rule.verdict.rawValue) | \(rule.reason) |"
+            "| \(list(rule.patroni)) | \(list(rule.postgres)) | \(leader) | \(lag) | \(rule.verdict.rawValue) | \(rule.reason) |"
     }.joined(separator: "\n")
 
     private static func list(_ states: Set<DetectorState>?) -> String {

@@ -67,7 +67,7 @@ public final class ClusterVerifier {
         let keys = GroupKeys(
             namespace: self.settings.namespace, scope: self.settings.scope, self.citus.layout)
         do throws(EtcdError) {
-            let snapshot = try await CitusLink.read(client, keys)
+            let snapshot = try await GroupsLink.read(client, keys).snapshot
             var names: [Int: String] = [:]
             var members: [Int: [String: NodeEndpoint]] = [:]
             for change in snapshot.facts {

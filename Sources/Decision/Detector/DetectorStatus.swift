@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the failure detector of this daemon holds, and on what grounds.
+public struct DetectorStatus: Sendable {
+    /// What all sources together say of one aspect of a member.
+    public struct Aspect: Sendable {
+        public let aspect: DetectorAspect
+        public let state: DetectorState
+        public let since: Instant?
+        public let evidence: [Evidence]
+        /// How many sources hold it failed, of how many that can be heard, and how many would have to.
+        public let accusers: Int
+        public let heard: Int
+        public let needed: Int
+        /// The score of this daemon's own probes, and the one at which they hold it failed.
+        public let score: Double
+        public let threshold: Double
+        /// The first failure that has not been forgotten, and the last success.
+        public let firstFailureAt: Instant?
+        public let lastHealthyAt: Instant?
+        /// When suppression ends by itself; nil where there is none.
+        public let suppressedUntil: Instant?
+    }
+
+    public struct Target: Sendable {
+        public let id: MemberID
+        public let verdict: DetectorVerdict
+        public let reason: String
+        public let isLeader: Bool
+        /// Bytes behind the leader; nil: not known.
+        public let lag: Int64?
+        public let aspects: [Aspect]
+    }
+
+    public let profile: DetectorProfile
+    /// Whether nobody can be reached from here, so that this daemon says nothing of anybody.
+    public let isIsolated: Bool
+    /// The local-health multiplier S: thresholds are S + 1 times what the profile says.
+    public let multiplier: Int
+    /// Sorted.
+    public let targets: [Target]
+    /// The members of a group that all accept writes, by group.
+    public let splitBrains: [Int: [MemberID]]
+}
+
+extension DetectorCore {
+    var status: DetectorStatus {
+        DetectorStatus(
+            profile: self.profile, isIsolated: self.isIsolated, multiplier: self.health.multiplier,
+            targets: self.targets.keys.sorted().compactMap { id in self.targets[id].map { self.status(of: id, $0) } },
+            splitBrains: self.splitBrains)
+    }
+
+    private func status(of id: MemberID, _ target: Target) -> DetectorStatus.Target {
+        let isLeader = self.groups[id.group]?.leader?.name == id.name
+        return DetectorStatus.Target(
+            id: id, verdict: target.verdict, reason: self.rule(for: id, target).reason, isLeader: isLeader,
+            lag: target.lag,
+            aspects: [
+                self.status(.patroni, of: id, target.patroni, target.patroniConsensus),
+                self.status(.postgres, of: id, target.postgres, target.postgresConsensus),
+            ])
+    }
+
+    private func status(
+        _ aspect: DetectorAspect, of id: MemberID, _ track: DetectorTrack, _ consensus: DetectorConsensus
+    ) -> DetectorStatus.Aspect {
+        DetectorStatus.Aspect(
+            aspect: aspect, state: consensus.state, since: consensus.since, evidence: self.evidence(aspect, of: id),
+            accusers: consensus.accusers, heard: consensus.heard, needed: self.profile.needed(of: consensus.heard),
+            score: track.score, threshold: Double(self.profile.threshold * self.health.scale),
+            firstFailureAt: track.firstFailureAt, lastHealthyAt: track.lastHealthyAt,
+            suppressedUntil: consensus.penalty.reusableAt())
+    }
+}
+
+extension SupervisorCore {
+    public var detectorStatus: DetectorStatus? { self.detector?.status }
+}

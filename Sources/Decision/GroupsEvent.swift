@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What is learned of the groups' keys in etcd. Without Citus a cluster is one group, number 0.
+public enum GroupsEvent: Hashable, Sendable {
+    /// A linearizable read of everything that stands under the groups' keys, and when it was sent.
+    indirect case read(GroupsSnapshot, sentAt: Instant)
+    case unread(reason: String)
+    /// A watch delivered changes; `revision` is the newest among them.
+    case changed(clusterID: UInt64, revision: Int64, [GroupChange])
+}
+
+/// What Patroni keeps in etcd about one member of a group.
+public struct GroupMember: Hashable, Sendable {
+    /// Where its PostgreSQL is reached; nil where it does not say so in a way that can be read.
+    public var endpoint: NodeEndpoint?
+    /// Whether PostgreSQL runs, says Patroni.
+    public var isRunning: Bool
+    /// Whether it is a primary, says Patroni.
+    public var isPrimary: Bool
+    /// Whether reads may be sent to it (no tag `noloadbalance`).
+    public var servesReads: Bool
+    /// The URL of its Patroni's REST API.
+    public var api: String?
+
+    public init(
+        endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, api: String? = nil
+    ) {
+        self.api = api
+        self.endpoint = endpoint
+        self.isRunning = isRunning
+        self.isPrimary = isPrimary
+        self.servesReads = servesReads
+    }
+}
+
+/// One key's content; nil where there is none.
+public enum GroupFact: Hashable, Sendable {
+    /// `since`: the revision at which the leader key was created. (Writing it anew keeps that.)
+    case leader(String, since: Int64)
+    case noLeader
+    case member(String, GroupMember?)
+    /// Somebody asked Patroni to switch over from `leader`; nil: nothing of the kind is pending.
+    case switchover(leader: String?)
+}
+
+public struct GroupChange: Hashable, Sendable {
+    public var group: Int
+    public var fact: GroupFact
+
+    public init(_ group: Int, _ fact: GroupFact) {
+        self.group = group
+        self.fact = fact
+    }
+}
+
+public struct GroupsSnapshot: Hashable, Sendable {
+    public var clusterID: UInt64
+    public var revision: Int64
+    /// All that there is: what is not named does not exist.
+    public var facts: [GroupChange]
+
+    public init(clusterID: UInt64, revision: Int64, facts: [GroupChange]) {
+        self.clusterID = clusterID
+        self.revision = revision
+        self.facts = facts
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import Journal
+import LenientJSON
+
+/// The status as people read it: what is where, what needs attention (!), and why.
+struct StatusText {
+    private let status: JSON
+
+    init(_ status: JSON) { self.status = status }
+
+    var isInOrder: Bool {
+        guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
+        if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
+        if let detector = self.status["detector"], !DetectorStatusText(detector).isInOrder { return false }
+        guard self.status["is_leader"]?.bool == true else { return true }
+        return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
+    }
+
+    private var isWatchInterrupted: Bool { self.status["etcd"]?["is_watching"]?.bool == false }
+
+    var text: String {
+        var lines: [String] = []
+        func string(_ name: String) -> String? { self.status[name]?.string }
+        let leader = string("leader") ?? "nobody"
+        let role = self.status["is_leader"]?.bool == true ? "this node leads" : "\(leader) leads"
+        lines.append("\(string("scope") ?? "?")/\(string("member") ?? "?"): \(role)")
+        let etcd = self.status["etcd"]
+        let contact = self.status["has_contact"]?.bool == true
+        lines.append(
+            "\(contact ? " " : "!") etcd       \(contact ? "answers" : "does not answer") (\(etcd?["endpoint"]?.string ?? "?"), revision \(etcd?["revision"]?.int64 ?? 0))"
+        )
+        if contact, self.isWatchInterrupted {
+            let reason = etcd?["watch_interruption"]?.string ?? "not established yet"
+            lines.append("! etcd watch interrupted, changes are seen by reads only: \(reason)")
+        }
+        if let postgres = string("postgres") {
+            lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
+        }
+        if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
+        for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
+        if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
+        if let detector = self.status["detector"] { lines += DetectorStatusText(detector).lines }
+        let events = (self.status["events"]?.array ?? []).suffix(5)
+        if !events.isEmpty { lines.append("last events:") }
+        for event in events { lines.append("    \(event["message"]?.string ?? "")") }
+        // Names and reasons came over the network: none may steer the terminal.
+        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+    }
+
+    private func line(_ address: JSON) -> String {
+        let isHere = address["is_here"]?.bool == true
+        let isLeader = self.status["is_leader"]?.bool == true
+        let name = "\(address["address"]?.string ?? "?")/\(address["prefix_length"]?.int64 ?? 0)"
+        let place = address["interface"]?.string ?? "?"
+        let label = address["label"]?.string.map { " (\($0))" } ?? ""
+        let mark = isHere == isLeader ? " " : "!"
+        let explanation = address["explanation"]?.string ?? ""
+        if isHere {
+            let lifetime = address["lifetime_seconds"]?.int64.map { ", for \($0) s unless renewed" } ?? ""
+            return "\(mark) \(name)\(label)  here, on \(place)\(lifetime); \(explanation)"
+        }
+        let holder = address["holder"]?.string.map { "held by \($0)" } ?? "held by nobody"
+        return "\(mark) \(name)\(label)  not here, \(holder); \(explanation)"
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// One daemon's detector, with its clock, its neighbours and what they say.
+struct DetectorScript {
+    var core: DetectorCore
+    var now = Instant(sinceBoot: .seconds(1000))
+    var reports: [DetectorReport] = []
+    var published: Observation?
+    var hasContact = true
+    /// What probes find, by member's name; not named: all is well.
+    var findings: [String: ProbeFindings] = [:]
+    var probes: [String: Int] = [:]
+    /// What the local WAL receiver says; nil: it is not answered.
+    var walReceiver: WALReceiverAnswer?
+    var reads = 0
+    private var revision: Int64 = 10
+
+    static let dead = ProbeFindings(patroni: "no route", postgres: "no route")
+
+    /// n1 watches n2 and n3; n2 leads.
+    init(_ profile: DetectorProfile = .hyperscale, members: [String] = ["n1", "n2", "n3"]) {
+        self.core = DetectorCore(DetectorSettings(profile, seed: 1), member: "n1", at: self.now)
+        self.on(
+            .groups(
+                .read(
+                    GroupsSnapshot(
+                        clusterID: 7, revision: 10,
+                        facts: members.map { GroupChange(0, .member($0, Self.member($0, leads: $0 == "n2"))) }
+                            + [GroupChange(0, .leader("n2", since: 3))]), sentAt: self.now)))
+    }
+
+    static func member(_ name: String, leads: Bool = false) -> GroupMember {
+        GroupMember(
+            endpoint: NodeEndpoint(name, 5432), isRunning: true, isPrimary: leads, api: "http://\(name):8008/patroni")
+    }
+
+    /// Delivers an event, and answers every probe that it causes half a second later.
+    mutating func on(_ event: DetectorEvent?) {
+        var events: [DetectorEvent?] = [event]
+        while !events.isEmpty {
+            let event = events.removeFirst()
+            var actions: [DetectorAction] = []
+            self.core.handle(event, hasContact: self.hasContact, at: self.now, into: &actions, &self.reports)
+            for action in actions {
+                switch action {
+                case .probe(let id, _, _, _):
+                    self.probes[id.name, default: 0] += 1
+                    let leads = self.core.groups[0]?.leader?.name == id.name
+                    events.append(
+                        .probed(
+                            id, self.findings[id.name] ?? ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads),
+                            askedAt: self.now))
+                case .publish(let observation, _): self.published = observation
+                case .askWALReceiver:
+                    if let answer = self.walReceiver { events.append(.walReceiver(answer, askedAt: self.now)) }
+                case .readGroups: self.reads += 1
+                }
+            }
+        }
+    }
+
+    mutating func change(_ facts: GroupFact...) {
+        self.revision += 1
+        self.on(.groups(.changed(clusterID: 7, revision: self.revision, facts.map { GroupChange(0, $0) })))
+    }
+
+    /// Lets time pass, turn by turn.
+    mutating func pass(_ span: Duration) {
+        let end = self.now + span
+        while self.core.wakeAt <= end {
+            self.now = max(self.now, self.core.wakeAt)
+            self.on(nil)
+        }
+        self.now = end
+    }
+
+    func verdict(_ name: String) -> DetectorVerdict? { self.core.targets[MemberID(0, name)]?.verdict }
+
+    /// What n3's daemon publishes of n2.
+    mutating func second(_ patroni: DetectorState, _ postgres: DetectorState) {
+        let doubt = Observation.Doubt(patroni: patroni, postgres: postgres)
+        self.on(.observed(MemberID(0, "n3"), Observation(group: 0, doubts: [MemberID(0, "n2"): doubt])))
+    }
+}

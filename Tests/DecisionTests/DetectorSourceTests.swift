@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// The sources beside the probes: the WAL receiver, positions in the write-ahead log, etcd itself.
+struct DetectorSourceTests {
+    private static let leader = NodeEndpoint("n2", 5432)
+
+    private static func heard(_ silence: Duration) -> WALReceiverAnswer {
+        .streaming(sender: self.leader, silence: silence, patience: .seconds(35))
+    }
+
+    @Test func `with two nodes the WAL receiver seconds what the probes see`() {
+        var script = DetectorScript(members: ["n1", "n2"])
+        script.walReceiver = Self.heard(.seconds(1))
+        script.pass(.seconds(60))
+        #expect(script.verdict("n2") == .well)
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        let failedAt = script.now
+        while script.verdict("n2") != .gray, script.now - failedAt < .seconds(300) {
+            script.walReceiver = Self.heard(script.now - failedAt)
+            script.pass(.seconds(1))
+        }
+        #expect(script.now - failedAt <= .seconds(150))
+        let evidence = script.core.evidence(.postgres, of: MemberID(0, "n2"))
+        #expect(evidence.contains { $0.source == .walReceiver && $0.state == .failed })
+    }
+
+    @Test func `a WAL receiver that hears of the leader contradicts a probe that does not`() {
+        var script = DetectorScript(members: ["n1", "n2"])
+        script.walReceiver = Self.heard(.seconds(1))
+        script.pass(.seconds(60))
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.pass(.seconds(1800))
+        #expect(script.verdict("n2") == .suspected)
+    }
+
+    @Test func `one that has lost its stream is a witness, one that never had it is none`() {
+        var script = DetectorScript(members: ["n1", "n2"])
+        script.walReceiver = .notStreaming
+        script.pass(.seconds(60))
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.pass(.seconds(600))
+        #expect(script.verdict("n2") == .suspected)
+        script.findings = [:]
+        script.walReceiver = Self.heard(.seconds(1))
+        script.pass(.seconds(120))
+        #expect(script.verdict("n2") == .well)
+        script.walReceiver = .notStreaming
+        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.pass(.seconds(180))
+        #expect(script.verdict("n2") == .gray)
+    }
+
+    @Test func `what streams from another standby says nothing of the leader`() {
+        var script = DetectorScript(members: ["n1", "n2", "n3"])
+        script.walReceiver = .streaming(
+            sender: NodeEndpoint("n3", 5432), silence: .seconds(300), patience: .seconds(35))
+        script.pass(.seconds(60))
+        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
+    }
+
+    @Test func `a new leader starts with nothing against it`() {
+        var script = DetectorScript()
+        script.walReceiver = Self.heard(.seconds(1))
+        script.pass(.seconds(60))
+        script.walReceiver = Self.heard(.seconds(300))
+        script.pass(.seconds(60))
+        script.change(.leader("n3", since: 30))
+        script.pass(.seconds(60))
+        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n3")).contains { $0.source == .walReceiver })
+        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
+    }
+
+    // MARK: - Lag
+
+    private func findings(at position: Int64, leads: Bool = false) -> ProbeFindings {
+        ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads, position: position)
+    }
+
+    @Test func `a standby that stays too far behind is lagging, and well when it has caught up`() {
+        var script = DetectorScript()
+        let behind = script.core.settings.lagLimit + 1
+        script.findings = ["n2": self.findings(at: 1 << 30, leads: true), "n3": self.findings(at: 1 << 30)]
+        script.pass(.seconds(90))
+        #expect(script.verdict("n3") == .well && script.core.targets[MemberID(0, "n3")]?.lag == 0)
+        script.findings["n3"] = self.findings(at: (1 << 30) - behind)
+        script.pass(.seconds(90))
+        #expect(script.verdict("n3") == .well, "for a moment, that is no verdict")
+        script.pass(.seconds(120))
+        #expect(script.verdict("n3") == .lagging)
+        script.findings["n3"] = self.findings(at: 1 << 30)
+        script.pass(.seconds(120))
+        #expect(script.verdict("n3") == .well)
+    }
+
+    @Test func `what the leader has written after the standby was asked is no lag`() {
+        var script = DetectorScript()
+        script.findings = ["n2": self.findings(at: 0, leads: true), "n3": self.findings(at: 0)]
+        script.pass(.seconds(90))
+        // The leader writes a lot, and the standby keeps up; each is asked in its turn.
+        for step in 1...200 {
+            let position = Int64(step) * script.core.settings.lagLimit
+            script.findings = [
+                "n2": self.findings(at: position, leads: true), "n3": self.findings(at: position),
+            ]
+            script.pass(.seconds(5))
+            #expect(script.verdict("n3") == .well)
+        }
+    }
+
+    // MARK: - etcd
+
+    @Test func `groups are read again where no read has come for a while`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        #expect(script.reads == 1, "one is not answered: none is sent on top")
+        script.on(.groups(.unread(reason: "etcd is gone")))
+        script.pass(.seconds(11))
+        #expect(script.reads == 2)
+    }
+
+    @Test func `a rebuilt etcd is believed though its revisions are lower`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        func read(_ cluster: UInt64, _ revision: Int64, leader: String) -> DetectorEvent {
+            let facts = ["n1", "n2", "n3"].map {
+                GroupChange(0, .member($0, DetectorScript.member($0, leads: $0 == leader)))
+            }
+            return .groups(
+                .read(
+                    GroupsSnapshot(
+                        clusterID: cluster, revision: revision,
+                        facts: facts + [GroupChange(0, .leader(leader, since: 2))]),
+                    sentAt: script.now))
+        }
+        script.on(read(8, 5, leader: "n3"))
+        #expect(script.core.groups[0]?.leader?.name == "n3")
+        script.on(.groups(.changed(clusterID: 7, revision: 99, [GroupChange(0, .leader("n2", since: 99))])))
+        #expect(script.core.groups[0]?.leader?.name == "n3", "the cluster of before is the past")
+        script.pass(.seconds(1))
+        script.on(read(8, 3, leader: "n2"))
+        #expect(script.core.groups[0]?.leader?.name == "n2", "rebuilt under the same number")
+    }
+
+    @Test func `an observer whose key is not found any more is no witness`() {
+        var script = DetectorScript()
+        script.second(.failed, .failed)
+        func hasPeer() -> Bool {
+            script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .peer(MemberID(0, "n3")) }
+        }
+        #expect(hasPeer())
+        script.on(.observationsRead([:]))
+        #expect(!hasPeer())
+    }
+}

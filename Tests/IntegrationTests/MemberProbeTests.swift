@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import HTTPClient
+import PostgresClient
+import TestSupport
+import Testing
+
+@testable import Supervisor
+
+/// The failure detector's questions, asked of real PostgreSQL servers.
+@Suite(.serialized)
+struct MemberProbeTests {
+    private static let id = MemberID(0, "n2")
+
+    init() { EventLoop.shared.executor.startThread() }
+
+    private static func probe(
+        _ conninfo: String = "user=postgres", _ report: @escaping @EventLoop (LogRecord) -> Void = { _ in }
+    ) async -> MemberProbe {
+        await MemberProbe(
+            http: HTTPClient(), tls: nil, nodes: NodeConnections(conninfo: conninfo, database: "postgres"),
+            report: report)
+    }
+
+    private static func ask(_ probe: MemberProbe, _ port: Int, _ timeout: Duration = .seconds(20)) async
+        -> ProbeFindings
+    {
+        await probe.ask(Self.id, api: nil, endpoint: NodeEndpoint("127.0.0.1", port), timeout: timeout)
+    }
+
+    /// Waits until a server accepts connections.
+    @EventLoop private static func accepting(_ server: LocalPostgres) async throws {
+        let isReady = try await eventually(within: .seconds(60)) {
+            do throws(PostgresError) {
+                _ = try await PostgresConnection(server.conninfo)
+                return true
+            } catch { return false }
+        }
+        try #require(isReady)
+    }
+
+    @Test @EventLoop func `a primary takes a write, its standby tells how far it has come, and hears of it`()
+        async throws
+    {
+        let ports = try freePorts(2)
+        let (port, other) = (ports[0], ports[1])
+        let primary = try await LocalPostgres(port: port)
+        try await Self.accepting(primary)
+        let probe = await Self.probe()
+        let first = await Self.ask(probe, port)
+        #expect(first.postgres == nil && first.isPrimary == true)
+        let second = await Self.ask(probe, port)
+        let (before, after) = (try #require(first.position), try #require(second.position))
+        #expect(after > before, "nothing was written: \(before), \(after)")
+
+        let standby = try await LocalPostgres(port: other, standbyOf: primary)
+        try await Self.accepting(standby)
+        let found = await Self.ask(probe, other)
+        #expect(found.postgres == nil && found.isPrimary == false && found.position != nil)
+
+        var answer = WALReceiverAnswer.unknown
+        #expect(
+            try await eventually(within: .seconds(60)) {
+                answer = await WALReceiverProbe.ask(conninfo: standby.conninfo, timeout: .seconds(20))
+                if case .streaming = answer { return true }
+                return false
+            }, "\(answer)")
+        #expect(await WALReceiverProbe.ask(conninfo: primary.conninfo, timeout: .seconds(20)) == .unknown)
+        primary.kill()
+        #expect(
+            try await eventually(within: .seconds(60)) {
+                await WALReceiverProbe.ask(conninfo: standby.conninfo, timeout: .seconds(20)) == .notStreaming
+            })
+        #expect(await Self.ask(probe, port).postgres != nil, "it is dead")
+    }
+
+    @Test @EventLoop func `a server that is frozen, or takes no writes, has failed; one that turns us away has not`()
+        async throws
+    {
+        let port = try freePorts(1)[0]
+        let server = try await LocalPostgres(port: port)
+        try await Self.accepting(server)
+        let connection = try await PostgresConnection(server.conninfo)
+        _ = try await connection.query("create role nobody login")
+        _ = try await connection.query("alter role nobody set default_transaction_read_only = on")
+
+        var records: [LogRecord] = []
+        let stranger = await Self.probe("user=stranger") { records.append($0) }
+        for _ in 0..<2 { #expect(await Self.ask(stranger, port) == ProbeFindings(patroni: Self.noAPI, postgres: nil)) }
+        #expect(records.map(\.kind) == [.probeRefused], "said once")
+        #expect(await Self.ask(Self.probe("user=nobody"), port).postgres == "transactions are read-only there")
+
+        // Those who are connected go on working; nobody else gets in.
+        server.freeze()
+        #expect(try await connection.query("select 1") == [["1"]])
+        #expect(await Self.ask(Self.probe(), port, .seconds(1)).postgres != nil)
+        server.thaw()
+    }
+
+    private static let noAPI = "etcd does not say where its REST API is"
+}
