@@ -12,6 +12,10 @@ extension Lab {
         case peers
         /// The client.
         case clients
+        /// The other nodes, but for etcd's traffic: the node keeps its keys, and nobody can use it.
+        case members
+        /// Everybody who would reach its PostgreSQL over the network; everything else passes.
+        case postgres
     }
 
     /// What can be frozen in a node on its own.
@@ -108,16 +112,24 @@ extension Lab {
             let others = self.options.nodes.filter { $0 != node }
             guard !others.isEmpty else { return [] }
             return Self.drop(others.map(LabLayout.address), others.map(LabLayout.address6))
+        case .members:
+            let others = self.options.nodes.filter { $0 != node }
+            guard !others.isEmpty else { return [] }
+            let etcd = "{2379, 2380}"
+            return Self.drop(
+                others.map(LabLayout.address), others.map(LabLayout.address6),
+                "tcp sport != \(etcd) tcp dport != \(etcd)")
+        case .postgres: return ["meta iifname != lo tcp dport 5432 drop", "meta iifname != lo tcp sport 5432 drop"]
         case .clients:
             return Self.drop([LabLayout.clientAddress], [LabLayout.clientAddress6])
         }
     }
 
-    private static func drop(_ v4: [String], _ v6: [String]) -> [String] {
+    private static func drop(_ v4: [String], _ v6: [String], _ what: String = "") -> [String] {
         ["saddr", "daddr"].flatMap { end in
             [
-                "ip \(end) {\(v4.joined(separator: ", "))} drop",
-                "ip6 \(end) {\(v6.joined(separator: ", "))} drop",
+                "ip \(end) {\(v4.joined(separator: ", "))} \(what) drop",
+                "ip6 \(end) {\(v6.joined(separator: ", "))} \(what) drop",
             ]
         }
     }

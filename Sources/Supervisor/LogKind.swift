@@ -123,6 +123,9 @@ public enum LogKind: CaseIterable, Sendable {
     case citusRivalGone
     /// The verdict on a member is another one.
     case detectorVerdict
+    /// A member comes and goes: nothing is done about it for now.
+    case suppressionBegan
+    case suppressionEnded
     /// Nobody can be reached from this node.
     case nodeIsolated
     /// Others can be reached from this node again.
@@ -198,6 +201,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .citusRivalCoordinator: "8a15b00510844098b723bfe3ff535653"
         case .citusRivalGone: "851f21516f6c4e7290734e53aa596c9a"
         case .detectorVerdict: "9a9be1f89eaf460c9f214e8a292d7ba9"
+        case .suppressionBegan: "43b126f010eb43078e02767b2a8314c6"
+        case .suppressionEnded: "b9e619415744474d8e79f17b9a461d3b"
         case .nodeIsolated: "11c9971aaf74479d96cabe88db496d19"
         case .nodeReconnected: "670baa9a30034d71aa86b38282838458"
         case .splitBrain: "939c61da321647aca75b874b9a1e236a"
@@ -213,7 +218,7 @@ public enum LogKind: CaseIterable, Sendable {
             .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
-            .nodeReconnected, .splitBrainOver:
+            .nodeReconnected, .splitBrainOver, .suppressionEnded:
             .notice
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
             .citusRefused:
@@ -223,7 +228,8 @@ public enum LogKind: CaseIterable, Sendable {
             .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
             .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
-            .citusUnsynchronized, .citusProbeRefused, .probeRefused:
+            .citusUnsynchronized, .citusProbeRefused, .probeRefused,
+            .suppressionBegan:
             .warning
         case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator, .nodeIsolated, .splitBrain:
             .critical

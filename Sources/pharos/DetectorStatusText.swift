@@ -9,17 +9,28 @@ struct DetectorStatusText {
 
     private var targets: [JSON] { self.status["targets"]?.array ?? [] }
     private var splits: [JSON] { self.status["split_brains"]?.array ?? [] }
-    private var isIsolated: Bool { self.status["is_isolated"]?.bool == true }
+    private var isCutOff: Bool { self.status["is_cut_off"]?.bool == true }
 
     /// Whether a member's verdict needs nobody: it is well, or more must be seen first.
     static func isInOrder(_ target: JSON) -> Bool {
         ["well", "suspected", "unknown"].contains(target["verdict"]?.string ?? "")
     }
 
-    var isInOrder: Bool { !self.isIsolated && self.splits.isEmpty && self.targets.allSatisfy { Self.isInOrder($0) } }
+    private static func name(_ target: JSON) -> String {
+        "\(target["member"]?.string ?? "?") (group \(target["group"]?.int64 ?? 0))"
+    }
+
+    private static func isSuppressed(_ target: JSON) -> Bool {
+        (target["aspects"]?.array ?? []).contains { $0["state"]?.string == "suppressed" }
+    }
+
+    var isInOrder: Bool {
+        !self.isCutOff && self.splits.isEmpty
+            && self.targets.allSatisfy { Self.isInOrder($0) && !Self.isSuppressed($0) }
+    }
 
     var lines: [String] {
-        if self.isIsolated { return ["! members    nobody can be reached from here: is this node cut off?"] }
+        if self.isCutOff { return ["! members    nobody can be reached from here: is this node cut off?"] }
         var lines: [String] = []
         for split in self.splits {
             let members = (split["members"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
@@ -27,13 +38,16 @@ struct DetectorStatusText {
         }
         let noteworthy = self.targets.filter { $0["verdict"]?.string != "well" }
         for target in noteworthy {
-            let name = "\(target["member"]?.string ?? "?") (group \(target["group"]?.int64 ?? 0))"
+            let name = Self.name(target)
             lines.append(
                 "\(Self.isInOrder(target) ? " " : "!") \(name)  \(target["verdict"]?.string ?? "?"): \(target["reason"]?.string ?? "")"
             )
         }
+        for target in self.targets where Self.isSuppressed(target) {
+            lines.append("! \(Self.name(target))  comes and goes: nothing is done about it for now")
+        }
         let well = self.targets.count - noteworthy.count
-        lines.append("  members    \(well) of \(self.targets.count) others are well; pharos why tells more")
+        lines.append("  members    \(well) of \(self.targets.count) are well; pharos why tells more")
         return lines
     }
 }

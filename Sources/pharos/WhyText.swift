@@ -19,7 +19,7 @@ struct WhyText {
         }
         lines.append(self.profile(detector))
         if detector["is_isolated"]?.bool == true {
-            lines.append("! nobody can be reached from here: nothing is concluded about anybody")
+            lines.append("! nobody answers this node at present: it concludes nothing about anybody")
         }
         for split in detector["split_brains"]?.array ?? [] {
             let members = (split["members"]?.array ?? []).compactMap(\.string).joined(separator: ", ")

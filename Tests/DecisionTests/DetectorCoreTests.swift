@@ -4,7 +4,7 @@ import Testing
 @testable import Decision
 
 struct DetectorCoreTests {
-    @Test func `every member but ourselves is probed once an interval, spread over it`() {
+    @Test func `every member is probed once an interval, spread over it`() {
         var script = DetectorScript(members: (1...50).map { "n\($0)" })
         var most = 0
         for _ in 0..<29 {
@@ -12,7 +12,7 @@ struct DetectorCoreTests {
             script.pass(.seconds(1))
             most = max(most, script.probes.values.reduce(0, +) - before)
         }
-        #expect(Set(script.probes.keys) == Set((2...50).map { "n\($0)" }))
+        #expect(Set(script.probes.keys) == Set((1...50).map { "n\($0)" }))
         #expect(script.probes.values.allSatisfy { $0 == 1 })
         #expect(most <= 8, "\(most) probes within one second")
         script.pass(.seconds(290))
@@ -83,6 +83,64 @@ struct DetectorCoreTests {
         script.hasContact = true
         script.pass(.seconds(120))
         #expect(!script.core.isIsolated && script.verdict("n2") == .well)
+    }
+
+    @Test func `that nobody answers is told when it lasts, and ends with the first who answers`() {
+        var script = DetectorScript(.fast)
+        script.pass(.seconds(60))
+        func told() -> [DetectorReport] { script.reports.filter { if case .isolated = $0 { true } else { false } } }
+        // Half of everything is lost for a while: now and then nobody answers.
+        for step in 0..<40 {
+            script.findings = step % 2 == 0 ? ["n2": DetectorScript.dead, "n3": DetectorScript.dead] : [:]
+            script.pass(.seconds(2))
+        }
+        #expect(told() == [])
+        script.findings = ["n2": DetectorScript.dead, "n3": DetectorScript.dead]
+        script.pass(.seconds(5))
+        #expect(script.core.isIsolated && script.published?.isIsolated == true && told() == [])
+        script.pass(.seconds(15))
+        #expect(told() == [.isolated(true)])
+        script.findings = [:]
+        script.pass(.seconds(3))
+        #expect(!script.core.isIsolated && told() == [.isolated(true), .isolated(false)])
+    }
+
+    @Test func `who fails again soon is suppressed: the verdict is told all the same, until it is acknowledged`() {
+        var script = DetectorScript(.fast)
+        func fail() {
+            script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+            script.second(.healthy, .failed)
+            script.pass(.seconds(20))
+        }
+        func recover() {
+            script.findings["n2"] = nil
+            script.second(.healthy, .healthy)
+            script.pass(.seconds(20))
+        }
+        script.pass(.seconds(30))
+        fail()
+        recover()
+        #expect(script.verdict("n2") == .well)
+        script.reports = []
+        fail()
+        #expect(script.verdict("n2") == .gray)
+        let n2 = MemberID(0, "n2")
+        #expect(script.reports.contains(.suppressed(n2, .postgres, true)))
+        #expect(script.core.targets[n2]?.postgresConsensus.state == .suppressed)
+        script.on(.acknowledged(n2))
+        #expect(script.reports.contains(.suppressed(n2, .postgres, false)))
+        #expect(script.core.targets[n2]?.postgresConsensus.state == .failed)
+        recover()
+        fail()
+        #expect(script.core.targets[n2]?.postgresConsensus.state == .failed, "it begins anew")
+        script.reports = []
+        recover()
+        fail()
+        #expect(script.reports.contains(.suppressed(n2, .postgres, true)))
+        // It stays well: after 33 to 42 minutes that is forgotten.
+        recover()
+        script.pass(.seconds(45 * 60))
+        #expect(script.reports.contains(.suppressed(n2, .postgres, false)))
     }
 
     @Test func `an observer that is cut off itself is no witness`() {
@@ -166,6 +224,27 @@ struct DetectorCoreTests {
         #expect(script.probes.values.reduce(0, +) <= 8)
         script.pass(.seconds(28))
         #expect(script.probes.count >= 48 && script.probes.values.allSatisfy { $0 == 1 })
+    }
+
+    @Test func `a member that cannot use its own PostgreSQL is a witness against itself, never for itself`() {
+        var script = DetectorScript(members: ["n1", "n2"])
+        script.pass(.seconds(60))
+        let frozen = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.findings["n2"] = frozen
+        let n2 = MemberID(0, "n2")
+        script.on(.observed(n2, Observation(group: 0)))
+        script.pass(.seconds(600))
+        #expect(script.verdict("n2") == .suspected)
+        #expect(!script.core.evidence(.postgres, of: n2).contains { $0.state == .healthy })
+        let doubt = Observation.Doubt(patroni: .healthy, postgres: .failed)
+        script.on(.observed(n2, Observation(group: 0, doubts: [n2: doubt])))
+        #expect(script.verdict("n2") == .gray)
+        // And so are we: others read it in what we publish.
+        script.findings = ["n1": frozen]
+        script.pass(.seconds(200))
+        let n1 = MemberID(0, "n1")
+        #expect(script.published?.doubts[n1] == .init(patroni: .healthy, postgres: .failed))
+        #expect(!script.core.isIsolated && script.core.darkCount == 0)
     }
 
     @Test func `an observer that watches another group says nothing of this one`() {

@@ -197,7 +197,7 @@ struct DetectorTests {
         #expect(verdict(.healthy, .failed, leads: true) == .gray)
         #expect(verdict(.failed, .failed, leads: true) == .gray, "etcd still hears it: others cannot use it")
         #expect(verdict(.suspect, .healthy, leads: true) == .suspected)
-        #expect(verdict(.suppressed, .failed, leads: true) == .suppressed)
+        #expect(verdict(.unknown, .failed) == .postgresFailed)
         #expect(verdict(.unknown, .unknown) == .unknown)
         for patroni in DetectorState.allCases {
             for postgres in DetectorState.allCases { _ = verdict(patroni, postgres, leads: true) }

@@ -61,7 +61,7 @@ struct CatalogTests {
             "UNVERIFIED",
             "WRITER",
             // Of the failure detector.
-            "EVIDENCE", "FORMER_VERDICT", "VERDICT",
+            "ASPECT", "EVIDENCE", "FORMER_VERDICT", "VERDICT",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

@@ -42,7 +42,7 @@ extension DetectorCore {
         _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
         guard var target = self.targets[id] else { return }
-        let wasDark = target.isDark
+        let before = target
         target.isProbing = false
         target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
@@ -58,7 +58,7 @@ extension DetectorCore {
         let isWell = target.patroni.state == .healthy && target.postgres.state == .healthy
         self.doubt(
             id, isWell ? nil : Observation.Doubt(patroni: target.patroni.state, postgres: target.postgres.state))
-        if target.isDark != wasDark { self.darkCount += target.isDark ? 1 : -1 }
+        self.count(id, before: before, after: target)
         self.checkIsolation(at: now, &reports)
         self.reconsider(id, at: now, &reports)
         self.checkPrimaries(of: id.group, at: now, &wanted, &reports)
@@ -103,23 +103,39 @@ extension DetectorCore {
         self.reconsider(id, at: now, &reports)
     }
 
-    /// Where everybody seems to have failed at once, it is this node that is cut off; unless etcd answers and has lost sight of
-    /// them too. Of a single member it cannot be said while etcd answers.
-    mutating func checkIsolation(at now: Instant, _ reports: inout [DetectorReport]) {
-        let isIsolated = self.isCutOff
-        guard isIsolated != self.isIsolated else { return }
-        self.isIsolated = isIsolated
-        self.observation.isIsolated = isIsolated
-        self.isPublished = false
-        if isIsolated { self.health.suffer() }
-        reports.append(.isolated(isIsolated))
-        self.reconsiderAll(at: now, &reports)
+    /// Keeps count of those who do not answer.
+    mutating func count(_ id: MemberID, before: Target?, after: Target?) {
+        guard id != self.member else { return }
+        let threshold = self.profile.threshold
+        self.darkCount += (after?.isDark == true ? 1 : 0) - (before?.isDark == true ? 1 : 0)
+        self.lostCount +=
+            (after?.isLost(for: threshold) == true ? 1 : 0) - (before?.isLost(for: threshold) == true ? 1 : 0)
     }
 
-    private var isCutOff: Bool {
-        guard !self.targets.isEmpty, self.darkCount == self.targets.count else { return false }
+    /// Where everybody seems to have failed at once, it is this node that is cut off; unless etcd answers and has lost sight of
+    /// them too. Of a single member it cannot be said while etcd answers.
+    ///
+    /// From the first moment nothing is said of anybody; it is told once it has lasted as long as a verdict takes.
+    mutating func checkIsolation(at now: Instant, _ reports: inout [DetectorReport]) {
+        let count = self.targets.count - (self.targets[self.member] == nil ? 0 : 1)
+        let isIsolated = self.isIsolated(among: count)
+        if isIsolated != self.isIsolated {
+            self.isIsolated = isIsolated
+            self.observation.isIsolated = isIsolated
+            self.isPublished = false
+            if isIsolated { self.health.suffer() }
+            self.reconsiderAll(at: now, &reports)
+        }
+        let isCutOff = isIsolated && (self.isCutOff || self.lostCount == count)
+        guard isCutOff != self.isCutOff else { return }
+        self.isCutOff = isCutOff
+        reports.append(.isolated(isCutOff))
+    }
+
+    private func isIsolated(among count: Int) -> Bool {
+        guard count > 0, self.darkCount == count else { return false }
         guard self.hasContact else { return true }
-        return self.targets.count > 1 && self.targets.values.contains { $0.missingSince == nil }
+        return count > 1 && self.targets.contains { $0.key != self.member && $0.value.missingSince == nil }
     }
 
     /// Two primaries of one group, each of which has said so after both were known of: a switchover in between looks the

@@ -39,31 +39,35 @@ extension DetectorCore {
     }
 
     /// What every source holds of an aspect of a member.
+    ///
+    /// Some can only speak against it. A member that reaches itself proves nothing about who else does; nor does etcd, where
+    /// Patroni takes its PostgreSQL for running, nor an established stream of the write-ahead log: in a gray failure just those
+    /// are well.
     func evidence(_ aspect: DetectorAspect, of id: MemberID) -> [Evidence] {
         guard let target = self.targets[id] else { return [] }
+        var evidence: [Evidence] = []
+        func add(_ source: DetectorSource, _ state: DetectorState, _ reason: String? = nil, isOneSided: Bool = false) {
+            let state = isOneSided && state != .failed ? .unknown : state
+            evidence.append(Evidence(aspect: aspect, source: source, state: state, reason: reason))
+        }
         let track = aspect == .patroni ? target.patroni : target.postgres
-        let own = self.isIsolated ? .unknown : track.state
-        var evidence = [Evidence(aspect: aspect, source: .own, state: own, reason: track.reason)]
+        let isOurselves = id == self.member
+        add(.own, self.isIsolated && !isOurselves ? .unknown : track.state, track.reason, isOneSided: isOurselves)
         if aspect == .postgres, self.walSender == id, !self.isIsolated {
-            let heard = self.walReceiver
-            evidence.append(
-                Evidence(aspect: aspect, source: .walReceiver, state: heard.state, reason: heard.reason))
+            add(.walReceiver, self.walReceiver.state, self.walReceiver.reason, isOneSided: true)
         }
         guard self.hasContact else { return evidence }
         let known = self.groups[id.group]?.members[id.name]
-        let state: DetectorState =
-            switch aspect {
-            case .patroni: known == nil ? .failed : .healthy
-            // That Patroni takes it for running is no evidence: just that is in doubt.
-            case .postgres: known.map { !$0.isRunning } ?? false ? .failed : .unknown
-            }
-        evidence.append(Evidence(aspect: aspect, source: .etcd, state: state, reason: nil))
+        switch aspect {
+        case .patroni: add(.etcd, known == nil ? .failed : .healthy)
+        case .postgres: add(.etcd, known.map { !$0.isRunning } ?? false ? .failed : .unknown)
+        }
         for group in [nil, id.group] {
-            for (observer, observation) in (self.observations[group] ?? [:]).sorted(by: { $0.key < $1.key })
-            where observer != id {
+            for (observer, observation) in (self.observations[group] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 guard let states = observation.states(of: id) else { continue }
-                let state = aspect == .patroni ? states.patroni : states.postgres
-                evidence.append(Evidence(aspect: aspect, source: .peer(observer), state: state, reason: nil))
+                add(
+                    .peer(observer), aspect == .patroni ? states.patroni : states.postgres,
+                    isOneSided: observer == id)
             }
         }
         return evidence
@@ -77,20 +81,27 @@ extension DetectorCore {
         guard var target = self.targets[id] else { return }
         let patroni = self.evidence(.patroni, of: id)
         let postgres = self.evidence(.postgres, of: id)
-        _ = target.patroniConsensus.look(at: patroni.map(\.state), self.profile, at: now)
-        _ = target.postgresConsensus.look(at: postgres.map(\.state), self.profile, at: now)
+        let effects = [
+            (DetectorAspect.patroni, target.patroniConsensus.look(at: patroni.map(\.state), self.profile, at: now)),
+            (.postgres, target.postgresConsensus.look(at: postgres.map(\.state), self.profile, at: now)),
+        ]
         let rule = self.rule(for: id, target)
         let before = target.verdict
         target.verdict = rule.verdict
         self.targets[id] = target
-        guard before != rule.verdict else { return }
-        reports.append(
-            .verdict(id, rule.verdict, before: before, reason: rule.reason, evidence: patroni + postgres))
+        if before != rule.verdict {
+            reports.append(
+                .verdict(id, rule.verdict, before: before, reason: rule.reason, evidence: patroni + postgres))
+        }
+        for (aspect, effects) in effects {
+            if effects.contains(.tellSuppressed) { reports.append(.suppressed(id, aspect, true)) }
+            if effects.contains(.tellReleased) { reports.append(.suppressed(id, aspect, false)) }
+        }
     }
 
     func rule(for id: MemberID, _ target: Target) -> VerdictRule {
         VerdictRule.first(
-            patroni: target.patroniConsensus.state, postgres: target.postgresConsensus.state,
+            patroni: target.patroniConsensus.bare, postgres: target.postgresConsensus.bare,
             isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name,
             isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
     }

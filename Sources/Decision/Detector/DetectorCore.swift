@@ -48,10 +48,11 @@ struct DetectorCore: Sendable {
         /// Whether it stays further behind than allowed.
         var lagging = DetectorTrack()
 
-        /// Whether this daemon's own probes hold nothing well about it.
-        var isDark: Bool {
-            [self.patroni.state, self.postgres.state].allSatisfy { $0 == .suspect || $0 == .failed }
-        }
+        /// Whether nothing of it has answered when it was asked last.
+        var isDark: Bool { min(self.patroni.misses, self.postgres.misses) > 0 }
+
+        /// Whether nothing of it has answered for so many probes.
+        func isLost(for probes: Int) -> Bool { min(self.patroni.misses, self.postgres.misses) >= probes }
     }
 
     let settings: DetectorSettings
@@ -70,11 +71,16 @@ struct DetectorCore: Sendable {
     /// What others have published, by the group that they watch; nil: all groups.
     var observations: [Int?: [MemberID: Observation]] = [:]
     var health = LocalHealth()
+    /// Whether nobody answers at present, so that nothing is said of anybody.
     var isIsolated = false
+    /// Whether that has lasted for as long as it takes to call a member failed.
+    var isCutOff = false
     var wakeAt: Instant
     var queue = ProbeQueue()
-    /// How many targets are dark.
+    /// How many targets other than this member are dark.
     var darkCount = 0
+    /// And how many have been so for as many probes as make a failure.
+    var lostCount = 0
     /// What others are told, kept up to date change by change.
     var observation: Observation
     var isPublished = false
@@ -119,10 +125,7 @@ struct DetectorCore: Sendable {
         case .walReceiver(let answer, let askedAt): self.learn(answer, askedAt: askedAt, at: now, &reports)
         case .observed(let observer, let observation): self.learn(observer, observation, at: now, &reports)
         case .observationsRead(let observations): self.learn(observations, at: now, &reports)
-        case .acknowledged(let id):
-            _ = self.targets[id]?.patroniConsensus.acknowledge(at: now)
-            _ = self.targets[id]?.postgresConsensus.acknowledge(at: now)
-            self.reconsider(id, at: now, &reports)
+        case .acknowledged(let id): self.acknowledge(id, at: now, &reports)
         }
         let hasContact = hasContact && self.clusterID != nil
         if hasContact != self.hasContact {
@@ -151,8 +154,9 @@ struct DetectorCore: Sendable {
 
     // MARK: - Who is watched
 
+    /// This member itself too: what its own daemon cannot reach, nobody can.
     private func isWatched(_ id: MemberID) -> Bool {
-        id != self.member && (self.settings.watchesAllGroups || id.group == self.settings.group)
+        self.settings.watchesAllGroups || id.group == self.settings.group
     }
 
     private mutating func learn(_ event: GroupsEvent, at now: Instant, _ reports: inout [DetectorReport]) {
@@ -236,8 +240,19 @@ struct DetectorCore: Sendable {
         return self.profile.spacing * Int(hash % 1000) / 1000
     }
 
+    /// An operator vouches for a member: what it has done before counts no more.
+    private mutating func acknowledge(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+        if self.targets[id]?.patroniConsensus.acknowledge(at: now).contains(.tellReleased) == true {
+            reports.append(.suppressed(id, .patroni, false))
+        }
+        if self.targets[id]?.postgresConsensus.acknowledge(at: now).contains(.tellReleased) == true {
+            reports.append(.suppressed(id, .postgres, false))
+        }
+        self.reconsider(id, at: now, &reports)
+    }
+
     mutating func forget(_ id: MemberID) {
-        if self.targets[id]?.isDark == true { self.darkCount -= 1 }
+        self.count(id, before: self.targets[id], after: nil)
         self.targets[id] = nil
         self.primaries[id.group]?.remove(id)
         self.doubt(id, nil)

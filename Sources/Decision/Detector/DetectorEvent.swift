@@ -89,7 +89,7 @@ public struct Observation: Hashable, Sendable {
         self.isIsolated = isIsolated
     }
 
-    /// What it says of a member; nil: nothing.
+    /// What it says of a member; nil: nothing. One that is cut off says nothing of others; of itself it does not speak well.
     public func states(of member: MemberID) -> Doubt? {
         guard !self.isIsolated, self.group == nil || self.group == member.group else { return nil }
         return self.doubts[member] ?? Doubt(patroni: .healthy, postgres: .healthy)
@@ -99,6 +99,8 @@ public struct Observation: Hashable, Sendable {
 public enum DetectorReport: Hashable, Sendable {
     /// The verdict on a member is another one.
     indirect case verdict(MemberID, DetectorVerdict, before: DetectorVerdict, reason: String, evidence: [Evidence])
+    /// Nothing follows from what is held of a member's aspect any more, since it comes and goes; or it counts again.
+    case suppressed(MemberID, DetectorAspect, Bool)
     /// Nobody can be reached from here any more, or somebody again: it is this node that is cut off.
     case isolated(Bool)
     /// Several members of one group accept writes; empty: that is over.

@@ -6,6 +6,8 @@ public struct DetectorStatus: Sendable {
     public struct Aspect: Sendable {
         public let aspect: DetectorAspect
         public let state: DetectorState
+        /// The state without regard to flaps.
+        public let bare: DetectorState
         public let since: Instant?
         public let evidence: [Evidence]
         /// How many sources hold it failed, of how many that can be heard, and how many would have to.
@@ -33,8 +35,10 @@ public struct DetectorStatus: Sendable {
     }
 
     public let profile: DetectorProfile
-    /// Whether nobody can be reached from here, so that this daemon says nothing of anybody.
+    /// Whether nobody answers this daemon at present, so that it says nothing of anybody.
     public let isIsolated: Bool
+    /// Whether that has lasted for as long as it takes to call a member failed.
+    public let isCutOff: Bool
     /// The local-health multiplier S: thresholds are S + 1 times what the profile says.
     public let multiplier: Int
     /// Sorted.
@@ -46,7 +50,8 @@ public struct DetectorStatus: Sendable {
 extension DetectorCore {
     var status: DetectorStatus {
         DetectorStatus(
-            profile: self.profile, isIsolated: self.isIsolated, multiplier: self.health.multiplier,
+            profile: self.profile, isIsolated: self.isIsolated, isCutOff: self.isCutOff,
+            multiplier: self.health.multiplier,
             targets: self.targets.keys.sorted().compactMap { id in self.targets[id].map { self.status(of: id, $0) } },
             splitBrains: self.splitBrains)
     }
@@ -66,7 +71,8 @@ extension DetectorCore {
         _ aspect: DetectorAspect, of id: MemberID, _ track: DetectorTrack, _ consensus: DetectorConsensus
     ) -> DetectorStatus.Aspect {
         DetectorStatus.Aspect(
-            aspect: aspect, state: consensus.state, since: consensus.since, evidence: self.evidence(aspect, of: id),
+            aspect: aspect, state: consensus.state, bare: consensus.bare, since: consensus.since,
+            evidence: self.evidence(aspect, of: id),
             accusers: consensus.accusers, heard: consensus.heard, needed: self.profile.needed(of: consensus.heard),
             score: track.score, threshold: Double(self.profile.threshold * self.health.scale),
             firstFailureAt: track.firstFailureAt, lastHealthyAt: track.lastHealthyAt,

@@ -32,6 +32,8 @@ public enum DetectorSource: Hashable, Sendable, CustomStringConvertible {
 /// What all sources together hold of one aspect of one target.
 public struct DetectorConsensus: Sendable {
     public private(set) var state = DetectorState.unknown
+    /// The state without regard to flaps: what is the matter, also while nothing is done about it.
+    public private(set) var bare = DetectorState.unknown
     public private(set) var penalty = FlapPenalty()
     /// Since when the state is what it is.
     public private(set) var since: Instant?
@@ -83,7 +85,11 @@ public struct DetectorConsensus: Sendable {
         let (input, accusers, heard) = Self.input(of: states, profile)
         (self.accusers, self.heard) = (accusers, heard)
         self.follow(input, at: now, into: &effects)
-        if effects.contains(.tellFailed), self.penalty.flap(at: now) { self.follow(.flapped, at: now, into: &effects) }
+        let transition = DetectorTransition.from(self.bare, on: input)
+        self.bare = transition.next
+        if transition.effects.contains(.tellFailed), self.penalty.flap(at: now) {
+            self.follow(.flapped, at: now, into: &effects)
+        }
         return effects
     }
 

@@ -8,6 +8,8 @@ public struct DetectorTrack: Sendable {
     public private(set) var score = 0.0
     /// Successes in a row since it failed.
     private var risen = 0
+    /// Failures in a row, up to now.
+    public private(set) var misses = 0
     public private(set) var lastHealthyAt: Instant?
     /// The first failure of those that have not been forgotten.
     public private(set) var firstFailureAt: Instant?
@@ -27,6 +29,7 @@ public struct DetectorTrack: Sendable {
         if let failure {
             self.reason = failure
             self.risen = 0
+            self.misses = min(self.misses + 1, profile.threshold)
             self.firstFailureAt = self.firstFailureAt ?? now
             let threshold = Double(profile.threshold * scale)
             self.score = min(self.score + 1, threshold)
@@ -35,6 +38,7 @@ public struct DetectorTrack: Sendable {
             self.lastHealthyAt = now
             self.score = max(0, self.score - profile.leak)
             self.risen += 1
+            self.misses = 0
             let isOut = self.state == .failed || self.state == .recovering
             input = (isOut ? self.risen >= profile.rise : self.score == 0) ? .cleared : .answered
         }

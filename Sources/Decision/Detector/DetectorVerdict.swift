@@ -13,8 +13,6 @@ public enum DetectorVerdict: String, Sendable, Hashable, CaseIterable {
     case gray = "gray failure"
     /// A standby that is further behind than allowed, and stays so.
     case lagging
-    /// It comes and goes, and is left alone until that has been forgotten or acknowledged.
-    case suppressed
 }
 
 /// A rule by which a verdict is found: the first that matches counts.
@@ -31,8 +29,6 @@ public struct VerdictRule: Sendable {
 
     /// docs/detector.md and the tests are made from this.
     public static let all: [VerdictRule] = [
-        .init(.suppressed, patroni: [.suppressed], reason: "Patroni there comes and goes"),
-        .init(.suppressed, postgres: [.suppressed], reason: "PostgreSQL there comes and goes"),
         .init(
             .gray, postgres: [.failed], isLeader: true,
             reason: "it holds the leader key, and PostgreSQL there cannot be used"),

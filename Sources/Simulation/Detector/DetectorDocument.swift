@@ -43,7 +43,7 @@ public enum DetectorDocument {
         | `flapped`, `settled` | – | the flap penalty reaches \(whole(FlapPenalty.suppressAt)); has decayed to \(whole(FlapPenalty.reuseAt)) |
         | `acknowledged` | – | `pharos acknowledge` |
 
-        Each verdict "failed" adds \(whole(FlapPenalty.perFlap)) to the penalty, which halves every \(whole(FlapPenalty.halfLife / .seconds(60))) minutes
+        A member that is suppressed is still judged, and the verdict told; nothing follows from it. Each verdict "failed" adds \(whole(FlapPenalty.perFlap)) to the penalty, which halves every \(whole(FlapPenalty.halfLife / .seconds(60))) minutes
         (RFC 2439).
 
         ## Verdicts

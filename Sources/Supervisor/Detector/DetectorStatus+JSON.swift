@@ -12,7 +12,8 @@ extension DetectorStatus {
         return "{"
             + [
                 "\"profile\": {\"interval_ms\": \(profile.interval.milliseconds), \"timeout_ms\": \(profile.timeout.milliseconds), \"threshold\": \(profile.threshold), \"leak\": \(profile.leak), \"rise\": \(profile.rise), \"agreement\": \"\(profile.agreement.rawValue)\", \"minimum_sources\": \(profile.minimumSources)}",
-                "\"is_isolated\": \(self.isIsolated)", "\"local_health\": \(self.multiplier)",
+                "\"is_isolated\": \(self.isIsolated)", "\"is_cut_off\": \(self.isCutOff)",
+                "\"local_health\": \(self.multiplier)",
                 "\"split_brains\": [\(splits.joined(separator: ", "))]",
                 "\"targets\": [\(self.targets.map { $0.json(self.profile, at: now) }.joined(separator: ",\n    "))]",
             ].joined(separator: ",\n    ") + "}"

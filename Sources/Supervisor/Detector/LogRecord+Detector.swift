@@ -14,6 +14,14 @@ extension LogRecord {
                     "MEMBER": id.name, "GROUP": "\(id.group)", "VERDICT": verdict.rawValue,
                     "FORMER_VERDICT": before.rawValue, "REASON": reason, "EVIDENCE": list,
                 ], priority: Self.priority(of: verdict, after: before))
+        case .suppressed(let id, let aspect, let isSuppressed):
+            let name = Wording.text(aspect)
+            self.init(
+                isSuppressed ? .suppressionBegan : .suppressionEnded,
+                isSuppressed
+                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago, or acknowledged"
+                    : "\(id): \(name) there counts again like any other's",
+                ["MEMBER": id.name, "GROUP": "\(id.group)", "ASPECT": aspect.rawValue])
         case .isolated(true):
             self.init(
                 .nodeIsolated,
@@ -36,7 +44,7 @@ extension LogRecord {
         switch verdict {
         case .gray, .nodeFailed: .critical
         case .postgresFailed, .patroniFailed: .error
-        case .suppressed, .lagging: .warning
+        case .lagging: .warning
         case .unknown, .suspected: .info
         // What was never in doubt for long is not news.
         case .well: [.unknown, .suspected].contains(before) ? .info : .notice

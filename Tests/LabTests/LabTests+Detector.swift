@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Lab
+import LenientJSON
+import Testing
+
+/// The failure detector on real nodes, with the profile `fast`: a verdict within 16 s.
+extension LabTests {
+    private static func fast(_ options: inout LabOptions) { options.extraConfiguration = "detector: {profile: fast}\n" }
+
+    private static let postmaster = "$(head -1 /var/lib/postgresql/15/main/postmaster.pid)"
+
+    @Test @EventLoop func `a PostgreSQL that lets nobody in while Patroni is content is a gray failure`() async throws {
+        try await Scene.play("postmaster frozen on the leader", Self.fast) { scene in
+            let node = scene.leader
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.run(node, "sh", "-c", "kill -STOP \(Self.postmaster)")
+            // Everybody says so, the node itself included, and on more than one word.
+            for observer in scene.lab.options.nodes {
+                let record = try await scene.awaitLog(observer, "\(node) (group 0): gray failure", .seconds(40))
+                #expect(record.priority == 2)
+                #expect(record.message.contains("PostgreSQL by the daemon of"), "\(record.message)")
+            }
+            #expect(try await scene.lab.leader() == node, "Patroni keeps it")
+            #expect(try await scene.lab.exec(node, ["pharos", "status"]).exitCode == 1)
+            #expect(try await scene.lab.exec(node, ["pharos", "why"]).text.contains("gray failure"))
+            try await scene.run(node, "sh", "-c", "kill -CONT \(Self.postmaster)")
+            try await scene.awaitVerdict("well", on: node)
+            // It alerts, and does nothing.
+            try scene.expectNoAbsence()
+        }
+    }
+
+    @Test @EventLoop func `a leader that only etcd can reach is a gray failure, and nobody else is accused`()
+        async throws
+    {
+        try await Scene.play("leader cut from members and clients, not from etcd", Self.fast) { scene in
+            let node = scene.leader
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.lab.cut(node, from: [.members, .clients])
+            for observer in scene.others {
+                let record = try await scene.awaitLog(observer, "\(node) (group 0): gray failure", .seconds(40))
+                #expect(record.message.contains("Patroni by own probes: failed"), "\(record.message)")
+            }
+            // Seen from there, all others have failed at once.
+            try await scene.awaitLog(node, "nobody can be reached from here", .seconds(40))
+            for observer in scene.others {
+                let other = try #require(scene.others.first { $0 != observer })
+                #expect(try await !scene.hasAccused(other, from: observer))
+            }
+            #expect(try await !scene.hasAccused(from: node), "one that is cut off accuses nobody")
+            try await scene.lab.heal()
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.awaitLog(node, "others can be reached from here again", .seconds(40))
+        }
+    }
+
+    @Test(arguments: [5, 50])
+    @EventLoop func `lost packets alone fail no node`(percent: Int) async throws {
+        try await Scene.play("\(percent) % loss on a standby", Self.fast) { scene in
+            let node = scene.others[0]
+            try await scene.awaitVerdict("well", on: node)
+            // What etcd's own elections do is not the question.
+            try await scene.lab.giveEtcdLeadership(to: scene.leader)
+            try await scene.lab.lose(node, percent: percent)
+            try await scene.pause(.seconds(25))
+            try await scene.lab.heal()
+            for observer in scene.lab.options.nodes {
+                if percent == 5 { #expect(try await !scene.hasAccused(from: observer)) }
+                for other in scene.lab.options.nodes where other != node {
+                    #expect(try await !scene.hasAccused(other, from: observer), "\(observer) of \(other)")
+                }
+            }
+            try await scene.awaitVerdict("well", on: node)
+            try scene.expectNoAbsence()
+        }
+    }
+
+    @Test @EventLoop func `the last of three nodes says that it is alone, and where the way out is written`()
+        async throws
+    {
+        try await Scene.play("two of three nodes lost", Self.fast) { scene in
+            let survivor = scene.others[0]
+            try await scene.awaitVerdict("well", on: survivor)
+            for node in scene.lab.options.nodes where node != survivor { try await scene.lab.kill(node) }
+            let record = try await scene.awaitLog(survivor, "nobody can be reached from here", .seconds(60))
+            #expect(record.priority == 2)
+            #expect(record.message.contains("When most nodes are lost"), "\(record.message)")
+            #expect(try await scene.lab.exec(survivor, ["pharos", "status"]).exitCode == 1)
+            // It concludes nothing about anybody, and does nothing.
+            #expect(try await !scene.hasAccused(from: survivor))
+            try await scene.awaitHolders([], .seconds(60))
+            for node in scene.lab.options.nodes where node != survivor { try await scene.lab.start(node) }
+            try await scene.awaitLog(survivor, "others can be reached from here again", .seconds(120))
+        }
+    }
+}
+
+extension Scene {
+    /// Whether a daemon has said since the scene began that a member (any, if none is given) has failed.
+    func hasAccused(_ member: String? = nil, from observer: String) async throws -> Bool {
+        let log = try await self.log(observer)
+        return (member.map { [$0] } ?? self.lab.options.nodes).contains { member in
+            ["gray failure", "node failed", "PostgreSQL failed", "Patroni failed"].contains { verdict in
+                log.contains("\(member) (group 0): \(verdict)")
+            }
+        }
+    }
+
+    /// Waits until every daemon but the node's own has this verdict on a node; its own counts too where it can be asked.
+    func awaitVerdict(_ verdict: String, on node: String, _ timeout: Duration = .seconds(60)) async throws {
+        try await self.wait("verdict '\(verdict)' on \(node)", timeout) {
+            for observer in self.lab.options.nodes {
+                let answer = try await self.lab.exec(observer, ["pharos", "status", "--json"])
+                let targets = JSON.parse(answer.text.utf8)?["detector"]?["targets"]?.array ?? []
+                guard targets.contains(where: { $0["member"]?.string == node && $0["verdict"]?.string == verdict })
+                else {
+                    return false
+                }
+            }
+            return true
+        }
+    }
+}
