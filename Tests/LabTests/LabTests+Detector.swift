@@ -48,7 +48,7 @@ extension LabTests {
                 let other = try #require(scene.others.first { $0 != observer })
                 #expect(try await !scene.hasAccused(other, from: observer))
             }
-// Of itself it reads in etcd what the others say.
+            // Of itself it reads in etcd what the others say.
             for other in scene.others { #expect(try await !scene.hasAccused(other, from: node), "it accuses \(other)") }
             try await scene.lab.heal()
             try await scene.awaitVerdict("well", on: node)
