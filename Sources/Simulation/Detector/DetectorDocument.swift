@@ -41,7 +41,7 @@ public enum DetectorDocument {
         | `exhausted` | a failure with which the score reaches the threshold | enough sources hold it failed |
         | `silent` | nothing for a whole window | no source can be heard |
         | `flapped`, `settled` | – | the flap penalty reaches \(whole(FlapPenalty.suppressAt)); has decayed to \(whole(FlapPenalty.reuseAt)) |
-        | `acknowledged` | – | `pharos acknowledge` |
+        | `acknowledged` | – | an operator vouches for it; there is no command for that yet |
 
         A member that is suppressed is still judged, and the verdict told; nothing follows from it. Each verdict "failed" adds \(whole(FlapPenalty.perFlap)) to the penalty, which halves every \(whole(FlapPenalty.halfLife / .seconds(60))) minutes
         (RFC 2439).

@@ -82,7 +82,7 @@ extension Wording {
                 "well when the probes here have succeeded \(profile.rise) times in a row and no source holds it failed"
         case .suppressed:
             let span = aspect.suppressedUntil.map { " in \(self.text($0 - now)), if it does not fail again" } ?? ""
-            return "judged anew\(span); at once with: pharos acknowledge"
+            return "judged anew\(span)"
         }
     }
 }

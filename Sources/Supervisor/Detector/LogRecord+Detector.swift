@@ -19,7 +19,7 @@ extension LogRecord {
             self.init(
                 isSuppressed ? .suppressionBegan : .suppressionEnded,
                 isSuppressed
-                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago, or acknowledged"
+                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago"
                     : "\(id): \(name) there counts again like any other's",
                 ["MEMBER": id.name, "GROUP": "\(id.group)", "ASPECT": aspect.rawValue])
         case .isolated(true):
