@@ -23,6 +23,7 @@
 
 extern int setns(int descriptor, int kind);
 extern int pipe2(int ends[2], int flags);
+extern int memfd_create(const char *name, unsigned int flags);
 extern unsigned int if_nametoindex(const char *name);
 
 static inline int64_t linux_boot_time_microseconds(void) {
@@ -38,6 +39,7 @@ struct linux_child {
     int input, output, error;
     int64_t begin_by;          // CLOCK_BOOTTIME in microseconds; 0: no limit
     int64_t alive_for;         // microseconds; 0: no limit
+    int without_rights;        // not 0: the child keeps none of this process's ambient capabilities
 };
 
 /// Starts a child; answers its process id, or a negated errno.
@@ -60,6 +62,7 @@ static inline pid_t linux_spawn(const struct linux_child *child) {
             int descriptor = standard[i] >= 0 ? standard[i] : open("/dev/null", O_RDWR);
             if (dup2(descriptor, i) < 0) { failure = errno; _exit(127); }
         }
+        if (child->without_rights) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         if (child->alive_for > 0) {
             struct itimerval timer = {{0, 0}, {child->alive_for / 1000000, child->alive_for % 1000000}};
             setitimer(ITIMER_REAL, &timer, 0);

@@ -37,6 +37,9 @@ public enum Action: Hashable, Sendable {
     indirect case citus(CitusAction)
     indirect case detector(DetectorAction)
 
+    /// Write this record of a change of leader to etcd, in place of an earlier one of the same revision.
+    indirect case record(FailoverRecord)
+
     // systemd and the operator
     case ready
     case report(Report)

@@ -19,12 +19,16 @@ public struct GroupMember: Hashable, Sendable {
     public var isPrimary: Bool
     /// Whether reads may be sent to it (no tag `noloadbalance`).
     public var servesReads: Bool
+    /// Whether it may become the leader (no tag `nofailover`).
+    public var mayLead: Bool
     /// The URL of its Patroni's REST API.
     public var api: String?
 
     public init(
-        endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, api: String? = nil
+        endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, mayLead: Bool = true,
+        api: String? = nil
     ) {
+        self.mayLead = mayLead
         self.api = api
         self.endpoint = endpoint
         self.isRunning = isRunning

@@ -10,6 +10,8 @@ public struct SupervisorCore: Sendable {
     var leases: [AddressLease]
     var citus: CitusCore?
     var detector: DetectorCore?
+    /// Nil where no other member is watched.
+    var ledger: Ledger?
     /// When the next event without a cause is due: later than the last event's time.
     public internal(set) var wakeAt: Instant
 
@@ -41,6 +43,7 @@ public struct SupervisorCore: Sendable {
         self.leases = settings.addresses.map { AddressLease($0, since: now) }
         self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
         self.detector = settings.detector.map { DetectorCore($0, member: settings.member, at: now) }
+        self.ledger = settings.detector.map { Ledger(member: MemberID($0.group, settings.member)) }
         self.readAt = now
         self.inspectAt = now
         self.wakeAt = now
@@ -48,6 +51,7 @@ public struct SupervisorCore: Sendable {
 
     public mutating func handle(_ event: Event, at now: Instant, into actions: inout [Action]) {
         guard !self.hasStopped else { return }
+        let begin = actions.count
         self.learn(event, at: now, into: &actions)
         if self.hasStopped { return }
         self.advanceCitus(event, at: now, into: &actions)
@@ -58,6 +62,7 @@ public struct SupervisorCore: Sendable {
             if self.leases[index].isDropped { isAnyDropped = true }
         }
         if isAnyDropped { self.leases.removeAll { $0.isDropped } }
+        self.keepLedger(event, since: begin, at: now, into: &actions)
         self.schedule(at: now, into: &actions)
     }
 
@@ -84,32 +89,6 @@ public struct SupervisorCore: Sendable {
             .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }
-    }
-
-    private mutating func advanceCitus(_ event: Event, at now: Instant, into actions: inout [Action]) {
-        switch event {
-        case .groups(let event): self.citus?.handle(.groups(event), at: now, into: &actions)
-        case .citus(let event): self.citus?.handle(event, at: now, into: &actions)
-        default:  // Nothing of it; but it may be due.
-            if let due = self.citus?.wakeAt, due <= now { self.citus?.handle(nil, at: now, into: &actions) }
-        }
-    }
-
-    private mutating func advanceDetector(_ event: Event, at now: Instant, into actions: inout [Action]) {
-        guard let wakeAt = self.detector?.wakeAt, !self.shared.isStopping else { return }
-        let hasContact = self.hasContact
-        let own: DetectorEvent?
-        switch event {
-        case .groups(let event): own = .groups(event)
-        case .detector(let event): own = event
-        default:  // Nothing of it; but it may be due, or etcd answer again, or no more.
-            guard wakeAt <= now || self.detector?.hasContact != hasContact else { return }
-            own = nil
-        }
-        var (wanted, reports): ([DetectorAction], [DetectorReport]) = ([], [])
-        self.detector?.handle(own, hasContact: hasContact, at: now, into: &wanted, &reports)
-        for report in reports { actions.append(.report(.detector(report))) }
-        for action in wanted { actions.append(.detector(action)) }
     }
 
     mutating func update(_ address: AddressID, _ change: (inout AddressLease) -> Void) {

@@ -29,8 +29,6 @@ public struct ChildProcessError: Error, CustomStringConvertible, Sendable {
 }
 
 /// A program run without a shell, its output collected, with a limit on its time and its output.
-///
-/// Leaves out: standard input, which is `/dev/null`.
 public struct ChildProcess: Sendable {
     /// How a child ended, and what it printed.
     public struct Outcome: Sendable, Equatable {
@@ -66,6 +64,10 @@ public struct ChildProcess: Sendable {
     /// Bytes of output that are accepted.
     public var outputLimit: Int = 1 << 20
     public var notAfter: Guard?
+    /// What the program reads from its standard input; nil: `/dev/null`.
+    public var input: [UInt8]?
+    /// Whether the program gets this process's ambient capabilities.
+    public var hasRights = true
 
     public init(
         _ command: [String], timeout: Duration = .seconds(5), outputLimit: Int = 1 << 20, notAfter: Guard? = nil
@@ -142,8 +144,10 @@ private final class RunningChild {
         }
         // The writing end must block like any program's output.
         _ = fcntl(ends[1], F_SETFL, 0)
-        let process = Self.spawn(child, output: ends[1])
+        let input = child.input.map(Self.file) ?? -1
+        let process = child.input != nil && input < 0 ? input : Self.spawn(child, input: input, output: ends[1])
         close(ends[1])
+        if input >= 0 { close(input) }
         guard process > 0 else {
             close(ends[0])
             throw ChildProcessError(kind: .notStarted(-process), command: child.command)
@@ -192,15 +196,34 @@ private final class RunningChild {
         return EventLoop.spawn { await EventLoop.end(of: process) }
     }
 
-    private static func spawn(_ child: ChildProcess, output: Int32) -> Int32 {
+    /// A file in memory with this content, at its beginning; or a negated errno.
+    private static func file(_ content: [UInt8]) -> Int32 {
+        let descriptor = memfd_create("input", 1)  // MFD_CLOEXEC
+        guard descriptor >= 0 else { return -errno }
+        var written = 0
+        while written < content.count {
+            let count = content[written...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            guard count > 0 else {
+                let number = errno
+                close(descriptor)
+                return -number
+            }
+            written += count
+        }
+        lseek(descriptor, 0, SEEK_SET)
+        return descriptor
+    }
+
+    private static func spawn(_ child: ChildProcess, input: Int32, output: Int32) -> Int32 {
         var arguments: [UnsafeMutablePointer<CChar>?] = child.command.map { strdup($0) }
         arguments.append(nil)
         defer { for argument in arguments { free(argument) } }
         return arguments.withUnsafeBufferPointer { arguments in
             guard let first = arguments.baseAddress else { return -EINVAL }
             var specification = linux_child(
-                arguments: first, environment: environ, input: -1, output: output, error: output,
-                begin_by: child.notAfter?.beginBy ?? 0, alive_for: child.notAfter?.aliveFor.wholeMicroseconds ?? 0)
+                arguments: first, environment: environ, input: input, output: output, error: output,
+                begin_by: child.notAfter?.beginBy ?? 0, alive_for: child.notAfter?.aliveFor.wholeMicroseconds ?? 0,
+                without_rights: child.hasRights ? 0 : 1)
             return linux_spawn(&specification)
         }
     }

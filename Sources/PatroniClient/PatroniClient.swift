@@ -63,6 +63,15 @@ public final class PatroniClient {
         try await self.send("/liveness", accepting: [200, 404, 503], timeout).status != 503
     }
 
+    /// Asks for a switchover now. Answers when Patroni has seen it happen, or has refused or given up, with its own words.
+    public func switchOver(
+        from leader: String, to candidate: String, timeout: Duration
+    ) async throws(PatroniError) -> (isDone: Bool, text: String) {
+        let body = "{\"leader\":\(JSON.quoted(leader)),\"candidate\":\(JSON.quoted(candidate))}"
+        let response = try await self.send("/switchover", Array(body.utf8), accepting: nil, timeout)
+        return (response.status == 200, String(decoding: response.body.prefix(1024), as: UTF8.self))
+    }
+
     private func get(_ path: String, accepting: [Int], _ timeout: Duration) async throws(PatroniError) -> [UInt8] {
         let response = try await self.send(path, accepting: accepting, timeout)
         guard JSON.parse(response.body)?.object != nil else {
@@ -71,10 +80,16 @@ public final class PatroniClient {
         return response.body
     }
 
+    /// `body`: posted, once; nil: a GET. `accepting`: nil for any status.
     private func send(
-        _ path: String, accepting: [Int], _ timeout: Duration
+        _ path: String, _ body: [UInt8]? = nil, accepting: [Int]?, _ timeout: Duration
     ) async throws(PatroniError) -> HTTPResponse {
-        var request = HTTPRequest(.get, self.url + path)
+        var request = HTTPRequest(body == nil ? .get : .post, self.url + path)
+        if let body {
+            request.body = body
+            request.headers = [(name: "Content-Type", value: "application/json")]
+            request.isRepeatable = false
+        }
         request.timeout = timeout
         request.connectTimeout = timeout
         request.bodyLimit = 1 << 20
@@ -86,7 +101,7 @@ public final class PatroniClient {
         } catch {
             throw PatroniError(kind: Self.kind(error.kind), message: error.message)
         }
-        guard accepting.contains(response.status) else {
+        if let accepting, !accepting.contains(response.status) {
             throw PatroniError(kind: .status(response.status), message: "\(self.url)\(path): status \(response.status)")
         }
         return response

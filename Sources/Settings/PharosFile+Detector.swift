@@ -26,6 +26,7 @@ struct PharosDetector {
     var minimumSources: Sourced<Int>?
     var lagLimit: Sourced<Int64>?
     var nodeConninfo: Sourced<String>?
+    var onGrayFailure: Sourced<GrayPolicy>?
 
     init(_ fields: Fields, _ reader: inout FieldReader) {
         self.position = Position(file: reader.file, mark: fields.mark)
@@ -41,6 +42,7 @@ struct PharosDetector {
         self.agreement = reader.value(fields, "agreement", ValueParsers.choice)
         self.minimumSources = reader.value(fields, "minimum_sources", Self.count)
         self.lagLimit = reader.value(fields, "lag_limit", ValueParsers.bytes)
+        self.onGrayFailure = reader.value(fields, "on_gray_failure", ValueParsers.choice)
         self.nodeConninfo = reader.value(fields, "node_conninfo", ConnectionInfo.check)
     }
 

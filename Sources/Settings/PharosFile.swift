@@ -13,6 +13,7 @@ struct PharosFile {
     /// Nil where there is no section of that name.
     var citus: PharosCitus?
     var detector: PharosDetector?
+    var alert: PharosAlert?
     var statusSocket: Sourced<String>?
     var statusListen: Sourced<ListenAddress>?
     /// The dotted keys that the file gives, usable or not: what is wrong is not called missing too.
@@ -40,6 +41,7 @@ struct PharosFile {
         if let node = top.values["addresses"] { self.readAddresses(node, &reader) }
         if let fields = Self.section(top, Schema.lease, &reader) { self.readLease(fields, &reader) }
         if let fields = Self.section(top, Schema.citus, &reader) { self.citus = PharosCitus(fields, &reader) }
+        if let fields = Self.section(top, Schema.alert, &reader) { self.alert = PharosAlert(fields, &reader) }
         if let fields = Self.section(top, Schema.detector, &reader) { self.detector = PharosDetector(fields, &reader) }
         if let fields = Self.section(top, Schema.status, &reader) {
             self.statusSocket = reader.value(fields, "socket") { text throws(Complaint) in

@@ -21,10 +21,11 @@ extension Resolution {
         let lagLimit = self.noted("detector.lag_limit", said?.lagLimit, Self.defaultLagLimit) {
             ValueParsers.text(bytes: $0)
         }
+        let policy = self.noted("detector.on_gray_failure", said?.onGrayFailure, .alert, \.rawValue)
         let conninfo = self.noted(
             "detector.node_conninfo", said?.nodeConninfo ?? self.pharos.citus?.nodeConninfo, Self.defaultNodeConninfo
         ) { $0 }
         if let said { for problem in profile.problems { self.problems.error(said.position, "'detector': \(problem)") } }
-        return Settings.Detector(profile: profile, lagLimit: lagLimit, nodeConninfo: conninfo)
+        return Settings.Detector(profile: profile, lagLimit: lagLimit, onGrayFailure: policy, nodeConninfo: conninfo)
     }
 }

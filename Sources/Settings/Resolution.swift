@@ -43,6 +43,7 @@ struct Resolution {
         let lease = self.lease()
         let citus = self.citus(scope: scope, group: group)
         let detector = self.detector()
+        let alert = self.alert()
         let socket = self.noted("status.socket", self.pharos.statusSocket, Self.defaultSocket) { $0 }
         self.note("status.listen", self.pharos.statusListen, \.description)
         guard let scope, let member, let etcd else { return nil }
@@ -60,6 +61,7 @@ struct Resolution {
             lease: lease,
             citus: citus,
             detector: detector,
+            alert: alert,
             status: .init(socket: socket, listen: self.pharos.statusListen?.value),
             hints: patroni.hints,
             provenance: self.provenance,

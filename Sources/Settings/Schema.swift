@@ -15,7 +15,7 @@ enum Schema {
         name: "",
         keys: [
             "patroni_config", "scope", "member", "namespace", "group", "etcd", "patroni", "postgres", "addresses",
-            "lease", "citus", "detector", "status",
+            "lease", "citus", "detector", "alert", "status",
         ]
     )
     static let etcd = Section(
@@ -51,16 +51,17 @@ enum Schema {
         name: "detector",
         keys: [
             "profile", "interval", "timeout", "threshold", "leak", "rise", "agreement", "minimum_sources", "lag_limit",
-            "node_conninfo",
+            "on_gray_failure", "node_conninfo",
         ],
         refused: [
             "password":
                 "a password does not belong in this file; name a password file with 'passfile=' in 'node_conninfo'"
         ]
     )
+    static let alert = Section(name: "alert", keys: ["command", "timeout", "priority"])
     static let status = Section(name: "status", keys: ["socket", "listen"])
 
-    static let sections = [top, etcd, patroni, postgres, address, lease, citus, detector, status]
+    static let sections = [top, etcd, patroni, postgres, address, lease, citus, detector, alert, status]
 
     private static let passwordAdvice =
         "a password does not belong in this file; put it in a file of its own and name that with 'password_file'"

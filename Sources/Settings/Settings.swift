@@ -26,6 +26,8 @@ public struct Settings: Sendable, Equatable {
     /// What is followed of Citus; nil for nothing.
     public var citus: Citus?
     public var detector: Detector
+    /// Nil where nobody is to be told beside the journal.
+    public var alert: Alert?
     public var status: Status
     /// What Patroni's file says about its timing. Only a hint: the truth is in etcd and can change at any time.
     public var hints: Hints
@@ -140,11 +142,25 @@ public struct Settings: Sendable, Equatable {
         public var nodeConninfo: String
     }
 
+    /// A command that is run for grave records.
+    public struct Alert: Sendable, Equatable {
+        /// syslog's names of priorities.
+        public enum Priority: String, Sendable, CaseIterable { case critical, error, warning, notice }
+
+        /// The absolute path of a program, and its arguments.
+        public var command: [String]
+        public var timeout: Duration
+        /// Records at least as grave are told.
+        public var priority: Priority
+    }
+
     /// How other members are watched.
     public struct Detector: Sendable, Equatable {
         public var profile: DetectorProfile
         /// How many bytes of the write-ahead log a standby may be behind.
         public var lagLimit: Int64
+        /// What is done about a leader that holds its key and cannot be used.
+        public var onGrayFailure: GrayPolicy
         /// How other members' PostgreSQL is reached: a libpq connection string without a password.
         public var nodeConninfo: String
     }

@@ -130,7 +130,7 @@ extension World {
         case .exit:
             self.log("\(node.member): the daemon has stopped")
             self.startDaemon(node, after: self.random.between(200_000, 20_000_000))
-        case .startAnnouncing, .stopAnnouncing, .ready, .report, .citus, .detector: break
+        case .startAnnouncing, .stopAnnouncing, .ready, .report, .citus, .detector, .record: break
         }
     }
 

@@ -3,7 +3,7 @@ import CMicroHTTPD
 public import EventLoop
 import Glibc
 
-/// A GET-only HTTP API on the event loop, by libmicrohttpd in its external epoll mode: no thread of its own.
+/// A small HTTP API on the event loop, by libmicrohttpd in its external epoll mode: no thread of its own.
 ///
 /// Limits: 32 connections, 16 kB each, 5 s of patience. Answers are made in one call and sent whole.
 @EventLoop
@@ -21,15 +21,25 @@ public final class StatusServer {
     }
 
     private let answer: @EventLoop (_ path: String) -> Answer
+    /// Nil where nothing may be changed.
+    private let act: (@EventLoop (_ path: String) -> Answer)?
     private let daemon: OpaquePointer
     private var source: EventSource?
     private var timer: EventSource?
 
-    /// `answer` is called with the path of each GET.
+    /// - Parameters:
+    ///   - answer: is called with the path of each GET.
+    ///   - act: is called with the path of each POST, which has no body; on a Unix socket only, and for root and the daemon's
+    ///     own user only: everybody may read the status.
     public init(
-        _ endpoint: StatusEndpoint, answer: @escaping @EventLoop (_ path: String) -> Answer
+        _ endpoint: StatusEndpoint, answer: @escaping @EventLoop (_ path: String) -> Answer,
+        act: (@EventLoop (_ path: String) -> Answer)? = nil
     ) throws(StatusServerError) {
         self.answer = answer
+        switch endpoint {
+        case .unix: self.act = act
+        case .tcp: self.act = nil
+        }
         let socket = try endpoint.open()
         let slot = HandlerSlot()
         guard
@@ -99,6 +109,14 @@ public final class StatusServer {
         if let uploadSize, uploadSize.pointee > 0 {
             uploadSize.pointee = 0
             return .YES
+        }
+        if method == "POST", let act = server.act {
+            let user = mhd_peer_user(connection)
+            guard user == 0 || user == Int(geteuid()) else {
+                return self.send(
+                    Answer(status: 403, contentType: "text/plain", body: "only root may do that\n"), on: connection)
+            }
+            return self.send(act(path), on: connection)
         }
         guard method == "GET" else {
             return self.send(Answer(status: 405, body: #"{"error": "only GET is answered"}"# + "\n"), on: connection)

@@ -64,6 +64,7 @@ struct GroupKeys: Sendable {
         return GroupMember(
             endpoint: member.server.map { NodeEndpoint($0.host, $0.port) }, isRunning: member.state == "running",
             isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance,
+            mayLead: !member.tags.noFailover && member.tags.failoverPriority != 0,
             api: member.apiURL)
     }
 

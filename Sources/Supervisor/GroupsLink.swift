@@ -14,24 +14,29 @@ final class GroupsLink {
     private static let keyLimit = 10_000
 
     init(
-        _ etcd: EtcdClient, _ keys: GroupKeys, _ observations: ObservationKeys,
+        _ etcd: EtcdClient, _ keys: GroupKeys, _ others: DetectorKeys,
         jitter: @escaping @EventLoop () -> Double, report: @escaping @EventLoop (LogRecord) -> Void,
         deliver: @escaping @EventLoop (Event) -> Void
     ) {
         self.etcd = etcd
         self.keys = keys
         self.follower = EtcdFollower(
-            etcd, keys.ranges + observations.ranges, what: "the watch of the groups in etcd", jitter: jitter,
+            etcd, keys.ranges + others.ranges, what: "the watch of the groups in etcd", jitter: jitter,
             read: { () async throws(EtcdError) in
                 let sentAt = Instant.now
-                let (snapshot, pairs) = try await Self.read(etcd, keys, and: observations.ranges)
+                let (snapshot, pairs) = try await Self.read(etcd, keys, and: others.ranges)
                 deliver(.groups(.read(snapshot, sentAt: sentAt)))
                 var published: [MemberID: Observation] = [:]
+                var claims: [Int: String] = [:]
                 for pair in pairs {
-                    guard let observer = observations.observer(of: pair.keyText) else { continue }
-                    published[observer] = ObservationKeys.observation(pair.value)
+                    switch others.kind(of: pair.keyText) {
+                    case .observation(let observer): published[observer] = DetectorKeys.observation(pair.value)
+                    case .switchover(let group): claims[group] = DetectorKeys.claimant(pair.value)
+                    case nil: break
+                    }
                 }
                 deliver(.detector(.observationsRead(published)))
+                deliver(.detector(.claimsRead(claims)))
                 return EtcdFollower.Reading(clusterID: snapshot.clusterID, revision: snapshot.revision)
             },
             receive: { clusterID, revision, events in
@@ -39,10 +44,8 @@ final class GroupsLink {
                 for event in events {
                     if let change = keys.change(event) {
                         changes.append(change)
-                    } else if let observer = observations.observer(of: event.keyValue.keyText) {
-                        let isPut = event.kind == .put
-                        let observation = isPut ? ObservationKeys.observation(event.keyValue.value) : nil
-                        deliver(.detector(.observed(observer, observation)))
+                    } else if let news = others.event(event) {
+                        deliver(.detector(news))
                     }
                 }
                 if !changes.isEmpty {

@@ -126,6 +126,16 @@ public enum LogKind: CaseIterable, Sendable {
     /// A member comes and goes: nothing is done about it for now.
     case suppressionBegan
     case suppressionEnded
+    /// Patroni is asked to switch over from a leader that cannot be used.
+    case switchoverAsked
+    case switchoverAnswered
+    /// A leader cannot be used, and a rule forbids to switch over.
+    case switchoverForbidden
+    /// Endpoints of etcd are lost, or slow.
+    case etcdDegraded
+    case etcdWell
+    /// The operator's command for grave records has not worked.
+    case alertFailed
     /// Nobody can be reached from this node.
     case nodeIsolated
     /// Others can be reached from this node again.
@@ -203,6 +213,12 @@ public enum LogKind: CaseIterable, Sendable {
         case .detectorVerdict: "9a9be1f89eaf460c9f214e8a292d7ba9"
         case .suppressionBegan: "43b126f010eb43078e02767b2a8314c6"
         case .suppressionEnded: "b9e619415744474d8e79f17b9a461d3b"
+        case .switchoverAsked: "479f43d558f2417fb2712ca867fa1eea"
+        case .switchoverAnswered: "ac61c1f59ed44f7994eee6626c90ce13"
+        case .switchoverForbidden: "c1804c59aab84da1b548ebd34cb0d813"
+        case .alertFailed: "1e912311ffd54082970e1ba4aa02540b"
+        case .etcdDegraded: "9b8e6b9db7804179a2a7536062af48c4"
+        case .etcdWell: "ce8bebc337c24a3cb00e4a888b521ce2"
         case .nodeIsolated: "11c9971aaf74479d96cabe88db496d19"
         case .nodeReconnected: "670baa9a30034d71aa86b38282838458"
         case .splitBrain: "939c61da321647aca75b874b9a1e236a"
@@ -218,7 +234,8 @@ public enum LogKind: CaseIterable, Sendable {
             .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
-            .nodeReconnected, .splitBrainOver, .suppressionEnded:
+            .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
+            .switchoverAnswered:
             .notice
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
             .citusRefused:
@@ -229,9 +246,10 @@ public enum LogKind: CaseIterable, Sendable {
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
             .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
-            .suppressionBegan:
+            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator, .nodeIsolated, .splitBrain:
+        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator, .nodeIsolated, .splitBrain,
+            .switchoverAsked:
             .critical
         case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared, .detectorVerdict:
             .info

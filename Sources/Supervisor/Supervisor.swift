@@ -58,6 +58,8 @@ public final class Supervisor {
     /// Nil where nothing of Citus is to be followed.
     private let citus: CitusLink?
     private let detector: DetectorLink
+    private let ledger: LedgerWriter
+    private let alert: AlertCommand?
     private var servers: [StatusServer] = []
     private(set) var core: SupervisorCore
     private(set) var history = RecentRecords()
@@ -104,13 +106,19 @@ public final class Supervisor {
             conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
             settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
-        let observations = ObservationKeys(root: settings.root, scope: settings.scope, settings.layout)
+        let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
         self.groups = GroupsLink(
-            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), observations,
+            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
             jitter: surroundings.jitter, report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
         self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
+        self.ledger = LedgerWriter(client, detectorKeys)
+        self.alert = settings.alert.map {
+            AlertCommand(
+                $0, scope: settings.scope, member: settings.member, redact: surroundings.redact,
+                failed: { inbox.report($0) })
+        }
         self.detector = DetectorLink(
-            client, settings, observations, http: self.http, report: { inbox.report($0) },
+            client, settings, detectorKeys, patroni: self.patroni, http: self.http, report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
         self.kernel.follow(settings)
         inbox.supervisor = self
@@ -132,7 +140,9 @@ public final class Supervisor {
 
     private func serve(_ endpoint: StatusEndpoint) {
         do throws(StatusServerError) {
-            self.servers.append(try StatusServer(endpoint) { [unowned self] path in self.answer(path) })
+            self.servers.append(
+                try StatusServer(
+                    endpoint, answer: { [unowned self] in self.answer($0) }, act: { [unowned self] in self.act($0) }))
         } catch {
             self.log(LogRecord(.statusUnavailable, error.description, ["REASON": error.description]))
         }
@@ -234,6 +244,7 @@ public final class Supervisor {
             self.answer { .groups(await self.groups.read(sentAt: now)) }
         case .citus(let action): self.citus?.carryOut(action)
         case .detector(let action): self.detector.carryOut(action)
+        case .record(let record): self.ledger.write(record)
         case .ready, .report: self.untold.append(action)
         case .exit: self.end()
         }
@@ -289,6 +300,7 @@ public final class Supervisor {
         self.groups.stop()
         self.citus?.stop()
         self.detector.stop()
+        self.ledger.stop()
         EventLoop.spawn {
             await self.kernel.stop()
             self.servers = []
@@ -309,6 +321,7 @@ public final class Supervisor {
     func log(_ record: LogRecord) {
         self.history.append(record)
         self.surroundings.log(record)
+        self.alert?.tell(record)
     }
 
     private func tellStatus() {
@@ -316,6 +329,22 @@ public final class Supervisor {
         guard line != self.statusLine else { return }
         self.statusLine = line
         self.surroundings.status(line)
+    }
+
+    /// `/acknowledge/GROUP/MEMBER`.
+    private func act(_ path: String) -> StatusServer.Answer {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard parts.count == 3, parts.first == "acknowledge", let group = Int(parts[2]) else {
+            return StatusServer.Answer(
+                status: 404, contentType: "text/plain", body: "known paths: /acknowledge/GROUP/MEMBER\n")
+        }
+        let id = MemberID(group, String(parts[3]))
+        guard self.core.detectorStatus?.targets.contains(where: { $0.id == id }) == true else {
+            return StatusServer.Answer(
+                status: 404, contentType: "text/plain", body: "no member \(id) is watched here\n")
+        }
+        self.deliver(.detector(.acknowledged(id, at: WallClock.milliseconds)))
+        return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
     }
 
     private func answer(_ path: String) -> StatusServer.Answer {

@@ -34,7 +34,11 @@ extension SupervisorSettings {
             conninfo: settings.postgres.conninfo, status: endpoints, citus: settings.citus.map { Citus($0) },
             detector: Detector(
                 profile: settings.detector.profile, lagLimit: settings.detector.lagLimit,
-                nodeConninfo: settings.detector.nodeConninfo))
+                onGrayFailure: settings.detector.onGrayFailure,
+                nodeConninfo: settings.detector.nodeConninfo),
+            alert: settings.alert.map {
+                Alert(command: $0.command, timeout: $0.timeout, priority: LogPriority($0.priority))
+            })
     }
 
     /// A quarter of the lease, at most 5 s: a renewal that fails can be repeated twice before the address lapses.
@@ -76,5 +80,16 @@ extension TLSFiles {
     fileprivate init?(_ files: Settings.TLSFiles) {
         guard files != Settings.TLSFiles() else { return nil }
         self.init(authorities: files.caFile, certificate: files.certFile, key: files.keyFile)
+    }
+}
+
+extension LogPriority {
+    fileprivate init(_ priority: Settings.Alert.Priority) {
+        switch priority {
+        case .critical: self = .critical
+        case .error: self = .error
+        case .warning: self = .warning
+        case .notice: self = .notice
+        }
     }
 }

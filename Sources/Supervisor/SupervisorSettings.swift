@@ -46,6 +46,8 @@ public struct SupervisorSettings: Sendable {
     /// Nil where nothing of Citus is to be followed.
     public var citus: Citus?
     public var detector: Detector
+    /// Nil where nobody is to be told beside the journal.
+    public var alert: Alert?
 
     /// What is to be followed of Citus.
     public struct Citus: Hashable, Sendable {
@@ -66,17 +68,35 @@ public struct SupervisorSettings: Sendable {
         var databases: [String] { self.core.databases }
     }
 
+    /// A command that is run for grave records.
+    public struct Alert: Hashable, Sendable {
+        /// The absolute path of a program, and its arguments.
+        public var command: [String]
+        public var timeout: Duration
+        /// Records at least as grave are told.
+        public var priority: LogPriority
+
+        public init(command: [String], timeout: Duration = .seconds(10), priority: LogPriority = .error) {
+            self.command = command
+            self.timeout = timeout
+            self.priority = priority
+        }
+    }
+
     /// How other members are watched.
     public struct Detector: Hashable, Sendable {
         public var profile: DetectorProfile
         /// How many bytes of the write-ahead log a standby may be behind.
         public var lagLimit: Int64
+        public var onGrayFailure: GrayPolicy
         /// How other members' PostgreSQL is reached: libpq's connection string without host and port.
         public var nodeConninfo: String
 
         public init(
-            profile: DetectorProfile = .hyperscale, lagLimit: Int64 = 16 << 20, nodeConninfo: String = "user=pharos"
+            profile: DetectorProfile = .hyperscale, lagLimit: Int64 = 16 << 20, onGrayFailure: GrayPolicy = .alert,
+            nodeConninfo: String = "user=pharos"
         ) {
+            self.onGrayFailure = onGrayFailure
             self.profile = profile
             self.lagLimit = lagLimit
             self.nodeConninfo = nodeConninfo
@@ -87,8 +107,10 @@ public struct SupervisorSettings: Sendable {
         scope: String, member: String, namespace: String = "/service/", group: Int? = nil, addresses: [Address],
         leaseTTL: Duration? = nil, margin: Duration = .seconds(2), root: String = "/pharos/", etcd: EtcdConfiguration,
         patroniURL: String, patroniTLS: TLSFiles? = nil, patroniCredentials: Credentials? = nil, conninfo: String,
-        status: [StatusEndpoint], citus: Citus? = nil, detector: Detector = Detector()
+        status: [StatusEndpoint], citus: Citus? = nil, detector: Detector = Detector(),
+        alert: Alert? = nil
     ) {
+        self.alert = alert
         self.detector = detector
         self.citus = citus
         self.scope = scope
@@ -118,7 +140,8 @@ public struct SupervisorSettings: Sendable {
             }, leaseTTL: self.leaseTTL, margin: self.margin, citus: self.citus?.core,
             detector: DetectorSettings(
                 self.detector.profile, group: self.memberID.group, watchesAllGroups: self.watchesAllGroups,
-                seed: self.seed, lagLimit: self.detector.lagLimit))
+                seed: self.seed, lagLimit: self.detector.lagLimit,
+                onGrayFailure: self.detector.onGrayFailure))
     }
 
     /// The groups and where their keys are. Without Citus the cluster is one group, number 0.
@@ -146,6 +169,6 @@ public struct SupervisorSettings: Sendable {
             && self.etcd.tls == other.etcd.tls && self.patroniURL == other.patroniURL
             && self.patroniTLS == other.patroniTLS && self.patroniCredentials == other.patroniCredentials
             && self.conninfo == other.conninfo && self.status == other.status && self.citus == other.citus
-            && self.detector == other.detector
+            && self.detector == other.detector && self.alert == other.alert
     }
 }

@@ -11,6 +11,8 @@ struct DetectorStatusText {
     private var splits: [JSON] { self.status["split_brains"]?.array ?? [] }
     private var isCutOff: Bool { self.status["is_cut_off"]?.bool == true }
 
+    private var isEtcdWell: Bool { self.status["is_etcd_well"]?.bool != false }
+
     /// Whether a member's verdict needs nobody: it is well, or more must be seen first.
     static func isInOrder(_ target: JSON) -> Bool {
         ["well", "suspected", "unknown"].contains(target["verdict"]?.string ?? "")
@@ -32,6 +34,7 @@ struct DetectorStatusText {
     var lines: [String] {
         if self.isCutOff { return ["! members    nobody can be reached from here: is this node cut off?"] }
         var lines: [String] = []
+        if !self.isEtcdWell { lines.append("! etcd       \(self.status["etcd"]?.string ?? "?")") }
         for split in self.splits {
             let members = (split["members"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
             lines.append("! group \(split["group"]?.int64 ?? 0)    several members accept writes: \(members)")

@@ -11,7 +11,8 @@ struct Pharos: ParsableCommand {
         abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
         version: Self.version,
         subcommands: [
-            Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Why.self, Verify.self, Repair.self,
+            Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Why.self, History.self, Show.self,
+            Acknowledge.self, Verify.self, Repair.self,
             GrantSQL.self,
             Release.self,
         ])

@@ -113,22 +113,12 @@ private func rivalsKnownToDaemon() async -> [NodeEndpoint] {
 
 /// The configuration, which must follow Citus. From then on this process has the daemon's rights, not root's.
 func loadCitusSettings(_ path: String) throws -> SupervisorSettings {
-    let settings: Settings
-    do throws(SettingsError) {
-        settings = try Settings.load(path: path)
-    } catch {
-        complain(error.description)
-        throw ExitStatus.configuration
-    }
+    let settings = try loadSettings(path)
     guard settings.citus != nil else {
         complain("pharos: \(path) has no section 'citus'")
         throw ExitStatus.configuration
     }
-    if let problem = DaemonUser.become() {
-        complain("pharos: \(problem)")
-        throw ExitStatus.configuration
-    }
-    return SupervisorSettings(settings)
+    return settings
 }
 
 /// What is told of one database.

@@ -25,6 +25,11 @@ struct WhyText {
             let members = (split["members"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
             lines.append("! group \(split["group"]?.int64 ?? 0): several members accept writes: \(members)")
         }
+        let etcdMark = detector["is_etcd_well"]?.bool == false ? "!" : " "
+        lines.append("\(etcdMark) etcd: \(detector["etcd"]?.string ?? "?")")
+        if let reason = detector["no_switchover_because"]?.string {
+            lines.append("no switchover is asked for: \(reason)")
+        }
         let targets = detector["targets"]?.array ?? []
         if targets.isEmpty { lines.append("no other member is known") }
         for target in targets { lines += self.lines(target) }

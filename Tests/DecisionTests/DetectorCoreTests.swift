@@ -127,7 +127,7 @@ struct DetectorCoreTests {
         let n2 = MemberID(0, "n2")
         #expect(script.reports.contains(.suppressed(n2, .postgres, true)))
         #expect(script.core.targets[n2]?.postgresConsensus.state == .suppressed)
-        script.on(.acknowledged(n2))
+        script.on(.acknowledged(n2, at: 1))
         #expect(script.reports.contains(.suppressed(n2, .postgres, false)))
         #expect(script.core.targets[n2]?.postgresConsensus.state == .failed)
         recover()
@@ -141,6 +141,26 @@ struct DetectorCoreTests {
         recover()
         script.pass(.seconds(45 * 60))
         #expect(script.reports.contains(.suppressed(n2, .postgres, false)))
+    }
+
+    @Test func `what is acknowledged to one daemon counts for all, once`() {
+        var script = DetectorScript(.fast)
+        script.pass(.seconds(30))
+        let (n2, n3) = (MemberID(0, "n2"), MemberID(0, "n3"))
+        for _ in 0..<2 {
+            script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+            script.second(.healthy, .failed)
+            script.pass(.seconds(20))
+            script.findings["n2"] = nil
+            script.second(.healthy, .healthy)
+            script.pass(.seconds(20))
+        }
+        func isSuppressed() -> Bool { script.core.targets[n2]?.postgresConsensus.state == .suppressed }
+        #expect(isSuppressed())
+        script.on(.observed(n3, Observation(group: 0, acknowledged: [n2: 5])))
+        #expect(!isSuppressed())
+        script.on(.acknowledged(n2, at: 9))
+        #expect(script.published?.acknowledged == [n2: 9])
     }
 
     @Test func `an observer that is cut off itself is no witness`() {

@@ -16,13 +16,22 @@ struct DetectorScript {
     /// What the local WAL receiver says; nil: it is not answered.
     var walReceiver: WALReceiverAnswer?
     var reads = 0
+    var isPaused = false
+    /// What etcd's endpoints say.
+    var etcd: [EtcdEndpointFinding] = []
+    /// The switchovers that were asked for.
+    var orders: [SwitchoverOrder] = []
     private var revision: Int64 = 10
 
     static let dead = ProbeFindings(patroni: "no route", postgres: "no route")
 
     /// n1 watches n2 and n3; n2 leads.
-    init(_ profile: DetectorProfile = .hyperscale, members: [String] = ["n1", "n2", "n3"]) {
-        self.core = DetectorCore(DetectorSettings(profile, seed: 1), member: "n1", at: self.now)
+    init(
+        _ profile: DetectorProfile = .hyperscale, members: [String] = ["n1", "n2", "n3"],
+        onGrayFailure: GrayPolicy = .alert
+    ) {
+        self.core = DetectorCore(
+            DetectorSettings(profile, seed: 1, onGrayFailure: onGrayFailure), member: "n1", at: self.now)
         self.on(
             .groups(
                 .read(
@@ -43,7 +52,9 @@ struct DetectorScript {
         while !events.isEmpty {
             let event = events.removeFirst()
             var actions: [DetectorAction] = []
-            self.core.handle(event, hasContact: self.hasContact, at: self.now, into: &actions, &self.reports)
+            self.core.handle(
+                event, hasContact: self.hasContact, isPaused: self.isPaused, at: self.now, into: &actions, &self.reports
+            )
             for action in actions {
                 switch action {
                 case .probe(let id, _, _, _):
@@ -56,7 +67,9 @@ struct DetectorScript {
                 case .publish(let observation, _): self.published = observation
                 case .askWALReceiver:
                     if let answer = self.walReceiver { events.append(.walReceiver(answer, askedAt: self.now)) }
+                case .probeEtcd: events.append(.etcdProbed(self.etcd))
                 case .readGroups: self.reads += 1
+                case .switchOver(let order): self.orders.append(order)
                 }
             }
         }

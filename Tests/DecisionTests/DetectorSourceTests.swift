@@ -156,4 +156,44 @@ struct DetectorSourceTests {
         script.on(.observationsRead([:]))
         #expect(!hasPeer())
     }
+
+    // MARK: - etcd's endpoints
+
+    private static func endpoints(
+        lost: Set<String> = [], slow: Set<String> = [], _ names: [String] = ["a", "b", "c"]
+    ) -> [EtcdEndpointFinding] {
+        names.map {
+            EtcdEndpointFinding(
+                endpoint: $0, problem: lost.contains($0) ? "refused" : nil,
+                elapsed: slow.contains($0) ? .seconds(1) : .milliseconds(2))
+        }
+    }
+
+    @Test func `etcd's lost members, its lost quorum and slow answers are told once they last`() {
+        var script = DetectorScript(.fast)
+        script.etcd = Self.endpoints()
+        func told() -> [EtcdCondition] {
+            script.reports.compactMap { if case .etcd(let condition) = $0 { condition } else { nil } }
+        }
+        script.pass(.seconds(60))
+        #expect(told() == [], "that all is well is no news")
+        script.etcd = Self.endpoints(lost: ["b"])
+        script.pass(.seconds(12))
+        #expect(told() == [])
+        script.pass(.seconds(6))
+        #expect(told() == [.degraded(["b"], of: 3)])
+        script.etcd = Self.endpoints(lost: ["a", "b", "c"])
+        script.pass(.seconds(20))
+        #expect(told().last == .noQuorum)
+        script.etcd = Self.endpoints()
+        script.pass(.seconds(20))
+        #expect(told().last == .well)
+        script.etcd = Self.endpoints(slow: ["c"])
+        script.pass(.seconds(20))
+        #expect(told().last == .slow(["c"]))
+        // One that is configured no more is not missed.
+        script.etcd = Self.endpoints(["a", "b"])
+        script.pass(.seconds(2))
+        #expect(told().last == .well)
+    }
 }

@@ -20,13 +20,15 @@ struct DetectorTests {
         #expect(try self.loaded("detector: { profile: fast }").profile == .fast)
         let detector = try self.loaded(
             "detector: { profile: fast, interval: 5s, timeout: 2s, threshold: 4, leak: 1.5, rise: 1, agreement: majority, "
-                + "minimum_sources: 3, lag_limit: 512kB, node_conninfo: 'user=watch dbname=app' }")
+                + "minimum_sources: 3, lag_limit: 512kB, on_gray_failure: switchover, node_conninfo: 'user=watch dbname=app' }"
+        )
         #expect(
             detector.profile
                 == DetectorProfile(
                     interval: .seconds(5), timeout: .seconds(2), threshold: 4, leak: 1.5, rise: 1,
                     agreement: .majority, minimumSources: 3))
         #expect(detector.lagLimit == 512 << 10 && detector.nodeConninfo == "user=watch dbname=app")
+        #expect(detector.onGrayFailure == .switchover)
     }
 
     @Test(arguments: [

@@ -130,6 +130,7 @@ struct LoadTests {
                 "detector.agreement = majority  (default)",
                 "detector.minimum_sources = 2  (default)",
                 "detector.lag_limit = 16MB  (default)",
+                "detector.on_gray_failure = alert  (default)",
                 "detector.node_conninfo = user=pharos  (default)",
                 "status.socket = /run/pharos/pharos.sock  (default)",
                 "status.listen =   (default)",

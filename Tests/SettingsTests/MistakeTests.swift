@@ -16,7 +16,7 @@ struct MistakeTests {
         (
             "xyzzy: {}",
             "4:1: unknown key 'xyzzy'; expected one of patroni_config, scope, member, namespace, group, "
-                + "etcd, patroni, postgres, addresses, lease, citus, detector, status"
+                + "etcd, patroni, postgres, addresses, lease, citus, detector, alert, status"
         ),
         ("lease: { xyzzy: 1 }", "4:10: unknown key 'xyzzy' in 'lease'; expected one of ttl, margin, root"),
         ("scope: twice", "4:1: key 'scope' is given twice, first in line 1"),
@@ -25,12 +25,12 @@ struct MistakeTests {
         (
             "{ a: b }: c",
             "4:1: expected a key, one of patroni_config, scope, member, namespace, group, etcd, patroni, "
-                + "postgres, addresses, lease, citus, detector, status, not a mapping"
+                + "postgres, addresses, lease, citus, detector, alert, status, not a mapping"
         ),
         (
             "\"a\\u202Eb\\nc\": d",
             "4:1: unknown key 'a\\u{202e}b\\u{a}c'; expected one of patroni_config, scope, member, "
-                + "namespace, group, etcd, patroni, postgres, addresses, lease, citus, detector, status"
+                + "namespace, group, etcd, patroni, postgres, addresses, lease, citus, detector, alert, status"
         ),
         // Types
         ("status: 5", "4:9: 'status': expected a mapping with the keys socket, listen, not the text '5'"),
@@ -252,7 +252,7 @@ struct MistakeTests {
         (
             "- a",
             "1:1: the file: expected a mapping with the keys patroni_config, scope, member, namespace, group, etcd, "
-                + "patroni, postgres, addresses, lease, citus, detector, status, not a list"
+                + "patroni, postgres, addresses, lease, citus, detector, alert, status, not a list"
         ),
         (
             "patroni_config: /etc/patroni/config.yml",

@@ -33,7 +33,7 @@ struct SimulationTests {
 
     // MARK: - Citus
 
-    @Test(arguments: [1, 101, 201] as [UInt64]) func `pg_dist_node follows, and never goes back`(_ first: UInt64) {
+    @Test(arguments: [1, 101] as [UInt64]) func `pg_dist_node follows, and never goes back`(_ first: UInt64) {
         var (updates, holds) = (0, 0)
         for seed in first..<first + 10 {
             let run = Simulator.runCitus(seed: seed, rounds: 3)
@@ -55,6 +55,35 @@ struct SimulationTests {
         let again = Simulator.runCitus(seed: violation.seed, rounds: 5, mutation: mutation)
         #expect(again.violation?.description == violation.description)
         #expect(Simulator.runCitus(seed: violation.seed, rounds: 5).violation == nil)
+    }
+
+    // MARK: - The failure detector
+
+    @Test(arguments: [1, 101] as [UInt64])
+    func `nothing is done on sole evidence, in maintenance, while suppressed, or twice; and suppression ends`(
+        _ first: UInt64
+    ) {
+        var (orders, suppressions, verdicts) = (0, 0, 0)
+        for seed in first..<first + 3 {
+            let run = Simulator.runDetector(seed: seed)
+            #expect(run.violation == nil, "\(run.violation.map(String.init(describing:)) ?? "")")
+            orders += run.orders
+            suppressions += run.suppressions
+            verdicts += run.verdicts
+        }
+        #expect(orders > 0 && suppressions > 0 && verdicts > 50, "\(orders), \(suppressions), \(verdicts)")
+    }
+
+    @Test(arguments: DetectorMutation.allCases) func `what is left out of the detector is found out`(
+        _ mutation: DetectorMutation
+    ) throws {
+        let violation = try #require(
+            (1...60 as ClosedRange<UInt64>).lazy.compactMap {
+                Simulator.runDetector(seed: $0, mutation: mutation).violation
+            }.first)
+        let again = Simulator.runDetector(seed: violation.seed, mutation: mutation)
+        #expect(again.violation?.description == violation.description)
+        #expect(Simulator.runDetector(seed: violation.seed).violation == nil)
     }
 
     /// A checksum (FNV-1a) of everything that happens.

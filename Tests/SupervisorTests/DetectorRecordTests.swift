@@ -44,16 +44,36 @@ struct DetectorRecordTests {
         #expect(LogRecord(DetectorReport.splitBrain(group: 1, [])).kind == .splitBrainOver)
     }
 
+    @Test func `etcd's health is read in every form, and told`() {
+        for text in [#"{"health":"true"}"#, #"{"health":true}"#, #"{"health":"true","reason":""}"#] {
+            #expect(EtcdHealthProbe.problem(Array(text.utf8)) == nil, "\(text)")
+        }
+        #expect(
+            EtcdHealthProbe.problem(Array(#"{"health":"false","reason":"RAFT NO LEADER"}"#.utf8))
+                == "unhealthy: RAFT NO LEADER")
+        for text in ["", "{}", "true", #"{"health":"false"}"#] {
+            #expect(EtcdHealthProbe.problem(Array(text.utf8)) != nil, "\(text)")
+        }
+        for (condition, priority) in [
+            (EtcdCondition.noQuorum, LogPriority.critical), (.degraded(["http://a"], of: 3), .warning),
+            (.slow(["http://a"]), .warning), (.well, .notice),
+        ] {
+            let record = LogRecord(DetectorReport.etcd(condition))
+            #expect(record.priority == priority && record.message.hasPrefix("etcd: "))
+        }
+    }
+
     // MARK: - Observations
 
     @Test func `an observation is read as it was written`() {
         for observation in [
             Observation(group: nil), Observation(group: 3, isIsolated: true),
             Observation(
-                group: 0, doubts: [Self.n2: .init(patroni: .suspect, postgres: .failed)], isIsolated: false),
+                group: 0, doubts: [Self.n2: .init(patroni: .suspect, postgres: .failed)], isIsolated: false,
+                acknowledged: [Self.n2: 1_700_000_000_123]),
         ] {
-            let value = ObservationKeys.value(of: observation)
-            #expect(ObservationKeys.observation(value) == observation, "\(String(decoding: value, as: UTF8.self))")
+            let value = DetectorKeys.value(of: observation)
+            #expect(DetectorKeys.observation(value) == observation, "\(String(decoding: value, as: UTF8.self))")
         }
     }
 
@@ -64,21 +84,53 @@ struct DetectorRecordTests {
         #"{"group":0,"isolated":false,"doubts":[7]}"#,
     ])
     func `what is no observation says nothing`(text: String) {
-        #expect(ObservationKeys.observation(Array(text.utf8)) == nil)
+        #expect(DetectorKeys.observation(Array(text.utf8)) == nil)
     }
 
     @Test func `the keys of observations in each layout`() {
-        let plain = ObservationKeys(root: "/pharos/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
-        #expect(plain.key(of: Self.n2) == "/pharos/demo/observations/n2")
-        #expect(plain.observer(of: "/pharos/demo-w/observations/b") == MemberID(1, "b"))
-        #expect(plain.key(of: MemberID(7, "x")) == nil)
-        let citus = ObservationKeys(root: "/pharos/", scope: "demo", .citusMode)
-        #expect(citus.key(of: MemberID(2, "b")) == "/pharos/demo/2/observations/b")
-        #expect(citus.observer(of: "/pharos/demo/2/observations/b") == MemberID(2, "b"))
+        let plain = DetectorKeys(root: "/pharos/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        #expect(plain.observation(of: Self.n2) == "/pharos/demo/observations/n2")
+        #expect(plain.kind(of: "/pharos/demo-w/observations/b") == .observation(MemberID(1, "b")))
+        #expect(plain.observation(of: MemberID(7, "x")) == nil)
+        let citus = DetectorKeys(root: "/pharos/", scope: "demo", .citusMode)
+        #expect(citus.observation(of: MemberID(2, "b")) == "/pharos/demo/2/observations/b")
+        #expect(citus.kind(of: "/pharos/demo/2/observations/b") == .observation(MemberID(2, "b")))
+        #expect(plain.switchover(of: 1) == "/pharos/demo-w/switchover")
+        #expect(plain.kind(of: "/pharos/demo-w/switchover") == .switchover(group: 1))
+        #expect(citus.kind(of: "/pharos/demo/2/switchover") == .switchover(group: 2))
+        #expect(plain.kind(of: "/pharos/demo/quarantine") == nil)
         for key in [
             "/pharos/demo/2/address/10.0.0.1", "/pharos/demo/x/observations/b", "/pharos/demo/2/observations/a/b",
             "/pharos/demo/-1/observations/b", "/pharos/other/2/observations/b", "/pharos/demo/2/observations/",
-        ] { #expect(citus.observer(of: key) == nil, "\(key)") }
+        ] { #expect(citus.kind(of: key) == nil, "\(key)") }
+    }
+
+    @Test func `a claim is read as it was written, and is somebody's whatever stands there`() {
+        let order = SwitchoverOrder(leader: Self.n2, since: 7, candidate: MemberID(0, "n3"))
+        let claim = DetectorKeys.claim(order, by: "n1", at: 1)
+        #expect(String(decoding: claim, as: UTF8.self) == #"{"from":"n2","to":"n3","by":"n1","at":1}"#)
+        #expect(DetectorKeys.claimant(claim) == "n1")
+        for text in ["", "{}", "[]", #"{"by":7}"#, #"{"by":""}"#] {
+            #expect(DetectorKeys.claimant(Array(text.utf8)) == PharosKeys.unreadable)
+        }
+    }
+
+    @Test func `what is done about a gray failure is told, and why nothing is`() {
+        let order = SwitchoverOrder(leader: Self.n2, since: 7, candidate: MemberID(0, "n3"))
+        let began = LogRecord(DetectorReport.switchingOver(order))
+        #expect(began.kind == .switchoverAsked && began.message.contains("from n2 to n3"))
+        for (outcome, priority) in [
+            (SwitchoverOutcome.done("Successfully"), LogPriority.notice), (.refused("why"), .error),
+            (.unanswered("why"), .error), (.forestalled("why"), .info),
+        ] {
+            let record = LogRecord(DetectorReport.switchoverEnded(order, outcome))
+            #expect(record.kind == .switchoverAnswered && record.priority == priority)
+        }
+        for rule in SwitchoverRule.allCases {
+            let record = LogRecord(DetectorReport.notSwitchingOver(Self.n2, SwitchoverObstacle(rule, detail: "n9")))
+            #expect(record.kind == .switchoverForbidden && record.message.contains("n9"))
+            #expect(record.message.contains(rule.meaning))
+        }
     }
 
     // MARK: - Answers

@@ -46,7 +46,10 @@ struct StatusServerTests {
         let health = try await self.get(socket, "/health")
         #expect(health.status == 200 && health.body == Array("ok\n".utf8))
         #expect(try await self.get(socket, "/nothing").status == 404)
-        #expect(try await self.get(socket, "/status", .post, body: Array("x".utf8)).status == 405)
+        #expect(try await self.get(socket, "/status", .put, body: Array("x".utf8)).status == 405)
+        for path in ["/status", "/acknowledge", "/acknowledge/x/n1", "/acknowledge/0/n9", "/acknowledge/0/n1/x"] {
+            #expect(try await self.get(socket, path, .post).status == 404, "\(path)")
+        }
         scene.etcd.tamper = { _, _ in nil }
         try await scene.expect { scene.record(.contactLost) != nil }
         #expect(try await self.get(socket, "/health").status == 503)

@@ -30,6 +30,15 @@ public final class TemporaryDirectory: Sendable {
 
     public func file(_ name: String) -> String { "\(self.path)/\(name)" }
 
+    /// The first 64 kB of a file in it; empty where there is none.
+    public func read(_ name: String) -> [UInt8] {
+        guard let file = fopen(self.file(name), "r") else { return [] }
+        defer { fclose(file) }
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let count = fread(&buffer, 1, buffer.count, file)
+        return Array(buffer.prefix(count))
+    }
+
     public func write(_ name: String, _ text: String) throws {
         guard let file = fopen(self.file(name), "w") else { throw TestSupportError("fopen: \(errno)") }
         fputs(text, file)

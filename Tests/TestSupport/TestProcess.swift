@@ -27,7 +27,8 @@ public final class TestProcess {
                 output: output,
                 error: output,
                 begin_by: 0,
-                alive_for: 0
+                alive_for: 0,
+                without_rights: 0
             )
             return linux_spawn(&child)
         }

@@ -19,6 +19,8 @@ struct CitusCore: Sendable {
     private(set) var unreadable: String?
     private(set) var rivals = RivalCoordinators()
     private var damper = SecondaryDamper()
+    /// What the failure detector holds failed.
+    private var unusable: Set<NodeEndpoint> = []
     private var isReadUnderWay = false
     private var readAt: Instant
     private(set) var wakeAt: Instant
@@ -93,6 +95,7 @@ struct CitusCore: Sendable {
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
         case .copiesCompared(let name, let findings):
             self.update(name) { $0.copiesCompared(findings, at: now, into: &reports) }
+        case .unusable(let endpoints): self.unusable = endpoints
         case .writable(let endpoint, let answer, let askedAt):
             self.rivals.learn(endpoint, answer, into: &reports)
             for group in self.groups.keys where self.groups[group]?.endpoint == endpoint {
@@ -201,7 +204,7 @@ struct CitusCore: Sendable {
     }
 
     private mutating func observeSecondaries(at now: Instant) {
-        self.damper.observe(self.groups, at: now)
+        self.damper.observe(self.groups, failed: self.unusable, at: now)
         for database in self.databases {
             for row in database.rows ?? [] where row.role == .secondary { self.damper.remember(row.endpoint, at: now) }
         }

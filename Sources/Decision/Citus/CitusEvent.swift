@@ -21,6 +21,8 @@ public enum CitusEvent: Hashable, Sendable {
     case copiesCompared(String, [CopyFinding])
 
     // Other nodes
+    /// The PostgreSQL servers that the failure detector holds failed.
+    case unusable(Set<NodeEndpoint>)
     case writable(NodeEndpoint, WritableAnswer, askedAt: Instant)
 }
 

@@ -18,20 +18,25 @@ struct SecondaryDamper: Sendable {
     private static let memory: Duration = .seconds(3600)
     private static let limit = 4096
 
-    /// Takes over what Patroni says now, of every group's members but the leader.
-    mutating func observe(_ groups: [Int: CitusGroup], at now: Instant) {
+    /// Takes over what Patroni says now, of every group's members but the leader; and which of them the failure detector holds
+    /// failed: it has taken its time, so that those need not wait for another 150 s.
+    mutating func observe(_ groups: [Int: CitusGroup], failed: Set<NodeEndpoint> = [], at now: Instant) {
         var fit: Set<NodeEndpoint> = []
         for view in groups.values {
             for (name, member) in view.members where name != view.leader?.name {
-                guard member.isRunning, member.servesReads, !member.isPrimary, let place = member.endpoint else {
-                    continue
-                }
+                guard member.isRunning, member.servesReads, !member.isPrimary, let place = member.endpoint,
+                    !failed.contains(place)
+                else { continue }
                 fit.insert(place)
             }
         }
         for place in self.candidates.keys where self.candidates[place]?.isFit != fit.contains(place) {
             self.candidates[place]?.isFit = fit.contains(place)
             self.candidates[place]?.since = now
+        }
+        for place in failed {
+            guard let candidate = self.candidates[place], !candidate.isFit else { continue }
+            self.candidates[place]?.since = min(candidate.since, now - Self.removeAfter)
         }
         for place in fit where self.candidates[place] == nil && self.candidates.count < Self.limit {
             self.candidates[place] = Candidate(isFit: true, since: now)

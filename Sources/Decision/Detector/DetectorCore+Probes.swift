@@ -23,6 +23,23 @@ extension DetectorCore {
         }
     }
 
+    /// This node has stood still for as long as what it had published lives. What its probes had found is of another time, and
+    /// counts no more, here or elsewhere.
+    mutating func beginAnew(at now: Instant, _ reports: inout [DetectorReport]) {
+        for (id, before) in self.targets.sorted(by: { $0.key < $1.key }) {
+            var target = before
+            (target.patroni, target.postgres, target.lagging) = (DetectorTrack(), DetectorTrack(), DetectorTrack())
+            (target.primaryAt, target.lag) = (nil, nil)
+            self.targets[id] = target
+            self.primaries[id.group]?.remove(id)
+            self.doubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
+            self.count(id, before: before, after: target)
+        }
+        (self.walReceiver, self.walSender) = (DetectorTrack(), nil)
+        self.checkIsolation(at: now, &reports)
+        self.reconsiderAll(at: now, &reports)
+    }
+
     private mutating func ask(_ id: MemberID, into wanted: inout [DetectorAction]) {
         guard var target = self.targets[id] else { return }
         if let known = self.groups[id.group]?.members[id.name] {
@@ -47,8 +64,9 @@ extension DetectorCore {
         target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
-        target.position = findings.position.map { ($0, askedAt) }
-        self.measureLag(of: id, &target, at: now)
+        // The last that is known of a leader still says how far the others must be.
+        if let position = findings.position { target.position = (position, askedAt) }
+        self.measureLag(of: id, &target, askedAt: askedAt, at: now)
         self.targets[id] = target
         if findings.isPrimary == true {
             self.primaries[id.group, default: []].insert(id)
@@ -65,10 +83,11 @@ extension DetectorCore {
     }
 
     /// A standby is behind by what the leader had written before the standby was asked, at least.
-    private func measureLag(of id: MemberID, _ target: inout Target, at now: Instant) {
+    private func measureLag(of id: MemberID, _ target: inout Target, askedAt: Instant, at now: Instant) {
         target.lag = nil
         guard self.hasContact, let leader = self.groups[id.group]?.leader?.name, leader != id.name,
-            let own = target.position, let ahead = self.targets[MemberID(id.group, leader)]?.position,
+            let own = target.position, own.askedAt == askedAt,
+            let ahead = self.targets[MemberID(id.group, leader)]?.position,
             ahead.askedAt <= own.askedAt
         else { return }
         let lag = max(0, ahead.bytes - own.bytes)

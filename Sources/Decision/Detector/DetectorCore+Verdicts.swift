@@ -15,6 +15,12 @@ extension DetectorCore {
         if let observation, self.observations[observation.group]?.count ?? 0 < Self.targetLimit {
             self.observations[observation.group, default: [:]][observer] = observation
         }
+        // What stood there when it was first seen is the past.
+        if let before, let observation {
+            for (id, time) in observation.acknowledged where before.acknowledged[id] != time {
+                self.acknowledge(id, at: now, &reports)
+            }
+        }
         guard let before, let observation, before.group == observation.group,
             before.isIsolated == observation.isIsolated
         else {
@@ -88,6 +94,7 @@ extension DetectorCore {
         let rule = self.rule(for: id, target)
         let before = target.verdict
         target.verdict = rule.verdict
+        if before != rule.verdict { target.verdictAt = now }
         self.targets[id] = target
         if before != rule.verdict {
             reports.append(
@@ -104,5 +111,14 @@ extension DetectorCore {
             patroni: target.patroniConsensus.bare, postgres: target.postgresConsensus.bare,
             isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name,
             isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
+    }
+
+    /// The PostgreSQL servers that are held failed.
+    var unusable: Set<NodeEndpoint> {
+        var endpoints: Set<NodeEndpoint> = []
+        for target in self.targets.values where [.nodeFailed, .postgresFailed].contains(target.verdict) {
+            if let endpoint = target.endpoint { endpoints.insert(endpoint) }
+        }
+        return endpoints
     }
 }

@@ -10,12 +10,14 @@ public struct DetectorSettings: Hashable, Sendable {
     public var seed: UInt64
     /// How many bytes of the write-ahead log a standby may be behind.
     public var lagLimit: Int64
+    public var onGrayFailure: GrayPolicy
 
     public init(
         _ profile: DetectorProfile = .hyperscale, group: Int = 0, watchesAllGroups: Bool = false, seed: UInt64,
-        lagLimit: Int64 = 16 << 20
+        lagLimit: Int64 = 16 << 20, onGrayFailure: GrayPolicy = .alert
     ) {
         self.profile = profile
+        self.onGrayFailure = onGrayFailure
         self.lagLimit = lagLimit
         self.group = group
         self.watchesAllGroups = watchesAllGroups
@@ -33,6 +35,7 @@ struct DetectorCore: Sendable {
         var patroniConsensus = DetectorConsensus()
         var postgresConsensus = DetectorConsensus()
         var verdict = DetectorVerdict.unknown
+        var verdictAt: Instant?
         var isProbing = false
         /// Since when etcd has not named it.
         var missingSince: Instant?
@@ -71,6 +74,7 @@ struct DetectorCore: Sendable {
     /// What others have published, by the group that they watch; nil: all groups.
     var observations: [Int?: [MemberID: Observation]] = [:]
     var health = LocalHealth()
+    var etcd: EtcdHealth
     /// Whether nobody answers at present, so that nothing is said of anybody.
     var isIsolated = false
     /// Whether that has lasted for as long as it takes to call a member failed.
@@ -93,6 +97,12 @@ struct DetectorCore: Sendable {
     var wasTroubled = false
     /// Whether etcd answers, so that what it said last is true.
     var hasContact = false
+    /// Whether Patroni is in maintenance mode.
+    var isPaused = false
+    var switchover = SwitchoverStage.idle
+    /// The member whose daemon has a switchover under way, by group: their keys in etcd.
+    var claims: [Int: String] = [:]
+    var toldObstacle: SwitchoverRule?
 
     /// A member that etcd has not named for so long is forgotten.
     static let memory: Duration = .seconds(3600)
@@ -105,6 +115,7 @@ struct DetectorCore: Sendable {
         self.settings = settings
         self.member = MemberID(settings.group, member)
         self.wakeAt = now
+        self.etcd = EtcdHealth(at: now)
         self.readAt = now + Self.readPause
         self.revisionLearnedAt = now
         self.healthDue = now + settings.profile.interval
@@ -114,18 +125,31 @@ struct DetectorCore: Sendable {
     var profile: DetectorProfile { self.settings.profile }
 
     mutating func handle(
-        _ event: DetectorEvent?, hasContact: Bool, at now: Instant, into wanted: inout [DetectorAction],
-        _ reports: inout [DetectorReport]
+        _ event: DetectorEvent?, hasContact: Bool, isPaused: Bool = false, at now: Instant,
+        into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
+        self.isPaused = isPaused
+        if now - self.wakeAt > self.observationTTL { self.beginAnew(at: now, &reports) }
         switch event {
         case nil: break
         case .groups(let event): self.learn(event, at: now, &reports)
         case .probed(let id, let findings, let askedAt):
             self.learn(id, findings, askedAt: askedAt, at: now, &wanted, &reports)
+        case .etcdProbed(let findings):
+            self.etcd.isAsking = false
+            if let condition = self.etcd.take(findings, self.profile, scale: self.health.scale, at: now) {
+                reports.append(.etcd(condition))
+            }
         case .walReceiver(let answer, let askedAt): self.learn(answer, askedAt: askedAt, at: now, &reports)
         case .observed(let observer, let observation): self.learn(observer, observation, at: now, &reports)
         case .observationsRead(let observations): self.learn(observations, at: now, &reports)
-        case .acknowledged(let id): self.acknowledge(id, at: now, &reports)
+        case .switchoverClaimed(let group, let member): self.claims[group] = member
+        case .claimsRead(let claims): self.claims = claims
+        case .switchoverEnded(let order, let outcome): self.switchoverEnded(order, outcome, &reports)
+        case .acknowledged(let id, let time):
+            self.observation.acknowledged[id] = time
+            self.isPublished = false
+            self.acknowledge(id, at: now, &reports)
         }
         let hasContact = hasContact && self.clusterID != nil
         if hasContact != self.hasContact {
@@ -136,7 +160,13 @@ struct DetectorCore: Sendable {
             self.isReading = true
             wanted.append(.readGroups)
         }
+        if self.etcd.askAt <= now, !self.etcd.isAsking {
+            self.etcd.isAsking = true
+            self.etcd.askAt = now + self.profile.spacing
+            wanted.append(.probeEtcd(timeout: self.profile.timeout))
+        }
         self.probe(at: now, into: &wanted)
+        self.respond(at: now, into: &wanted, &reports)
         if !self.isPublished {
             self.isPublished = true
             wanted.append(.publish(self.observation, ttl: self.observationTTL))
@@ -145,11 +175,12 @@ struct DetectorCore: Sendable {
     }
 
     /// What is published outlives its daemon by three probes: until then it is no reason to believe in a node.
-    private var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
+    var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
 
     private mutating func reckonWake() {
         self.wakeAt = min(self.queue.next ?? .distantFuture, self.healthDue)
         if !self.isReading { self.wakeAt = min(self.wakeAt, self.readAt) }
+        if !self.etcd.isAsking { self.wakeAt = min(self.wakeAt, self.etcd.askAt) }
     }
 
     // MARK: - Who is watched
@@ -185,7 +216,7 @@ struct DetectorCore: Sendable {
     ) {
         let wentBack = snapshot.revision < self.revision && sentAt > self.revisionLearnedAt
         if snapshot.clusterID != self.clusterID || wentBack {
-            // An etcd that was rebuilt: what is known of the one before is the past.
+            // An etcd that was rebuilt: what is known of the one before is past.
             (self.groups, self.revision, self.clusterID) = ([:], 0, snapshot.clusterID)
         }
         self.advance(to: snapshot.revision, at: now)
@@ -241,13 +272,14 @@ struct DetectorCore: Sendable {
     }
 
     /// An operator vouches for a member: what it has done before counts no more.
-    private mutating func acknowledge(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+    mutating func acknowledge(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
         if self.targets[id]?.patroniConsensus.acknowledge(at: now).contains(.tellReleased) == true {
             reports.append(.suppressed(id, .patroni, false))
         }
         if self.targets[id]?.postgresConsensus.acknowledge(at: now).contains(.tellReleased) == true {
             reports.append(.suppressed(id, .postgres, false))
         }
+        if case .ended = self.switchover { self.switchover = .idle }
         self.reconsider(id, at: now, &reports)
     }
 
@@ -255,6 +287,7 @@ struct DetectorCore: Sendable {
         self.count(id, before: self.targets[id], after: nil)
         self.targets[id] = nil
         self.primaries[id.group]?.remove(id)
+        self.observation.acknowledged[id] = nil
         self.doubt(id, nil)
     }
 

@@ -20,11 +20,19 @@ public enum DetectorEvent: Hashable, Sendable {
     /// What a probe found; `askedAt`: when it began.
     indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
     case walReceiver(WALReceiverAnswer, askedAt: Instant)
+    /// What each of etcd's endpoints said of itself.
+    case etcdProbed([EtcdEndpointFinding])
     /// What another member's daemon has published; nil: its key has ended.
     indirect case observed(MemberID, Observation?)
     /// All that other daemons have published: what is not named does not exist.
     indirect case observationsRead([MemberID: Observation])
-    case acknowledged(MemberID)
+    /// Whose daemon has a switchover of the group under way, as its key in etcd says; nil: nobody's.
+    case switchoverClaimed(group: Int, by: String?)
+    /// All such keys that there are.
+    case claimsRead([Int: String])
+    indirect case switchoverEnded(SwitchoverOrder, SwitchoverOutcome)
+    /// An operator vouches for a member; `at` tells one time from another.
+    case acknowledged(MemberID, at: Int64)
 }
 
 public enum DetectorAction: Hashable, Sendable {
@@ -32,8 +40,13 @@ public enum DetectorAction: Hashable, Sendable {
     case probe(MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration)
     /// Ask the local standby's WAL receiver when it heard of its primary; answered by ``DetectorEvent/walReceiver(_:askedAt:)``.
     case askWALReceiver(timeout: Duration)
+    /// Ask each of etcd's endpoints for its health; answered by ``DetectorEvent/etcdProbed(_:)`` within the timeout.
+    case probeEtcd(timeout: Duration)
     /// Publish what this daemon holds of others, in place of what it has published, under a lease of `ttl`.
     indirect case publish(Observation, ttl: Duration)
+    /// Claim the one switchover that a group may have, then ask Patroni for it; answered by
+    /// ``DetectorEvent/switchoverEnded(_:_:)``.
+    indirect case switchOver(SwitchoverOrder)
     /// Read the groups' keys; answered by ``DetectorEvent/groups(_:)``.
     case readGroups
 }
@@ -82,8 +95,13 @@ public struct Observation: Hashable, Sendable {
     public var doubts: [MemberID: Doubt]
     /// Whether it believes itself to be cut off; then it says nothing of others.
     public var isIsolated: Bool
+    /// For whom an operator has vouched there, and which time it was: for every daemon.
+    public var acknowledged: [MemberID: Int64]
 
-    public init(group: Int?, doubts: [MemberID: Doubt] = [:], isIsolated: Bool = false) {
+    public init(
+        group: Int?, doubts: [MemberID: Doubt] = [:], isIsolated: Bool = false, acknowledged: [MemberID: Int64] = [:]
+    ) {
+        self.acknowledged = acknowledged
         self.group = group
         self.doubts = doubts
         self.isIsolated = isIsolated
@@ -101,6 +119,11 @@ public enum DetectorReport: Hashable, Sendable {
     indirect case verdict(MemberID, DetectorVerdict, before: DetectorVerdict, reason: String, evidence: [Evidence])
     /// Nothing follows from what is held of a member's aspect any more, since it comes and goes; or it counts again.
     case suppressed(MemberID, DetectorAspect, Bool)
+    case etcd(EtcdCondition)
+    indirect case switchingOver(SwitchoverOrder)
+    indirect case switchoverEnded(SwitchoverOrder, SwitchoverOutcome)
+    /// The leader cannot be used, and this forbids to switch over.
+    indirect case notSwitchingOver(MemberID, SwitchoverObstacle)
     /// Nobody can be reached from here any more, or somebody again: it is this node that is cut off.
     case isolated(Bool)
     /// Several members of one group accept writes; empty: that is over.

@@ -45,6 +45,9 @@ public struct DetectorStatus: Sendable {
     public let targets: [Target]
     /// The members of a group that all accept writes, by group.
     public let splitBrains: [Int: [MemberID]]
+    public let etcd: EtcdCondition
+    /// Why no switchover is asked for; nil while one is wanted.
+    public let obstacle: SwitchoverObstacle?
 }
 
 extension DetectorCore {
@@ -53,7 +56,14 @@ extension DetectorCore {
             profile: self.profile, isIsolated: self.isIsolated, isCutOff: self.isCutOff,
             multiplier: self.health.multiplier,
             targets: self.targets.keys.sorted().compactMap { id in self.targets[id].map { self.status(of: id, $0) } },
-            splitBrains: self.splitBrains)
+            splitBrains: self.splitBrains, etcd: self.etcd.condition, obstacle: self.obstacle)
+    }
+
+    private var obstacle: SwitchoverObstacle? {
+        switch self.decideSwitchover() {
+        case .forbidden(let obstacle): obstacle
+        case .order: nil
+        }
     }
 
     private func status(of id: MemberID, _ target: Target) -> DetectorStatus.Target {

@@ -41,7 +41,7 @@ public enum DetectorDocument {
         | `exhausted` | a failure with which the score reaches the threshold | enough sources hold it failed |
         | `silent` | nothing for a whole window | no source can be heard |
         | `flapped`, `settled` | – | the flap penalty reaches \(whole(FlapPenalty.suppressAt)); has decayed to \(whole(FlapPenalty.reuseAt)) |
-        | `acknowledged` | – | an operator vouches for it; there is no command for that yet |
+        | `acknowledged` | – | `pharos acknowledge` |
 
         A member that is suppressed is still judged, and the verdict told; nothing follows from it. Each verdict "failed" adds \(whole(FlapPenalty.perFlap)) to the penalty, which halves every \(whole(FlapPenalty.halfLife / .seconds(60))) minutes
         (RFC 2439).
@@ -53,6 +53,15 @@ public enum DetectorDocument {
         | Patroni | PostgreSQL | Leader key | Lag | Verdict | Reason |
         | --- | --- | --- | --- | --- | --- |
         \(verdicts)
+
+        ## When Patroni is asked to switch over
+
+        With `on_gray_failure: switchover`, from a leader that is held gray, by one daemon, once for each leadership (decision
+        0018), and to the most advanced standby that is fit. Each of these forbids it; the first that holds is told:
+
+        | Rule | Why not |
+        | --- | --- |
+        \(switchoverRules)
 
         ## Profiles
 
@@ -88,6 +97,9 @@ public enum DetectorDocument {
         return
             "| \(list(rule.patroni)) | \(list(rule.postgres)) | \(leader) | \(lag) | \(rule.verdict.rawValue) | \(rule.reason) |"
     }.joined(separator: "\n")
+
+    private static let switchoverRules = SwitchoverRule.allCases.map { "| \($0.rawValue) | \($0.meaning) |" }
+        .joined(separator: "\n")
 
     private static func list(_ states: Set<DetectorState>?) -> String {
         guard let states else { return "any" }

@@ -3,6 +3,7 @@ import Decision
 import EtcdClient
 import EventLoop
 import HTTPClient
+import PatroniClient
 
 /// Carries the failure detector's actions out, each probe answered by one event.
 @EventLoop
@@ -11,17 +12,26 @@ final class DetectorLink {
     private let probe: MemberProbe
     private let nodes: NodeConnections
     private let observation: LeasedKey?
+    private let switchover: SwitchoverCall
+    private let etcdHealth: EtcdHealthProbe
     private let deliver: @EventLoop (DetectorEvent) -> Void
 
     init(
-        _ etcd: EtcdClient, _ settings: SupervisorSettings, _ keys: ObservationKeys, http: HTTPClient,
+        _ etcd: EtcdClient, _ settings: SupervisorSettings, _ keys: DetectorKeys, patroni: PatroniClient,
+        http: HTTPClient,
         report: @escaping @EventLoop (LogRecord) -> Void, deliver: @escaping @EventLoop (DetectorEvent) -> Void
     ) {
         self.conninfo = settings.conninfo
         self.nodes = NodeConnections(
             conninfo: settings.detector.nodeConninfo, database: settings.citus?.databases.first ?? "postgres")
         self.probe = MemberProbe(http: http, tls: settings.patroniTLS, nodes: self.nodes, report: report)
-        self.observation = keys.key(of: settings.memberID).map { LeasedKey(etcd, $0) }
+        self.observation = keys.observation(of: settings.memberID).map { LeasedKey(etcd, $0) }
+        self.switchover = SwitchoverCall(
+            etcd, keys, PatroniKeys(namespace: settings.namespace, scope: settings.scope, group: settings.group),
+            patroni,
+            member: settings.member)
+        self.etcdHealth = EtcdHealthProbe(
+            http: http, endpoints: settings.etcd.endpoints, tls: settings.etcd.tls)
         self.deliver = deliver
     }
 
@@ -43,8 +53,11 @@ final class DetectorLink {
                 .walReceiver(
                     await WALReceiverProbe.ask(conninfo: self.conninfo, timeout: timeout), askedAt: now)
             }
+        case .probeEtcd(let timeout): self.answer { .etcdProbed(await self.etcdHealth.ask(timeout: timeout)) }
         case .publish(let observation, let ttl):
-            self.observation?.set(ObservationKeys.value(of: observation), ttl: ttl)
+            self.observation?.set(DetectorKeys.value(of: observation), ttl: ttl)
+        case .switchOver(let order):
+            self.answer { .switchoverEnded(order, await self.switchover.carryOut(order)) }
         case .readGroups: break  // The supervisor's: Citus follows the groups too.
         }
     }

@@ -14,6 +14,9 @@ extension DetectorStatus {
                 "\"profile\": {\"interval_ms\": \(profile.interval.milliseconds), \"timeout_ms\": \(profile.timeout.milliseconds), \"threshold\": \(profile.threshold), \"leak\": \(profile.leak), \"rise\": \(profile.rise), \"agreement\": \"\(profile.agreement.rawValue)\", \"minimum_sources\": \(profile.minimumSources)}",
                 "\"is_isolated\": \(self.isIsolated)", "\"is_cut_off\": \(self.isCutOff)",
                 "\"local_health\": \(self.multiplier)",
+                "\"no_switchover_because\": \(self.obstacle.map { JSON.quoted(Wording.text($0)) } ?? "null")",
+                "\"etcd\": \(JSON.quoted(Wording.text(self.etcd)))",
+                "\"is_etcd_well\": \(self.etcd == .well || self.etcd == .unknown)",
                 "\"split_brains\": [\(splits.joined(separator: ", "))]",
                 "\"targets\": [\(self.targets.map { $0.json(self.profile, at: now) }.joined(separator: ",\n    "))]",
             ].joined(separator: ",\n    ") + "}"
@@ -82,7 +85,7 @@ extension Wording {
                 "well when the probes here have succeeded \(profile.rise) times in a row and no source holds it failed"
         case .suppressed:
             let span = aspect.suppressedUntil.map { " in \(self.text($0 - now)), if it does not fail again" } ?? ""
-            return "judged anew\(span)"
+            return "judged anew\(span); at once with: pharos acknowledge"
         }
     }
 }

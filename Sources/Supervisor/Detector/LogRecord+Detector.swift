@@ -19,7 +19,7 @@ extension LogRecord {
             self.init(
                 isSuppressed ? .suppressionBegan : .suppressionEnded,
                 isSuppressed
-                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago"
+                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago, or acknowledged"
                     : "\(id): \(name) there counts again like any other's",
                 ["MEMBER": id.name, "GROUP": "\(id.group)", "ASPECT": aspect.rawValue])
         case .isolated(true):
@@ -28,6 +28,12 @@ extension LogRecord {
                 "nobody can be reached from here: this node is cut off, or all others are lost. Nothing is concluded about them, and nothing done; see \"When most nodes are lost\" in docs/operations.md"
             )
         case .isolated(false): self.init(.nodeReconnected, "others can be reached from here again")
+        case .etcd(let condition):
+            let isWell = condition == .well || condition == .unknown
+            self.init(
+                isWell ? .etcdWell : .etcdDegraded, "etcd: \(Wording.text(condition))",
+                ["REASON": Wording.text(condition)], priority: condition == .noQuorum ? .critical : nil)
+        case .switchingOver, .switchoverEnded, .notSwitchingOver: self.init(response: report)
         case .splitBrain(let group, let members) where members.isEmpty:
             self.init(
                 .splitBrainOver, "group \(group): no more than one member accepts writes any more",
@@ -37,6 +43,41 @@ extension LogRecord {
             self.init(
                 .splitBrain, "group \(group): several members accept writes: \(list). Stop all but the leader at once",
                 ["GROUP": "\(group)", "MEMBERS": list])
+        }
+    }
+
+    /// What is done about a gray failure, or why nothing is.
+    private init(response report: DetectorReport) {
+        switch report {
+        case .switchingOver(let order):
+            self.init(
+                .switchoverAsked,
+                "Patroni is asked to switch over from \(order.leader.name) to \(order.candidate.name): the leader cannot be used",
+                ["MEMBER": order.leader.name, "GROUP": "\(order.leader.group)", "LEADER": order.candidate.name])
+        case .switchoverEnded(let order, let outcome):
+            self.init(
+                .switchoverAnswered,
+                "the switchover from \(order.leader.name) to \(order.candidate.name): \(Wording.text(outcome))",
+                [
+                    "MEMBER": order.leader.name, "GROUP": "\(order.leader.group)", "LEADER": order.candidate.name,
+                    "REASON": Wording.text(outcome),
+                ], priority: Self.priority(of: outcome))
+        case .notSwitchingOver(let leader, let obstacle):
+            self.init(
+                .switchoverForbidden,
+                "\(leader) cannot be used, and is not switched over from: \(Wording.text(obstacle))",
+                ["MEMBER": leader.name, "GROUP": "\(leader.group)", "REASON": Wording.text(obstacle)],
+                // What the operator has chosen, or others do, is no news.
+                priority: [.alertOnly, .ourselves].contains(obstacle.rule) ? .info : nil)
+        default: self.init(.detectorVerdict, "\(report)")  // The caller sends nothing else.
+        }
+    }
+
+    private static func priority(of outcome: SwitchoverOutcome) -> LogPriority {
+        switch outcome {
+        case .done: .notice
+        case .refused, .unanswered: .error
+        case .forestalled: .info
         }
     }
 
@@ -61,6 +102,30 @@ extension Wording {
     static func text(_ evidence: Evidence) -> String {
         let reason = evidence.state == .healthy ? "" : evidence.reason.map { " (\($0))" } ?? ""
         return "\(self.text(evidence.aspect)) by \(evidence.source): \(evidence.state.rawValue)\(reason)"
+    }
+
+    static func text(_ condition: EtcdCondition) -> String {
+        switch condition {
+        case .unknown: "its endpoints have not been asked yet"
+        case .well: "every endpoint is healthy"
+        case .slow(let endpoints): "slow to answer: \(endpoints.joined(separator: " "))"
+        case .degraded(let endpoints, let count):
+            "\(endpoints.count) of \(count) endpoints are lost: \(endpoints.joined(separator: " ")). Another may cost the quorum"
+        case .noQuorum: "no endpoint is healthy: there is no quorum, or this node is cut off from it"
+        }
+    }
+
+    static func text(_ outcome: SwitchoverOutcome) -> String {
+        switch outcome {
+        case .done(let text): "Patroni says: \(text)"
+        case .refused(let text): "Patroni has not done it: \(text). It is not asked again for this leader"
+        case .unanswered(let reason): "Patroni has not answered (\(reason)): it may yet do it. It is not asked again"
+        case .forestalled(let reason): "not asked for here: \(reason)"
+        }
+    }
+
+    static func text(_ obstacle: SwitchoverObstacle) -> String {
+        obstacle.rule.meaning + (obstacle.detail.isEmpty ? "" : " (\(obstacle.detail))")
     }
 
     static func text(_ aspect: DetectorAspect) -> String {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What one of etcd's endpoints said when it was asked for its health.
+public struct EtcdEndpointFinding: Hashable, Sendable {
+    public let endpoint: String
+    /// nil: it is healthy, which means that it has a leader and takes part in a quorum.
+    public let problem: String?
+    /// How long the answer took.
+    public let elapsed: Duration
+
+    public init(endpoint: String, problem: String?, elapsed: Duration) {
+        self.endpoint = endpoint
+        self.problem = problem
+        self.elapsed = elapsed
+    }
+}
+
+/// How etcd is, all in all.
+public enum EtcdCondition: Hashable, Sendable {
+    case unknown
+    case well
+    /// These endpoints take long to answer.
+    case slow([String])
+    /// These endpoints have failed, of so many.
+    case degraded([String], of: Int)
+    /// None is healthy.
+    case noQuorum
+}
+
+/// The failure detector's view of etcd's endpoints, each judged by its own score like any other target. It takes no second opinion:
+/// nothing is done about etcd but telling.
+struct EtcdHealth: Sendable {
+    private(set) var condition = EtcdCondition.unknown
+    private var reachable: [String: DetectorTrack] = [:]
+    private var prompt: [String: DetectorTrack] = [:]
+    var isAsking = false
+    var askAt: Instant
+
+    /// Half of the time after which etcd's members elect another leader, by default.
+    static let slowAfter: Duration = .milliseconds(500)
+
+    init(at now: Instant) { self.askAt = now }
+
+    /// Answers the condition if it is another one.
+    mutating func take(
+        _ findings: [EtcdEndpointFinding], _ profile: DetectorProfile, scale: Int, at now: Instant
+    ) -> EtcdCondition? {
+        let names = Set(findings.map(\.endpoint))
+        self.reachable = self.reachable.filter { names.contains($0.key) }
+        self.prompt = self.prompt.filter { names.contains($0.key) }
+        for finding in findings {
+            self.reachable[finding.endpoint, default: DetectorTrack()].take(
+                finding.problem, profile, scale: scale, at: now)
+            guard finding.problem == nil else { continue }
+            self.prompt[finding.endpoint, default: DetectorTrack()].take(
+                finding.elapsed > Self.slowAfter ? "slow" : nil, profile, scale: scale, at: now)
+        }
+        let lost = Self.failed(self.reachable)
+        let slow = Self.failed(self.prompt)
+        let condition: EtcdCondition =
+            if !names.isEmpty, lost.count == names.count {
+                .noQuorum
+            } else if !lost.isEmpty {
+                .degraded(lost, of: names.count)
+            } else if !slow.isEmpty {
+                .slow(slow)
+            } else {
+                .well
+            }
+        guard condition != self.condition else { return nil }
+        defer { self.condition = condition }
+        // That all is well from the start is no news.
+        return self.condition == .unknown && condition == .well ? nil : condition
+    }
+
+    private static func failed(_ tracks: [String: DetectorTrack]) -> [String] {
+        tracks.filter { [.failed, .recovering].contains($0.value.state) }.map(\.key).sorted()
+    }
+}

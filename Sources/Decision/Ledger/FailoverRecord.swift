@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One change of leader: what led to it, when each of its phases was reached, and who decided what.
+public struct FailoverRecord: Hashable, Sendable {
+    /// Why the leader before leads no more, as far as it is known.
+    public enum Cause: Hashable, Sendable {
+        /// Somebody asked Patroni for it.
+        case switchover
+        /// The daemon of this member asked Patroni for it, since the leader could not be used.
+        case grayFailure(by: String)
+        /// The leader's key ended; what the failure detector held of it by then.
+        case failure(DetectorVerdict)
+        /// The leader's key ended, and nothing was known against it.
+        case unknown
+    }
+
+    /// What is reached one after another, as a rule in this order.
+    public enum Phase: String, Hashable, Sendable, CaseIterable {
+        case lastHealthy = "last healthy sign"
+        case firstFailure = "first failure"
+        case verdict
+        case keyLost = "leader key lost"
+        case keyGained = "new leader key"
+        case writable = "accepts writes"
+        case addressMoved = "address moved"
+        case announced
+        case metadataCommitted = "metadata committed"
+        case metadataSynced = "metadata synced"
+        case standbyBack = "standbys back"
+    }
+
+    /// Something that was decided on the way.
+    public struct Note: Hashable, Sendable {
+        public let at: Instant
+        public let text: String
+
+        public init(at: Instant, text: String) {
+            self.at = at
+            self.text = text
+        }
+    }
+
+    /// What names it: the revision at which the new leader's key was written.
+    public let revision: Int64
+    public let group: Int
+    public let from: String?
+    public let to: String
+    public var cause: Cause
+    public var phases: [Phase: Instant]
+    public var notes: [Note]
+    /// What detection may take, as the profile promises.
+    public var detectionBudget: Duration
+
+    public init(
+        revision: Int64, group: Int, from: String?, to: String, cause: Cause = .unknown, phases: [Phase: Instant] = [:],
+        notes: [Note] = [], detectionBudget: Duration = .seconds(150)
+    ) {
+        self.revision = revision
+        self.group = group
+        self.from = from
+        self.to = to
+        self.cause = cause
+        self.phases = phases
+        self.notes = notes
+        self.detectionBudget = detectionBudget
+    }
+}
+
+/// A span of a failover that has a budget.
+public struct FailoverSpan: Hashable, Sendable, CaseIterable {
+    public let name: String
+    /// From the first of these that was reached …
+    public let from: [FailoverRecord.Phase]
+    /// … to the last of these.
+    public let to: [FailoverRecord.Phase]
+    /// nil: the profile's own.
+    public let budget: Duration?
+
+    /// The promises: a failure is found within 150 s, a failover takes at most 90 s, both at most 240 s, and within an hour there
+    /// are as many standbys as before.
+    public static let allCases: [FailoverSpan] = [
+        FailoverSpan(name: "detection", from: [.firstFailure], to: [.verdict, .keyLost], budget: nil),
+        FailoverSpan(name: "failover", from: [.keyLost], to: [.writable, .addressMoved], budget: .seconds(90)),
+        FailoverSpan(
+            name: "in all", from: [.firstFailure, .keyLost], to: [.writable, .addressMoved], budget: .seconds(240)),
+        FailoverSpan(
+            name: "metadata", from: [.writable], to: [.metadataCommitted, .metadataSynced], budget: .seconds(90)),
+        FailoverSpan(name: "standbys", from: [.keyGained], to: [.standbyBack], budget: .seconds(3600)),
+    ]
+
+    /// How long it took; nil where an end of it is not known. Of a detection the first end counts: a key that has ended needs no
+    /// verdict any more.
+    public func length(in phases: [FailoverRecord.Phase: Instant]) -> Duration? {
+        guard let start = self.from.compactMap({ phases[$0] }).first else { return nil }
+        let ends = self.to.compactMap { phases[$0] }
+        guard let end = self.name == "detection" ? ends.min() : ends.max() else { return nil }
+        return max(end - start, .zero)
+    }
+}

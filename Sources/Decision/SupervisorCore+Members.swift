@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The parts that look at other members: Citus's metadata, the failure detector, the ledger.
+extension SupervisorCore {
+    mutating func advanceCitus(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        switch event {
+        case .groups(let event): self.citus?.handle(.groups(event), at: now, into: &actions)
+        case .citus(let event): self.citus?.handle(event, at: now, into: &actions)
+        default:  // Nothing of it; but it may be due.
+            if let due = self.citus?.wakeAt, due <= now { self.citus?.handle(nil, at: now, into: &actions) }
+        }
+    }
+
+    mutating func advanceDetector(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        guard let wakeAt = self.detector?.wakeAt, !self.shared.isStopping else { return }
+        let (hasContact, isPaused) = (self.hasContact, self.shared.config.isPaused)
+        let own: DetectorEvent?
+        switch event {
+        case .groups(let event): own = .groups(event)
+        case .detector(let event): own = event
+        default:  // Nothing of it; but it may be due, or etcd answer again, or no more.
+            guard wakeAt <= now || self.detector?.hasContact != hasContact || self.detector?.isPaused != isPaused else {
+                return
+            }
+            own = nil
+        }
+        var (wanted, reports): ([DetectorAction], [DetectorReport]) = ([], [])
+        self.detector?.handle(
+            own, hasContact: hasContact, isPaused: isPaused, at: now, into: &wanted, &reports)
+        for report in reports { actions.append(.report(.detector(report))) }
+        for action in wanted { actions.append(.detector(action)) }
+        let isVerdict = reports.contains { if case .verdict = $0 { true } else { false } }
+        guard isVerdict, let unusable = self.detector?.unusable else { return }
+        self.citus?.handle(.unusable(unusable), at: now, into: &actions)
+    }
+
+    /// Hands what was done and reported since `begin` on to the ledger.
+    mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
+        guard let detector = self.detector, self.ledger != nil else { return }
+        for action in actions[begin...] { self.ledger?.take(action, detector, at: now) }
+        if case .detector(.probed(let id, let findings, _)) = event, id.group == detector.member.group,
+            let isPrimary = findings.isPrimary
+        {
+            self.ledger?.probed(id.name, isPrimary: isPrimary, at: now)
+        }
+        if let group = self.ledger?.open?.group {
+            self.ledger?.learnCause(
+                wasPlanned: detector.groups[group]?.former?.wasPlanned ?? false, claimant: detector.claims[group])
+        }
+        if let record = self.ledger?.takeChange(at: now) { actions.append(.record(record)) }
+    }
+}

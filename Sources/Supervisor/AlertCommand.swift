@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import LenientJSON
+
+/// Runs the operator's command for each record that matters: without a shell, without the daemon's rights, with the record as
+/// JSON on its standard input, for a limited time, one after another. Nothing waits for it.
+@EventLoop
+final class AlertCommand {
+    private let settings: SupervisorSettings.Alert
+    private let identity: [(name: String, value: String)]
+    private let redact: @EventLoop (String) -> String
+    /// Is told that the command did not work: the first time, and again after it has worked.
+    private let failed: @EventLoop (LogRecord) -> Void
+    private var waiting: [String] = []
+    private var dropped = 0
+    private var isRunning = false
+    private var hasFailed = false
+
+    private static let waitingLimit = 32
+
+    init(
+        _ settings: SupervisorSettings.Alert, scope: String, member: String,
+        redact: @escaping @EventLoop (String) -> String, failed: @escaping @EventLoop (LogRecord) -> Void
+    ) {
+        self.settings = settings
+        self.identity = [("scope", scope), ("member", member)]
+        self.redact = redact
+        self.failed = failed
+    }
+
+    /// Runs the command for a record, if it is grave enough. Of a flood the first ``waitingLimit`` are told, and how many were not.
+    func tell(_ record: LogRecord) {
+        guard record.priority.rawValue <= self.settings.priority.rawValue, record.kind != .alertFailed else { return }
+        guard self.waiting.count < Self.waitingLimit else {
+            self.dropped += 1
+            return
+        }
+        self.waiting.append(self.redact(self.json(record)))
+        self.dropped = 0
+        self.run()
+    }
+
+    func json(_ record: LogRecord) -> String {
+        let fields = record.fields.map { "\(JSON.quoted($0.name.lowercased())): \(JSON.quoted($0.value))" }
+        let identity = self.identity.map { "\(JSON.quoted($0.name)): \(JSON.quoted($0.value))" }
+        return "{"
+            + ([
+                "\"time\": \(WallClock.seconds)", "\"kind\": \(JSON.quoted("\(record.kind)"))",
+                "\"message_id\": \(JSON.quoted(record.kind.messageID))",
+                "\"priority\": \(record.priority.rawValue)", "\"message\": \(JSON.quoted(record.message))",
+                "\"dropped\": \(self.dropped)",
+            ] + identity + ["\"fields\": {\(fields.joined(separator: ", "))}"]).joined(separator: ", ") + "}\n"
+    }
+
+    private func run() {
+        guard !self.isRunning, !self.waiting.isEmpty else { return }
+        self.isRunning = true
+        let event = self.waiting.removeFirst()
+        EventLoop.spawn {
+            let reason = await self.call(event)
+            if let reason, !self.hasFailed {
+                self.failed(
+                    LogRecord(.alertFailed, "alert.command has not worked: \(reason)", ["REASON": reason]))
+            }
+            self.hasFailed = reason != nil
+            self.isRunning = false
+            self.run()
+        }
+    }
+
+    /// Answers why it did not work; nil: it did.
+    private func call(_ event: String) async -> String? {
+        var child = ChildProcess(self.settings.command, timeout: self.settings.timeout, outputLimit: 64 << 10)
+        child.input = Array(event.utf8)
+        child.hasRights = false
+        do throws(ChildProcessError) {
+            let outcome = try await child.run()
+            guard outcome.exitCode != 0 else { return nil }
+            let code = outcome.exitCode.map { "exit status \($0)" } ?? "ended by a signal"
+            return outcome.text.isEmpty ? code : "\(code): \(outcome.text.firstLine)"
+        } catch {
+            return error.description
+        }
+    }
+}

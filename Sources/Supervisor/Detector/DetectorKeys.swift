@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import LenientJSON
+import PatroniClient
+
+/// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
+/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one; `history/<revision>`, the ledger.
+struct DetectorKeys: Sendable {
+    /// For all groups below one scope.
+    private let cluster: String
+    /// By group, where each is a scope of its own.
+    private let groups: [(group: Int, prefix: String)]
+
+    private static let observations = "observations/"
+    private static let switchover = "switchover"
+    private static let history = "history/"
+    /// Members that an observation may doubt; more are not published.
+    private static let doubtLimit = 1024
+    /// Bytes of an observation that is read.
+    private static let sizeLimit = 1 << 20
+
+    /// What a key holds.
+    enum Kind: Hashable {
+        case observation(MemberID)
+        case switchover(group: Int)
+    }
+
+    init(root: String, scope: String, _ layout: GroupKeys.Layout) {
+        self.cluster = root + scope + "/"
+        switch layout {
+        case .citusMode: self.groups = []
+        case .scopes(let scopes):
+            self.groups = scopes.sorted { $0.key < $1.key }.map { (group: $0.key, prefix: root + $0.value + "/") }
+        }
+    }
+
+    /// What is followed: observations and claims, which are next to each other but for the quarantine's key.
+    var ranges: [KeyRange] {
+        if self.groups.isEmpty { return [.prefix(self.cluster)] }
+        return self.groups.map { .from($0.prefix + Self.observations, through: $0.prefix + Self.switchover) }
+    }
+
+    /// What a group's keys begin with; nil: it has no place here.
+    private func prefix(of group: Int) -> String? {
+        if self.groups.isEmpty { return "\(self.cluster)\(group)/" }
+        return self.groups.first { $0.group == group }?.prefix
+    }
+
+    func observation(of member: MemberID) -> String? {
+        self.prefix(of: member.group).map { $0 + Self.observations + member.name }
+    }
+
+    func switchover(of group: Int) -> String? { self.prefix(of: group).map { $0 + Self.switchover } }
+
+    /// What a group's records begin with.
+    func history(of group: Int) -> String? { self.prefix(of: group).map { $0 + Self.history } }
+
+    /// What stands under a key; nil: nothing that is followed.
+    func kind(of key: String) -> Kind? {
+        for (group, prefix) in self.groups where key.hasPrefix(prefix) {
+            if let kind = Self.kind(group, key.dropFirst(prefix.count)) { return kind }
+        }
+        guard self.groups.isEmpty, key.hasPrefix(self.cluster) else { return nil }
+        let parts = key.dropFirst(self.cluster.count).split(
+            separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2, let group = Int(parts[0]), group >= 0 else { return nil }
+        return Self.kind(group, parts[1])
+    }
+
+    private static func kind(_ group: Int, _ rest: Substring) -> Kind? {
+        if rest == Self.switchover { return .switchover(group: group) }
+        guard rest.hasPrefix(Self.observations) else { return nil }
+        let name = rest.dropFirst(Self.observations.count)
+        guard !name.contains("/"), let name = patroniLeader(Array(name.utf8)) else { return nil }
+        return .observation(MemberID(group, name))
+    }
+
+    /// What a watch event means; nil: nothing.
+    func event(_ event: WatchEvent) -> DetectorEvent? {
+        let value = event.kind == .put ? event.keyValue.value : nil
+        switch self.kind(of: event.keyValue.keyText) {
+        case .observation(let observer): return .observed(observer, value.flatMap { Self.observation($0) })
+        case .switchover(let group): return .switchoverClaimed(group: group, by: value.map { Self.claimant($0) })
+        case nil: return nil
+        }
+    }
+
+    // MARK: - Values
+
+    /// A claim as JSON: from whom to whom, and by whose daemon.
+    static func claim(_ order: SwitchoverOrder, by member: String, at seconds: Int64) -> [UInt8] {
+        Array(
+            ("{\"from\":\(JSON.quoted(order.leader.name)),\"to\":\(JSON.quoted(order.candidate.name)),"
+                + "\"by\":\(JSON.quoted(member)),\"at\":\(seconds)}").utf8)
+    }
+
+    /// Whose claim stands there. One that cannot be read is somebody's all the same.
+    static func claimant(_ value: [UInt8]) -> String {
+        let name = JSON.parse(value, limit: 4096)?["by"]?.string
+        return name.flatMap { patroniLeader(Array($0.utf8)) } ?? PharosKeys.unreadable
+    }
+
+    /// An observation as JSON: the group that is watched (null: all), whether the observer is cut off, and whom it doubts.
+    static func value(of observation: Observation) -> [UInt8] {
+        let doubts = observation.doubts.sorted { $0.key < $1.key }.prefix(Self.doubtLimit).map { id, doubt in
+            "{\"group\":\(id.group),\"member\":\(JSON.quoted(id.name)),"
+                + "\"patroni\":\"\(doubt.patroni.rawValue)\",\"postgres\":\"\(doubt.postgres.rawValue)\"}"
+        }
+        let acknowledged = observation.acknowledged.sorted { $0.key < $1.key }.prefix(Self.doubtLimit).map { id, time in
+            "{\"group\":\(id.group),\"member\":\(JSON.quoted(id.name)),\"at\":\(time)}"
+        }
+        let group = observation.group.map { "\($0)" } ?? "null"
+        let text =
+            "{\"group\":\(group),\"isolated\":\(observation.isIsolated),\"doubts\":[\(doubts.joined(separator: ","))],"
+            + "\"acknowledged\":[\(acknowledged.joined(separator: ","))]}"
+        return Array(text.utf8)
+    }
+
+    /// An observation from what stands in etcd; nil for what is none: then nobody has said anything.
+    static func observation(_ value: [UInt8]) -> Observation? {
+        guard let json = JSON.parse(value, limit: Self.sizeLimit), let fields = json.object,
+            let isIsolated = json["isolated"]?.bool, let entries = json["doubts"]?.array
+        else { return nil }
+        let group: Int?
+        switch fields["group"] {
+        case .null: group = nil
+        case .integer(let number): group = Int(number)
+        default: return nil  // No group; and to take it for all of them would be too much.
+        }
+        var doubts: [MemberID: Observation.Doubt] = [:]
+        for entry in entries.prefix(Self.doubtLimit) {
+            // One that cannot be read could be a doubt about anybody: then nothing of it counts.
+            guard let number = entry["group"]?.int64, let name = entry["member"]?.string,
+                let patroni = (entry["patroni"]?.string).flatMap(DetectorState.init(rawValue:)),
+                let postgres = (entry["postgres"]?.string).flatMap(DetectorState.init(rawValue:))
+            else { return nil }
+            doubts[MemberID(Int(number), name)] = Observation.Doubt(patroni: patroni, postgres: postgres)
+        }
+        var acknowledged: [MemberID: Int64] = [:]
+        for entry in (json["acknowledged"]?.array ?? []).prefix(Self.doubtLimit) {
+            guard let number = entry["group"]?.int64, let name = entry["member"]?.string, let time = entry["at"]?.int64
+            else { continue }
+            acknowledged[MemberID(Int(number), name)] = time
+        }
+        return Observation(group: group, doubts: doubts, isIsolated: isIsolated, acknowledged: acknowledged)
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import EventLoop
+import PatroniClient
+
+/// Asks Patroni for a switchover: once, by one daemon of the group, and only while the leader is still the one that was judged.
+///
+/// One transaction claims the group's key before Patroni is asked. The claim ends with the answer, or by its lease: should the
+/// power go out in between, others wait that long.
+@EventLoop
+final class SwitchoverCall {
+    private let etcd: EtcdClient
+    private let keys: DetectorKeys
+    private let patroniKeys: PatroniKeys
+    private let patroni: PatroniClient
+    private let member: String
+
+    /// Patroni answers when it has seen the new leader, or after `loop_wait` and 10 s at least.
+    private static let timeout: Duration = .seconds(90)
+    /// Seconds; longer than the call.
+    private static let claimTTL: Int64 = 120
+
+    /// `patroni`: the local one, whose address and password are configured; it writes the request into etcd like any other.
+    init(
+        _ etcd: EtcdClient, _ keys: DetectorKeys, _ patroniKeys: PatroniKeys, _ patroni: PatroniClient, member: String
+    ) {
+        self.etcd = etcd
+        self.keys = keys
+        self.patroniKeys = patroniKeys
+        self.patroni = patroni
+        self.member = member
+    }
+
+    func carryOut(_ order: SwitchoverOrder) async -> SwitchoverOutcome {
+        guard let key = self.keys.switchover(of: order.leader.group) else { return .forestalled("no such group") }
+        let lease: Int64
+        do throws(EtcdError) {
+            lease = try await self.etcd.grantLease(seconds: Self.claimTTL).id
+            let claim = DetectorKeys.claim(order, by: self.member, at: WallClock.seconds)
+            let response = try await self.etcd.commit(
+                Transaction(
+                    compares: [
+                        .absent(key), .init(self.patroniKeys.leader, is: .value(Array(order.leader.name.utf8))),
+                        .init(self.patroniKeys.leader, is: .createRevision(order.since)),
+                        .absent(self.patroniKeys.failover),
+                    ],
+                    // The configuration as it is at the very moment of the claim: whoever pauses the cluster is heard.
+                    success: [
+                        .put(key: key, value: claim, lease: lease), .range(.key(self.patroniKeys.config), limit: 1),
+                    ],
+                    failure: [.range(.key(key), limit: 1)]))
+            guard response.succeeded else {
+                await self.release(lease)
+                return .forestalled(Self.reason(response))
+            }
+            guard !Self.isPaused(response) else {
+                await self.release(lease)
+                return .forestalled("Patroni is in maintenance mode")
+            }
+        } catch {
+            return .forestalled("etcd: \(error.description)")
+        }
+        let outcome = await self.ask(order)
+        await self.release(lease)
+        return outcome
+    }
+
+    private static func reason(_ response: TransactionResponse) -> String {
+        for case .range(let pairs) in response.responses {
+            if let pair = pairs.first { return "the daemon of \(DetectorKeys.claimant(pair.value)) was first" }
+        }
+        return "the leader is another by now, or an operator has asked for a switchover"
+    }
+
+    private static func isPaused(_ response: TransactionResponse) -> Bool {
+        for case .range(let pairs) in response.responses {
+            if let pair = pairs.first { return PatroniConfig(value: pair.value).isPaused }
+        }
+        return false
+    }
+
+    private func release(_ lease: Int64) async {
+        do throws(EtcdError) {
+            try await self.etcd.revokeLease(lease)
+        } catch {
+            // It ends by itself.
+        }
+    }
+
+    private func ask(_ order: SwitchoverOrder) async -> SwitchoverOutcome {
+        do throws(PatroniError) {
+            let answer = try await self.patroni.switchOver(
+                from: order.leader.name, to: order.candidate.name, timeout: Self.timeout)
+            return answer.isDone ? .done(answer.text.firstLine) : .refused(answer.text.firstLine)
+        } catch {
+            return .unanswered(error.message.firstLine)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+public import Decision
+import LenientJSON
+
+/// How a record stands in etcd: times are milliseconds since 1970, so that another node can read them.
+extension FailoverRecord {
+    /// Bytes of a record that is read.
+    private static let sizeLimit = 64 << 10
+    private static let noteLimit = 32
+
+    /// `now` and `wall` are the same moment, by the clock of this boot and in milliseconds since 1970.
+    func json(at now: Instant, _ wall: Int64) -> String {
+        func time(_ instant: Instant) -> Int64 { wall - Int64((now - instant) / .milliseconds(1)) }
+        let phases = Phase.allCases.compactMap { phase in
+            self.phases[phase].map { "\(JSON.quoted(phase.rawValue)):\(time($0))" }
+        }
+        let notes = self.notes.map { "{\"at\":\(time($0.at)),\"text\":\(JSON.quoted($0.text))}" }
+        let (cause, detail) = Self.code(self.cause)
+        return "{"
+            + [
+                "\"id\":\(self.revision)", "\"group\":\(self.group)",
+                "\"from\":\(self.from.map { JSON.quoted($0) } ?? "null")", "\"to\":\(JSON.quoted(self.to))",
+                "\"cause\":\"\(cause)\"", "\"cause_detail\":\(detail.map { JSON.quoted($0) } ?? "null")",
+                "\"detection_budget_ms\":\(Int64(self.detectionBudget / .milliseconds(1)))",
+                "\"phases\":{\(phases.joined(separator: ","))}", "\"notes\":[\(notes.joined(separator: ","))]",
+            ].joined(separator: ",") + "}"
+    }
+
+    private static func code(_ cause: Cause) -> (code: String, detail: String?) {
+        switch cause {
+        case .switchover: ("switchover", nil)
+        case .grayFailure(let member): ("gray_failure", member)
+        case .failure(let verdict): ("failure", verdict.rawValue)
+        case .unknown: ("unknown", nil)
+        }
+    }
+
+    private static func cause(_ code: String?, _ detail: String?) -> Cause {
+        switch code {
+        case "switchover": .switchover
+        case "gray_failure": .grayFailure(by: detail ?? PharosKeys.unreadable)
+        case "failure": .failure(detail.flatMap { DetectorVerdict(rawValue: $0) } ?? .unknown)
+        default: .unknown  // Text; a later version may know more.
+        }
+    }
+
+    /// As it stands in etcd; of a record that was read from there.
+    public var json: String { self.json(at: Instant(sinceBoot: .zero), 0) }
+
+    /// A record from what stands in etcd, its instants counted from 1970; nil for what is none.
+    init?(value: [UInt8]) {
+        guard let json = JSON.parse(value, limit: Self.sizeLimit), let id = json["id"]?.int64,
+            let group = json["group"]?.int64, let to = json["to"]?.string, let times = json["phases"]?.object
+        else { return nil }
+        func instant(_ value: JSON?) -> Instant? {
+            guard let milliseconds = value?.int64, (0...1 << 50).contains(milliseconds) else { return nil }
+            return Instant(sinceBoot: .milliseconds(milliseconds))
+        }
+        var phases: [Phase: Instant] = [:]
+        for phase in Phase.allCases { phases[phase] = instant(times[phase.rawValue]) }
+        let notes = (json["notes"]?.array ?? []).prefix(Self.noteLimit).compactMap { note -> Note? in
+            guard let at = instant(note["at"]), let text = note["text"]?.string else { return nil }
+            return Note(at: at, text: text)
+        }
+        let budget = json["detection_budget_ms"]?.int64 ?? 150_000
+        self.init(
+            revision: id, group: Int(group), from: json["from"]?.string, to: to,
+            cause: Self.cause(json["cause"]?.string, json["cause_detail"]?.string), phases: phases, notes: notes,
+            detectionBudget: .milliseconds(min(max(budget, 0), 86_400_000)))
+    }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// What is done about a leader that cannot be used: n2 leads, n1 (us) and n3 stand by.
+struct GrayResponseTests {
+    private static let n2 = MemberID(0, "n2")
+    private static let gray = ProbeFindings(patroni: nil, postgres: "timeout")
+    private static let order = SwitchoverOrder(leader: n2, since: 3, candidate: MemberID(0, "n1"))
+
+    private static func standby(_ position: Int64) -> ProbeFindings {
+        ProbeFindings(patroni: nil, postgres: nil, isPrimary: false, position: position)
+    }
+
+    /// All is well for a minute; n1 is a little ahead of n3.
+    private static func script(
+        _ policy: GrayPolicy = .switchover, members: [String] = ["n1", "n2", "n3"], profile: DetectorProfile = .fast
+    ) -> DetectorScript {
+        var script = DetectorScript(profile, members: members, onGrayFailure: policy)
+        script.findings = [
+            "n1": Self.standby(1000), "n3": Self.standby(900),
+            "n2": ProbeFindings(patroni: nil, postgres: nil, isPrimary: true, position: 1000),
+        ]
+        script.second(.healthy, .healthy)
+        script.on(.observed(Self.n2, Observation(group: 0)))
+        script.pass(.seconds(60))
+        return script
+    }
+
+    /// n2 cannot be used, and n3 says so too.
+    private static func fail(_ script: inout DetectorScript) {
+        script.findings["n2"] = Self.gray
+        script.second(.healthy, .failed)
+        script.pass(.seconds(20))
+    }
+
+    private static func obstacles(_ script: DetectorScript) -> [SwitchoverRule] {
+        script.reports.compactMap { if case .notSwitchingOver(_, let obstacle) = $0 { obstacle.rule } else { nil } }
+    }
+
+    @Test func `a corroborated gray failure is switched over from, once, to the standby that has come furthest`() {
+        var script = Self.script()
+        Self.fail(&script)
+        #expect(script.orders == [Self.order])
+        #expect(script.reports.contains(.switchingOver(Self.order)))
+        script.on(.switchoverEnded(Self.order, .refused("no")))
+        script.pass(.seconds(300))
+        #expect(script.orders.count == 1, "what has failed is not repeated blindly")
+        #expect(script.core.decideSwitchover() == .forbidden(SwitchoverObstacle(.tried, detail: "refused(\"no\")")))
+        script.on(.acknowledged(Self.n2, at: 1))
+        #expect(script.orders.count == 2, "an operator permits another attempt")
+    }
+
+    @Test func `another leadership is another matter`() {
+        var script = Self.script()
+        Self.fail(&script)
+        script.on(.switchoverEnded(Self.order, .unanswered("timeout")))
+        script.change(.leader("n2", since: 77))
+        script.pass(.seconds(5))
+        #expect(script.orders.map(\.since) == [3, 77])
+    }
+
+    /// Each rule alone, in a situation in which nothing else forbids it.
+    @Test(arguments: SwitchoverRule.allCases) func `each rule forbids it`(rule: SwitchoverRule) {
+        var script = Self.script(
+            rule == .alertOnly ? .alert : .switchover, profile: rule == .notSeenHere ? .hyperscale : .fast)
+        switch rule {
+        case .noGrayFailure:
+            script.findings["n2"] = Self.gray
+            script.pass(.seconds(20))
+            #expect(script.verdict("n2") == .suspected, "nobody seconds it")
+        case .alertOnly: Self.fail(&script)
+        case .noContact:
+            script.hasContact = false
+            Self.fail(&script)
+        case .noAnswers:
+            script.findings = ["n2": DetectorScript.dead, "n3": DetectorScript.dead]
+            script.pass(.seconds(20))
+            #expect(script.core.isIsolated)
+        case .ourselves:
+            script.change(.leader("n1", since: 30))
+            script.findings["n1"] = Self.gray
+            let doubt = Observation.Doubt(patroni: .healthy, postgres: .failed)
+            for observer in ["n2", "n3"] {
+                script.on(
+                    .observed(
+                        MemberID(0, observer), Observation(group: 0, doubts: [MemberID(0, "n1"): doubt])))
+            }
+            script.pass(.seconds(20))
+            #expect(script.verdict("n1") == .gray)
+        case .notSeenHere:
+            script.second(.healthy, .failed)
+            let itself = Observation.Doubt(patroni: .healthy, postgres: .failed)
+            script.on(.observed(Self.n2, Observation(group: 0, doubts: [Self.n2: itself])))
+            script.pass(.seconds(20))
+            #expect(script.verdict("n2") == .gray)
+        case .notSeconded:
+            script.isPaused = true
+            Self.fail(&script)
+            // n3's daemon ends.
+            script.on(.observed(MemberID(0, "n3"), nil))
+            script.isPaused = false
+            script.pass(.seconds(2))
+        case .paused:
+            script.isPaused = true
+            Self.fail(&script)
+        case .suppressed:
+            script.isPaused = true
+            Self.fail(&script)
+            script.findings["n2"] = nil
+            script.second(.healthy, .healthy)
+            script.pass(.seconds(30))
+            Self.fail(&script)
+            script.isPaused = false
+            script.pass(.seconds(2))
+        case .operatorActs:
+            script.change(.switchover(leader: "n2"))
+            Self.fail(&script)
+        case .underWay:
+            script.on(.switchoverClaimed(group: 0, by: "n3"))
+            Self.fail(&script)
+        case .tried:
+            Self.fail(&script)
+            script.on(.switchoverEnded(Self.order, .refused("no")))
+        case .noCandidate:
+            script.findings["n1"] = Self.standby(1000 - script.core.settings.lagLimit - 1)
+            script.change(
+                .member(
+                    "n3",
+                    GroupMember(
+                        endpoint: NodeEndpoint("n3", 5432), isRunning: true, isPrimary: false, mayLead: false, api: "x")
+                ))
+            Self.fail(&script)
+        }
+        guard case .forbidden(let obstacle) = script.core.decideSwitchover() else {
+            Issue.record("nothing forbids it")
+            return
+        }
+        // Without contact or answers there is no such verdict either, which is the first rule.
+        let first: [SwitchoverRule: SwitchoverRule] = [.noContact: .noGrayFailure, .noAnswers: .noGrayFailure]
+        #expect(obstacle.rule == first[rule] ?? rule, "\(obstacle)")
+        #expect(script.orders.count == (rule == .tried ? 1 : 0))
+        let isTold = ![.noGrayFailure, .noContact, .noAnswers, .underWay, .tried].contains(rule)
+        #expect(Self.obstacles(script).contains(rule) == isTold)
+        #expect(Self.obstacles(script).count { $0 == rule } <= 1, "said once")
+    }
+
+    @Test func `a node that has stood still acts on what it sees from then on`() {
+        var script = Self.script()
+        script.isPaused = true
+        Self.fail(&script)
+        #expect(script.verdict("n2") == .gray)
+        // Frozen for ten minutes; n2 has recovered meanwhile, n3's word that it has is not read yet.
+        script.now = script.now + .seconds(600)
+        script.isPaused = false
+        script.findings["n2"] = nil
+        script.on(nil)
+        #expect(script.orders.isEmpty && Self.obstacles(script).contains(.notSeenHere))
+        #expect(script.published?.doubts[Self.n2] == nil, "it answers: what was found before is not published again")
+        script.findings["n2"] = Self.gray
+        script.pass(.seconds(1))
+        #expect(script.orders.isEmpty)
+        script.pass(.seconds(30))
+        #expect(script.orders == [Self.order])
+    }
+
+    @Test func `a claim that ends lets another daemon try`() {
+        var script = Self.script()
+        script.on(.claimsRead([0: "n3"]))
+        Self.fail(&script)
+        #expect(script.orders.isEmpty)
+        script.on(.switchoverClaimed(group: 0, by: nil))
+        #expect(script.orders == [Self.order])
+    }
+
+    @Test func `a candidate is fit when most reach it, it is not far behind, and it may lead`() {
+        var script = Self.script()
+        // The leader that cannot be used reaches nobody either: that is no reason against us.
+        let doubt = Observation.Doubt(patroni: .suspect, postgres: .suspect)
+        let (n1, n3) = (MemberID(0, "n1"), MemberID(0, "n3"))
+        script.on(.observed(Self.n2, Observation(group: 0, doubts: [n1: doubt, n3: doubt])))
+        #expect(script.core.candidates(after: Self.n2).fit == [n1, n3])
+        // That n3's daemon does not reach us is one.
+        script.on(.observed(n3, Observation(group: 0, doubts: [n1: doubt])))
+        let (fit, unfit) = script.core.candidates(after: Self.n2)
+        #expect(fit == [MemberID(0, "n3")] && unfit[MemberID(0, "n1")] != nil)
+        script.findings["n3"] = Self.standby(1000 - script.core.settings.lagLimit - 1)
+        script.pass(.seconds(3))
+        #expect(script.core.candidates(after: Self.n2).unfit[MemberID(0, "n3")]?.hasSuffix("bytes behind") == true)
+    }
+
+    @Test func `of two nodes the other one acts, on the leader's own word against itself`() {
+        var script = Self.script(members: ["n1", "n2"])
+        script.on(.observed(MemberID(0, "n3"), nil))
+        script.findings["n2"] = Self.gray
+        script.pass(.seconds(20))
+        #expect(script.orders.isEmpty, "alone we do nothing")
+        let doubt = Observation.Doubt(patroni: .healthy, postgres: .failed)
+        script.on(.observed(Self.n2, Observation(group: 0, doubts: [Self.n2: doubt])))
+        #expect(script.orders == [Self.order])
+    }
+}
