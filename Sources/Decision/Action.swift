@@ -38,7 +38,7 @@ public enum Action: Hashable, Sendable {
     indirect case detector(DetectorAction)
 
     /// Write this record of a change of leader to etcd, in place of an earlier one of the same revision.
-    indirect case record(FailoverRecord)
+    indirect case record(LedgerEntry)
 
     // systemd and the operator
     case ready

@@ -37,7 +37,11 @@ extension SupervisorCore {
     /// Hands what was done and reported since `begin` on to the ledger.
     mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
         guard let detector = self.detector, self.ledger != nil else { return }
-        for action in actions[begin...] { self.ledger?.take(action, detector, at: now) }
+        for action in Array(actions[begin...]) {
+            self.ledger?.take(action, detector, at: now)
+            guard case .report(.citus(let report)) = action, let groups = self.citus?.groups else { continue }
+            if let entry = self.ledger?.takeMetadata(report, groups, at: now) { actions.append(.record(entry)) }
+        }
         if case .detector(.probed(let id, let findings, _)) = event, id.group == detector.member.group,
             let isPrimary = findings.isPrimary
         {
@@ -47,6 +51,6 @@ extension SupervisorCore {
             self.ledger?.learnCause(
                 wasPlanned: detector.groups[group]?.former?.wasPlanned ?? false, claimant: detector.claims[group])
         }
-        if let record = self.ledger?.takeChange(at: now) { actions.append(.record(record)) }
+        if let entry = self.ledger?.takeChange(detector.groups, at: now) { actions.append(.record(entry)) }
     }
 }

@@ -26,6 +26,14 @@ public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible 
     }
 }
 
+/// What Patroni says when it is asked for a switchover, in its own words.
+public enum SwitchoverAnswer: Sendable, Equatable {
+    case done(String)
+    case refused(String)
+    /// It has been begun, and may yet be done.
+    case open(String)
+}
+
 /// The REST API of one member's Patroni. It has few threads and closes every connection: ask seldom.
 @EventLoop
 public final class PatroniClient {
@@ -63,13 +71,17 @@ public final class PatroniClient {
         try await self.send("/liveness", accepting: [200, 404, 503], timeout).status != 503
     }
 
-    /// Asks for a switchover now. Answers when Patroni has seen it happen, or has refused or given up, with its own words.
+    /// Asks for a switchover now. Answers when Patroni has seen it happen or has refused, or after `loop_wait` or 10 s, if that is
+    /// longer: what lasts longer goes on without an answer.
     public func switchOver(
         from leader: String, to candidate: String, timeout: Duration
-    ) async throws(PatroniError) -> (isDone: Bool, text: String) {
+    ) async throws(PatroniError) -> SwitchoverAnswer {
         let body = "{\"leader\":\(JSON.quoted(leader)),\"candidate\":\(JSON.quoted(candidate))}"
         let response = try await self.send("/switchover", Array(body.utf8), accepting: nil, timeout)
-        return (response.status == 200, String(decoding: response.body.prefix(1024), as: UTF8.self))
+        let text = String(decoding: response.body.prefix(1024), as: UTF8.self)
+        if response.status == 200 { return .done(text) }
+        // With the status of a failure (503), and a leader that is still on its way down.
+        return text.hasPrefix("Switchover status unknown") ? .open(text) : .refused(text)
     }
 
     private func get(_ path: String, accepting: [Int], _ timeout: Duration) async throws(PatroniError) -> [UInt8] {

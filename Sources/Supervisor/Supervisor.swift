@@ -244,7 +244,7 @@ public final class Supervisor {
             self.answer { .groups(await self.groups.read(sentAt: now)) }
         case .citus(let action): self.citus?.carryOut(action)
         case .detector(let action): self.detector.carryOut(action)
-        case .record(let record): self.ledger.write(record)
+        case .record(let entry): self.ledger.write(entry)
         case .ready, .report: self.untold.append(action)
         case .exit: self.end()
         }

@@ -8,15 +8,7 @@ import Testing
 extension LabTests {
     private static func fast(_ options: inout LabOptions) { options.extraConfiguration = "detector: {profile: fast}\n" }
 
-    private static func acting(_ options: inout LabOptions) {
-        options.extraConfiguration = """
-            detector: {profile: fast, on_gray_failure: switchover}
-            alert: {command: [/usr/bin/tee, -a, /run/pharos/alerts]}
-
-            """
-    }
-
-    private static let postmaster = "$(head -1 /var/lib/postgresql/15/main/postmaster.pid)"
+    static let postmaster = "$(head -1 /var/lib/postgresql/15/main/postmaster.pid)"
 
     @Test @EventLoop func `a PostgreSQL that lets nobody in while Patroni is content is a gray failure`() async throws {
         try await Scene.play("postmaster frozen on the leader", Self.fast) { scene in
@@ -64,65 +56,6 @@ extension LabTests {
         }
     }
 
-    @Test @EventLoop
-    func `a leader whose PostgreSQL nobody reaches is switched over from, once, and the record says why`()
-        async throws
-    {
-        try await Scene.play("PostgreSQL's port closed on the leader, Pharos may act", Self.acting) { scene in
-            let node = scene.leader
-            try await scene.awaitVerdict("well", on: node)
-            try await scene.lab.cut(node, from: [.postgres])
-            let leader = try await scene.awaitNewLeader(.seconds(60))
-            try await scene.awaitHolders([leader], .seconds(30))
-            try await scene.lab.heal()
-            var asked = 0
-            for observer in scene.lab.options.nodes {
-                asked += try await scene.records(observer).count {
-                    $0.message.hasPrefix("Patroni is asked to switch over")
-                }
-            }
-            // All who saw it wanted it; one had the claim, and the others say whose it was.
-            #expect(asked >= 1)
-            var answers: [String] = []
-            for observer in scene.others {
-                let records = try await scene.records(observer)
-                answers += records.map(\.message).filter { $0.hasPrefix("the switchover from \(node)") }
-            }
-            #expect(answers.count { $0.contains("Patroni says: ") } == 1, "\(answers)")
-            let record = try await scene.lastRecord(of: leader, cause: "gray_failure")
-            let phases = try #require(record["phases"]?.object)
-            for phase in [
-                "first failure", "verdict", "leader key lost", "new leader key", "accepts writes", "address moved",
-            ] {
-                #expect(phases[phase] != nil, "\(phase) is missing: \(phases)")
-            }
-            #expect(record["from"]?.string == node && scene.others.contains(record["cause_detail"]?.string ?? ""))
-            // The operator was told, with the record itself.
-            let alerts = try await scene.lab.exec(leader, ["cat", "/run/pharos/alerts"]).text
-            #expect(alerts.contains("\"kind\": \"detectorVerdict\"") && alerts.contains("gray failure"), "\(alerts)")
-        }
-    }
-
-    @Test @EventLoop func `a planned switchover is on record, on every node, with its standbys back`() async throws {
-        try await Scene.play("a planned switchover on record", Self.acting) { scene in
-            let node = scene.leader
-            try await scene.awaitVerdict("well", on: node)
-            let leader = try await scene.insistOnSwitchover(to: scene.others[0])
-            let record = try await scene.lastRecord(of: leader, cause: "switchover", with: "standbys back")
-            #expect(record["from"]?.string == node)
-            for observer in scene.lab.options.nodes {
-                let history = try await scene.lab.exec(observer, ["pharos", "history"])
-                #expect(history.exitCode == 0 && history.text.contains("\(node) -> \(leader)"), "\(history.text)")
-            }
-            let shown = try await scene.lab.exec(node, ["pharos", "show", "last"]).text
-            for line in ["a switchover that was asked for", "accepts writes", "standbys   [#", "of 3600.0 s"] {
-                #expect(shown.contains(line), "\(shown)")
-            }
-            #expect(!shown.contains("OVER"), "\(shown)")
-            #expect(try await scene.lab.exec(node, ["pharos", "show", "1"]).exitCode == 1)
-        }
-    }
-
     @Test(arguments: [5, 50])
     @EventLoop func `lost packets alone fail no node`(percent: Int) async throws {
         try await Scene.play("\(percent) % loss on a standby", Self.fast) { scene in
@@ -141,6 +74,33 @@ extension LabTests {
             }
             try await scene.awaitVerdict("well", on: node)
             try scene.expectNoAbsence()
+        }
+    }
+
+    @Test @EventLoop
+    func `a node whose cable comes and goes is told each time, suppressed, and vouched for by an operator`()
+        async throws
+    {
+        try await Scene.play("a flapping cable", Self.fast) { scene in
+            let (node, observer) = (scene.others[0], scene.leader)
+            try await scene.awaitVerdict("well", on: node)
+            let accusation = "\(node) (group 0): node failed"
+            for count in 1...2 {
+                try await scene.lab.cut(node)
+                try await scene.wait("verdict \(count) on \(node)", .seconds(40)) {
+                    try await scene.records(observer).count { $0.message.contains(accusation) } == count
+                }
+                let isSuppressed = try await scene.log(observer).contains("comes and goes")
+                #expect(isSuppressed == (count == 2), "once is no flapping")
+                try await scene.lab.heal()
+                try await scene.awaitVerdict("well", on: node)
+            }
+            #expect(try await scene.lab.exec(observer, ["pharos", "why"]).text.contains("suppressed"))
+            #expect(try await scene.lab.exec(observer, ["pharos", "status"]).text.contains("comes and goes"))
+            // Said on one node, it counts on all.
+            try await scene.run(scene.others[1], "pharos", "acknowledge", node)
+            try await scene.awaitLog(observer, "there counts again like any other", .seconds(10))
+            #expect(try await !scene.lab.exec(observer, ["pharos", "why"]).text.contains("suppressed"))
         }
     }
 
@@ -173,17 +133,6 @@ extension Scene {
                 log.contains("\(member) (group 0): \(verdict)")
             }
         }
-    }
-
-    /// Waits until the newest record in the ledger is of this leader, with this cause and phase; answers it.
-    func lastRecord(of leader: String, cause: String, with phase: String = "address moved") async throws -> JSON {
-        var record: JSON?
-        try await self.wait("a record of \(leader), \(cause), with '\(phase)'", .seconds(90)) {
-            record = JSON.parse(try await self.lab.exec(leader, ["pharos", "show", "last", "--json"]).text.utf8)
-            return record?["to"]?.string == leader && record?["cause"]?.string == cause
-                && record?["phases"]?.object?[phase] != nil
-        }
-        return try #require(record)
     }
 
     /// Waits until every daemon but the node's own has this verdict on a node; its own counts too where it can be asked.

@@ -62,6 +62,27 @@ struct PatroniClientTests {
         http.close()
     }
 
+    @Test(arguments: [
+        (200, "Successfully switched over to \"n3\"", SwitchoverAnswer.done("Successfully switched over to \"n3\"")),
+        (503, "Switchover failed", .refused("Switchover failed")),
+        (412, "leader name does not match", .refused("leader name does not match")),
+        (503, "Switchover status unknown", .open("Switchover status unknown")),
+    ]) @EventLoop
+    func `a switchover is asked for once, and what lasts longer than an answer is no refusal`(
+        status: Int, body: String, expected: SwitchoverAnswer
+    ) async throws {
+        let http = HTTPClient()
+        let server = try ScriptedServer { connection in
+            _ = try await connection.readRequest()
+            try await connection.write(httpAnswer(status, body))
+        }
+        let answer = try await PatroniClient(server.url, http: http).switchOver(
+            from: "n1", to: "n3", timeout: .seconds(10))
+        #expect(answer == expected)
+        #expect(server.requests == ["POST /switchover HTTP/1.1"])
+        http.close()
+    }
+
     @Test @EventLoop func `503 with a body is an answer, other failures are errors`() async throws {
         let http = HTTPClient()
         let starting = #"{"state": "starting", "role": "replica", "patroni": {"name": "n1"}}"#

@@ -121,7 +121,7 @@ struct DetectorRecordTests {
         #expect(began.kind == .switchoverAsked && began.message.contains("from n2 to n3"))
         for (outcome, priority) in [
             (SwitchoverOutcome.done("Successfully"), LogPriority.notice), (.refused("why"), .error),
-            (.unanswered("why"), .error), (.forestalled("why"), .info),
+            (.unanswered("why"), .warning), (.forestalled("why"), .info),
         ] {
             let record = LogRecord(DetectorReport.switchoverEnded(order, outcome))
             #expect(record.kind == .switchoverAnswered && record.priority == priority)

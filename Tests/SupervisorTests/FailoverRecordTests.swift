@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EtcdClient
 import Testing
 
 @testable import Supervisor
@@ -46,7 +47,56 @@ struct FailoverRecordTests {
     }
 
     @Test func `revisions sort as text`() {
-        let names = [9, 10, 99, 1_000_000_007, Int64.max].map { LedgerWriter.name($0) }
+        let names = [9, 10, 99, 1_000_000_007, Int64.max].map { DetectorKeys.name($0) }
         #expect(names == names.sorted() && Set(names.map(\.utf8.count)) == [19])
+    }
+
+    @Test func `metadata stands beside the record of its leadership, and nowhere else`() throws {
+        let keys = DetectorKeys(root: "/pharos/", scope: "demo", .citusMode)
+        let record = FailoverRecord(revision: 21, group: 2, from: "b1", to: "b2", phases: [.keyGained: Self.instant(5)])
+        let entries: [LedgerEntry] = [
+            .own(record), .metadata(group: 2, revision: 21, phases: [.metadataCommitted: Self.instant(7)]),
+            .metadata(group: 2, revision: 20, phases: [.metadataSynced: Self.instant(8)]),
+        ]
+        let pairs = try entries.map { entry in
+            (key: try #require(keys.history(entry)), value: Array(entry.json(at: Self.instant(0), 1000).utf8))
+        }
+        #expect(pairs[0].key == "/pharos/demo/2/history/0000000000000000021")
+        #expect(pairs[1].key == pairs[0].key + ".metadata" && keys.history(.witnessed(record)) == pairs[0].key)
+        let read = FailoverHistory.records(pairs + [(key: pairs[0].key + "x", value: Array("{".utf8))])
+        #expect(read.count == 1 && read.first?.to == "b2")
+        #expect(read.first?.phases == [.keyGained: Self.instant(1005), .metadataCommitted: Self.instant(1007)])
+    }
+
+    @Test func `a hundred records stay, each with what stands beside it`() {
+        let keys = (1...102).map { "h/" + DetectorKeys.name($0) }
+        #expect(LedgerWriter.oldest(of: Array(keys.prefix(100)) + keys.map { $0 + ".metadata" }) == nil)
+        #expect(LedgerWriter.oldest(of: keys + keys.map { $0 + ".metadata" }) == keys[2])
+        #expect(keys[1] + ".metadata" < keys[2], "it goes with its record")
+    }
+
+    @Test func `what becomes of a switchover is seen in etcd`() {
+        let order = SwitchoverOrder(leader: MemberID(0, "n1"), since: 7, candidate: MemberID(0, "n2"))
+        func pair(_ value: String, _ revision: Int64) -> [KeyValue] {
+            [
+                KeyValue(
+                    key: Array("k".utf8), value: Array(value.utf8), createRevision: revision, modRevision: revision,
+                    version: 1, lease: 0)
+            ]
+        }
+        func outcome(_ leader: [KeyValue], _ request: [KeyValue]) -> SwitchoverOutcome? {
+            SwitchoverCall.outcome(
+                order,
+                TransactionResponse(
+                    header: Header(clusterID: 1, memberID: 1, revision: 9, raftTerm: 1), succeeded: true,
+                    responses: [.range(leader), .range(request)]))
+        }
+        let request = pair("{}", 8)
+        #expect(outcome(pair("n1", 7), request) == nil, "it is still on its way down")
+        #expect(outcome([], request) == nil && outcome([], []) == nil, "between two leaders")
+        #expect(outcome(pair("n2", 9), request) == .done("n2 leads"))
+        #expect(outcome(pair("n3", 9), []) == .done("n3 leads"))
+        #expect(outcome(pair("n1", 7), []) == .refused("its request is gone from etcd, and n1 still leads"))
+        #expect(outcome(pair("n1", 9), []) == .refused("n1 leads again"))
     }
 }

@@ -26,6 +26,9 @@ extension RowChange {
         }
     }
 
+    /// Whether a row gets another server.
+    var isMove: Bool { if case .move = self { true } else { false } }
+
     /// The secondary that it registers or removes.
     var secondary: NodeEndpoint? {
         switch self {

@@ -94,7 +94,6 @@ extension DetectorCore {
         let rule = self.rule(for: id, target)
         let before = target.verdict
         target.verdict = rule.verdict
-        if before != rule.verdict { target.verdictAt = now }
         self.targets[id] = target
         if before != rule.verdict {
             reports.append(

@@ -35,7 +35,6 @@ struct DetectorCore: Sendable {
         var patroniConsensus = DetectorConsensus()
         var postgresConsensus = DetectorConsensus()
         var verdict = DetectorVerdict.unknown
-        var verdictAt: Instant?
         var isProbing = false
         /// Since when etcd has not named it.
         var missingSince: Instant?

@@ -40,8 +40,8 @@ public struct FailoverRecord: Hashable, Sendable {
         }
     }
 
-    /// What names it: the revision at which the new leader's key was written.
-    public let revision: Int64
+    /// What names it: the revision at which the new leader's key was created.
+    public var revision: Int64
     public let group: Int
     public let from: String?
     public let to: String
@@ -64,6 +64,16 @@ public struct FailoverRecord: Hashable, Sendable {
         self.notes = notes
         self.detectionBudget = detectionBudget
     }
+}
+
+/// What is written to the ledger, and by whom.
+public enum LedgerEntry: Hashable, Sendable {
+    /// By the new leader's daemon, which sees the most: again with each phase that is reached.
+    case own(FailoverRecord)
+    /// By any other daemon, once and only where nothing stands: the new leader's may be down.
+    case witnessed(FailoverRecord)
+    /// By the daemon that keeps `pg_dist_node`, beside the record of the group's leadership that began at `revision`.
+    case metadata(group: Int, revision: Int64, phases: [FailoverRecord.Phase: Instant])
 }
 
 /// A span of a failover that has a budget.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keeps the record of the change of leader by which this member came to lead: the new leader's daemon writes it, and it alone.
+/// Keeps the record of the last change of leader of this member's group. The new leader's daemon writes it; another one only
+/// where that one has not for a minute.
 ///
 /// It reads what the rest of the core reports, and changes nothing of it. A record is written at once and again with each phase
 /// that is reached, so that what is known outlives this node at any moment.
@@ -9,7 +10,9 @@ struct Ledger: Sendable {
     private(set) var open: FailoverRecord?
     /// Who led last, and since when nobody does.
     private var lastLeader: String?
-    private var keyLostAt: Instant?
+    private var keyLost: (at: Instant, revision: Int64)?
+    /// Whether the open record bears the revision at which its leadership began.
+    private var isNamed = false
     /// The members that stood by when the leader changed, and those of them that have been seen to do so since.
     private var standbys: Set<String> = []
     private var seen: Set<String> = []
@@ -17,35 +20,79 @@ struct Ledger: Sendable {
     /// What may yet belong to a record: verdicts on the leader, and what was done about them.
     private var recent: [FailoverRecord.Note] = []
     private var claimant: String?
+    /// The first verdict against the leader, since it was well.
+    private var blame: (verdict: DetectorVerdict, at: Instant)?
+    /// When the metadata followed, by group, and for which leadership.
+    private var metadata: [Int: (revision: Int64, phases: [FailoverRecord.Phase: Instant])] = [:]
 
     /// After that, what has not been reached is not waited for.
     private static let patience: Duration = .seconds(3600)
+    /// For so long the new leader's daemon has the word.
+    private static let precedence: Duration = .seconds(60)
     private static let recentLimit = 8
     private static let recentSpan: Duration = .seconds(600)
 
     init(member: MemberID) { self.member = member }
 
     /// The record, if it is to be written.
-    mutating func takeChange(at now: Instant) -> FailoverRecord? {
+    mutating func takeChange(_ groups: [Int: CitusGroup], at now: Instant) -> LedgerEntry? {
+        guard let gained = self.open?.phases[.keyGained] else { return nil }
+        if !self.isNamed {
+            let leader = groups[self.member.group]?.leader
+            if let leader, leader.name == self.open?.to, leader.since >= self.keyLost?.revision ?? 0 {
+                self.open?.revision = leader.since
+            } else if now - gained < .seconds(5) {
+                return nil
+            }
+            self.isNamed = true
+        }
+        guard let record = self.open else { return nil }
+        if now - gained > Self.patience { self.open = nil }
+        guard record.to == self.member.name else {
+            guard now - gained >= Self.precedence else { return nil }
+            self.open = nil
+            var second = record
+            second.notes.append(
+                FailoverRecord.Note(
+                    at: now, text: "written by the daemon of \(self.member.name): that of \(record.to) had not"))
+            return .witnessed(second)
+        }
         defer { self.hasChanged = false }
-        let change = self.hasChanged ? self.open : nil
-        if let gained = self.open?.phases[.keyGained], now - gained > Self.patience { self.open = nil }
-        return change
+        return self.hasChanged ? .own(record) : nil
+    }
+
+    /// Takes over what was done to the rows of a group, whose present leadership they follow.
+    mutating func takeMetadata(_ report: CitusReport, _ groups: [Int: CitusGroup], at now: Instant) -> LedgerEntry? {
+        let group: Int
+        let phase: FailoverRecord.Phase
+        switch report {
+        case .updated(_, let place, let changes, _, _) where changes.contains(where: \.isMove):
+            (group, phase) = (place, .metadataCommitted)
+        case .synchronized(_, let place, _, _): (group, phase) = (place, .metadataSynced)
+        default: return nil  // Nothing that a failover is made of.
+        }
+        guard let view = groups[group], view.former != nil, let since = view.leader?.since,
+            let leaderAt = view.leaderAt, now - leaderAt < Self.patience
+        else { return nil }
+        if self.metadata[group]?.revision != since {
+            guard phase == .metadataCommitted else { return nil }
+            self.metadata[group] = (since, [:])
+        }
+        // Of several databases the last one counts.
+        self.metadata[group]?.phases[phase] = now
+        return self.metadata[group].map { .metadata(group: group, revision: since, phases: $0.phases) }
     }
 
     /// Takes over what the core does and reports.
     mutating func take(_ action: Action, _ detector: DetectorCore, at now: Instant) {
+        let isOurs = self.open?.to == self.member.name
         switch action {
-        case .startAnnouncing: self.reach(.announced, at: now, isRepeatable: true)
+        case .startAnnouncing where isOurs: self.reach(.announced, at: now, isRepeatable: true)
         case .report(.contactMade(_, _, let leader)): self.lastLeader = leader
         case .report(.leaderChanged(let before, let leader, let revision)):
             self.leaderChanged(before, leader, revision, detector, at: now)
-        case .report(.postgresChanged(.primary)): self.reach(.writable, at: now)
-        case .report(.assigned): self.reach(.addressMoved, at: now, isRepeatable: true)
-        case .report(.citus(.updated(_, let group, _, _, _))) where group == self.open?.group:
-            self.reach(.metadataCommitted, at: now, isRepeatable: true)
-        case .report(.citus(.synchronized(_, let group, _, _))) where group == self.open?.group:
-            self.reach(.metadataSynced, at: now, isRepeatable: true)
+        case .report(.postgresChanged(.primary)) where isOurs: self.reach(.writable, at: now)
+        case .report(.assigned) where isOurs: self.reach(.addressMoved, at: now, isRepeatable: true)
         case .report(.detector(let report)): self.take(report, at: now)
         default: break  // Nothing that a failover is made of.
         }
@@ -55,7 +102,8 @@ struct Ledger: Sendable {
         switch report {
         case .verdict(let id, let verdict, _, let reason, let evidence)
         where id == self.lastLeader.map { MemberID(self.member.group, $0) }:
-            guard ![.well, .unknown, .suspected].contains(verdict) else { return }
+            guard ![.well, .unknown, .suspected].contains(verdict) else { return self.blame = nil }
+            self.blame = self.blame ?? (verdict, now)
             let sources = evidence.filter { $0.state == .failed }.map { "\($0.aspect.rawValue) by \($0.source)" }
             self.note("\(verdict.rawValue): \(reason) (\(sources.joined(separator: ", ")))", at: now)
         case .switchingOver(let order):
@@ -78,26 +126,24 @@ struct Ledger: Sendable {
     ) {
         if let before { self.lastLeader = before }
         guard let leader else {
-            self.keyLostAt = now
+            self.keyLost = (now, revision)
             return
         }
-        defer { (self.lastLeader, self.keyLostAt, self.recent, self.claimant) = (leader, nil, [], nil) }
-        self.open = nil
-        // One that leads again after a pause is no other leader; and of others, their own daemons tell.
-        guard leader == self.member.name, self.lastLeader != leader else { return }
+        defer { (self.lastLeader, self.recent, self.claimant, self.blame) = (leader, [], nil, nil) }
+        let lostAt = self.keyLost?.at ?? now
+        (self.open, self.isNamed) = (nil, false)
+        // One that leads again after a pause is no other leader.
+        guard let former = self.lastLeader, former != leader else { return self.keyLost = nil }
         let group = self.member.group
         var record = FailoverRecord(
-            revision: revision, group: group, from: self.lastLeader, to: leader,
-            phases: [.keyLost: self.keyLostAt ?? now, .keyGained: now],
+            revision: revision, group: group, from: former, to: leader, phases: [.keyLost: lostAt, .keyGained: now],
             notes: self.recent.filter { now - $0.at < Self.recentSpan })
         record.detectionBudget = detector.profile.window
-        self.standbys = Set((detector.groups[group]?.members ?? [:]).keys).union([self.lastLeader].compactMap(\.self))
+        self.standbys = Set((detector.groups[group]?.members ?? [:]).keys).union([former])
         self.standbys.remove(leader)
         self.seen = []
         self.open = record
-        if let former = self.lastLeader.flatMap({ detector.targets[MemberID(group, $0)] }) {
-            self.learn(of: former, upTo: self.keyLostAt ?? now)
-        }
+        if let target = detector.targets[MemberID(group, former)] { self.learn(of: target, upTo: lostAt) }
         self.hasChanged = true
     }
 
@@ -106,12 +152,10 @@ struct Ledger: Sendable {
         let tracks = [former.patroni, former.postgres]
         let failure = tracks.compactMap(\.firstFailureAt).min()
         self.open?.phases[.lastHealthy] = tracks.compactMap(\.lastHealthyAt).min()
-        guard let failure, failure <= lost || former.verdict != .well else { return }
+        guard let failure, failure <= lost || self.blame != nil else { return }
         self.open?.phases[.firstFailure] = failure
-        if let at = former.verdictAt, ![.well, .unknown, .suspected].contains(former.verdict) {
-            self.open?.phases[.verdict] = at
-        }
-        self.open?.cause = .failure(former.verdict)
+        self.open?.phases[.verdict] = self.blame?.at
+        self.open?.cause = .failure(self.blame?.verdict ?? former.verdict)
     }
 
     /// What came to be known of the cause: from Patroni's request, or from another daemon's claim.
@@ -127,7 +171,7 @@ struct Ledger: Sendable {
     /// A member of the group was asked, and has said what it is.
     mutating func probed(_ name: String, isPrimary: Bool, at now: Instant) {
         guard let open = self.open else { return }
-        if name == self.member.name, isPrimary { self.reach(.writable, at: now) }
+        if name == open.to, isPrimary { self.reach(.writable, at: now) }
         guard !isPrimary, open.phases[.standbyBack] == nil, self.standbys.contains(name) else { return }
         self.seen.insert(name)
         if self.seen == self.standbys { self.reach(.standbyBack, at: now) }

@@ -5,7 +5,8 @@ import LenientJSON
 import PatroniClient
 
 /// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
-/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one; `history/<revision>`, the ledger.
+/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one; `history/<revision>` and, beside it,
+/// `history/<revision>.metadata`, the ledger.
 struct DetectorKeys: Sendable {
     /// For all groups below one scope.
     private let cluster: String
@@ -15,6 +16,7 @@ struct DetectorKeys: Sendable {
     private static let observations = "observations/"
     private static let switchover = "switchover"
     private static let history = "history/"
+    static let metadata = ".metadata"
     /// Members that an observation may doubt; more are not published.
     private static let doubtLimit = 1024
     /// Bytes of an observation that is read.
@@ -55,6 +57,22 @@ struct DetectorKeys: Sendable {
 
     /// What a group's records begin with.
     func history(of group: Int) -> String? { self.prefix(of: group).map { $0 + Self.history } }
+
+    /// Where an entry of the ledger stands.
+    func history(_ entry: LedgerEntry) -> String? {
+        switch entry {
+        case .own(let record), .witnessed(let record):
+            self.history(of: record.group).map { $0 + Self.name(record.revision) }
+        case .metadata(let group, let revision, _):
+            self.history(of: group).map { $0 + Self.name(revision) + Self.metadata }
+        }
+    }
+
+    /// Revisions sort as text.
+    static func name(_ revision: Int64) -> String {
+        let digits = "\(max(0, revision))"
+        return String(repeating: "0", count: max(0, 19 - digits.utf8.count)) + digits
+    }
 
     /// What stands under a key; nil: nothing that is followed.
     func kind(of key: String) -> Kind? {

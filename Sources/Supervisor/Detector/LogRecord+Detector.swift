@@ -76,7 +76,8 @@ extension LogRecord {
     private static func priority(of outcome: SwitchoverOutcome) -> LogPriority {
         switch outcome {
         case .done: .notice
-        case .refused, .unanswered: .error
+        case .refused: .error
+        case .unanswered: .warning
         case .forestalled: .info
         }
     }
@@ -119,7 +120,8 @@ extension Wording {
         switch outcome {
         case .done(let text): "Patroni says: \(text)"
         case .refused(let text): "Patroni has not done it: \(text). It is not asked again for this leader"
-        case .unanswered(let reason): "Patroni has not answered (\(reason)): it may yet do it. It is not asked again"
+        case .unanswered(let reason):
+            "whether Patroni does it is not known yet (\(reason)): a PostgreSQL that cannot stop at once may hold it up. It is not asked again"
         case .forestalled(let reason): "not asked for here: \(reason)"
         }
     }

@@ -6,6 +6,9 @@ import PatroniClient
 
 /// Asks Patroni for a switchover: once, by one daemon of the group, and only while the leader is still the one that was judged.
 ///
+/// Patroni stops answering before a PostgreSQL that takes long to stop has stopped; what becomes of its request is then followed
+/// in etcd.
+///
 /// One transaction claims the group's key before Patroni is asked. The claim ends with the answer, or by its lease: should the
 /// power go out in between, others wait that long.
 @EventLoop
@@ -16,7 +19,6 @@ final class SwitchoverCall {
     private let patroni: PatroniClient
     private let member: String
 
-    /// Patroni answers when it has seen the new leader, or after `loop_wait` and 10 s at least.
     private static let timeout: Duration = .seconds(90)
     /// Seconds; longer than the call.
     private static let claimTTL: Int64 = 120
@@ -61,7 +63,13 @@ final class SwitchoverCall {
         } catch {
             return .forestalled("etcd: \(error.description)")
         }
-        let outcome = await self.ask(order)
+        let begun = Instant.now
+        var outcome = await self.ask(order)
+        if case .unanswered(let text) = outcome {
+            outcome = await self.follow(order, text, until: begun + .seconds(Self.claimTTL - 10))
+        }
+        // What may yet be done keeps others from asking until the lease ends.
+        if case .unanswered = outcome { return outcome }
         await self.release(lease)
         return outcome
     }
@@ -90,11 +98,50 @@ final class SwitchoverCall {
 
     private func ask(_ order: SwitchoverOrder) async -> SwitchoverOutcome {
         do throws(PatroniError) {
-            let answer = try await self.patroni.switchOver(
-                from: order.leader.name, to: order.candidate.name, timeout: Self.timeout)
-            return answer.isDone ? .done(answer.text.firstLine) : .refused(answer.text.firstLine)
+            let (leader, candidate) = (order.leader.name, order.candidate.name)
+            switch try await self.patroni.switchOver(from: leader, to: candidate, timeout: Self.timeout) {
+            case .done(let text): return .done(text.firstLine)
+            case .refused(let text): return .refused(text.firstLine)
+            case .open(let text): return .unanswered(text.firstLine)
+            }
         } catch {
             return .unanswered(error.message.firstLine)
         }
+    }
+
+    /// Waits until the leader is another, or Patroni has given up its request.
+    private func follow(_ order: SwitchoverOrder, _ text: String, until end: Instant) async -> SwitchoverOutcome {
+        while Instant.now < end {
+            do throws(EtcdError) {
+                let response = try await self.etcd.commit(
+                    Transaction(
+                        compares: [],
+                        success: [
+                            .range(.key(self.patroniKeys.leader), limit: 1),
+                            .range(.key(self.patroniKeys.failover), limit: 1),
+                        ]))
+                if let outcome = Self.outcome(order, response) { return outcome }
+            } catch {
+                // Asked again.
+            }
+            do { try await EventLoop.sleep(for: .seconds(1)) } catch { break }
+        }
+        return .unanswered(text)
+    }
+
+    /// What the leader key and Patroni's request say; nil: nothing yet.
+    nonisolated static func outcome(_ order: SwitchoverOrder, _ response: TransactionResponse) -> SwitchoverOutcome? {
+        guard response.responses.count == 2, case .range(let leaders) = response.responses[0],
+            case .range(let requests) = response.responses[1]
+        else { return nil }
+        // Between two leaders there is none.
+        guard let leader = leaders.first else { return nil }
+        guard leader.createRevision == order.since else {
+            guard let name = patroniLeader(leader.value), name != order.leader.name else {
+                return .refused("\(order.leader.name) leads again")
+            }
+            return .done("\(name) leads")
+        }
+        return requests.isEmpty ? .refused("its request is gone from etcd, and \(order.leader.name) still leads") : nil
     }
 }

@@ -20,10 +20,22 @@ public enum FailoverHistory {
         defer { http.close() }
         let client = EtcdClient(settings.etcd, http: http, jitter: { 0.5 })
         do throws(EtcdError) {
-            let answer = try await client.range(.prefix(folder), limit: 2 * LedgerWriter.limit)
-            return answer.keyValues.compactMap { FailoverRecord(value: $0.value) }.sorted { $0.revision < $1.revision }
+            let answer = try await client.range(.prefix(folder), limit: 4 * LedgerWriter.limit)
+            return Self.records(answer.keyValues.map { (key: $0.keyText, value: $0.value) })
         } catch {
             throw Failure(description: error.description)
         }
+    }
+
+    /// The records, each with what stands beside it.
+    nonisolated static func records(_ pairs: [(key: String, value: [UInt8])]) -> [FailoverRecord] {
+        let metadata = pairs.filter { $0.key.hasSuffix(DetectorKeys.metadata) }.map(\.value)
+        return pairs.compactMap { pair in
+            guard !pair.key.hasSuffix(DetectorKeys.metadata), var record = FailoverRecord(value: pair.value) else {
+                return nil
+            }
+            for value in metadata { record.add(metadata: value) }
+            return record
+        }.sorted { $0.revision < $1.revision }
     }
 }

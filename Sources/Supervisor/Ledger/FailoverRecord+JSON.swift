@@ -2,6 +2,17 @@
 public import Decision
 import LenientJSON
 
+extension LedgerEntry {
+    /// `now` and `wall` are the same moment, by the clock of this boot and in milliseconds since 1970.
+    func json(at now: Instant, _ wall: Int64) -> String {
+        switch self {
+        case .own(let record), .witnessed(let record): record.json(at: now, wall)
+        case .metadata(_, let revision, let phases):
+            "{\"id\":\(revision),\"phases\":{\(FailoverRecord.json(phases, at: now, wall))}}"
+        }
+    }
+}
+
 /// How a record stands in etcd: times are milliseconds since 1970, so that another node can read them.
 extension FailoverRecord {
     /// Bytes of a record that is read.
@@ -10,11 +21,9 @@ extension FailoverRecord {
 
     /// `now` and `wall` are the same moment, by the clock of this boot and in milliseconds since 1970.
     func json(at now: Instant, _ wall: Int64) -> String {
-        func time(_ instant: Instant) -> Int64 { wall - Int64((now - instant) / .milliseconds(1)) }
-        let phases = Phase.allCases.compactMap { phase in
-            self.phases[phase].map { "\(JSON.quoted(phase.rawValue)):\(time($0))" }
+        let notes = self.notes.map {
+            "{\"at\":\(Self.time($0.at, now, wall)),\"text\":\(JSON.quoted($0.text))}"
         }
-        let notes = self.notes.map { "{\"at\":\(time($0.at)),\"text\":\(JSON.quoted($0.text))}" }
         let (cause, detail) = Self.code(self.cause)
         return "{"
             + [
@@ -22,8 +31,18 @@ extension FailoverRecord {
                 "\"from\":\(self.from.map { JSON.quoted($0) } ?? "null")", "\"to\":\(JSON.quoted(self.to))",
                 "\"cause\":\"\(cause)\"", "\"cause_detail\":\(detail.map { JSON.quoted($0) } ?? "null")",
                 "\"detection_budget_ms\":\(Int64(self.detectionBudget / .milliseconds(1)))",
-                "\"phases\":{\(phases.joined(separator: ","))}", "\"notes\":[\(notes.joined(separator: ","))]",
+                "\"phases\":{\(Self.json(self.phases, at: now, wall))}", "\"notes\":[\(notes.joined(separator: ","))]",
             ].joined(separator: ",") + "}"
+    }
+
+    private static func time(_ instant: Instant, _ now: Instant, _ wall: Int64) -> Int64 {
+        wall - Int64((now - instant) / .milliseconds(1))
+    }
+
+    static func json(_ phases: [Phase: Instant], at now: Instant, _ wall: Int64) -> String {
+        Phase.allCases.compactMap { phase in
+            phases[phase].map { "\(JSON.quoted(phase.rawValue)):\(self.time($0, now, wall))" }
+        }.joined(separator: ",")
     }
 
     private static func code(_ cause: Cause) -> (code: String, detail: String?) {
@@ -52,20 +71,34 @@ extension FailoverRecord {
         guard let json = JSON.parse(value, limit: Self.sizeLimit), let id = json["id"]?.int64,
             let group = json["group"]?.int64, let to = json["to"]?.string, let times = json["phases"]?.object
         else { return nil }
-        func instant(_ value: JSON?) -> Instant? {
-            guard let milliseconds = value?.int64, (0...1 << 50).contains(milliseconds) else { return nil }
-            return Instant(sinceBoot: .milliseconds(milliseconds))
-        }
-        var phases: [Phase: Instant] = [:]
-        for phase in Phase.allCases { phases[phase] = instant(times[phase.rawValue]) }
         let notes = (json["notes"]?.array ?? []).prefix(Self.noteLimit).compactMap { note -> Note? in
-            guard let at = instant(note["at"]), let text = note["text"]?.string else { return nil }
+            guard let at = Self.instant(note["at"]), let text = note["text"]?.string else { return nil }
             return Note(at: at, text: text)
         }
         let budget = json["detection_budget_ms"]?.int64 ?? 150_000
         self.init(
             revision: id, group: Int(group), from: json["from"]?.string, to: to,
-            cause: Self.cause(json["cause"]?.string, json["cause_detail"]?.string), phases: phases, notes: notes,
+            cause: Self.cause(json["cause"]?.string, json["cause_detail"]?.string), phases: Self.phases(times),
+            notes: notes,
             detectionBudget: .milliseconds(min(max(budget, 0), 86_400_000)))
+    }
+
+    /// Adds what stands beside it, of the group's metadata.
+    mutating func add(metadata value: [UInt8]) {
+        guard let json = JSON.parse(value, limit: Self.sizeLimit), json["id"]?.int64 == self.revision,
+            let times = json["phases"]?.object
+        else { return }
+        self.phases.merge(Self.phases(times)) { $1 }
+    }
+
+    private static func phases(_ times: [String: JSON]) -> [Phase: Instant] {
+        var phases: [Phase: Instant] = [:]
+        for phase in Phase.allCases { phases[phase] = self.instant(times[phase.rawValue]) }
+        return phases
+    }
+
+    private static func instant(_ value: JSON?) -> Instant? {
+        guard let milliseconds = value?.int64, (0...1 << 50).contains(milliseconds) else { return nil }
+        return Instant(sinceBoot: .milliseconds(milliseconds))
     }
 }

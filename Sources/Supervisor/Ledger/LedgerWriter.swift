@@ -10,11 +10,12 @@ import EventLoop
 final class LedgerWriter {
     private let etcd: EtcdClient
     private let keys: DetectorKeys
-    private var pending: [Int64: FailoverRecord] = [:]
+    /// By key.
+    private var pending: [String: LedgerEntry] = [:]
     private var isBusy = false
     private var timer: EventSource?
 
-    static let limit = 100
+    nonisolated static let limit = 100
     private static let pendingLimit = 16
     private static let retry: Duration = .seconds(1)
 
@@ -28,20 +29,23 @@ final class LedgerWriter {
         self.timer = nil
     }
 
-    func write(_ record: FailoverRecord) {
-        guard self.pending[record.revision] != nil || self.pending.count < Self.pendingLimit else { return }
-        self.pending[record.revision] = record
+    func write(_ entry: LedgerEntry) {
+        // A group that has no place in etcd here has none in the ledger.
+        guard let key = self.keys.history(entry),
+            self.pending[key] != nil || self.pending.count < Self.pendingLimit
+        else { return }
+        self.pending[key] = entry
         self.turn()
     }
 
     private func turn() {
-        guard !self.isBusy, let record = self.pending.values.min(by: { $0.revision < $1.revision }) else { return }
+        guard !self.isBusy, let (key, entry) = self.pending.min(by: { $0.key < $1.key }) else { return }
         self.isBusy = true
         EventLoop.spawn {
-            let isWritten = await self.put(record)
+            let isWritten = await self.put(entry, key)
             self.isBusy = false
             // One that has changed meanwhile is written again.
-            if isWritten, self.pending[record.revision] == record { self.pending[record.revision] = nil }
+            if isWritten, self.pending[key] == entry { self.pending[key] = nil }
             guard !self.pending.isEmpty else { return }
             if isWritten { return self.turn() }
             self.timer = .timer(after: Self.retry) { [unowned self] in
@@ -51,20 +55,21 @@ final class LedgerWriter {
         }
     }
 
-    private func put(_ record: FailoverRecord) async -> Bool {
-        guard let folder = self.keys.history(of: record.group) else { return true }
-        let value = Array(record.json(at: .now, WallClock.milliseconds).utf8)
-        let key = folder + Self.name(record.revision)
+    private func put(_ entry: LedgerEntry, _ key: String) async -> Bool {
+        let value = Array(entry.json(at: .now, WallClock.milliseconds).utf8)
+        let folder = String(key[...(key.lastIndex(of: "/") ?? key.startIndex)])
+        var again: [Transaction.Operation] = [.put(key: key, value: value, lease: 0)]
+        if case .witnessed = entry { again = [] }
         do throws(EtcdError) {
             let response = try await self.etcd.commit(
                 Transaction(
                     compares: [.absent(key)],
                     success: [
-                        .put(key: key, value: value, lease: 0), .range(.prefix(folder), limit: 2 * Self.limit),
-                    ], failure: [.put(key: key, value: value, lease: 0)]))
-            for case .range(let pairs) in response.responses where pairs.count > Self.limit {
-                let old = pairs.map(\.keyText).sorted()[pairs.count - Self.limit]
-                let stale = KeyRange(start: Array(folder.utf8), end: Array(old.utf8))
+                        .put(key: key, value: value, lease: 0), .range(.prefix(folder), limit: 4 * Self.limit),
+                    ], failure: again))
+            for case .range(let pairs) in response.responses {
+                guard let oldest = Self.oldest(of: pairs.map(\.keyText)) else { continue }
+                let stale = KeyRange(start: Array(folder.utf8), end: Array(oldest.utf8))
                 _ = try await self.etcd.commit(Transaction(compares: [], success: [.delete(stale)]))
             }
             return true
@@ -73,9 +78,9 @@ final class LedgerWriter {
         }
     }
 
-    /// Revisions sort as text.
-    nonisolated static func name(_ revision: Int64) -> String {
-        let digits = "\(max(0, revision))"
-        return String(repeating: "0", count: max(0, 19 - digits.utf8.count)) + digits
+    /// The key of the oldest record that stays; nil: all do. What is written beside a record sorts right after it.
+    nonisolated static func oldest(of keys: [String]) -> String? {
+        let records = keys.filter { !$0.hasSuffix(DetectorKeys.metadata) }.sorted()
+        return records.count > self.limit ? records[records.count - self.limit] : nil
     }
 }

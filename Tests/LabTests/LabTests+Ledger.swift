@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Lab
+import LenientJSON
+import Testing
+
+/// Where Pharos may ask Patroni for a switchover; and what stays on record of every change of leader.
+extension LabTests {
+    private static func acting(_ options: inout LabOptions) {
+        options.extraConfiguration = """
+            detector: {profile: fast, on_gray_failure: switchover}
+            alert: {command: [/usr/bin/tee, -a, /run/pharos/alerts]}
+
+            """
+    }
+
+    @Test @EventLoop
+    func `a leader whose PostgreSQL nobody reaches is switched over from, once, and the record says why`()
+        async throws
+    {
+        try await Scene.play("PostgreSQL's port closed on the leader, Pharos may act", Self.acting) { scene in
+            let node = scene.leader
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.lab.cut(node, from: [.postgres])
+            // Its PostgreSQL stops when it has given up its standbys: after wal_sender_timeout (60 s), which nobody can reach.
+            let leader = try await scene.awaitNewLeader(.seconds(150))
+            try await scene.awaitHolders([leader], .seconds(30))
+            try await scene.lab.heal()
+            var asked = 0
+            for observer in scene.lab.options.nodes {
+                asked += try await scene.records(observer).count {
+                    $0.message.hasPrefix("Patroni is asked to switch over")
+                }
+            }
+            // All who saw it wanted it; one had the claim, and the others say whose it was.
+            #expect(asked >= 1)
+            var answers: [String] = []
+            for observer in scene.others {
+                let records = try await scene.records(observer)
+                answers += records.map(\.message).filter { $0.hasPrefix("the switchover from \(node)") }
+            }
+            let isAnswer = { (text: String) in text.contains("Patroni says: ") || text.contains("not known yet") }
+            #expect(answers.count(where: isAnswer) == 1, "\(answers)")
+            #expect(!answers.contains { $0.contains("has not done it") }, "\(answers)")
+            let record = try await scene.lastRecord(of: leader, cause: "gray_failure")
+            let phases = try #require(record["phases"]?.object)
+            for phase in [
+                "first failure", "verdict", "leader key lost", "new leader key", "accepts writes", "address moved",
+            ] {
+                #expect(phases[phase] != nil, "\(phase) is missing: \(phases)")
+            }
+            #expect(record["from"]?.string == node && scene.others.contains(record["cause_detail"]?.string ?? ""))
+            // The operator was told, with the record itself.
+            let alerts = try await scene.lab.exec(leader, ["cat", "/run/pharos/alerts"]).text
+            #expect(alerts.contains("\"kind\": \"detectorVerdict\"") && alerts.contains("gray failure"), "\(alerts)")
+        }
+    }
+
+    @Test @EventLoop func `a planned switchover is on record, on every node, with its standbys back`() async throws {
+        try await Scene.play("a planned switchover on record", Self.acting) { scene in
+            let node = scene.leader
+            try await scene.awaitVerdict("well", on: node)
+            let leader = try await scene.insistOnSwitchover(to: scene.others[0])
+            let record = try await scene.lastRecord(of: leader, cause: "switchover", with: "standbys back")
+            #expect(record["from"]?.string == node)
+            for observer in scene.lab.options.nodes {
+                let history = try await scene.lab.exec(observer, ["pharos", "history"])
+                #expect(history.exitCode == 0 && history.text.contains("\(node) -> \(leader)"), "\(history.text)")
+            }
+            let shown = try await scene.lab.exec(node, ["pharos", "show", "last"]).text
+            for line in ["a switchover that was asked for", "accepts writes", "standbys   [#", "of 3600.0 s"] {
+                #expect(shown.contains(line), "\(shown)")
+            }
+            #expect(!shown.contains("OVER"), "\(shown)")
+            #expect(try await scene.lab.exec(node, ["pharos", "show", "1"]).exitCode == 1)
+        }
+    }
+
+    @Test @EventLoop func `what Patroni cannot do yet is asked for once, and no more while it tries`() async throws {
+        try await Scene.play("postmaster frozen on the leader, Pharos may act", Self.acting) { scene in
+            let node = scene.leader
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.run(node, "sh", "-c", "kill -STOP \(Self.postmaster)")
+            let asked = "Patroni is asked to switch over"
+            try await scene.wait("'\(asked)'", .seconds(40)) {
+                for observer in scene.others where try await scene.log(observer).contains(asked) { return true }
+                return false
+            }
+            // A frozen postmaster does not stop: Patroni waits for it, and so does everybody else.
+            try await scene.pause(.seconds(25))
+            #expect(try await scene.lab.leader() == node)
+            var count = 0
+            for observer in scene.lab.options.nodes {
+                count += try await scene.records(observer).count { $0.message.hasPrefix(asked) }
+            }
+            #expect((1...2).contains(count), "once by each standby's daemon at most, of which one had the claim")
+            try await scene.run(node, "sh", "-c", "kill -CONT \(Self.postmaster)")
+            let leader = try await scene.awaitNewLeader(.seconds(60))
+            try await scene.awaitHolders([leader], .seconds(30))
+            try await scene.wait("the answer in a journal", .seconds(30)) {
+                for observer in scene.others
+                where try await scene.log(observer).contains(": Patroni says: ") { return true }
+                return false
+            }
+        }
+    }
+
+    @Test @EventLoop func `a change of leader is on record though the new leader's daemon is down`() async throws {
+        try await Scene.play("a switchover to a node whose daemon is down", Self.acting) { scene in
+            let (node, witness) = (scene.others[0], scene.others[1])
+            try await scene.run(node, "systemctl", "stop", "pharos")
+            let leader = try await scene.insistOnSwitchover(to: node)
+            #expect(leader == node)
+            let record = try await scene.lastRecord(of: node, cause: "switchover", with: "accepts writes", on: witness)
+            #expect(record["from"]?.string == scene.leader)
+            let notes = (record["notes"]?.array ?? []).compactMap { $0["text"]?.string }
+            #expect(notes.contains { $0.hasSuffix("that of \(node) had not") }, "\(notes)")
+            try await scene.run(node, "systemctl", "start", "pharos")
+            try await scene.awaitHolders([node], .seconds(60))
+        }
+    }
+}
+
+extension Scene {
+    /// Waits until the newest record in the ledger is of this leader, with this cause and phase; answers it.
+    func lastRecord(
+        of leader: String, cause: String, with phase: String = "address moved", on node: String? = nil
+    ) async throws -> JSON {
+        var record: JSON?
+        try await self.wait("a record of \(leader), \(cause), with '\(phase)'", .seconds(90)) {
+            record = JSON.parse(
+                try await self.lab.exec(node ?? leader, ["pharos", "show", "last", "--json"]).text.utf8)
+            return record?["to"]?.string == leader && record?["cause"]?.string == cause
+                && record?["phases"]?.object?[phase] != nil
+        }
+        return try #require(record)
+    }
+}
