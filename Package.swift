@@ -100,8 +100,8 @@ let package = Package(
         .executableTarget(
             name: "pharos-bench",
             dependencies: [
-                "CLab", "CLinux", "CitusCatalog", "EventLoop", "HTTPClient", "Lab", "LenientJSON", "PostgresClient",
-                arguments,
+                "CLab", "CLinux", "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Lab", "LenientJSON",
+                "PostgresClient", "StatusServer", arguments,
             ],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),

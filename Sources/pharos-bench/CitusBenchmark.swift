@@ -17,8 +17,6 @@ struct CitusBenchmark {
     private nonisolated static let scope = "citus"
     private nonisolated static let worker = "citus-w1"
     private nonisolated static let port = 6543
-    private nonisolated static let binaries = "/usr/lib/postgresql/15/bin"
-    private nonisolated static let standIn = "Tests/CitusStandIn/stand-in.sql"
 
     init(_ bed: TestBed, runs: Int) {
         self.bed = bed
@@ -26,14 +24,15 @@ struct CitusBenchmark {
     }
 
     func run() async throws(BenchError) -> CitusResult {
-        let server = try await self.startPostgres()
+        let postgres = BenchPostgres(self.bed, port: Self.port)
+        try await postgres.start(hosts: (1...10).map { "127.0.0.\($0)" })
         let etcd = try self.bed.parts().etcd
-        let session = try await self.connect()
-        let watcher = try await self.connect()
+        let session = try await postgres.connect()
+        let watcher = try await postgres.connect()
         var committedAt: Int64 = 0
         watcher.whenNotified { committedAt = BootClock.microseconds }
-        try await self.query(watcher, "listen bench")
-        try await self.prepare(session)
+        try await query(watcher, "listen bench")
+        try await self.prepare(postgres, session)
         for (scope, member, host) in [
             (Self.scope, "n3", "127.0.0.1"), (Self.worker, "a", "127.0.0.2"), (Self.worker, "b", "127.0.0.3"),
         ] {
@@ -43,12 +42,12 @@ struct CitusBenchmark {
         try await etcd.put("/service/\(Self.scope)/leader", "n3")
         try await etcd.put("/service/\(Self.worker)/leader", "a")
         try await etcd.settle(Self.scope)
-        let daemon = try self.startDaemon()
+        let daemon = try self.startDaemon(postgres)
         try await wait(for: "session of the daemon", timeout: .seconds(20)) { () async throws(BenchError) in
             try daemon.check()
             let count =
                 "select count(*) from pg_stat_activity where application_name = 'pharos' and query like '%pg_dist_node%' and pid <> pg_backend_pid()"
-            return try await self.query(session, count) != [["0"]]
+            return try await query(session, count) != [["0"]]
         }
         var result = CitusResult()
         for run in 0...self.runs {
@@ -66,7 +65,7 @@ struct CitusBenchmark {
         try await self.measureReading(session, &result)
         await self.bed.stop(daemon)
         try await self.measureVerification(session, &result)
-        await self.bed.stop(server, SIGQUIT)
+        await postgres.stop()
         return result
     }
 
@@ -75,9 +74,9 @@ struct CitusBenchmark {
         let count = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
         // What was done before may be counted up to a second later.
         try await pause(.seconds(3))
-        guard let before = try await self.query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
+        guard let before = try await query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
         try await pause(.seconds(Self.rest))
-        guard let after = try await self.query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
+        guard let after = try await query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }
         // The first question itself.
         result.transactionsAtRest = max(0, after - before - 1)
     }
@@ -90,8 +89,8 @@ struct CitusBenchmark {
     private func measureVerification(_ session: PostgresConnection, _ result: inout CitusResult)
         async throws(BenchError)
     {
-        try await self.query(session, "delete from pg_dist_node where groupid >= 10")
-        try await self.query(
+        try await query(session, "delete from pg_dist_node where groupid >= 10")
+        try await query(
             session,
             "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, '127.0.0.' || g + 2, \(Self.port), true, true, 'primary' from generate_series(2, 8) g"
         )
@@ -106,7 +105,7 @@ struct CitusBenchmark {
 
     /// What one look at 1,000 rows costs, with the daemon's own question.
     private func measureReading(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
-        try await self.query(
+        try await query(
             session,
             "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, 'w' || g, 5432, false, false, 'primary' from generate_series(10, 1009) g"
         )
@@ -124,7 +123,7 @@ struct CitusBenchmark {
 
     // MARK: - The parts
 
-    private func startDaemon() throws(BenchError) -> Program {
+    private func startDaemon(_ postgres: BenchPostgres) throws(BenchError) -> Program {
         let file = "\(self.bed.folder)/citus.yml"
         let folder = "\(self.bed.folder)/citus"
         try Files.makeFolder(folder)
@@ -134,7 +133,7 @@ struct CitusBenchmark {
             scope: \(Self.scope)
             member: n3
             etcd: { endpoints: ["\(try self.bed.parts().etcd.url)"] }
-            postgres: { conninfo: "\(self.conninfo)" }
+            postgres: { conninfo: "\(postgres.conninfo)" }
             citus:
               databases: [postgres]
               mode: own
@@ -146,67 +145,15 @@ struct CitusBenchmark {
         return try self.bed.start("pharos", [self.bed.options.pharos, "run", "-c", file])
     }
 
-    private var folder: String { "\(self.bed.folder)/postgres" }
-    private var conninfo: String { "host=\(self.folder) port=\(Self.port) user=postgres dbname=postgres" }
-
-    private func startPostgres() async throws(BenchError) -> Program {
-        guard let setpriv = Files.program("setpriv") else { throw BenchError("setpriv is needed: install util-linux") }
-        let asPostgres = [setpriv, "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        try Files.makeFolder(self.folder)
-        guard let account = getpwnam("postgres"),
-            chown(self.folder, account.pointee.pw_uid, account.pointee.pw_gid) == 0
-        else { throw BenchError("there is no user postgres: install postgresql-15") }
-        let data = self.folder + "/data"
-        try await pharos_bench.run(
-            asPostgres + ["\(Self.binaries)/initdb", "-D", data, "-A", "trust", "--no-sync", "--locale", "C.UTF-8"])
-        let server = try self.bed.start(
-            "postgres",
-            asPostgres + [
-                "\(Self.binaries)/postgres", "-D", data, "-k", self.folder, "-p", "\(Self.port)", "-c",
-                "listen_addresses=\((1...10).map { "127.0.0.\($0)" }.joined(separator: ","))", "-c",
-                "max_prepared_transactions=10",
-            ])
-        try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BenchError) in
-            try server.check()
-            do throws(BenchError) {
-                _ = try await self.connect()
-                return true
-            } catch {
-                return false
-            }
-        }
-        return server
-    }
-
-    private func connect() async throws(BenchError) -> PostgresConnection {
-        do throws(PostgresError) {
-            return try await PostgresConnection(
-                self.conninfo, overriding: [(keyword: "application_name", value: "pharos-bench")])
-        } catch {
-            throw BenchError(error.description)
-        }
-    }
-
-    @discardableResult
-    private func query(_ session: PostgresConnection, _ sql: String) async throws(BenchError) -> [[String?]] {
-        do throws(PostgresError) { return try await session.query(sql, timeout: .seconds(30)) } catch {
-            throw BenchError("\(sql): \(error.description)")
-        }
-    }
-
-    private func prepare(_ session: PostgresConnection) async throws(BenchError) {
-        guard let psql = Files.program("psql") else { throw BenchError("psql is needed: install postgresql-client") }
-        guard access(Self.standIn, R_OK) == 0 else {
-            throw BenchError("\(Self.standIn) cannot be read: run this in the repository's root")
-        }
-        try await pharos_bench.run([psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-f", Self.standIn])
+    private func prepare(_ postgres: BenchPostgres, _ session: PostgresConnection) async throws(BenchError) {
+        try await postgres.loadStandIn()
         for sql in CitusCatalog.fenceTable + [
             "select citus_set_coordinator_host('127.0.0.1', \(Self.port))",
             "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) values (1, '127.0.0.2', \(Self.port), false, false, 'primary')",
             "create table d (a integer)", "select citus_stand_in.distribute('d', 32)",
             "create function bench() returns trigger language plpgsql as $$ begin notify bench; return null; end $$",
             "create trigger bench after update of nodename on pg_dist_node for each row execute function bench()",
-        ] { try await self.query(session, sql) }
+        ] { try await query(session, sql) }
     }
 }
 

@@ -51,6 +51,16 @@ final class EtcdServer {
         )
     }
 
+    /// Puts many in one transaction: at most 128, as etcd allows.
+    func put(_ pairs: [(key: String, value: String)]) async throws(BenchError) {
+        for start in stride(from: 0, to: pairs.count, by: 128) {
+            let puts = pairs[start..<min(start + 128, pairs.count)].map {
+                #"{"request_put":{"key":"\#(base64($0.key))","value":"\#(base64($0.value))"}}"#
+            }
+            _ = try await self.send(.post, "/v3/kv/txn", #"{"success":[\#(puts.joined(separator: ","))]}"#)
+        }
+    }
+
     func delete(_ key: String) async throws(BenchError) {
         _ = try await self.send(.post, "/v3/kv/deleterange", #"{"key":"\#(base64(key))"}"#)
     }

@@ -11,7 +11,7 @@ struct PharosBench: ParsableCommand {
         discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
         subcommands: [
             MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureCitus.self, MeasureCitusClient.self,
-            MeasureIdle.self, MeasureStart.self,
+            MeasureIdle.self, MeasureStart.self, MeasureDetector.self,
         ],
         defaultSubcommand: MeasureAll.self
     )
@@ -63,6 +63,9 @@ struct MeasureAll: ParsableCommand {
             }
             report.citus = try await TestBed.use(options) { bed async throws(BenchError) in
                 try await CitusBenchmark(bed, runs: self.runs).run()
+            }
+            report.detector = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await DetectorBenchmark(bed, seconds: self.seconds).run()
             }
             report.client = try await self.client.benchmark().run()
             report.citusClient = try await self.client.citusBenchmark().run()
@@ -206,6 +209,26 @@ struct MeasureStart: ParsableCommand {
         runBenchmark { () async throws(BenchError) in
             let result = try await TestBed.use(options) { bed async throws(BenchError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
+            }
+            printLine(result.text)
+            return 0
+        }
+    }
+}
+
+struct MeasureDetector: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "detector",
+        abstract: "What it costs to watch 1,000 members in 300 groups."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "For how many seconds the daemon is watched.") var seconds = 60
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        runBenchmark { () async throws(BenchError) in
+            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+                try await DetectorBenchmark(bed, seconds: self.seconds).run()
             }
             printLine(result.text)
             return 0

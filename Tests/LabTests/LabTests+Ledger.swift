@@ -21,6 +21,7 @@ extension LabTests {
         try await Scene.play("PostgreSQL's port closed on the leader, Pharos may act", Self.acting) { scene in
             let node = scene.leader
             try await scene.awaitVerdict("well", on: node)
+            try await scene.vouch(for: node)
             try await scene.lab.cut(node, from: [.postgres])
             // Its PostgreSQL stops when it has given up its standbys: after wal_sender_timeout (60 s), which nobody can reach.
             let leader = try await scene.awaitNewLeader(.seconds(150))
@@ -80,6 +81,7 @@ extension LabTests {
         try await Scene.play("postmaster frozen on the leader, Pharos may act", Self.acting) { scene in
             let node = scene.leader
             try await scene.awaitVerdict("well", on: node)
+            try await scene.vouch(for: node)
             try await scene.run(node, "sh", "-c", "kill -STOP \(Self.postmaster)")
             let asked = "Patroni is asked to switch over"
             try await scene.wait("'\(asked)'", .seconds(40)) {
@@ -122,6 +124,9 @@ extension LabTests {
 }
 
 extension Scene {
+    /// A node may have failed in the scene before: a second time within 22 minutes would suppress it.
+    func vouch(for node: String) async throws { try await self.run(node, "pharos", "acknowledge", node) }
+
     /// Waits until the newest record in the ledger is of this leader, with this cause and phase; answers it.
     func lastRecord(
         of leader: String, cause: String, with phase: String = "address moved", on node: String? = nil
