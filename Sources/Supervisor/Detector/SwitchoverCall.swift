@@ -38,6 +38,8 @@ final class SwitchoverCall {
         guard let key = self.keys.switchover(of: order.leader.group) else { return .forestalled("no such group") }
         let lease: Int64
         do throws(EtcdError) {
+            let request = try await self.etcd.range(.key(self.patroniKeys.failover), limit: 1).keyValues.first
+            guard !Self.isPending(request) else { return .forestalled("somebody has asked for a switchover already") }
             lease = try await self.etcd.grantLease(seconds: Self.claimTTL).id
             let claim = DetectorKeys.claim(order, by: self.member, at: WallClock.seconds)
             let response = try await self.etcd.commit(
@@ -45,7 +47,7 @@ final class SwitchoverCall {
                     compares: [
                         .absent(key), .init(self.patroniKeys.leader, is: .value(Array(order.leader.name.utf8))),
                         .init(self.patroniKeys.leader, is: .createRevision(order.since)),
-                        .absent(self.patroniKeys.failover),
+                        .init(self.patroniKeys.failover, is: .modRevision(request?.modRevision ?? 0)),
                     ],
                     // The configuration as it is at the very moment of the claim: whoever pauses the cluster is heard.
                     success: [
@@ -72,6 +74,11 @@ final class SwitchoverCall {
         if case .unanswered = outcome { return outcome }
         await self.release(lease)
         return outcome
+    }
+
+    /// Whether Patroni's key holds a request. One that is done is not deleted but emptied.
+    private nonisolated static func isPending(_ request: KeyValue?) -> Bool {
+        request.map { PatroniFailover(value: $0.value).isPending } ?? false
     }
 
     private static func reason(_ response: TransactionResponse) -> String {
@@ -142,6 +149,7 @@ final class SwitchoverCall {
             }
             return .done("\(name) leads")
         }
-        return requests.isEmpty ? .refused("its request is gone from etcd, and \(order.leader.name) still leads") : nil
+        if Self.isPending(requests.first) { return nil }
+        return .refused("its request is gone from etcd, and \(order.leader.name) still leads")
     }
 }
