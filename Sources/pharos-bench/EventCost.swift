@@ -63,7 +63,6 @@ enum EventCost {
 struct DetectorResult {
     var cpuPercent = 0.0
     var residentKiB = 0
-    var well = 0
     /// Of the core alone, by the number of members.
     var eventNanoseconds: [Int: Double] = [:]
 

@@ -14,7 +14,7 @@ extension LabTests {
             scene in
             let blocker = try await scene.blocker("begin; select citus_stand_in.write('items', 3)")
             if isStopped { try await scene.run(scene.leader, "kill", "-STOP", "\(blocker)") }
-            let (old, new) = try await scene.changeWorker(.switchover)
+            let (old, new) = try await scene.change(.switchover)
             try await scene.awaitLog(scene.leader, "the update of group 1 waits for pid \(blocker)", .seconds(30))
             if isStopped {
                 try await scene.awaitLog(scene.leader, "other sessions are in the way", .seconds(30))
@@ -113,7 +113,7 @@ extension LabTests {
     {
         try await Scene.playCitus("etcd rebuilt", .scopes, ["mode: own"]) { scene in
             let fence = "select distinct etcd_cluster from pharos.citus_fence"
-            _ = try await scene.changeWorker(.switchover)
+            _ = try await scene.change(.switchover)
             try await scene.awaitRows()
             let before = try await scene.lab.sql(fence)
             let nodes = scene.lab.options.nodes
@@ -122,7 +122,7 @@ extension LabTests {
             for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
             try await scene.awaitLog(scene.leader, "another etcd cluster answers", .seconds(60))
             try await scene.lab.awaitHealth()
-            _ = try await scene.changeWorker(.switchover)
+            _ = try await scene.change(.switchover)
             try await scene.awaitRows()
             let superseded = try await scene.lab.sql(
                 "select count(*) from pharos.citus_fence where groupid = 1 and \(before.dropLast()) = any (superseded)")
@@ -181,7 +181,7 @@ extension LabTests {
             }
             let ids = "select string_agg(nodeid || noderole::text, ' ' order by nodeid) from pg_dist_node"
             let before = try await scene.lab.sql(ids)
-            _ = try await scene.changeWorker(.switchover)
+            _ = try await scene.change(.switchover)
             let worker = try await scene.worker()
             let pool = "select poolinfo from pg_dist_poolinfo"
             for database in LabCitus.databases {

@@ -6,12 +6,12 @@ import Testing
 
 /// Patroni's Citus mode: Patroni writes pg_dist_node of one database itself, and knows nothing of any other.
 extension LabTests {
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
-    func `behind Patroni's own handler the default mode repairs what that does not`(change: Scene.WorkerChange)
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `behind Patroni's own handler the default mode repairs what that does not`(change: Scene.LeaderChange)
         async throws
     {
         try await Scene.playCitus("worker: \(change)", .mode, ["settle: 8s"]) { scene in
-            let (_, new) = try await scene.changeWorker(change)
+            let (_, new) = try await scene.change(change)
             try await scene.awaitRows(["app"])
             try await scene.awaitRows()
             let told = try await scene.awaitLog(
@@ -24,12 +24,12 @@ extension LabTests {
         }
     }
 
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
-    func `mode observe leaves to Patroni what it does, and tells what it does not`(change: Scene.WorkerChange)
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `mode observe leaves to Patroni what it does, and tells what it does not`(change: Scene.LeaderChange)
         async throws
     {
         try await Scene.playCitus("worker: \(change)", .mode, ["mode: observe", "settle: 8s"]) { scene in
-            let (old, new) = try await scene.changeWorker(change)
+            let (old, new) = try await scene.change(change)
             try await scene.awaitRows(["app"])
             try await scene.awaitLog(scene.leader, "reports: group 1 is at \(LabLayout.address(old))", .seconds(30))
             #expect(try await scene.lab.rows(database: "reports")[1] == old)
@@ -41,13 +41,16 @@ extension LabTests {
     }
 
     /// Two writers at once, against the manual's advice: they write the same.
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
-    func `in mode own beside Patroni's handler the rows are right all the same`(change: Scene.WorkerChange) async throws
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `in mode own beside Patroni's handler the rows are right all the same`(change: Scene.LeaderChange) async throws
     {
         try await Scene.playCitus("worker: \(change)", .mode, ["mode: own"]) { scene in
-            let (_, new) = try await scene.changeWorker(change)
+            let (_, new) = try await scene.change(change)
             try await scene.awaitRows()
             try await scene.awaitLog(scene.leader, "reports: group 1 follows its leader \(new)")
+            // The coordinator's daemon puts on record when its rows followed, where the worker's own nodes find it.
+            let record = try await scene.lastRecord(of: new, with: "metadata synced")
+            #expect(record["phases"]?["metadata committed"]?.int64 != nil && record["group"]?.int64 == 1)
             if change == .powerOff { try await scene.lab.start(try scene.other(than: new)) }
             // Neither undoes what the other has done.
             try await scene.pause(.seconds(5))
@@ -55,16 +58,15 @@ extension LabTests {
         }
     }
 
-    @Test @EventLoop func `the coordinator's failover is followed in the database that Patroni does not know`()
-        async throws
-    {
-        try await Scene.playCitus("coordinator: power-off", .mode, ["settle: 8s"]) { scene in
-            try await scene.lab.giveEtcdLeadership(to: "n5")
-            try await scene.lab.kill(scene.leader)
-            let new = try await scene.awaitLeader(of: 0, otherThan: scene.leader)
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `the coordinator's own change is followed in the database that Patroni does not know`(
+        change: Scene.LeaderChange
+    ) async throws {
+        try await Scene.playCitus("coordinator: \(change)", .mode, ["settle: 8s"]) { scene in
+            let (old, new) = try await scene.change(change, of: 0)
             try await scene.awaitRows()
             try await scene.awaitLog(new, "reports: group 0 follows its leader \(new)")
-            try await scene.lab.start(scene.leader)
+            if change == .powerOff { try await scene.lab.start(old) }
         }
     }
 

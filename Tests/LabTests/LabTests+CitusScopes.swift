@@ -5,8 +5,8 @@ import Testing
 
 /// Citus where each group is a Patroni scope of its own: nobody but Pharos writes pg_dist_node.
 extension LabTests {
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
-    func `in mode own the rows of both databases follow a worker's leader at once`(change: Scene.WorkerChange)
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `in mode own the rows of both databases follow a worker's leader at once`(change: Scene.LeaderChange)
         async throws
     {
         try await Scene.playCitus("worker: \(change)", .scopes, ["mode: own"]) { scene in
@@ -14,7 +14,7 @@ extension LabTests {
             var (old, new) = ("", "")
             let span: Duration = change == .switchover ? .seconds(10) : .seconds(45)
             let report = try await scene.withWriters(50, for: span) {
-                (old, new) = try await scene.changeWorker(change)
+                (old, new) = try await scene.change(change)
                 try await scene.awaitRows()
             }
             let timeline = try scene.timeline()
@@ -38,12 +38,12 @@ extension LabTests {
         }
     }
 
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
     func `in mode reconcile what nobody has put right is put right after a while, in observe it is only told`(
-        change: Scene.WorkerChange
+        change: Scene.LeaderChange
     ) async throws {
         try await Scene.playCitus("worker: \(change)", .scopes, ["mode: observe", "settle: 3s"]) { scene in
-            let (old, new) = try await scene.changeWorker(change)
+            let (old, new) = try await scene.change(change)
             try await scene.awaitLog(scene.leader, "app: group 1 is at \(LabLayout.address(old)):5432", .seconds(30))
             try await scene.awaitLog(scene.leader, "This mode leaves it as it is")
             #expect(try await scene.lab.rows()[1] == old)
@@ -57,18 +57,12 @@ extension LabTests {
         }
     }
 
-    @Test(arguments: Scene.WorkerChange.allCases) @EventLoop
-    func `the coordinator's own row follows, by the daemon of the new coordinator`(change: Scene.WorkerChange)
+    @Test(arguments: Scene.LeaderChange.allCases) @EventLoop
+    func `the coordinator's own row follows, by the daemon of the new coordinator`(change: Scene.LeaderChange)
         async throws
     {
         try await Scene.playCitus("coordinator: \(change)", .scopes, ["mode: own"]) { scene in
-            if change == .switchover {
-                try await scene.lab.switchover()
-            } else {
-                try await scene.lab.giveEtcdLeadership(to: "n5")
-                try await scene.lab.kill(scene.leader)
-            }
-            let new = try await scene.awaitLeader(of: 0, otherThan: scene.leader)
+            let (_, new) = try await scene.change(change, of: 0)
             try await scene.awaitRows()
             try await scene.awaitLog(new, "its daemon keeps pg_dist_node")
             for database in LabCitus.databases {

@@ -85,19 +85,19 @@ extension Scene {
         return report
     }
 
-    /// Does what takes the leadership of the worker's group from its leader, and waits for the next.
-    func changeWorker(_ change: WorkerChange) async throws -> (old: String, new: String) {
-        let old = try await self.worker()
+    /// Does what takes the leadership of a group from its leader, and waits for the next.
+    func change(_ change: LeaderChange, of group: Int = 1) async throws -> (old: String, new: String) {
+        let old = try #require(try await self.lab.leader(group: group))
         switch change {
-        case .switchover: try await self.lab.switchover(group: 1)
+        case .switchover: try await self.lab.switchover(group: group)
         case .powerOff:
             try await self.lab.giveEtcdLeadership(to: "n5")
             try await self.lab.kill(old)
         }
-        return (old, try await self.awaitLeader(of: 1, otherThan: old))
+        return (old, try await self.awaitLeader(of: group, otherThan: old))
     }
 
-    enum WorkerChange: String, CaseIterable, CustomStringConvertible {
+    enum LeaderChange: String, CaseIterable, CustomStringConvertible {
         case switchover, powerOff
         var description: String { self.rawValue }
     }
