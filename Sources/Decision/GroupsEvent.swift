@@ -45,6 +45,8 @@ public enum GroupFact: Hashable, Sendable {
     case member(String, GroupMember?)
     /// Somebody asked Patroni to switch over from `leader`; nil: nothing of the kind is pending.
     case switchover(leader: String?)
+    /// The standbys that Patroni holds synchronous; nil: replication is asynchronous.
+    case synchronous(Set<String>?)
 }
 
 public struct GroupChange: Hashable, Sendable {

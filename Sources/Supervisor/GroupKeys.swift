@@ -55,7 +55,8 @@ struct GroupKeys: Sendable {
             // One for later is no reason to hold anything up now.
             let isNow = failover?.isPending == true && failover?.scheduledAt == nil
             return GroupChange(group, .switchover(leader: isNow ? failover?.leader : nil))
-        case .config, .status, .sync, .failsafe, .history, .initialize, .other: return nil
+        case .sync: return GroupChange(group, .synchronous(isPut ? Set(PatroniSync(value: pair.value).standbys) : nil))
+        case .config, .status, .failsafe, .history, .initialize, .other: return nil
         }
     }
 

@@ -66,6 +66,8 @@ struct CitusScript {
             self.keys[change.group, default: [:]]["members/" + name] = member == nil ? nil : change.fact
         case .switchover(let leader):
             self.keys[change.group, default: [:]]["failover"] = leader == nil ? nil : change.fact
+        case .synchronous(let standbys):
+            self.keys[change.group, default: [:]]["sync"] = standbys == nil ? nil : change.fact
         }
     }
 

@@ -190,6 +190,17 @@ struct GrayResponseTests {
         #expect(script.core.candidates(after: Self.n2).unfit[MemberID(0, "n3")]?.hasSuffix("bytes behind") == true)
     }
 
+    @Test func `where replication is synchronous only a synchronous standby is asked for`() {
+        var script = Self.script()
+        script.change(.synchronous(["n3"]))
+        let (fit, unfit) = script.core.candidates(after: Self.n2)
+        #expect(fit == [MemberID(0, "n3")] && unfit == [MemberID(0, "n1"): "not synchronous"])
+        script.change(.synchronous([]))
+        #expect(script.core.candidates(after: Self.n2).fit.isEmpty)
+        script.change(.synchronous(nil))
+        #expect(script.core.candidates(after: Self.n2).fit.count == 2)
+    }
+
     @Test func `of two nodes the other one acts, on the leader's own word against itself`() {
         var script = Self.script(members: ["n1", "n2"])
         script.on(.observed(MemberID(0, "n3"), nil))

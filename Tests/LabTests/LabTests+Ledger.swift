@@ -108,7 +108,7 @@ extension LabTests {
     }
 
     /// With the default profile this takes five minutes: played where `PHAROS_LAB_LONG` is set.
-    @Test(.enabled(if: Scene.variable("PHAROS_LAB_LONG") != nil)) @EventLoop
+    @Test(.enabled(if: Scene.takesLong)) @EventLoop
     func `with 30 s x 5 a gray failure is found and over within what is promised`() async throws {
         try await Scene.play("PostgreSQL's port closed on the leader, hyperscale") { options in
             options.extraConfiguration = "detector: {on_gray_failure: switchover}\n"

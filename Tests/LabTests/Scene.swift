@@ -46,6 +46,9 @@ struct Scene {
     /// Whether a lab may be started: it takes root rights, minutes, and the staged daemon.
     nonisolated static var isPossible: Bool { getenv("PHAROS_LAB_STAGE") != nil }
 
+    /// Whether scenes of minutes are played too.
+    nonisolated static var takesLong: Bool { getenv("PHAROS_LAB_LONG") != nil }
+
     /// The lab with these options, and its leader: the running one if it is well, else a new one.
     private static func healthyLab(_ change: (inout LabOptions) -> Void) async throws -> (Lab, String) {
         var options = LabOptions()

@@ -153,7 +153,7 @@ struct CitusCore: Sendable {
             switch change.fact {
             case .leader(let leader, _): reports.append(.groupAppeared(group: change.group, leader: leader))
             case .member(_, .some): break
-            case .noLeader, .member(_, nil), .switchover: return false
+            case .noLeader, .member(_, nil), .switchover, .synchronous: return false
             }
         }
         return self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)

@@ -104,7 +104,7 @@ struct CitusDatabase: Sendable {
         case .leader, .switchover(.some):
             guard let rows = self.rows, !rows.contains(where: { $0.group == change.group }) else { return }
             self.readAt = min(self.readAt, now)
-        case .noLeader, .switchover(nil), .member: break
+        case .noLeader, .switchover(nil), .member, .synchronous: break
         }
     }
 

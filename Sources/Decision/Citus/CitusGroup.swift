@@ -22,6 +22,7 @@ struct CitusGroup: Sendable {
     private var knownLeader = Known<Leader?>(nil)
     private var knownMembers: [String: Known<GroupMember?>] = [:]
     private var knownSwitchover = Known<String?>(nil)
+    private var knownSynchronous = Known<Set<String>?>(nil)
     /// When this daemon learned of the present leader.
     private(set) var leaderAt: Instant?
     private(set) var former: Former?
@@ -43,6 +44,8 @@ struct CitusGroup: Sendable {
     var endpoint: NodeEndpoint? { self.leader.flatMap { self.knownMembers[$0.name]?.value?.endpoint } }
     /// Whether a switchover from the present leader is pending.
     var isSwitchingOver: Bool { self.leader.map { self.knownSwitchover.value == $0.name } ?? false }
+    /// The standbys that may lead without a loss, as Patroni sees to it; nil: every one may.
+    var synchronous: Set<String>? { self.knownSynchronous.value }
     var isEmpty: Bool { self.leader == nil && self.members.isEmpty }
     /// Whether the member that led before is still known to Patroni.
     var isFormerPresent: Bool { self.former.map { self.members[$0.name] != nil } ?? false }
@@ -62,6 +65,7 @@ struct CitusGroup: Sendable {
             let isNews = self.knownSwitchover.learn(leader, at: revision)
             if let leader, leader == self.leader?.name { self.plannedFrom = leader }
             return isNews
+        case .synchronous(let standbys): return self.knownSynchronous.learn(standbys, at: revision)
         }
     }
 
@@ -84,16 +88,19 @@ struct CitusGroup: Sendable {
 
     /// A read at `revision` named these facts, and no others.
     mutating func forgetAllBut(_ facts: [GroupFact], at revision: Int64, now: Instant) {
-        var (names, hasLeader, hasSwitchover): (Set<String>, Bool, Bool) = ([], false, false)
+        var names: Set<String> = []
+        var (hasLeader, hasSwitchover, isSynchronous) = (false, false, false)
         for fact in facts {
             switch fact {
             case .member(let name, _): names.insert(name)
             case .leader, .noLeader: hasLeader = true
             case .switchover: hasSwitchover = true
+            case .synchronous: isSynchronous = true
             }
         }
         if !hasLeader { _ = self.learn(nil, at: revision, now: now) }
         if !hasSwitchover { self.knownSwitchover.learn(nil, at: revision) }
+        if !isSynchronous { self.knownSynchronous.learn(nil, at: revision) }
         for name in self.knownMembers.keys where !names.contains(name) {
             self.knownMembers[name]?.learn(nil, at: revision)
         }

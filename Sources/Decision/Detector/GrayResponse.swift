@@ -193,6 +193,8 @@ extension DetectorCore {
             let target = self.targets[id]
             if !member.mayLead {
                 unfit[id] = "tagged nofailover"
+            } else if let synchronous = self.groups[leader.group]?.synchronous, !synchronous.contains(name) {
+                unfit[id] = "not synchronous"
             } else if ![.well, .suspected].contains(target?.verdict) {
                 unfit[id] = target?.verdict.rawValue ?? "not watched"
             } else if !DetectorAspect.allCases.allSatisfy({ self.isReached($0, of: id, besides: leader) }) {
