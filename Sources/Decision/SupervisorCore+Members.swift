@@ -48,8 +48,7 @@ extension SupervisorCore {
             self.ledger?.probed(id.name, isPrimary: isPrimary, at: now)
         }
         if let group = self.ledger?.open?.group {
-            self.ledger?.learnCause(
-                wasPlanned: detector.groups[group]?.former?.wasPlanned ?? false, claimant: detector.claims[group])
+            self.ledger?.learnCause(detector.groups, claimant: detector.claims[group])
         }
         if let entry = self.ledger?.takeChange(detector.groups, at: now) { actions.append(.record(entry)) }
     }

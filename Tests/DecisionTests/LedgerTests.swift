@@ -107,11 +107,25 @@ struct LedgerTests {
         Self.lost(&writer)
         let record = try #require(Self.won(&writer))
         #expect(record.cause == .unknown && record.phases[.firstFailure] == nil && record.notes.isEmpty)
-        writer.ledger.learnCause(wasPlanned: true, claimant: nil)
-        #expect(writer.take()?.cause == .switchover)
-        writer.ledger.learnCause(wasPlanned: true, claimant: "n3")
-        #expect(writer.take()?.cause == .grayFailure(by: "n3"))
-        writer.ledger.learnCause(wasPlanned: true, claimant: nil)
+        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        #expect(writer.take() == nil, "nobody had asked for it")
+
+        // What the group's follower knows last is this planned switchover …
+        writer.script.change(.switchover(leader: "n1"))
+        writer.script.change(.leader("n3", since: 50))
+        _ = writer.take(.leaderChanged(from: "n1", to: "n3", revision: 50))
+        #expect(writer.ledger.open?.phases[.keyLost] == writer.script.now, "not the time of the change before")
+        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        #expect(writer.ledger.open?.cause == .switchover)
+        // … when its leader fails.
+        _ = writer.take(.leaderChanged(from: "n3", to: "n1", revision: 60))
+        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        #expect(writer.ledger.open?.cause != .switchover)
+        writer.script.change(.switchover(leader: "n3"))
+        writer.script.change(.leader("n1", since: 60))
+        writer.ledger.learnCause(writer.script.core.groups, claimant: "n2")
+        #expect(writer.take()?.cause == .grayFailure(by: "n2"))
+        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
         #expect(writer.take() == nil, "the claim has ended; who made it is known")
     }
 

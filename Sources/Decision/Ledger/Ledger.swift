@@ -11,8 +11,9 @@ struct Ledger: Sendable {
     /// Who led last, and since when nobody does.
     private var lastLeader: String?
     private var keyLost: (at: Instant, revision: Int64)?
-    /// Whether the open record bears the revision at which its leadership began.
+    /// Whether the open record bears the revision at which its leadership began; it cannot have been before `notBefore`.
     private var isNamed = false
+    private var notBefore: Int64 = 0
     /// The members that stood by when the leader changed, and those of them that have been seen to do so since.
     private var standbys: Set<String> = []
     private var seen: Set<String> = []
@@ -39,7 +40,7 @@ struct Ledger: Sendable {
         guard let gained = self.open?.phases[.keyGained] else { return nil }
         if !self.isNamed {
             let leader = groups[self.member.group]?.leader
-            if let leader, leader.name == self.open?.to, leader.since >= self.keyLost?.revision ?? 0 {
+            if let leader, leader.name == self.open?.to, leader.since >= self.notBefore {
                 self.open?.revision = leader.since
             } else if now - gained < .seconds(5) {
                 return nil
@@ -129,11 +130,14 @@ struct Ledger: Sendable {
             self.keyLost = (now, revision)
             return
         }
-        defer { (self.lastLeader, self.recent, self.claimant, self.blame) = (leader, [], nil, nil) }
         let lostAt = self.keyLost?.at ?? now
-        (self.open, self.isNamed) = (nil, false)
+        (self.open, self.isNamed, self.notBefore) = (nil, false, self.keyLost?.revision ?? 0)
+        defer {
+            (self.lastLeader, self.keyLost) = (leader, nil)
+            (self.recent, self.claimant, self.blame) = ([], nil, nil)
+        }
         // One that leads again after a pause is no other leader.
-        guard let former = self.lastLeader, former != leader else { return self.keyLost = nil }
+        guard let former = self.lastLeader, former != leader else { return }
         let group = self.member.group
         var record = FailoverRecord(
             revision: revision, group: group, from: former, to: leader, phases: [.keyLost: lostAt, .keyGained: now],
@@ -158,10 +162,13 @@ struct Ledger: Sendable {
         self.open?.cause = .failure(self.blame?.verdict ?? former.verdict)
     }
 
-    /// What came to be known of the cause: from Patroni's request, or from another daemon's claim.
-    mutating func learnCause(wasPlanned: Bool, claimant: String?) {
+    /// What came to be known of the cause: from Patroni's request, or from another daemon's claim. The group's own follower may
+    /// know of this change already, or only of the one before.
+    mutating func learnCause(_ groups: [Int: CitusGroup], claimant: String?) {
         if let claimant { self.claimant = claimant }
-        guard self.open != nil, wasPlanned else { return }
+        guard let open = self.open, let view = groups[open.group], view.leader?.name == open.to,
+            let former = view.former, former.name == open.from, former.wasPlanned
+        else { return }
         let cause: FailoverRecord.Cause = self.claimant.map { .grayFailure(by: $0) } ?? .switchover
         guard self.open?.cause != cause else { return }
         self.open?.cause = cause
