@@ -36,7 +36,7 @@ extension SupervisorCore {
 
     /// Hands what was done and reported since `begin` on to the ledger.
     mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
-        guard let detector = self.detector, self.ledger != nil else { return }
+        guard self.ledger != nil, let detector = self.detector else { return }
         for action in Array(actions[begin...]) {
             self.ledger?.take(action, detector, at: now)
             guard case .report(.citus(let report)) = action, let groups = self.citus?.groups else { continue }

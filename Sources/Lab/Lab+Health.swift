@@ -24,6 +24,26 @@ extension Lab {
         return leader
     }
 
+    /// Waits until every standby has replayed what its leader has written by now. One that streams may be stuck all the same:
+    /// where it was rewound while the leader wrote, its write-ahead log has been seen not to fit, and it panics when it is to
+    /// lead.
+    public func awaitReplay(timeout: Duration) async throws(LabError) {
+        var written: [String: Int64] = [:]
+        for group in self.options.groups {
+            guard let leader = try await self.leader(group: group.number),
+                let location = try await self.patroni(leader)?.xlog?.location
+            else { throw LabError(.state, "group \(group.number) has no leader that says how far it is") }
+            for node in group.nodes where node != leader { written[node] = location }
+        }
+        try await self.waitFor("every standby to replay", timeout: timeout) {
+            for (node, location) in written {
+                let replayed = try await self.patroni(node)?.xlog?.replayed_location ?? 0
+                guard replayed >= location else { return false }
+            }
+            return true
+        }
+    }
+
     /// Does what takes the leadership from `leader`, and waits until another node leads and holds every address, and
     /// writes through each work; answers the instant at which it began, in microseconds since boot.
     @EventLoop

@@ -69,7 +69,8 @@ struct CitusBenchmark {
         return result
     }
 
-    /// How many transactions there are in the database while nothing happens.
+    /// How many transactions there are in the database while nothing happens. The failure detector's, one in 29 s for each member,
+    /// go to another database.
     private func measureRest(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
         let count = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
         // What was done before may be counted up to a second later.
@@ -139,6 +140,7 @@ struct CitusBenchmark {
               mode: own
               groups: { 0: \(Self.scope), 1: \(Self.worker) }
               node_conninfo: "user=postgres dbname=postgres"
+            detector: { node_conninfo: "user=postgres dbname=template1" }
             status: { socket: \(folder)/pharos.sock }
 
             """)

@@ -87,7 +87,8 @@ struct Report {
             same storage as etcd; both members of the worker's group are addresses of it, so that the new leader accepts
             writes already. Time runs from the moment before the put of the leader key to a notification that the commit
             sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
-            and fence. The other row is the daemon's own question for all rows, which it asks every 10 s.
+            and fence. The other row is the daemon's own question for all rows, which it asks every 10 s. The failure
+            detector's probes go to another database here, and are not among the transactions of the last line.
 
             ### A client's view
 

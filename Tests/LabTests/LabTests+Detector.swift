@@ -83,7 +83,10 @@ extension LabTests {
     {
         try await Scene.play("a flapping cable", Self.fast) { scene in
             let (node, observer) = (scene.others[0], scene.leader)
-            try await scene.awaitVerdict("well", on: node)
+            for member in scene.lab.options.nodes {
+                try await scene.awaitVerdict("well", on: member)
+                try await scene.vouch(for: member)
+            }
             let accusation = "\(node) (group 0): node failed"
             for count in 1...2 {
                 try await scene.lab.cut(node)

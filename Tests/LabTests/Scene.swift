@@ -56,13 +56,16 @@ struct Scene {
         change(&options)
         if let running = self.running(), running.options == options {
             do {
-                return (running, try await running.awaitHealth(timeout: .seconds(30)))
+                let leader = try await running.awaitHealth(timeout: .seconds(30))
+                try await running.awaitReplay(timeout: .seconds(30))
+                return (running, leader)
             } catch {
                 print("the lab is not well after the scene before (\(error)); it is made anew")
             }
         }
         let lab = try await Lab.up(options, program: self.variable("PHAROS_LAB_PROGRAM")) { print($0) }
         let leader = try await lab.awaitHealth(timeout: .seconds(120))
+        try await lab.awaitReplay(timeout: .seconds(60))
         if options.citus != nil { try await lab.prepareCitus() }
         return (lab, leader)
     }
