@@ -93,9 +93,13 @@ extension IntegrationTests {
             try scene.start()
             try await scene.expect { try await scene.row(1) == scene.place(1) }
             try await scene.expect { try await scene.row(2) == scene.place(2) }
-            // Under the same number it is refused first, and passes when a read has proven the rebuild.
-            #expect(scene.records(.citusUpdateFailed).count == 1)
-            #expect(scene.records(.citusUpdateFailed)[0]["REASON"]?.hasPrefix("older revision") == true)
+            // Under the same number it is refused first, and passes when a read has proven the rebuild: where that takes longer
+            // than the retry does, it is refused once more.
+            let refusals = scene.records(.citusUpdateFailed)
+            #expect((1...3).contains(refusals.count))
+            for refusal in refusals {
+                #expect(refusal["GROUP"] == "2" && refusal["REASON"]?.hasPrefix("older revision") == true)
+            }
             let fences = try await scene.session.query(
                 "select groupid, etcd_cluster, revision < 100000 from pharos.citus_fence order by groupid")
             #expect(fences == [["1", "\(cluster)", "t"], ["2", "\(cluster)", "t"]])
