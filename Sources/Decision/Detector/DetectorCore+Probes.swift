@@ -48,8 +48,8 @@ extension DetectorCore {
         target.isProbing = true
         self.targets[id] = target
         wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
-        // The WAL receiver speaks of its primary; asked along with it.
-        if id.group == self.member.group, self.groups[id.group]?.leader?.name == id.name {
+        // A standby's WAL receiver speaks of its primary; asked along with it.
+        if id != self.member, id.group == self.member.group, self.groups[id.group]?.leader?.name == id.name {
             wanted.append(.askWALReceiver(timeout: self.profile.timeout))
         }
     }
