@@ -61,11 +61,28 @@ struct FailoverRecordTests {
         let pairs = try entries.map { entry in
             (key: try #require(keys.history(entry)), value: Array(entry.json(at: Self.instant(0), 1000).utf8))
         }
-        #expect(pairs[0].key == "/pharos/demo/2/history/0000000000000000021")
+        #expect(pairs[0].key == "/pharos/demo/history/2/0000000000000000021")
         #expect(pairs[1].key == pairs[0].key + ".metadata" && keys.history(.witnessed(record)) == pairs[0].key)
         let read = FailoverHistory.records(pairs + [(key: pairs[0].key + "x", value: Array("{".utf8))])
         #expect(read.count == 1 && read.first?.to == "b2")
         #expect(read.first?.phases == [.keyGained: Self.instant(1005), .metadataCommitted: Self.instant(1007)])
+    }
+
+    @Test func `who follows the group's keys does not read the ledger, however long it gets`() throws {
+        let scopes = DetectorKeys(root: "/pharos/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        for keys in [DetectorKeys(root: "/pharos/", scope: "demo", .citusMode), scopes] {
+            for group in [0, 1] {
+                let record = FailoverRecord(revision: 21, group: group, from: "b1", to: "b2")
+                let followed = [
+                    try #require(keys.observation(of: MemberID(group, "n1"))), try #require(keys.switchover(of: group)),
+                ]
+                for key in followed { #expect(keys.ranges.contains { $0.contains(Array(key.utf8)) }, "\(key)") }
+                for entry in [LedgerEntry.own(record), .metadata(group: group, revision: 21, phases: [:])] {
+                    let key = try #require(keys.history(entry))
+                    #expect(!keys.ranges.contains { $0.contains(Array(key.utf8)) }, "\(key)")
+                }
+            }
+        }
     }
 
     @Test func `a hundred records stay, each with what stands beside it`() {

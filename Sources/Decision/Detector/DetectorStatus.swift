@@ -6,8 +6,6 @@ public struct DetectorStatus: Sendable {
     public struct Aspect: Sendable {
         public let aspect: DetectorAspect
         public let state: DetectorState
-        /// The state without regard to flaps.
-        public let bare: DetectorState
         public let since: Instant?
         public let evidence: [Evidence]
         /// How many sources hold it failed, of how many that can be heard, and how many would have to.
@@ -81,7 +79,7 @@ extension DetectorCore {
         _ aspect: DetectorAspect, of id: MemberID, _ track: DetectorTrack, _ consensus: DetectorConsensus
     ) -> DetectorStatus.Aspect {
         DetectorStatus.Aspect(
-            aspect: aspect, state: consensus.state, bare: consensus.bare, since: consensus.since,
+            aspect: aspect, state: consensus.state, since: consensus.since,
             evidence: self.evidence(aspect, of: id),
             accusers: consensus.accusers, heard: consensus.heard, needed: self.profile.needed(of: consensus.heard),
             score: track.score, threshold: Double(self.profile.threshold * self.health.scale),

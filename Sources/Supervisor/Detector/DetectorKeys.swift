@@ -5,8 +5,8 @@ import LenientJSON
 import PatroniClient
 
 /// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
-/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one; `history/<revision>` and, beside it,
-/// `history/<revision>.metadata`, the ledger.
+/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below
+/// `<root><scope>/history/[group/]`: `<revision>` and, beside it, `<revision>.metadata`.
 struct DetectorKeys: Sendable {
     /// For all groups below one scope.
     private let cluster: String
@@ -37,9 +37,13 @@ struct DetectorKeys: Sendable {
         }
     }
 
-    /// What is followed: observations and claims, which are next to each other but for the quarantine's key.
+    /// What is followed: observations and claims, which are next to each other but for the quarantine's key. The ledger is not
+    /// among them: it grows, and nobody who follows needs it.
     var ranges: [KeyRange] {
-        if self.groups.isEmpty { return [.prefix(self.cluster)] }
+        // What begins with a group's number.
+        if self.groups.isEmpty {
+            return [KeyRange(start: Array((self.cluster + "0").utf8), end: Array((self.cluster + ":").utf8))]
+        }
         return self.groups.map { .from($0.prefix + Self.observations, through: $0.prefix + Self.switchover) }
     }
 
@@ -56,7 +60,10 @@ struct DetectorKeys: Sendable {
     func switchover(of group: Int) -> String? { self.prefix(of: group).map { $0 + Self.switchover } }
 
     /// What a group's records begin with.
-    func history(of group: Int) -> String? { self.prefix(of: group).map { $0 + Self.history } }
+    func history(of group: Int) -> String? {
+        if self.groups.isEmpty { return "\(self.cluster)\(Self.history)\(group)/" }
+        return self.prefix(of: group).map { $0 + Self.history }
+    }
 
     /// Where an entry of the ledger stands.
     func history(_ entry: LedgerEntry) -> String? {
