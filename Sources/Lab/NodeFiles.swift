@@ -49,6 +49,7 @@ struct NodeFiles {
             ETCD_INITIAL_CLUSTER=\(cluster)
             ETCD_INITIAL_CLUSTER_STATE=new
             ETCD_INITIAL_CLUSTER_TOKEN=pharos-lab
+            ETCD_PRE_VOTE=true
 
             """
     }

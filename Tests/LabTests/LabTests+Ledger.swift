@@ -35,12 +35,17 @@ extension LabTests {
             }
             // All who saw it wanted it; one had the claim, and the others say whose it was.
             #expect(asked >= 1)
-            var answers: [String] = []
-            for observer in scene.others {
-                let records = try await scene.records(observer)
-                answers += records.map(\.message).filter { $0.hasPrefix("the switchover from \(node)") }
-            }
+            // Patroni answers when it sees the new leader, or gives up seeing one: later than others see it.
             let isAnswer = { (text: String) in text.contains("Patroni says: ") || text.contains("not known yet") }
+            var answers: [String] = []
+            try await scene.wait("Patroni's answer in a journal", .seconds(30)) {
+                answers = []
+                for observer in scene.others {
+                    let records = try await scene.records(observer)
+                    answers += records.map(\.message).filter { $0.hasPrefix("the switchover from \(node)") }
+                }
+                return answers.contains(where: isAnswer)
+            }
             #expect(answers.count(where: isAnswer) == 1, "\(answers)")
             #expect(!answers.contains { $0.contains("has not done it") }, "\(answers)")
             let record = try await scene.lastRecord(of: leader, cause: "gray_failure")

@@ -2,6 +2,7 @@
 import EventLoop
 import Glibc
 import Lab
+import Synchronization
 import Testing
 
 /// One fault on a real cluster: from a healthy beginning, through what happens, to the measured outcome.
@@ -30,6 +31,7 @@ struct Scene {
         let (lab, leader) = try await self.healthyLab(change)
         try lab.mark("scene: \(name)")
         let scene = Scene(lab: lab, start: Lab.now, leader: leader)
+        self.hasFailed.store(false, ordering: .relaxed)
         do {
             try await act(scene)
         } catch {
@@ -38,7 +40,17 @@ struct Scene {
             throw error
         }
         if !isOverlapExpected { try await scene.expectNoOverlap() }
+        if self.hasFailed.load(ordering: .relaxed) { await scene.dump() }
         try await scene.repair()
+    }
+
+    /// Whether an expectation has failed since the scene began: there is one scene at a time.
+    private nonisolated static let hasFailed = Atomic(false)
+
+    /// Takes notice of an issue, which stays one.
+    nonisolated static func note(_ issue: Issue) -> Issue? {
+        self.hasFailed.store(true, ordering: .relaxed)
+        return issue
     }
 
     static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
