@@ -60,6 +60,21 @@ public struct CoreSettings: Hashable, Sendable {
         self.leaseTTL = leaseTTL
         self.margin = margin
     }
+}
+
+/// What each address's decision takes from the settings. It is passed with every event, and therefore small.
+struct LeaseSettings: Sendable {
+    let member: String
+    let node: String
+    let leaseTTL: Duration?
+    private let margin: Duration
+
+    init(_ settings: CoreSettings) {
+        self.member = settings.member
+        self.node = settings.node
+        self.leaseTTL = settings.leaseTTL
+        self.margin = settings.margin
+    }
 
     /// The whole margin for a lease of `ttl`.
     func margin(for ttl: Duration) -> Duration { self.margin + ttl / 100 }

@@ -2,7 +2,7 @@
 
 /// The facts that all addresses of a node have in common.
 struct Shared: Sendable {
-    var settings: CoreSettings { didSet { self.reckonTimes() } }
+    var settings: LeaseSettings { didSet { self.reckonTimes() } }
     let startedAt: Instant
     var view: ClusterView? { didSet { self.summarize() } }
     /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
@@ -22,7 +22,8 @@ struct Shared: Sendable {
     var failsafeUntil: Instant?
     private var patroniAnsweredAt: Instant?
     private var patroniSilence: (length: Duration, until: Instant)?
-    var interfaces = KernelState(found: [], usableInterfaces: [])
+    /// Names of the interfaces that exist.
+    var interfaces: (usable: Set<String>, down: Set<String>) = ([], [])
     var isStopping = false
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
     var isMarkDoubtful = false { didSet { self.summarize() } }
@@ -30,7 +31,7 @@ struct Shared: Sendable {
     private static let freshness: Duration = .seconds(1)
 
     init(settings: CoreSettings, startedAt: Instant) {
-        self.settings = settings
+        self.settings = LeaseSettings(settings)
         self.startedAt = startedAt
         (self.leaseTTL, self.period, self.margin) = (.zero, .zero, .zero)
         self.reckonTimes()
@@ -137,7 +138,7 @@ struct Shared: Sendable {
     }
 
     func state(of interface: String) -> InterfaceState {
-        if self.interfaces.usableInterfaces.contains(interface) { return .usable }
-        return self.interfaces.downInterfaces.contains(interface) ? .down : .missing
+        if self.interfaces.usable.contains(interface) { return .usable }
+        return self.interfaces.down.contains(interface) ? .down : .missing
     }
 }

@@ -44,7 +44,7 @@ extension SupervisorCore {
         self.isInspectionUnderWay = false
         self.inspectionFailure = nil
         self.hasInspected = true
-        self.shared.interfaces = state
+        self.shared.interfaces = (state.usableInterfaces, state.downInterfaces)
         for index in self.leases.indices {
             let interface = self.shared.state(of: self.leases[index].spec.interface)
             if self.leases[index].inspected(state, interface, since: since, at: now, into: &actions) {

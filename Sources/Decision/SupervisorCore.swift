@@ -97,7 +97,7 @@ public struct SupervisorCore: Sendable {
 
     private mutating func reconfigure(_ settings: CoreSettings, at now: Instant) {
         let ttl = self.shared.knownTTL
-        self.shared.settings = settings
+        self.shared.settings = LeaseSettings(settings)
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {
             let id = self.leases[index].id
