@@ -47,6 +47,8 @@ final class BenchPostgres {
             asPostgres + [
                 "\(Self.binaries)/postgres", "-D", data, "-k", self.folder, "-p", "\(self.port)", "-c",
                 "listen_addresses=\(hosts.joined(separator: ","))", "-c", "max_prepared_transactions=10",
+                // Its visits would be counted among the daemon's transactions.
+                "-c", "autovacuum=off",
             ])
         self.program = program
         try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BenchError) in
