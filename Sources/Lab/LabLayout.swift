@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
-/// Names and places of everything that a lab owns. All begin with `pharos-lab`, so that a lab can be found and removed
-/// even if the process that made it died half way.
+/// Names and places of everything that a lab owns. All begin with its name, so that a lab can be found and removed even if
+/// the process that made it died half way.
 public enum LabLayout {
-    static let prefix = "pharos-lab"
+    /// `pharos-lab`; where the environment's `PHAROS_LAB` is a number, another lab beside that one: `pharos-lab2`.
+    static let prefix = "pharos-lab\(number.map { "\($0)" } ?? "")"
+    private static let number = getenv("PHAROS_LAB").flatMap { UInt8(String(cString: $0)) }
     /// Everything of the running lab lives below this folder.
-    public static let runFolder = "/run/pharos-lab"
-    static let stateFile = "/run/pharos-lab/state.json"
+    public static let runFolder = "/run/\(prefix)"
+    static let stateFile = "\(runFolder)/state.json"
     /// Beside the folder, so that it outlives `down`.
-    static let lockFile = "/run/pharos-lab.lock"
+    static let lockFile = "/run/\(prefix).lock"
     /// What the observer records: one JSON object a line.
-    public static let eventFile = "/run/pharos-lab/events.jsonl"
-    static let observerLog = "/run/pharos-lab/observer.log"
+    public static let eventFile = "\(runFolder)/events.jsonl"
+    static let observerLog = "\(runFolder)/observer.log"
+    /// The nodes' image, the same for all labs.
     static let cacheFolder = "/var/cache/pharos-lab"
 
-    static let switchNamespace = "pharos-lab-switch"
-    static let clientNamespace = "pharos-lab-client"
+    static let switchNamespace = "\(prefix)-switch"
+    static let clientNamespace = "\(prefix)-client"
     static let bridge = "br0"
     /// The client's host number on the bridge.
     static let clientNumber = 200

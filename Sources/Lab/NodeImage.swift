@@ -51,10 +51,13 @@ struct NodeImage: Sendable {
         return String(hash, radix: 16)
     }
 
+    /// How the name of this lab's image ends until it is complete.
+    private static let unfinished = ".\(LabLayout.prefix).building"
+
     /// Removes what a crashed build left; its processes are in a group of the lab's and must be gone already.
     @EventLoop
     static func removeUnfinished() async throws(LabError) {
-        for name in Host.names(in: LabLayout.cacheFolder) where name.hasSuffix(".building") {
+        for name in Host.names(in: LabLayout.cacheFolder) where name.hasSuffix(self.unfinished) {
             let folder = "\(LabLayout.cacheFolder)/\(name)"
             // debootstrap mounts /proc in there.
             try await Host.unmount(below: folder)
@@ -64,7 +67,7 @@ struct NodeImage: Sendable {
 
     @EventLoop
     private static func build(_ path: String) async throws(LabError) {
-        let temporary = "\(path).building"
+        let temporary = "\(path)\(self.unfinished)"
         // In a group, so that what a crash of ours leaves running is found and ended.
         let group = ControlGroup("image")
         try Host.makeFolder(temporary)

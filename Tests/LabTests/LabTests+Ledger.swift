@@ -149,7 +149,10 @@ extension LabTests {
 
 extension Scene {
     /// A node may have failed in the scene before: a second time within 22 minutes would suppress it.
-    func vouch(for node: String) async throws { try await self.run(node, "pharos", "acknowledge", node) }
+    func vouch(for node: String) async throws {
+        // On every node: what one of them says takes a moment to reach the others, and a scene goes on at once.
+        for member in self.lab.options.nodes { try await self.run(member, "pharos", "acknowledge", node) }
+    }
 
     /// Waits until the newest record in the ledger is of this leader, with this cause and phase; answers it.
     func lastRecord(
