@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+extern int close_range(unsigned int first, unsigned int last, int flags);
 extern int setns(int descriptor, int kind);
 extern int pipe2(int ends[2], int flags);
 extern int memfd_create(const char *name, unsigned int flags);
@@ -62,6 +63,10 @@ static inline pid_t linux_spawn(const struct linux_child *child) {
             int descriptor = standard[i] >= 0 ? standard[i] : open("/dev/null", O_RDWR);
             if (dup2(descriptor, i) < 0) { failure = errno; _exit(127); }
         }
+        // Nothing else is passed on, also not what a library opened without O_CLOEXEC. And it is closed here, before the parent
+        // goes on: exec closes a moment later. A descriptor that the parent closes while epoll watches it would be watched on,
+        // for a source that is gone, and libcurl (7.88) closes sockets that it still connects before it says so.
+        close_range(3, ~0U, 0);
         if (child->without_rights) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         if (child->alive_for > 0) {
             struct itimerval timer = {{0, 0}, {child->alive_for / 1000000, child->alive_for % 1000000}};

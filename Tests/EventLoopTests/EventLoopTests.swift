@@ -103,6 +103,41 @@ struct ChildProcessTests {
         #expect(error?.kind == .notStarted(2))
     }
 
+    @Test @EventLoop func `a child inherits nothing but its input and output`() async throws {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        // The fourth is the folder that is being listed.
+        let outcome = try await ChildProcess(["/bin/ls", "/proc/self/fd"]).run()
+        #expect(outcome.text == "0\n1\n2\n3\n")
+    }
+
+    /// libcurl closes a socket that it still connects, and says so afterwards.
+    @Test @EventLoop
+    func `a descriptor closed while it is watched is watched no more, though a child was started before`()
+        async throws
+    {
+        var ends: [Int32] = [0, 0]
+        try #require(pipe(&ends) == 0)
+        let writing = ends[1]
+        defer { close(writing) }
+        var fired = 0
+        var source: EventSource? = .descriptor(ends[0], .read) { _ in fired += 1 }
+        let child = EventLoop.task {
+            do { return try await ChildProcess(["/bin/sleep", "0.2"]).run().exitCode } catch { return nil }
+        }
+        // It has been started.
+        try await EventLoop.sleep(for: .milliseconds(20))
+        #expect(source != nil)
+        close(ends[0])
+        source = nil
+        // Were the child's copy still there, the loop would meet a source that is gone. So nobody reads any more.
+        signal(SIGPIPE, SIG_IGN)
+        #expect(write(writing, "x", 1) == -1 && errno == EPIPE)
+        #expect(await child.value == 0)
+        #expect(fired == 0)
+    }
+
     @Test @EventLoop func `too much output ends a child`() async {
         let error = await #expect(throws: ChildProcessError.self) {
             _ = try await ChildProcess(["/usr/bin/yes"], outputLimit: 1000).run()
