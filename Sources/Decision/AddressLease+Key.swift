@@ -116,7 +116,7 @@ extension AddressLease {
             self.key = .acquiring(lease)
             actions.append(.acquire(self.id, lease: lease.id, clusterID: view.clusterID))
             // Keep-alives were lost: with what is left of the lease, the kernel's lifetime would be short.
-            let whole = lease.ttl - shared.settings.margin(for: lease.ttl)
+            let whole = lease.ttl - shared.margin(for: lease.ttl)
             if lease.goodUntil - now < whole - shared.period { self.keepAlive(into: &actions) }
         case .held(let lease): self.moveIfTooLong(lease, shared, at: now, into: &actions)
         case .granting, .acquiring, .adopting, .returning: break
@@ -139,7 +139,7 @@ extension AddressLease {
         guard lease.ttl > ttl else { self.movedFor = nil; return }
         guard self.movedFor != ttl, self.kernel.command == nil, self.kernel.strays.isEmpty else { return }
         if self.kernel.isPresent {
-            guard let until = self.kernel.until, until <= now + ttl - shared.settings.margin(for: ttl) else { return }
+            guard let until = self.kernel.until, until <= now + ttl - shared.margin(for: ttl) else { return }
         }
         self.movedFor = ttl
         self.adoptBy = now + lease.ttl

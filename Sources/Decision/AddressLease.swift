@@ -145,7 +145,7 @@ struct AddressLease: Sendable {
         guard case .held(let lease) = self.key, lease.ttl > shared.leaseTTL, lease.goodUntil > now,
             let lastRead = shared.lastRead
         else { return false }
-        return lastRead + lease.ttl - shared.settings.margin(for: lease.ttl) > now
+        return lastRead + lease.ttl - shared.margin(for: lease.ttl) > now
     }
 
     // MARK: - The kernel's side

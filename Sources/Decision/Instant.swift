@@ -11,8 +11,16 @@ public struct Instant: Comparable, Hashable, Sendable {
     /// Later than every instant that a clock will ever show.
     public static let distantFuture = Instant(sinceBoot: .seconds(Int64.max / 2))
 
-    public static func < (a: Instant, b: Instant) -> Bool { a.sinceBoot < b.sinceBoot }
-    public static func + (a: Instant, delay: Duration) -> Instant { Instant(sinceBoot: a.sinceBoot + delay) }
-    public static func - (a: Instant, delay: Duration) -> Instant { Instant(sinceBoot: a.sinceBoot - delay) }
-    public static func - (a: Instant, b: Instant) -> Duration { a.sinceBoot - b.sinceBoot }
+    // By their attoseconds, two machine words: `Duration`'s own operators are calls into the library, and every decision
+    // compares instants many times.
+    public static func < (a: Instant, b: Instant) -> Bool { a.sinceBoot.attoseconds < b.sinceBoot.attoseconds }
+    public static func + (a: Instant, delay: Duration) -> Instant {
+        Instant(sinceBoot: Duration(attoseconds: a.sinceBoot.attoseconds + delay.attoseconds))
+    }
+    public static func - (a: Instant, delay: Duration) -> Instant {
+        Instant(sinceBoot: Duration(attoseconds: a.sinceBoot.attoseconds - delay.attoseconds))
+    }
+    public static func - (a: Instant, b: Instant) -> Duration {
+        Duration(attoseconds: a.sinceBoot.attoseconds - b.sinceBoot.attoseconds)
+    }
 }

@@ -49,6 +49,8 @@ struct Shared: Sendable {
     private(set) var period: Duration
     /// The whole margin of such a lease.
     private(set) var margin: Duration
+    /// The whole margin of a lease that was granted with `ttl`: as a rule, of such a one.
+    func margin(for ttl: Duration) -> Duration { ttl == self.leaseTTL ? self.margin : self.settings.margin(for: ttl) }
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 

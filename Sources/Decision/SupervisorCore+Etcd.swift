@@ -28,12 +28,12 @@ extension SupervisorCore {
             if reason == nil { self.shared.isMarkDoubtful = false }
             self.readAt = reason == nil ? now : now + .seconds(1)
         case .leaseGranted(let address, let lease, let ttl, let sentAt):
-            let goodUntil = sentAt + ttl - self.shared.settings.margin(for: ttl)
+            let goodUntil = sentAt + ttl - self.shared.margin(for: ttl)
             self.update(address) { $0.leaseGranted(lease, ttl: ttl, goodUntil: goodUntil, into: &actions) }
         case .leaseRefused(let address, let reason):
             self.update(address) { $0.leaseRefused(reason, at: now, into: &actions) }
         case .leaseKept(let address, let lease, let ttl, let sentAt):
-            let goodUntil = sentAt + ttl - self.shared.settings.margin(for: ttl)
+            let goodUntil = sentAt + ttl - self.shared.margin(for: ttl)
             self.update(address) { $0.leaseKept(lease, ttl: ttl, goodUntil: goodUntil, at: now) }
         case .leaseGone(let address, let lease):
             self.update(address) { $0.leaseGone(lease, into: &actions) }

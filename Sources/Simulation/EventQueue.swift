@@ -52,29 +52,32 @@ struct EventQueue<Payload> {
     }
 
     private mutating func siftUp(_ start: Int) {
-        var child = start
-        let entry = self.heap[child]
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard Self.precedes(entry, self.heap[parent]) else { break }
-            self.heap[child] = self.heap[parent]
-            child = parent
+        self.heap.withUnsafeMutableBufferPointer { heap in
+            var child = start
+            let entry = heap[child]
+            while child > 0 {
+                let parent = (child - 1) / 2
+                guard Self.precedes(entry, heap[parent]) else { break }
+                heap[child] = heap[parent]
+                child = parent
+            }
+            heap[child] = entry
         }
-        self.heap[child] = entry
     }
 
     private mutating func siftDown(_ start: Int) {
-        var parent = start
-        let entry = self.heap[parent]
-        let count = self.heap.count
-        while true {
-            var child = 2 * parent + 1
-            guard child < count else { break }
-            if child + 1 < count, Self.precedes(self.heap[child + 1], self.heap[child]) { child += 1 }
-            guard Self.precedes(self.heap[child], entry) else { break }
-            self.heap[parent] = self.heap[child]
-            parent = child
+        self.heap.withUnsafeMutableBufferPointer { heap in
+            var parent = start
+            let entry = heap[parent]
+            while true {
+                var child = 2 * parent + 1
+                guard child < heap.count else { break }
+                if child + 1 < heap.count, Self.precedes(heap[child + 1], heap[child]) { child += 1 }
+                guard Self.precedes(heap[child], entry) else { break }
+                heap[parent] = heap[child]
+                parent = child
+            }
+            heap[parent] = entry
         }
-        self.heap[parent] = entry
     }
 }

@@ -82,9 +82,7 @@ final class SimulatedNode {
 
     func instant(at time: Time) -> Instant {
         let local = self.offset + Time(Double(time) * self.rate)
-        return Instant(
-            sinceBoot: Duration(
-                secondsComponent: local / 1_000_000, attosecondsComponent: local % 1_000_000 * 1_000_000_000_000))
+        return Instant(sinceBoot: .microseconds(local))
     }
 
     /// The first true time at which this node's clock shows `instant`.

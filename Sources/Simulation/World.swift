@@ -136,7 +136,8 @@ final class World {
         let limit = self.now + span
         let begin = self.now
         while self.violation == nil {
-            let woken = self.nodes.indices.min { self.wakes[$0] < self.wakes[$1] } ?? 0
+            var woken = 0
+            for index in self.wakes.indices where self.wakes[index] < self.wakes[woken] { woken = index }
             let time = min(self.wakes[woken], self.queue.nextTime)
             guard time <= limit else { break }
             self.now = time

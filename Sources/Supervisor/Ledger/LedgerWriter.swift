@@ -18,6 +18,9 @@ final class LedgerWriter {
     nonisolated static let limit = 100
     private static let pendingLimit = 16
     private static let retry: Duration = .seconds(1)
+    /// A record grows while a change goes on. What is written of it waits a moment: the address moves by commits of the same
+    /// etcd, and comes first.
+    private static let patience: Duration = .milliseconds(500)
 
     init(_ etcd: EtcdClient, _ keys: DetectorKeys) {
         self.etcd = etcd
@@ -35,23 +38,26 @@ final class LedgerWriter {
             self.pending[key] != nil || self.pending.count < Self.pendingLimit
         else { return }
         self.pending[key] = entry
-        self.turn()
+        self.wait(Self.patience)
+    }
+
+    private func wait(_ delay: Duration) {
+        guard self.timer == nil, !self.isBusy else { return }
+        self.timer = .timer(after: delay) { [unowned self] in
+            self.timer = nil
+            self.turn()
+        }
     }
 
     private func turn() {
-        guard !self.isBusy, let (key, entry) = self.pending.min(by: { $0.key < $1.key }) else { return }
+        guard let (key, entry) = self.pending.min(by: { $0.key < $1.key }) else { return }
         self.isBusy = true
         EventLoop.spawn {
             let isWritten = await self.put(entry, key)
             self.isBusy = false
             // One that has changed meanwhile is written again.
             if isWritten, self.pending[key] == entry { self.pending[key] = nil }
-            guard !self.pending.isEmpty else { return }
-            if isWritten { return self.turn() }
-            self.timer = .timer(after: Self.retry) { [unowned self] in
-                self.timer = nil
-                self.turn()
-            }
+            if !self.pending.isEmpty { self.wait(isWritten ? Self.patience : Self.retry) }
         }
     }
 
