@@ -69,6 +69,7 @@ public struct Lab: Sendable {
 
     /// The lab that runs on this host.
     public static func running() throws(LabError) -> Lab {
+        try LabLayout.check()
         guard let text = Host.readText(LabLayout.stateFile) else { throw LabError(.state, "no lab is running") }
         let state = try JSON.value(State.self, from: text)
         return Lab(options: state.options, image: NodeImage(path: state.image))
@@ -167,6 +168,7 @@ private struct LabLock {
     private let descriptor: Int32
 
     init() throws(LabError) {
+        try LabLayout.check()
         self.descriptor = open(LabLayout.lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard self.descriptor >= 0 else { throw Host.failure("cannot open \(LabLayout.lockFile)") }
         guard flock(self.descriptor, LOCK_EX | LOCK_NB) == 0 else {

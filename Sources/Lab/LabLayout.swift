@@ -6,7 +6,15 @@ import Glibc
 public enum LabLayout {
     /// `pharos-lab`; where the environment's `PHAROS_LAB` is a number, another lab beside that one: `pharos-lab2`.
     static let prefix = "pharos-lab\(number.map { "\($0)" } ?? "")"
-    private static let number = getenv("PHAROS_LAB").flatMap { UInt8(String(cString: $0)) }
+    private static let text = getenv("PHAROS_LAB").map { String(cString: $0) }
+    private static let number = text.flatMap { UInt8($0) }
+
+    /// Throws where it is named by something else: that must not pass for the first lab, which may be in use.
+    static func check() throws(LabError) {
+        guard let text, self.number == nil else { return }
+        throw LabError(.usage, "PHAROS_LAB is '\(text)'; expected a number from 0 to 255, or leave it unset")
+    }
+
     /// Everything of the running lab lives below this folder.
     public static let runFolder = "/run/\(prefix)"
     static let stateFile = "\(runFolder)/state.json"

@@ -88,7 +88,8 @@ struct Report {
             writes already. Time runs from the moment before the put of the leader key to a notification that the commit
             sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
             and fence. The other row is the daemon's own question for all rows, which it asks every 10 s. The failure
-            detector's probes go to another database here, and are not among the transactions of the last line.
+            detector's probes go to another database here, and are not among the transactions of the last line. Nor are
+            autovacuum's: it is off.
 
             ### A client's view
 
