@@ -53,7 +53,7 @@ extension LabTests {
             #expect(try await !scene.log(node).contains("is down"))
             try await scene.run(node, "systemctl", "start", "pharos")
             try await scene.awaitLog(node, "\(Scene.v4) waits: interface eth7 is down")
-            #expect(try await scene.property(node, "StatusText").contains("interface eth7 is down"))
+            try await scene.awaitStatusText(node, "interface eth7 is down")
             #expect(try await scene.lab.holders(Scene.v4) == [])
             try await scene.run(node, "sh", "-c", "ip link set eth8 up && ip link set eth7 up")
             try await scene.awaitHolders([node], .seconds(10))

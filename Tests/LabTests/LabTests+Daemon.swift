@@ -77,7 +77,7 @@ extension LabTests {
         try await Scene.play("systemctl stop") { scene in
             try await scene.run(scene.leader, "systemctl", "stop", "pharos")
             for address in Scene.addresses { #expect(try await scene.lab.holders(address) == []) }
-            #expect(try await scene.log(scene.leader).contains("stopped; no address is left here"))
+            try await scene.awaitLog(scene.leader, "stopped; no address is left here")
             try await scene.run(scene.leader, "systemctl", "start", "pharos")
             try await scene.awaitHolders([scene.leader], .seconds(10))
         }
@@ -90,7 +90,7 @@ extension LabTests {
             // SIGSTOP is not enough of a hang: systemd lets what it stops continue, and then it releases in order.
             try await scene.lab.freeze(node, .pharos)
             try await scene.run(node, "systemctl", "stop", "pharos")
-            #expect(try await scene.log(node).contains("stopped; no address is left here"))
+            try await scene.awaitLog(node, "stopped; no address is left here")
             try await scene.run(node, "systemctl", "start", "pharos")
             try await scene.awaitHolders([node], .seconds(10))
 
@@ -102,7 +102,7 @@ extension LabTests {
             let gone = try #require(try scene.timeline().holdings(of: Scene.v4).last?.until)
             print("gone \((gone - stopped) / 1000) ms after the stop, \((ends - gone) / 1000) ms before its lifetime")
             #expect(gone > stopped && gone < ends, "the lifetime was first")
-            #expect(try await scene.log(node).contains("removed \(Scene.v4)/24"))
+            try await scene.awaitLog(node, "removed \(Scene.v4)/24")
             #expect(try await scene.property(node, "Result") == "timeout")
             try await scene.run(node, "systemctl", "service-watchdogs", "yes")
             try await scene.run(node, "systemctl", "start", "pharos")

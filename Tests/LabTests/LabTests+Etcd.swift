@@ -57,7 +57,7 @@ extension LabTests {
             try await scene.run(node, "systemctl", "start", "--no-block", "pharos")
             try await scene.awaitLog(node, "etcd cannot be read")
             #expect(try await scene.property(node, "ActiveState") == "activating")
-            #expect(try await scene.property(node, "StatusText").contains("no contact with etcd"))
+            try await scene.awaitStatusText(node, "no contact with etcd")
             try await scene.lab.heal(node)
             try await scene.lab.awaitHealth()
         }
@@ -73,8 +73,7 @@ extension LabTests {
             try await scene.lab.awaitHealth()
             var seen: [Int64] = []
             for node in nodes {
-                let record = try await scene.records(node).first { $0.message.contains("another etcd cluster answers") }
-                seen.append(try #require(record, "\(node) has not seen it").at)
+                seen.append(try await scene.awaitLog(node, "another etcd cluster answers").at)
             }
             try await scene.pause(.milliseconds(200))
             let (first, last) = (try #require(seen.min()), try #require(seen.max()))

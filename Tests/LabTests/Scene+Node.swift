@@ -58,6 +58,13 @@ extension Scene {
         return try #require(found)
     }
 
+    /// Waits until what the daemon last told systemd of itself contains `text`.
+    func awaitStatusText(_ node: String, _ text: String) async throws {
+        try await self.wait("'\(text)' in the status of \(node)", .seconds(10)) {
+            try await self.property(node, "StatusText").contains(text)
+        }
+    }
+
     /// A property of the daemon's unit, as `systemctl show` prints it.
     func property(_ node: String, _ name: String) async throws -> String {
         let text = try await self.lab.run(node, ["systemctl", "show", "-P", name, "pharos"])
