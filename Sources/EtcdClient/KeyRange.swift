@@ -31,6 +31,30 @@ public struct KeyRange: Sendable, Hashable {
         KeyRange(start: Array(first.utf8), end: Array(last.utf8) + [0])
     }
 
+    /// The fewest ranges that contain the same keys, in their order: what overlaps or touches is one.
+    public static func joined(_ ranges: [KeyRange]) -> [KeyRange] {
+        var joined: [KeyRange] = []
+        for range in ranges.sorted(by: { $0.start.lexicographicallyPrecedes($1.start) }) {
+            if let last = joined.last, let both = last.joined(with: range) {
+                joined[joined.count - 1] = both
+            } else {
+                joined.append(range)
+            }
+        }
+        return joined
+    }
+
+    /// With a range that does not begin before this one; nil: there are keys between them.
+    private func joined(with later: KeyRange) -> KeyRange? {
+        if self == later { return self }
+        let (end, laterEnd) = (self.end ?? self.start + [0], later.end ?? later.start + [0])
+        // etcd's end of all keys.
+        if end == [0] { return self }
+        guard !end.lexicographicallyPrecedes(later.start) else { return nil }
+        let isLonger = laterEnd == [0] || end.lexicographicallyPrecedes(laterEnd)
+        return KeyRange(start: self.start, end: isLonger ? laterEnd : end)
+    }
+
     public func contains(_ key: [UInt8]) -> Bool {
         guard let end = self.end else { return key == self.start }
         return !key.lexicographicallyPrecedes(self.start) && (end == [0] || key.lexicographicallyPrecedes(end))

@@ -6,19 +6,19 @@ import EventLoop
 /// Follows ranges of keys, for ever: reads them, watches from there, and begins anew when a watch ends.
 ///
 /// Nothing is lost between read and watch: the watch begins at the revision after the read's. What arrives goes to
-/// `receive`, once for each revision. Bounded: attempts that do not last are 25 ms to 2 s apart, and each cause of an
+/// `receive`, once for each revision and range. Bounded: attempts that do not last are 25 ms to 2 s apart, and each cause of an
 /// interruption is reported once until a watch has lasted.
 @EventLoop
 final class EtcdFollower {
-    /// Where a read was made, and how far it goes.
+    /// Where a read was made, how far it goes, and what is to be watched from there. Ranges may overlap: each key is watched
+    /// once.
     struct Reading {
         let clusterID: UInt64
         let revision: Int64
+        let ranges: [KeyRange]
     }
 
     private let client: EtcdClient
-    private let ranges: [KeyRange]
-    private let what: String
     private let jitter: @EventLoop () -> Double
     private let read: @EventLoop () async throws(EtcdError) -> Reading
     private let receive: @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void
@@ -28,8 +28,8 @@ final class EtcdFollower {
     private var watches: [Task<Void, Never>] = []
     /// Since when all watches are established.
     private var establishedAt: Instant?
-    /// Which of them etcd has confirmed.
-    private var confirmed: Set<Int> = []
+    /// Which of them etcd has not confirmed yet.
+    private var unconfirmed: Set<KeyRange> = []
     /// The first reason why one of the present watches ended.
     private var ending: Ending?
     private var reported: Set<Cause> = []
@@ -48,19 +48,16 @@ final class EtcdFollower {
     private static let causeLimit = 16
 
     /// - Parameters:
-    ///   - what: names the watch in a record, as in "the watch of etcd".
-    ///   - read: reads everything in the ranges at one revision, and delivers it.
+    ///   - read: reads everything that is to be followed, and delivers it; answers the revision that all of it has reached.
     ///   - receive: is told what changed at each later revision.
     ///   - established: is called whenever etcd has confirmed every watch.
     init(
-        _ client: EtcdClient, _ ranges: [KeyRange], what: String, jitter: @escaping @EventLoop () -> Double,
+        _ client: EtcdClient, jitter: @escaping @EventLoop () -> Double,
         read: @escaping @EventLoop () async throws(EtcdError) -> Reading,
         receive: @escaping @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void,
         established: @escaping @EventLoop () -> Void = {}, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.client = client
-        self.ranges = ranges
-        self.what = what
         self.jitter = jitter
         self.read = read
         self.receive = receive
@@ -89,12 +86,15 @@ final class EtcdFollower {
         self.client.dropCurrentEndpoint("its watch is behind")
     }
 
+    /// What is to be followed has changed: all is read anew.
+    func renew() { self.end(.asked) }
+
     private func follow() async {
         var failures = 0
         while !Task.isCancelled {
             do throws(EtcdError) {
                 let reading = try await self.read()
-                let hasLasted = await self.watch(from: reading.revision + 1, clusterID: reading.clusterID)
+                let hasLasted = await self.watch(reading)
                 failures = hasLasted ? 0 : failures + 1
             } catch {
                 // Reported by the core, whose own reads fail like this one.
@@ -118,14 +118,14 @@ final class EtcdFollower {
     // MARK: - The watches
 
     /// Watches every range until one watch ends; answers whether they lasted.
-    private func watch(from revision: Int64, clusterID: UInt64) async -> Bool {
-        (self.ending, self.confirmed) = (nil, [])
-        let watches = self.ranges.enumerated().map { index, range in
+    private func watch(_ reading: Reading) async -> Bool {
+        (self.ending, self.unconfirmed) = (nil, Set(KeyRange.joined(reading.ranges)))
+        let watches = self.unconfirmed.map { range in
             EventLoop.spawn {
                 do throws(EtcdError) {
-                    try await self.client.watch(range, from: revision) { batch in
-                        if batch.isCreation { self.confirm(index) }
-                        self.receive(batch, clusterID: clusterID)
+                    try await self.client.watch(range, from: reading.revision + 1) { batch in
+                        if batch.isCreation { self.confirm(range) }
+                        self.receive(batch, clusterID: reading.clusterID)
                     }
                 } catch {
                     self.end(.error(error))
@@ -141,9 +141,9 @@ final class EtcdFollower {
         return hasLasted
     }
 
-    private func confirm(_ index: Int) {
-        self.confirmed.insert(index)
-        guard self.confirmed.count == self.ranges.count, self.ending == nil, self.establishedAt == nil else { return }
+    private func confirm(_ range: KeyRange) {
+        self.unconfirmed.remove(range)
+        guard self.unconfirmed.isEmpty, self.ending == nil, self.establishedAt == nil else { return }
         self.establishedAt = .now
         self.interruption = nil
         self.established()
@@ -169,7 +169,7 @@ final class EtcdFollower {
         self.report(
             LogRecord(
                 .watchInterrupted,
-                "\(self.what) is interrupted: \(reason). Until it is established again, changes are seen by reads only",
+                "the watch of etcd is interrupted: \(reason). Until it is established again, changes are seen by reads only",
                 ["REASON": reason]))
     }
 

@@ -3,65 +3,107 @@ import Decision
 import EtcdClient
 import EventLoop
 
-/// Follows what etcd holds of all groups: Patroni's keys, and what other daemons have published of their members.
+/// What etcd holds of all groups: Patroni's keys, and what other daemons have published of their members.
+///
+/// It is followed along with the addresses' keys, so that each key is watched once; an address does not depend on it: what
+/// cannot be read here keeps nothing from being followed there.
 @EventLoop
 final class GroupsLink {
     private let etcd: EtcdClient
     private let keys: GroupKeys
-    private let follower: EtcdFollower
+    private let others: DetectorKeys
+    private let deliver: @EventLoop (Event) -> Void
+    private let report: @EventLoop (LogRecord) -> Void
+    private var complaints = Complaints<EtcdError.Kind>()
+    /// All groups have become readable, but are not followed: see ``follow()``.
+    private let readable: @EventLoop () -> Void
+    /// Up to which revision all was read when following began; nil: it could not be read, and is not followed.
+    private var followedFrom: Int64?
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
+    private static let request = "following the members and groups in etcd"
 
     init(
         _ etcd: EtcdClient, _ keys: GroupKeys, _ others: DetectorKeys,
-        jitter: @escaping @EventLoop () -> Double, report: @escaping @EventLoop (LogRecord) -> Void,
-        deliver: @escaping @EventLoop (Event) -> Void
+        deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void,
+        readable: @escaping @EventLoop () -> Void
     ) {
         self.etcd = etcd
         self.keys = keys
-        self.follower = EtcdFollower(
-            etcd, keys.ranges + others.ranges, what: "the watch of the groups in etcd", jitter: jitter,
-            read: { () async throws(EtcdError) in
-                let sentAt = Instant.now
-                let (snapshot, pairs) = try await Self.read(etcd, keys, and: others.ranges)
-                deliver(.groups(.read(snapshot, sentAt: sentAt)))
-                var published: [MemberID: Observation] = [:]
-                var claims: [Int: String] = [:]
-                for pair in pairs {
-                    switch others.kind(of: pair.keyText) {
-                    case .observation(let observer): published[observer] = DetectorKeys.observation(pair.value)
-                    case .switchover(let group): claims[group] = DetectorKeys.claimant(pair.value)
-                    case nil: break
-                    }
-                }
-                deliver(.detector(.observationsRead(published)))
-                deliver(.detector(.claimsRead(claims)))
-                return EtcdFollower.Reading(clusterID: snapshot.clusterID, revision: snapshot.revision)
-            },
-            receive: { clusterID, revision, events in
-                var changes: [GroupChange] = []
-                for event in events {
-                    if let change = keys.change(event) {
-                        changes.append(change)
-                    } else if let news = others.event(event) {
-                        deliver(.detector(news))
-                    }
-                }
-                if !changes.isEmpty {
-                    deliver(.groups(.changed(clusterID: clusterID, revision: revision, changes)))
-                }
-            }, report: report)
+        self.others = others
+        self.deliver = deliver
+        self.report = report
+        self.readable = readable
     }
 
-    func start() { self.follower.start() }
-    func stop() { self.follower.stop() }
+    /// Reads and delivers everything; answers what is to be watched from there: nothing where it could not be read.
+    func follow() async -> [KeyRange] {
+        let sentAt = Instant.now
+        do throws(EtcdError) {
+            let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            self.followedFrom = snapshot.revision
+            self.complaints.succeeded(Self.request)
+            self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
+            var published: [MemberID: Observation] = [:]
+            var claims: [Int: String] = [:]
+            for pair in pairs {
+                switch self.others.kind(of: pair.keyText) {
+                case .observation(let observer): published[observer] = DetectorKeys.observation(pair.value)
+                case .switchover(let group): claims[group] = DetectorKeys.claimant(pair.value)
+                case nil: break
+                }
+            }
+            self.deliver(.detector(.observationsRead(published)))
+            self.deliver(.detector(.claimsRead(claims)))
+            return self.keys.ranges + self.others.ranges
+        } catch {
+            self.followedFrom = nil
+            if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
+                self.report(
+                    LogRecord(
+                        .requestFailed,
+                        "\(Self.request) has failed: \(error.description). The addresses do not need it",
+                        ["REQUEST": Self.request, "REASON": error.description]))
+            }
+            return []
+        }
+    }
+
+    /// What changed at one revision, and may concern the groups.
+    func receive(_ clusterID: UInt64, _ revision: Int64, _ events: [WatchEvent]) {
+        // The watch may begin before the read: what that has shown is not told again.
+        guard let followedFrom = self.followedFrom, revision > followedFrom else { return }
+        var changes: [GroupChange] = []
+        for event in events {
+            if let change = self.keys.change(event) {
+                changes.append(change)
+            } else if let news = self.others.event(event) {
+                self.deliver(.detector(news))
+            }
+        }
+        if !changes.isEmpty { self.deliver(.groups(.changed(clusterID: clusterID, revision: revision, changes))) }
+    }
 
     func read(sentAt: Instant) async -> GroupsEvent {
         do throws(EtcdError) {
-            return .read(try await Self.read(self.etcd, self.keys).snapshot, sentAt: sentAt)
+            let wasFollowed = self.followedFrom != nil
+            // What others publish may be what cannot be read: then Patroni's keys are still worth it.
+            let couldFollow = wasFollowed ? false : await self.couldFollow()
+            let snapshot = try await Self.read(self.etcd, self.keys).snapshot
+            if couldFollow, self.followedFrom == nil { self.readable() }
+            return .read(snapshot, sentAt: sentAt)
         } catch {
             return .unread(reason: error.description)
+        }
+    }
+
+    private func couldFollow() async -> Bool {
+        do throws(EtcdError) {
+            _ = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            return true
+        } catch {
+            return false
         }
     }
 

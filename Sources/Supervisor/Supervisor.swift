@@ -90,15 +90,27 @@ public final class Supervisor {
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
         self.core = SupervisorCore(settings.core(node: node), at: .now)
         let link = self.etcd
+        let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
+        let groups = GroupsLink(
+            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
+            deliver: { inbox.deliver($0) }, report: { inbox.report($0) },
+            readable: { inbox.supervisor?.follower.renew() })
+        self.groups = groups
         self.follower = EtcdFollower(
-            client, link.watched, what: "the watch of etcd", jitter: surroundings.jitter,
+            client, jitter: surroundings.jitter,
             read: { () async throws(EtcdError) in
                 let sentAt = Instant.now
                 let snapshot = try await link.read()
                 inbox.deliver(.followed(snapshot, sentAt: sentAt))
-                return EtcdFollower.Reading(clusterID: snapshot.clusterID, revision: snapshot.revision)
+                return EtcdFollower.Reading(
+                    clusterID: snapshot.clusterID, revision: snapshot.revision,
+                    ranges: link.watched + (await groups.follow()))
             },
-            receive: { if let event = link.event($0, $1, $2) { inbox.deliver(event) } },
+            // Where the address is concerned it comes first.
+            receive: { clusterID, revision, events in
+                if let event = link.event(clusterID, revision, events) { inbox.deliver(event) }
+                groups.receive(clusterID, revision, events)
+            },
             established: { inbox.supervisor?.meetMembers() }, report: { inbox.report($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
@@ -106,10 +118,6 @@ public final class Supervisor {
             conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
             settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
-        let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
-        self.groups = GroupsLink(
-            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
-            jitter: surroundings.jitter, report: { inbox.report($0) }, deliver: { inbox.deliver($0) })
         self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
         self.ledger = LedgerWriter(client, detectorKeys)
         self.alert = settings.alert.map {
@@ -134,7 +142,6 @@ public final class Supervisor {
         for endpoint in self.settings.status { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
-        self.groups.start()
         self.deliver(.tick)
     }
 
@@ -297,7 +304,6 @@ public final class Supervisor {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
-        self.groups.stop()
         self.citus?.stop()
         self.detector.stop()
         self.ledger.stop()

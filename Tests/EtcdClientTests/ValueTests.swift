@@ -42,6 +42,42 @@ struct KeyRangeTests {
         }
         #expect(KeyRange.key("a").contains([97]) && !KeyRange.key("a").contains([97, 0]))
     }
+
+    @Test func `what overlaps or touches is one, and nothing is added or lost`() {
+        let joined = KeyRange.joined([
+            .prefix("/service/demo/"), .from("/service/demo/config", through: "/service/demo/leader"),
+            .key("/service/demo/leader"), .prefix("/pharos/demo/"), .key("/service/demo0"), .key("/service/demo2"),
+        ])
+        let patroni = KeyRange(start: Array("/service/demo/".utf8), end: Array("/service/demo0".utf8) + [0])
+        #expect(joined == [.prefix("/pharos/demo/"), patroni, .key("/service/demo2")])
+        #expect(KeyRange.joined([.key("b"), .prefix(""), .key("a")]) == [.prefix("")])
+
+        var generator = SeededGenerator(11)
+        // Every key of one or two bytes of four, and ranges between them.
+        let letters: [UInt8] = [1, 2, 3, 0xFF]
+        let keys = letters.flatMap { first in [[first]] + letters.map { [first, $0] } }
+        for _ in 0..<2000 {
+            let ranges = (0..<Int.random(in: 0...4, using: &generator)).map { _ -> KeyRange in
+                let start = keys.randomElement(using: &generator) ?? []
+                switch Int.random(in: 0...9, using: &generator) {
+                case 0: return KeyRange(start: start, end: [0])
+                case 1...3: return KeyRange(start: start, end: nil)
+                default:
+                    let end = keys.filter { start.lexicographicallyPrecedes($0) }.randomElement(using: &generator)
+                    return KeyRange(start: start, end: end)
+                }
+            }
+            let joined = KeyRange.joined(ranges)
+            for key in keys {
+                let count = joined.count { $0.contains(key) }
+                #expect(count == (ranges.contains { $0.contains(key) } ? 1 : 0), "\(key) in \(ranges): \(joined)")
+            }
+            for (one, next) in zip(joined, joined.dropFirst()) {
+                let end = one.end ?? one.start + [0]
+                #expect(end != [0] && end.lexicographicallyPrecedes(next.start), "\(joined)")
+            }
+        }
+    }
 }
 
 struct EncodingTests {

@@ -25,6 +25,8 @@ final class FakeEtcd {
     private var watchers: [(range: KeyRange, connection: ScriptedServer.Connection)] = []
     /// The paths asked for, in order.
     private(set) var requests: [String] = []
+    /// Keys that this user may not read.
+    var forbidden: KeyRange?
     /// Changes an answer; nil: there is none, ever.
     var tamper: (_ path: String, _ answer: String) -> String? = { $1 }
     /// Called before a lease ends.
@@ -144,6 +146,12 @@ final class FakeEtcd {
         return KeyRange(start: start, end: end)
     }
 
+    private func isForbidden(_ body: JSON) -> Bool {
+        guard let forbidden = self.forbidden else { return false }
+        // Every range in a request that also reaches beyond what is allowed.
+        return KeyRange.joined([self.keyRange(body), forbidden]).count == 1
+    }
+
     private func range(_ body: JSON) -> String {
         let range = self.keyRange(body)
         let found = self.entries.filter { range.contains(Array($0.key.utf8)) }.sorted { $0.key < $1.key }
@@ -159,6 +167,11 @@ final class FakeEtcd {
             if let lease = operation["request_put"]?["lease"]?.int64, lease != 0, self.leases[lease] == nil {
                 return (404, #"{"code":5,"message":"etcdserver: requested lease not found"}"#)
             }
+        }
+        if operations.contains(where: { $0["request_range"].map(self.isForbidden) ?? false }) {
+            return (
+                403, #"{"error":"etcdserver: permission denied","code":7,"message":"etcdserver: permission denied"}"#
+            )
         }
         if isWrite { self.revision += 1 }
         let responses = operations.map { operation -> String in
@@ -193,6 +206,10 @@ final class FakeEtcd {
         let range = self.keyRange(create)
         let from = create["start_revision"]?.int64 ?? 0
         try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if self.isForbidden(create) {
+            let denied = #""watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied""#
+            return try await connection.write(Self.chunk(#"{"result":{\#(self.header),\#(denied)}}"#))
+        }
         guard let created = self.tamper(path, #"{"result":{\#(self.header),"created":true}}"#) else {
             return try await EventLoop.sleep(for: .seconds(60))
         }
