@@ -3,7 +3,8 @@
 /// What reads have shown before the watch did, and until when it gets to show it too: a watch that does not is dead, or
 /// behind, without saying so.
 ///
-/// There are two watches, and either can die alone: the leader key stands for the one, the addresses' keys for the other.
+/// Patroni's keys and Pharos's have a watch each, and either can die alone: the leader key stands for the one, the addresses'
+/// keys for the other.
 /// At most one debt for each key; its deadline stays while the key goes on changing.
 struct WatchDebts: Sendable {
     enum Key: Hashable, Sendable { case leader, holder(AddressID) }
