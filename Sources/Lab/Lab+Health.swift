@@ -24,15 +24,16 @@ extension Lab {
         return leader
     }
 
-    /// Waits until every standby has replayed what its leader has written by now. One that streams may be stuck all the same:
-    /// where it was rewound while the leader wrote, its write-ahead log has been seen not to fit, and it panics when it is to
-    /// lead.
+    /// Lets every leader write, and waits until its standbys have replayed that. One that streams may be stuck all the same:
+    /// where it was rewound while the leader wrote, its write-ahead log has been seen not to fit at the place up to which it
+    /// was rewound, and it panics when it is to lead.
     public func awaitReplay(timeout: Duration) async throws(LabError) {
         var written: [String: Int64] = [:]
         for group in self.options.groups {
-            guard let leader = try await self.leader(group: group.number),
-                let location = try await self.patroni(leader)?.xlog?.location
-            else { throw LabError(.state, "group \(group.number) has no leader that says how far it is") }
+            let unknown = LabError(.state, "group \(group.number) has no leader that says how far it is")
+            guard let leader = try await self.leader(group: group.number) else { throw unknown }
+            try await self.sql("select pg_logical_emit_message(true, 'lab', '')", database: "postgres", on: leader)
+            guard let location = try await self.patroni(leader)?.xlog?.location else { throw unknown }
             for node in group.nodes where node != leader { written[node] = location }
         }
         try await self.waitFor("every standby to replay", timeout: timeout) {

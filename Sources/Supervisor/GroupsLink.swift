@@ -15,10 +15,11 @@ final class GroupsLink {
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
-    /// All groups have become readable, but are not followed: see ``follow()``.
+    /// What could not be followed has become readable: see ``follow()``.
     private let readable: @EventLoop () -> Void
-    /// Up to which revision all was read when following began; nil: it could not be read, and is not followed.
+    /// Up to which revision all was read when following began; nil: it is not followed.
     private var followedFrom: Int64?
+    private var hasFailed = false
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
@@ -42,7 +43,7 @@ final class GroupsLink {
         let sentAt = Instant.now
         do throws(EtcdError) {
             let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            self.followedFrom = snapshot.revision
+            (self.followedFrom, self.hasFailed) = (snapshot.revision, false)
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
@@ -58,7 +59,7 @@ final class GroupsLink {
             self.deliver(.detector(.claimsRead(claims)))
             return self.keys.ranges + self.others.ranges
         } catch {
-            self.followedFrom = nil
+            (self.followedFrom, self.hasFailed) = (nil, true)
             if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
                 self.report(
                     LogRecord(
@@ -87,11 +88,10 @@ final class GroupsLink {
 
     func read(sentAt: Instant) async -> GroupsEvent {
         do throws(EtcdError) {
-            let wasFollowed = self.followedFrom != nil
             // What others publish may be what cannot be read: then Patroni's keys are still worth it.
-            let couldFollow = wasFollowed ? false : await self.couldFollow()
+            let couldFollow = self.hasFailed ? await self.couldFollow() : false
             let snapshot = try await Self.read(self.etcd, self.keys).snapshot
-            if couldFollow, self.followedFrom == nil { self.readable() }
+            if couldFollow, self.hasFailed { self.readable() }
             return .read(snapshot, sentAt: sentAt)
         } catch {
             return .unread(reason: error.description)

@@ -68,7 +68,6 @@ extension LabTests {
                 }
             }
             #expect(try await scene.lab.awaitHealth() == survivor)
-            try await scene.lab.awaitReplay(timeout: .seconds(30))
         }
     }
 }
