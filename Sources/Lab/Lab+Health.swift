@@ -32,7 +32,8 @@ extension Lab {
         for group in self.options.groups {
             let unknown = LabError(.state, "group \(group.number) has no leader that says how far it is")
             guard let leader = try await self.leader(group: group.number) else { throw unknown }
-            try await self.sql("select pg_logical_emit_message(true, 'lab', '')", database: "postgres", on: leader)
+            _ = try await self.run(
+                leader, Self.psql("select pg_logical_emit_message(true, 'lab', '')", "postgres"))
             guard let location = try await self.patroni(leader)?.xlog?.location else { throw unknown }
             for node in group.nodes where node != leader { written[node] = location }
         }

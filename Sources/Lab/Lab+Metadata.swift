@@ -73,12 +73,14 @@ extension Lab {
         guard let node = if let node { node } else { try await self.leader() } else {
             throw LabError(.state, "the coordinator's group has no leader")
         }
-        return try await self.run(
-            node,
-            [
-                "runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d",
-                database, "-c", statements,
-            ])
+        return try await self.run(node, Self.psql(statements, database))
+    }
+
+    static func psql(_ statements: String, _ database: String) -> [String] {
+        [
+            "runuser", "-u", "postgres", "--", "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database,
+            "-c", statements,
+        ]
     }
 
     /// Gives every daemon other lines in the section `citus` of its pharos.yml, and restarts those where that is a change.
