@@ -19,10 +19,12 @@ final class GroupsLink {
     private let readable: @EventLoop () -> Void
     /// Up to which revision all was read when following began; nil: it is not followed.
     private var followedFrom: Int64?
-    private var hasFailed = false
+    /// Tries again while it could not be read.
+    private var retry: Task<Void, Never>?
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
+    private static let pause: Duration = .seconds(3)
     private static let request = "following the members and groups in etcd"
 
     init(
@@ -43,7 +45,8 @@ final class GroupsLink {
         let sentAt = Instant.now
         do throws(EtcdError) {
             let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            (self.followedFrom, self.hasFailed) = (snapshot.revision, false)
+            self.followedFrom = snapshot.revision
+            self.stop()
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
@@ -59,8 +62,11 @@ final class GroupsLink {
             self.deliver(.detector(.claimsRead(claims)))
             return self.keys.ranges + self.others.ranges
         } catch {
-            (self.followedFrom, self.hasFailed) = (nil, true)
-            if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
+            self.followedFrom = nil
+            guard error.kind != .cancelled else { return [] }
+            self.stop()
+            self.retry = EventLoop.spawn { await self.followLater() }
+            if self.complaints.failed(Self.request, error.kind) {
                 self.report(
                     LogRecord(
                         .requestFailed,
@@ -88,22 +94,26 @@ final class GroupsLink {
 
     func read(sentAt: Instant) async -> GroupsEvent {
         do throws(EtcdError) {
-            // What others publish may be what cannot be read: then Patroni's keys are still worth it.
-            let couldFollow = self.hasFailed ? await self.couldFollow() : false
-            let snapshot = try await Self.read(self.etcd, self.keys).snapshot
-            if couldFollow, self.hasFailed { self.readable() }
-            return .read(snapshot, sentAt: sentAt)
+            return .read(try await Self.read(self.etcd, self.keys).snapshot, sentAt: sentAt)
         } catch {
             return .unread(reason: error.description)
         }
     }
 
-    private func couldFollow() async -> Bool {
-        do throws(EtcdError) {
-            _ = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            return true
-        } catch {
-            return false
+    func stop() { self.retry?.cancel() }
+
+    /// Waits until everything can be read, and says so.
+    private func followLater() async {
+        while !Task.isCancelled {
+            do {
+                try await EventLoop.sleep(for: Self.pause)
+                _ = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            } catch {
+                // Not yet, which is reported; or cancelled, which the loop sees.
+                continue
+            }
+            if !Task.isCancelled { self.readable() }
+            return
         }
     }
 

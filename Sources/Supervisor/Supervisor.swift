@@ -304,6 +304,7 @@ public final class Supervisor {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
+        self.groups.stop()
         self.citus?.stop()
         self.detector.stop()
         self.ledger.stop()
