@@ -20,16 +20,12 @@ extension Lab {
     /// The node that the leader key of a group (nil: the first) names, by a linearizable read; nil if there is none, or no etcd answers.
     @EventLoop
     public func leader(group: Int? = nil) async throws(LabError) -> String? {
-        struct Range: Decodable {
-            struct Pair: Decodable { var value: Data? }
-            var kvs: [Pair]?
-        }
         let key = Data(self.options.groups[group ?? 0].leaderKey.utf8).base64EncodedString()
         for node in self.options.nodes {
             let answer = try await self.curl(
                 ["-d", "{\"key\":\"\(key)\"}", "http://\(LabLayout.address(node)):2379/v3/kv/range"])
-            guard let answer, let range = Self.decode(Range.self, answer) else { continue }
-            return range.kvs?.first?.value.map { String(decoding: $0, as: UTF8.self) }
+            guard let answer, let range = LeaderWatch.Range(answer: answer) else { continue }
+            return range.kvs?.first?.text
         }
         return nil
     }
@@ -50,8 +46,12 @@ extension Lab {
 
     @EventLoop
     func patroni(_ node: String) async throws(LabError) -> PatroniAnswer? {
-        try await self.curl(["http://\(LabLayout.address(node)):8008/patroni"]).flatMap {
-            Self.decode(PatroniAnswer.self, $0)
+        guard let answer = try await self.curl(["http://\(LabLayout.address(node)):8008/patroni"]) else { return nil }
+        do throws(LabError) {
+            return try JSON.value(PatroniAnswer.self, from: answer)
+        } catch {
+            // Patroni answers errors in other shapes: no answer to our question.
+            return nil
         }
     }
 
@@ -138,14 +138,5 @@ extension Lab {
             + arguments
         let outcome = try await Host.outcome(command, timeout: .seconds(seconds + 5))
         return outcome.exitCode == 0 ? outcome.text : nil
-    }
-
-    private static func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
-        do throws(LabError) {
-            return try JSON.value(type, from: text)
-        } catch {
-            // Patroni and etcd answer errors in other shapes: no answer to our question.
-            return nil
-        }
     }
 }

@@ -38,7 +38,10 @@ extension LabTests {
             // Longer than every lease.
             try await scene.pause(.seconds(35))
             try await scene.lab.heal()
-            #expect(try await scene.lab.leader() == scene.leader)
+            let (leader, changes) = (
+                try await scene.lab.leader(), try scene.timeline().leaderChanges(since: scene.start)
+            )
+            #expect(leader == scene.leader && changes.isEmpty, "\(leader ?? "nobody") leads, \(changes)")
             try scene.expectNoAbsence()
         }
     }

@@ -35,8 +35,14 @@ final class LeaderWatch {
         var text: String? { self.value.map { String(decoding: $0, as: UTF8.self) } }
     }
     struct Range: Decodable {
-        var header: Header?
+        /// Not in an error, whose body ("etcdserver: leader changed") says nothing about the key.
+        var header: Header
         var kvs: [Pair]?
+
+        /// nil for what is no answer to a range.
+        init?(answer: String) {
+            do throws(LabError) { self = try JSON.value(Self.self, from: answer) } catch { return nil }
+        }
     }
     struct Watch: Decodable {
         struct Event: Decodable {
@@ -69,10 +75,10 @@ final class LeaderWatch {
             self.curl(node, "range", "{\"key\":\"\(self.key)\"}", ["--max-time", "3"]),
             timeout: .seconds(5)
         ).run()
-        guard answer.exitCode == 0, let range = Self.decode(Range.self, answer.text), let header = range.header,
-            let current = header.revision.flatMap({ Int64($0) })
+        guard answer.exitCode == 0, let range = Range(answer: answer.text),
+            let current = range.header.revision.flatMap({ Int64($0) })
         else { return nil }
-        self.enter(header)
+        self.enter(range.header)
         let pair = range.kvs?.first
         if current >= self.revision { self.note(pair?.text, pair?.mod_revision.flatMap { Int64($0) } ?? current) }
         return current + 1
@@ -83,7 +89,7 @@ final class LeaderWatch {
         // A watch at a member that died without a word ends by the keep-alive; at the latest it is renewed.
         let options = ["--no-buffer", "--keepalive-time", "2", "--max-time", "600"]
         _ = try await ChildProcess(self.curl(node, "watch", body, options), outputLimit: 1 << 20).lines { line in
-            guard let result = Self.decode(Watch.self, line)?.result else { return }
+            guard let result = Self.event(line)?.result else { return }
             if let header = result.header { self.enter(header) }
             for event in result.events ?? [] {
                 guard let at = event.kv?.mod_revision.flatMap({ Int64($0) }), at > self.revision else { continue }
@@ -113,7 +119,7 @@ final class LeaderWatch {
             + ["http://\(LabLayout.address(node)):2379/v3/\(path)"]
     }
 
-    private static func decode<Value: Decodable>(_ type: Value.Type, _ text: String) -> Value? {
-        do throws(LabError) { return try JSON.value(type, from: text) } catch { return nil }
+    private static func event(_ line: String) -> Watch? {
+        do throws(LabError) { return try JSON.value(Watch.self, from: line) } catch { return nil }
     }
 }
