@@ -22,8 +22,9 @@ extension LabTests {
                 survivor, "sh", "-c",
                 """
                 set -e
+                \(Scene.stopEtcd)
                 echo ETCD_FORCE_NEW_CLUSTER=true >>/etc/default/etcd
-                systemctl restart etcd
+                systemctl start etcd
                 sed -i /ETCD_FORCE_NEW_CLUSTER/d /etc/default/etcd
                 systemctl restart etcd
                 """)
@@ -43,15 +44,14 @@ extension LabTests {
                 try await scene.lab.start(node)
                 // Its systemd takes a moment to answer.
                 try await scene.wait("\(node) to stop what would go on as before", .seconds(30)) {
-                    let services = ["pharos", "patroni", "etcd"]
-                    return try await scene.lab.exec(node, ["systemctl", "stop"] + services).exitCode == 0
+                    try await scene.lab.exec(node, ["systemctl", "stop", "patroni", "pharos"]).exitCode == 0
                 }
+                try await scene.run(node, "sh", "-c", "\(Scene.stopEtcd); rm -rf /var/lib/etcd/default")
                 let cluster = try await scene.addEtcdMember(node, by: survivor)
                 try await scene.run(
                     node, "sh", "-c",
                     """
                     set -e
-                    rm -rf /var/lib/etcd/default
                     cp -p /etc/default/etcd /root/etcd
                     printf 'ETCD_INITIAL_CLUSTER=%s\\nETCD_INITIAL_CLUSTER_STATE=existing\\n' '\(cluster)' >>/etc/default/etcd
                     systemctl start etcd

@@ -222,7 +222,7 @@ struct Scene {
         do {
             print(try self.timeline().render(since: self.start, until: Lab.now))
             for node in self.lab.options.nodes {
-                let records = try await self.records(node, ["-u", "pharos", "-u", "patroni"])
+                let records = try await self.records(node, ["-u", "pharos", "-u", "patroni", "-u", "etcd"])
                 print("--- \(node)")
                 for record in records { print("\((record.at - self.start) / 1000) ms: \(record.message)") }
             }
