@@ -24,7 +24,7 @@ extension Lab {
         for node in self.options.nodes {
             let answer = try await self.curl(
                 ["-d", "{\"key\":\"\(key)\"}", "http://\(LabLayout.address(node)):2379/v3/kv/range"])
-            guard let answer, let range = LeaderWatch.Range(answer: answer) else { continue }
+            guard let answer, let range = JSON.answer(LeaderWatch.Range.self, from: answer) else { continue }
             return range.kvs?.first?.text
         }
         return nil
@@ -46,12 +46,8 @@ extension Lab {
 
     @EventLoop
     func patroni(_ node: String) async throws(LabError) -> PatroniAnswer? {
-        guard let answer = try await self.curl(["http://\(LabLayout.address(node)):8008/patroni"]) else { return nil }
-        do throws(LabError) {
-            return try JSON.value(PatroniAnswer.self, from: answer)
-        } catch {
-            // Patroni answers errors in other shapes: no answer to our question.
-            return nil
+        try await self.curl(["http://\(LabLayout.address(node)):8008/patroni"]).flatMap {
+            JSON.answer(PatroniAnswer.self, from: $0)
         }
     }
 

@@ -199,4 +199,9 @@ enum JSON {
             throw LabError(.state, "cannot decode \(type): \(error)")
         }
     }
+
+    /// What a server has answered; nil for an error, which has another shape and is no answer to the question.
+    static func answer<Value: Decodable>(_ type: Value.Type, from text: String) -> Value? {
+        do throws(LabError) { return try self.value(type, from: text) } catch { return nil }
+    }
 }

@@ -24,7 +24,8 @@ final class GroupsLink {
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
-    private static let pause: Duration = .seconds(3)
+    /// Between attempts, each twice the one before: what cannot be read may be 10,000 keys.
+    private static let pauses: (first: Duration, longest: Duration) = (.seconds(3), .seconds(30))
     private static let request = "following the members and groups in etcd"
 
     init(
@@ -104,9 +105,11 @@ final class GroupsLink {
 
     /// Waits until everything can be read, and says so.
     private func followLater() async {
+        var pause = Self.pauses.first
         while !Task.isCancelled {
             do {
-                try await EventLoop.sleep(for: Self.pause)
+                try await EventLoop.sleep(for: pause)
+                pause = min(pause * 2, Self.pauses.longest)
                 _ = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
             } catch {
                 // Not yet, which is reported; or cancelled, which the loop sees.

@@ -38,11 +38,6 @@ final class LeaderWatch {
         /// Not in an error, whose body ("etcdserver: leader changed") says nothing about the key.
         var header: Header
         var kvs: [Pair]?
-
-        /// nil for what is no answer to a range.
-        init?(answer: String) {
-            do throws(LabError) { self = try JSON.value(Self.self, from: answer) } catch { return nil }
-        }
     }
     struct Watch: Decodable {
         struct Event: Decodable {
@@ -75,7 +70,7 @@ final class LeaderWatch {
             self.curl(node, "range", "{\"key\":\"\(self.key)\"}", ["--max-time", "3"]),
             timeout: .seconds(5)
         ).run()
-        guard answer.exitCode == 0, let range = Range(answer: answer.text),
+        guard answer.exitCode == 0, let range = JSON.answer(Range.self, from: answer.text),
             let current = range.header.revision.flatMap({ Int64($0) })
         else { return nil }
         self.enter(range.header)
@@ -89,7 +84,7 @@ final class LeaderWatch {
         // A watch at a member that died without a word ends by the keep-alive; at the latest it is renewed.
         let options = ["--no-buffer", "--keepalive-time", "2", "--max-time", "600"]
         _ = try await ChildProcess(self.curl(node, "watch", body, options), outputLimit: 1 << 20).lines { line in
-            guard let result = Self.event(line)?.result else { return }
+            guard let result = JSON.answer(Watch.self, from: line)?.result else { return }
             if let header = result.header { self.enter(header) }
             for event in result.events ?? [] {
                 guard let at = event.kv?.mod_revision.flatMap({ Int64($0) }), at > self.revision else { continue }
@@ -117,9 +112,5 @@ final class LeaderWatch {
         // Without this header a member that lost its leader keeps a watch silently open.
         return ["/usr/bin/curl", "-s", "-H", "Grpc-Metadata-hasleader: true", "-d", body] + options
             + ["http://\(LabLayout.address(node)):2379/v3/\(path)"]
-    }
-
-    private static func event(_ line: String) -> Watch? {
-        do throws(LabError) { return try JSON.value(Watch.self, from: line) } catch { return nil }
     }
 }
