@@ -144,12 +144,13 @@ struct HostileFileTests {
         #expect(files(String(repeating: "k:\n", count: 100_000)).errors().count == 1)
     }
 
-    @Test func `huge texts are refused and shown short`() {
+    @Test func `huge texts are refused and shown short`() async {
         let huge = String(repeating: "x", count: 900_000)
         for text in [
             "scope: \(huge)", "\(huge): 1", "scope: \"\(huge)\"", "\(huge)", "? \(huge)", "scope: |\n  \(huge)",
             "a: !\(huge) b",
         ] {
+            await Task.yield()
             for error in files(text).errors() { #expect(error.utf8.count < 500, "\(error)") }
         }
     }
