@@ -268,11 +268,14 @@ begin
     end loop;
 end $$;
 
--- A helper that is only hung up on would go on.
+-- A helper that is only hung up on would go on, and one that is cancelled before it has begun would begin.
 create function citus_stand_in.end_helper() returns void language plpgsql as $$
 begin
     if 'citus_helper' = any (citus_stand_in.dblink_get_connections()) then
-        perform citus_stand_in.dblink_cancel_query('citus_helper');
+        while citus_stand_in.dblink_is_busy('citus_helper') = 1 loop
+            perform citus_stand_in.dblink_cancel_query('citus_helper');
+            perform pg_sleep(0.001);
+        end loop;
         perform citus_stand_in.dblink_disconnect('citus_helper');
     end if;
 end $$;
