@@ -20,6 +20,8 @@ struct CitusScript {
     private(set) var revision: Int64 = 10
     /// Whether a read of the groups' keys is answered at once, with what stands there.
     var answersReads = false
+    /// With what a read of the rows is answered at once; nil: it is not.
+    var answeredRows: [NodeRow]?
     /// What stands in etcd, by group and key.
     private var keys: [Int: [String: GroupFact]] = [:]
 
@@ -77,6 +79,10 @@ struct CitusScript {
         self.now = self.now + delay
         self.reports = []
         var actions = self.deliver(event)
+        if let rows = self.answeredRows, actions.contains(.readRows(Self.database)) {
+            actions.removeAll { $0 == .readRows(Self.database) }
+            actions += self.deliver(.rowsRead(Self.database, rows, askedAt: self.now))
+        }
         guard self.answersReads, actions.contains(.readGroups) else { return actions }
         actions.removeAll { $0 == .readGroups }
         let facts = self.keys.sorted { $0.key < $1.key }.flatMap { group, facts in

@@ -69,7 +69,12 @@ extension CitusDatabase {
             (drift.refused, drift.rebuiltFrom) = (before.refused, before.rebuiltFrom)
         }
         // Where somebody else writes, a failover is not told as long as it may be doing its part.
-        if !drift.isReported, now >= Self.settled(drift, view, settings) {
+        let isProven = self.isProven(drift, view, settings, at: now)
+        // A server that did not answer is asked again in time.
+        if !isProven, now >= Self.settled(drift, view, settings), self.unreadable == nil {
+            self.readAt = min(self.readAt, now)
+        }
+        if !drift.isReported, isProven {
             drift.isReported = true
             let row = self.primary(group)?.endpoint
             let remedy: CitusReport.Remedy =
@@ -85,7 +90,14 @@ extension CitusDatabase {
 
     private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
         guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
-        return settings.mode != .observe && now >= Self.settled(drift, view, settings)
+        return settings.mode != .observe && self.isProven(drift, view, settings, at: now)
+    }
+
+    /// Whether a drift has lasted for long enough to be acted upon, or told. That nobody else has put it right meanwhile is
+    /// shown only by rows that were asked for since.
+    private func isProven(_ drift: Drift, _ view: CitusGroup?, _ settings: CitusSettings, at now: Instant) -> Bool {
+        let settled = Self.settled(drift, view, settings)
+        return now >= settled && (settings.mode == .own || self.rowsAskedAt >= settled)
     }
 
     /// When a drift has lasted for long enough to be acted upon, or told.

@@ -43,6 +43,7 @@ struct CitusDatabase: Sendable {
     var rows: [NodeRow]? { didSet { self.byGroup = Dictionary(grouping: self.rows ?? [], by: \.group) } }
     /// The rows of each group: they are compared at every change of any.
     private(set) var byGroup: [Int: [NodeRow]] = [:]
+    private(set) var rowsAskedAt: Instant
     var isReadUnderWay = false
     var readAt: Instant
     /// Why the rows could not be read last; nil if they could.
@@ -69,6 +70,7 @@ struct CitusDatabase: Sendable {
 
     init(_ name: String, at now: Instant) {
         self.name = name
+        self.rowsAskedAt = now
         self.readAt = now
     }
 
@@ -95,6 +97,7 @@ struct CitusDatabase: Sendable {
         if self.unreadable != nil { reports.append(.databaseReached(self.name)) }
         self.unreadable = nil
         self.rows = rows
+        self.rowsAskedAt = askedAt
         self.checkSynchronization(rows, at: now, into: &actions, &reports)
     }
 
