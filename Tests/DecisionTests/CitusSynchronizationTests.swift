@@ -132,6 +132,25 @@ struct CitusSynchronizationTests {
         }
     }
 
+    @Test(arguments: [CitusMode.reconcile, .observe])
+    func `a new group that the other writer may still add is not told before that has had its time`(mode: CitusMode) {
+        let d1 = NodeEndpoint("d1", 5432)
+        let member = GroupMember(endpoint: d1, isRunning: true, isPrimary: true)
+        let told = CitusReport.refused(Self.app, group: 3, .notRegistered(leader: d1))
+        let row = NodeRow(id: 4, group: 3, endpoint: d1, role: .primary)
+        for isAdded in [true, false] {
+            var script = CitusScript.settled(mode) { $0.admission = .ask }
+            script.answeredRows = CitusScript.rows
+            _ = script.changed(3, .leader("d1", since: 11), .member("d1", member))
+            #expect(script.reports == [.groupAppeared(group: 3, leader: "d1")])
+            _ = script.pass(.seconds(29) + .milliseconds(500))
+            #expect(script.reports == [])
+            if isAdded { script.answeredRows?.append(row) }
+            #expect(script.pass(.seconds(60)) == [])
+            #expect(script.reports == (isAdded ? [] : [told]))
+        }
+    }
+
     @Test func `a group that vanishes is told, and keeps its rows`() {
         var script = CitusScript.settled()
         #expect(script.changed(2, .noLeader, .member("b1", nil)) == [])

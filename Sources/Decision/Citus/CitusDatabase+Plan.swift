@@ -29,6 +29,7 @@ extension CitusDatabase {
         if settings.registersSecondaries, settings.mode != .observe {
             self.settleMembership(groups, clusterID, settings, damper, at: now, into: &actions)
         }
+        if self.wantsProof(groups, settings, at: now) { self.readAt = min(self.readAt, now) }
         if self.readAt <= now, !self.isReadUnderWay, self.updating == nil {
             self.isReadUnderWay = true
             actions.append(.readRows(self.name))
@@ -55,10 +56,7 @@ extension CitusDatabase {
             return
         case .refused(let refusal):
             self.drifts[group] = nil
-            guard self.refusals[group] != refusal else { return }
-            self.refusals[group] = refusal
-            reports.append(.refused(self.name, group: group, refusal))
-            return
+            return self.refuse(refusal, group, view, settings, at: now, into: &reports)
         case .changes(let needed): changes = needed
         }
         self.refusals[group] = nil
@@ -69,12 +67,7 @@ extension CitusDatabase {
             (drift.refused, drift.rebuiltFrom) = (before.refused, before.rebuiltFrom)
         }
         // Where somebody else writes, a failover is not told as long as it may be doing its part.
-        let isProven = self.isProven(drift, view, settings, at: now)
-        // A server that did not answer is asked again in time.
-        if !isProven, now >= Self.settled(drift, view, settings), self.unreadable == nil {
-            self.readAt = min(self.readAt, now)
-        }
-        if !drift.isReported, isProven {
+        if !drift.isReported, self.isProven(since: drift.since, view, settings, at: now) {
             drift.isReported = true
             let row = self.primary(group)?.endpoint
             let remedy: CitusReport.Remedy =
@@ -88,23 +81,48 @@ extension CitusDatabase {
         self.drifts[group] = drift
     }
 
-    private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
-        guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
-        return settings.mode != .observe && self.isProven(drift, view, settings, at: now)
+    /// What only an operator can put right.
+    private mutating func refuse(
+        _ refusal: NodeRowPlan.Refusal, _ group: Int, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant,
+        into reports: inout [CitusReport]
+    ) {
+        var refused = self.refusals[group] ?? Refused(refusal, since: now)
+        if refused.refusal != refusal { refused = Refused(refusal, since: refused.since) }
+        if !refused.isReported, self.isProven(since: refused.since, view, settings, at: now) {
+            refused.isReported = true
+            reports.append(.refused(self.name, group: group, refusal))
+        }
+        self.refusals[group] = refused
     }
 
-    /// Whether a drift has lasted for long enough to be acted upon, or told. That nobody else has put it right meanwhile is
-    /// shown only by rows that were asked for since.
-    private func isProven(_ drift: Drift, _ view: CitusGroup?, _ settings: CitusSettings, at now: Instant) -> Bool {
-        let settled = Self.settled(drift, view, settings)
+    private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
+        guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
+        return settings.mode != .observe && self.isProven(since: drift.since, view, settings, at: now)
+    }
+
+    /// Whether something has been wrong for long enough to be acted upon, or told. Where somebody else writes too, only rows
+    /// that were asked for since show that it still is.
+    private func isProven(since: Instant, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
+        let settled = Self.settled(since, view, settings)
         return now >= settled && (settings.mode == .own || self.rowsAskedAt >= settled)
     }
 
-    /// When a drift has lasted for long enough to be acted upon, or told.
-    private static func settled(_ drift: Drift, _ view: CitusGroup?, _ settings: CitusSettings) -> Instant {
+    /// Whether it is time to ask for such rows.
+    private func wantsProof(_ groups: [Int: CitusGroup], _ settings: CitusSettings, at now: Instant) -> Bool {
+        // A server that did not answer is asked again in its own time.
+        guard settings.mode != .own, self.unreadable == nil else { return false }
+        let wrong = self.drifts.map { ($0.key, $0.value.since) } + self.refusals.map { ($0.key, $0.value.since) }
+        return wrong.contains { group, since in
+            let settled = Self.settled(since, groups[group], settings)
+            return settled <= now && self.rowsAskedAt < settled
+        }
+    }
+
+    /// When something has been wrong for long enough.
+    private static func settled(_ since: Instant, _ view: CitusGroup?, _ settings: CitusSettings) -> Instant {
         switch settings.mode {
-        case .own: drift.since
-        case .reconcile, .observe: max(drift.since, view?.leaderAt ?? drift.since) + settings.settle
+        case .own: since
+        case .reconcile, .observe: max(since, view?.leaderAt ?? since) + settings.settle
         }
     }
 
@@ -223,7 +241,10 @@ extension CitusDatabase {
         consider(self.membership?.drift.retryAt)
         for (group, drift) in self.drifts {
             consider(drift.retryAt)
-            consider(Self.settled(drift, groups[group], settings))
+            consider(Self.settled(drift.since, groups[group], settings))
+        }
+        for (group, refused) in self.refusals where !refused.isReported {
+            consider(Self.settled(refused.since, groups[group], settings))
         }
         return wakeAt
     }

@@ -19,6 +19,18 @@ struct CitusDatabase: Sendable {
         var rebuiltFrom: Int64?
     }
 
+    /// A group whose rows only an operator can put right.
+    struct Refused: Sendable {
+        let refusal: NodeRowPlan.Refusal
+        let since: Instant
+        var isReported = false
+
+        init(_ refusal: NodeRowPlan.Refusal, since: Instant) {
+            self.refusal = refusal
+            self.since = since
+        }
+    }
+
     /// A transaction that blocks writes to a group while its leader changes.
     struct Hold: Sendable {
         let group: Int
@@ -49,7 +61,7 @@ struct CitusDatabase: Sendable {
     /// Why the rows could not be read last; nil if they could.
     var unreadable: String?
     var drifts: [Int: Drift] = [:]
-    var refusals: [Int: NodeRowPlan.Refusal] = [:]
+    var refusals: [Int: Refused] = [:]
     /// A secondary that is to be registered or removed.
     var membership: (group: Int, drift: Drift)?
     /// When the next one will have been as it is for long enough.

@@ -46,7 +46,8 @@ extension SupervisorCore {
         let databases = (citus.isWriter ? citus.databases : []).map { database in
             CitusStatus.Database(
                 name: database.name, unreadable: database.unreadable, rowCount: database.rows?.count,
-                drifts: database.drifts.keys.sorted(), refusals: database.refusals, heldGroup: database.hold?.group,
+                drifts: database.drifts.keys.sorted(), refusals: database.refusals.mapValues(\.refusal),
+                heldGroup: database.hold?.group,
                 unsynchronizedGroups: (database.awaited?.groups.keys).map { $0.sorted() } ?? [])
         }
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
