@@ -40,6 +40,8 @@ extension Lab {
         }
         var role: String?
         var state: String?
+        var timeline: Int64?
+        var postmaster_start_time: String?
         var replication: [Standby]?
         var xlog: Log?
     }

@@ -24,26 +24,39 @@ extension Lab {
         return leader
     }
 
-    /// Lets every leader write, and waits until its standbys have replayed that. One that streams may be stuck all the same:
+    /// Lets the leaders write, and waits until their standbys have replayed that. One that streams may be stuck all the same:
     /// where it was rewound while the leader wrote, its write-ahead log has been seen not to fit at the place up to which it
-    /// was rewound, and it panics when it is to lead.
+    /// was rewound, and it panics when it is to lead. So what it replays must be written after its server was started, and
+    /// on the timeline of both.
+    @EventLoop
     public func awaitReplay(timeout: Duration) async throws(LabError) {
-        var written: [String: Int64] = [:]
-        for group in self.options.groups {
-            let unknown = LabError(.state, "group \(group.number) has no leader that says how far it is")
-            guard let leader = try await self.leader(group: group.number) else { throw unknown }
-            _ = try await self.run(
-                leader, Self.psql("select pg_logical_emit_message(true, 'lab', '')", "postgres"))
-            guard let location = try await self.patroni(leader)?.xlog?.location else { throw unknown }
-            for node in group.nodes where node != leader { written[node] = location }
-        }
+        /// When a standby's server was started, and how far its leader had written some time after that.
+        var expected: [String: (life: String, location: Int64)] = [:]
         try await self.waitFor("every standby to replay", timeout: timeout) {
-            for (node, location) in written {
-                let replayed = try await self.patroni(node)?.xlog?.replayed_location ?? 0
-                guard replayed >= location else { return false }
+            for group in self.options.groups {
+                guard let leader = try await self.leader(group: group.number),
+                    let timeline = try await self.patroni(leader)?.timeline
+                else { return false }
+                for node in group.nodes where node != leader {
+                    guard let standby = try await self.patroni(node), let life = standby.postmaster_start_time,
+                        let replayed = standby.xlog?.replayed_location, standby.timeline == timeline
+                    else { return false }
+                    if expected[node]?.life != life {
+                        guard let location = try await self.write(on: leader) else { return false }
+                        expected[node] = (life, location)
+                    }
+                    guard let location = expected[node]?.location, replayed >= location else { return false }
+                }
             }
             return true
         }
+    }
+
+    /// Writes a record without meaning; answers the end of the write-ahead log some time after it, nil if it did not work.
+    private func write(on leader: String) async throws(LabError) -> Int64? {
+        let statement = Self.psql("select pg_logical_emit_message(true, 'lab', '')", "postgres")
+        guard try await self.exec(leader, statement).exitCode == 0 else { return nil }
+        return try await self.patroni(leader)?.xlog?.location
     }
 
     /// Does what takes the leadership from `leader`, and waits until another node leads and holds every address, and
