@@ -33,17 +33,10 @@ extension Lab {
     /// What Patroni's `GET /patroni` says, as far as the lab needs it.
     struct PatroniAnswer: Decodable {
         struct Standby: Decodable { var state: String? }
-        /// Bytes: a primary's position, or a standby's.
-        struct Log: Decodable {
-            var location: Int64?
-            var replayed_location: Int64?
-        }
         var role: String?
         var state: String?
-        var timeline: Int64?
         var postmaster_start_time: String?
         var replication: [Standby]?
-        var xlog: Log?
     }
 
     @EventLoop

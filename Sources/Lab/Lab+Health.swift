@@ -24,39 +24,34 @@ extension Lab {
         return leader
     }
 
-    /// Lets the leaders write, and waits until their standbys have replayed that. One that streams may be stuck all the same:
-    /// where it was rewound while the leader wrote, its write-ahead log has been seen not to fit at the place up to which it
-    /// was rewound, and it panics when it is to lead. So what it replays must be written after its server was started, and
-    /// on the timeline of both.
+    /// Lets the leaders write, and waits until their standbys have that. One that streams may be stuck all the same: where it
+    /// was rewound, its write-ahead log has been seen not to fit at the place up to which it was rewound, and it panics when
+    /// it is to lead. So it must show what was written since its server was started; that it has replayed so and so far
+    /// proves nothing.
     @EventLoop
     public func awaitReplay(timeout: Duration) async throws(LabError) {
-        /// When a standby's server was started, and how far its leader had written some time after that.
-        var expected: [String: (life: String, location: Int64)] = [:]
+        /// When a standby's server was started, and what its leader has written since.
+        var expected: [String: (life: String, text: String)] = [:]
         try await self.waitFor("every standby to replay", timeout: timeout) {
             for group in self.options.groups {
-                guard let leader = try await self.leader(group: group.number),
-                    let timeline = try await self.patroni(leader)?.timeline
-                else { return false }
+                guard let leader = try await self.leader(group: group.number) else { return false }
                 for node in group.nodes where node != leader {
-                    guard let standby = try await self.patroni(node), let life = standby.postmaster_start_time,
-                        let replayed = standby.xlog?.replayed_location, standby.timeline == timeline
-                    else { return false }
+                    guard let life = try await self.patroni(node)?.postmaster_start_time else { return false }
                     if expected[node]?.life != life {
-                        guard let location = try await self.write(on: leader) else { return false }
-                        expected[node] = (life, location)
+                        let text = "\(node) \(Lab.now)"
+                        let statements =
+                            "create table if not exists lab_replay (text text); insert into lab_replay values ('\(text)')"
+                        let outcome = try await self.exec(leader, Self.psql(statements, "postgres"))
+                        guard outcome.exitCode == 0 else { return false }
+                        expected[node] = (life, text)
                     }
-                    guard let location = expected[node]?.location, replayed >= location else { return false }
+                    guard let text = expected[node]?.text else { return false }
+                    let count = Self.psql("select count(*) from lab_replay where text = '\(text)'", "postgres")
+                    guard try await self.exec(node, count).text == "1\n" else { return false }
                 }
             }
             return true
         }
-    }
-
-    /// Writes a record without meaning; answers the end of the write-ahead log some time after it, nil if it did not work.
-    private func write(on leader: String) async throws(LabError) -> Int64? {
-        let statement = Self.psql("select pg_logical_emit_message(true, 'lab', '')", "postgres")
-        guard try await self.exec(leader, statement).exitCode == 0 else { return nil }
-        return try await self.patroni(leader)?.xlog?.location
     }
 
     /// Does what takes the leadership from `leader`, and waits until another node leads and holds every address, and
