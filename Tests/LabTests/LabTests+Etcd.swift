@@ -28,11 +28,11 @@ extension LabTests {
                 for node in scene.others {
                     if !isLeaders { watcher = node }
                     member = try await scene.servingMember(of: watcher)
-                    guard try await !scene.patroniMembers(of: node).contains(member) else { continue }
+                    guard try await scene.isPatroni(on: node, servedWithout: member) else { continue }
                     try await scene.lab.giveEtcdLeadership(
                         to: try #require(scene.lab.options.nodes.first { $0 != member }))
                     target = node
-                    let isPlaced = try await !scene.patroniMembers(of: node).contains(member)
+                    let isPlaced = try await scene.isPatroni(on: node, servedWithout: member)
                     if isPlaced, try await scene.servingMember(of: watcher) == member { return true }
                 }
                 // A daemon that starts chooses its member anew.

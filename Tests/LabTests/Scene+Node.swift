@@ -90,13 +90,13 @@ extension Scene {
             self.lab.options.nodes.first { endpoint == "http://\(LabLayout.address($0)):2379" }, "\(endpoint)")
     }
 
-    /// The nodes whose etcd members Patroni on `node` has connections to: its requests' and its watch's may differ.
-    func patroniMembers(of node: String) async throws -> Set<String> {
+    /// Whether Patroni on `node` is served by other etcd members than that of `member`: its requests' and its watch's differ
+    /// at times. One that is being connected is not known to be.
+    func isPatroni(on node: String, servedWithout member: String) async throws -> Bool {
         let connections = try await self.lab.run(node, ["ss", "-Htnp", "state", "established", "dport = 2379"])
         let peers = connections.split(separator: "\n").filter { $0.contains("\"patroni\"") }
             .compactMap { $0.split(separator: " ").dropFirst(3).first }
-        #expect(!peers.isEmpty, "Patroni on \(node) has no connection to etcd: \(connections)")
-        return Set(self.lab.options.nodes.filter { peers.contains("\(LabLayout.address($0)):2379") })
+        return !peers.isEmpty && !peers.contains("\(LabLayout.address(member)):2379")
     }
 
     /// Holds the daemon's process as a debugger does, which neither SIGTERM nor SIGCONT ends, in a unit called `grip`.

@@ -86,8 +86,8 @@ extension CitusDatabase {
         _ refusal: NodeRowPlan.Refusal, _ group: Int, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant,
         into reports: inout [CitusReport]
     ) {
-        var refused = self.refusals[group] ?? Refused(refusal, since: now)
-        if refused.refusal != refusal { refused = Refused(refusal, since: refused.since) }
+        var refused = self.refusals[group] ?? Refused(refusal: refusal, since: now)
+        if refused.refusal != refusal { refused = Refused(refusal: refusal, since: refused.since) }
         if !refused.isReported, self.isProven(since: refused.since, view, settings, at: now) {
             refused.isReported = true
             reports.append(.refused(self.name, group: group, refusal))

@@ -24,11 +24,6 @@ struct CitusDatabase: Sendable {
         let refusal: NodeRowPlan.Refusal
         let since: Instant
         var isReported = false
-
-        init(_ refusal: NodeRowPlan.Refusal, since: Instant) {
-            self.refusal = refusal
-            self.since = since
-        }
     }
 
     /// A transaction that blocks writes to a group while its leader changes.
