@@ -12,15 +12,19 @@ public enum Action: Hashable, Sendable {
     case keepAlive(AddressID, lease: LeaseID)
     /// Ends a lease, and with it the address's key.
     case revoke(AddressID, lease: LeaseID)
-    /// One transaction: *if* the leader key names this member, the address has no key, the mark is `clusterID` and there
-    /// is no quarantine, *then* put the address's key with this lease.
-    case acquire(AddressID, lease: LeaseID, clusterID: UInt64)
-    /// One transaction: *if* the address's key stands under the lease `from`, the mark is `clusterID` and there is no
-    /// quarantine, *then* put it under `lease`. Answered like ``acquire(_:lease:clusterID:)``.
-    case takeOver(AddressID, lease: LeaseID, from: LeaseID, clusterID: UInt64)
-    /// One transaction: *if* the mark is still the one of the revision `seen` (0: absent), *then* write `clusterID` there,
-    /// and a quarantine that ends by itself after `quarantine`.
-    case markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration)
+    /// One transaction: *if* the leader key names this member, the address has no key, its trail is the one that was seen,
+    /// the mark is `clusterID` and there is no quarantine, *then* put the address's key with this lease, and the trail.
+    indirect case acquire(AddressID, lease: LeaseID, clusterID: UInt64, trail: TrailStep)
+    /// One transaction: *if* the address's key stands under the lease `from`, its trail is the one that was seen, the mark is
+    /// `clusterID` and there is no quarantine, *then* put it under `lease`, and the trail. Answered like
+    /// ``acquire(_:lease:clusterID:trail:)``.
+    indirect case takeOver(AddressID, lease: LeaseID, from: LeaseID, clusterID: UInt64, trail: TrailStep)
+    /// One transaction: *if* the mark is still the one of the revision `seen` (0: absent) and the trails are those that were
+    /// seen, *then* write `clusterID` there, a quarantine that ends by itself after `quarantine`, and the trails, each
+    /// extended by the quarantine's lease.
+    indirect case markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration, trails: [TrailStepOfAddress])
+    /// Keep this for the next process.
+    indirect case remember(Memory)
 
     // The node
     /// List addresses and interfaces.

@@ -38,15 +38,38 @@ extension AddressLease {
         actions.append(.report(.leaseRefused(self.id, reason: reason)))
     }
 
-    mutating func leaseKept(_ id: LeaseID, ttl: Duration, goodUntil: Instant, at now: Instant) {
-        guard let lease = self.key.lease, lease.id == id else { return }
-        var kept = lease
-        kept.ttl = ttl
-        kept.goodUntil = max(lease.goodUntil, goodUntil)
-        kept.isKeepAliveUnderWay = false
-        self.key.lease = kept
+    /// Answers whether a read of before says that the keep-alive means nothing.
+    mutating func leaseKept(
+        _ id: LeaseID, ttl: Duration, _ renewal: KeySide.Renewal, _ shared: Shared, at now: Instant,
+        into actions: inout [Action]
+    ) -> Bool {
+        guard var lease = self.key.lease, lease.id == id else { return false }
+        lease.ttl = ttl
+        lease.isKeepAliveUnderWay = false
+        if renewal.sentAt >= lease.renewal?.sentAt ?? renewal.sentAt { lease.renewal = renewal }
+        self.key.lease = lease
+        guard let read = shared.vouching else { return false }
+        return self.count(vouchedBy: read, shared, at: now, into: &actions)
+    }
+
+    /// Lets the last renewal count for as much as `read` vouches for; answers whether it does not count at all, and another
+    /// is needed.
+    mutating func count(
+        vouchedBy read: KeySide.Vouching, _ shared: Shared, at now: Instant, into actions: inout [Action]
+    ) -> Bool {
+        guard let lease = self.key.lease, let renewal = lease.renewal else { return false }
+        var counted = lease
+        counted.count(vouchedBy: read, margin: shared.margin(for: lease.ttl))
+        let isStale = renewal.term < read.term
+        if isStale {
+            counted.renewal = nil
+            actions.append(
+                .report(.renewalUncounted(self.id, lease: lease.id, term: renewal.term, known: read.term)))
+        }
+        self.key.lease = counted
         // It was too old to be used until now.
-        if lease.goodUntil - now < Self.shortest, kept.goodUntil - now >= Self.shortest { self.key.retryAt = nil }
+        if lease.goodUntil - now < Self.shortest, counted.goodUntil - now >= Self.shortest { self.key.retryAt = nil }
+        return isStale
     }
 
     mutating func leaseGone(_ id: LeaseID, into actions: inout [Action]) {
@@ -139,6 +162,9 @@ extension AddressLease {
     mutating func forgetCluster() {
         self.key = .none(retryAt: nil)
         self.holder = Known(nil)
+        self.trail = Known(TrailInEtcd())
+        self.trust = .unread
+        self.stepUnderWay = nil
         self.endedLease = nil
         self.acquireFailures = 0
     }

@@ -49,10 +49,10 @@ extension AddressLease {
             self.key = .held(lease)
         case .none(let retryAt):
             // A key in a cluster that was restored from an old copy proves nothing.
-            guard shared.isMarked, !shared.isQuarantined else { break }
+            guard self.mayAdopt(shared) else { break }
             self.adopt(holder.lease, .waiting(retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granted(let lease, let retryAt):
-            guard shared.isMarked, !shared.isQuarantined else { break }
+            guard self.mayAdopt(shared) else { break }
             var step = KeySide.Adoption.granted(lease, retryAt: retryAt)
             if lease.ttl < self.adoptionTTL(shared, at: now) {
                 actions.append(.revoke(self.id, lease: lease.id))
@@ -80,7 +80,7 @@ extension AddressLease {
     /// Makes a lease ready where the address may soon be wanted.
     mutating func prepareKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
         guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now,
-            (self.quietUntil ?? now) <= now
+            (self.quietUntil ?? now) <= now, !self.mayYetAdopt(shared)
         else { return }
         self.key = .granting
         self.grant(shared.leaseTTL, into: &actions)
@@ -114,7 +114,8 @@ extension AddressLease {
             guard (retryAt ?? now) <= now, (self.quietUntil ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .acquiring(lease)
-            actions.append(.acquire(self.id, lease: lease.id, clusterID: view.clusterID))
+            actions.append(
+                .acquire(self.id, lease: lease.id, clusterID: view.clusterID, trail: self.step(for: lease)))
             // Keep-alives were lost: with what is left of the lease, the kernel's lifetime would be short.
             let whole = lease.ttl - shared.margin(for: lease.ttl)
             if lease.goodUntil - now < whole - shared.period { self.keepAlive(into: &actions) }
@@ -167,7 +168,9 @@ extension AddressLease {
             guard (retryAt ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .adopting(old: old, .takingOver(lease))
-            actions.append(.takeOver(self.id, lease: lease.id, from: old, clusterID: view.clusterID))
+            actions.append(
+                .takeOver(
+                    self.id, lease: lease.id, from: old, clusterID: view.clusterID, trail: self.step(for: lease)))
         case .granting, .takingOver: break
         }
     }

@@ -13,6 +13,15 @@ struct AddressLease: Sendable {
     private(set) var stance = Stance.wait(.noContactYet)
     /// What etcd shows under the address's key.
     var holder = Known<Holder?>(nil)
+    /// What etcd shows of the leases under which the address was acquired, what this node remembers of them, and what follows.
+    var trail = Known(TrailInEtcd())
+    var memory: Trail
+    var trust = HistoryTrust.unread
+    var followsForgetful: Bool
+    /// What the transaction does to the trail that is under way, or was last.
+    var stepUnderWay: TrailStep?
+    /// Whether ``memory`` has changed since the shell was told.
+    var isMemoryNew = false
     var interfaceState = InterfaceState.missing
     var hasBeenInspected = false
     var isAnnounced = false
@@ -37,8 +46,10 @@ struct AddressLease: Sendable {
 
     private enum Replacement { case spec(AddressSpec), nothing }
 
-    init(_ spec: AddressSpec, since start: Instant) {
+    init(_ spec: AddressSpec, _ memory: Memory, since start: Instant) {
         self.spec = spec
+        self.memory = memory.trail(of: spec.id)
+        self.followsForgetful = memory.followsForgetful
         self.kernel = KernelSide(since: start)
     }
 
@@ -81,6 +92,7 @@ struct AddressLease: Sendable {
     // MARK: - The decision
 
     mutating func advance(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        self.settleTrust(shared, at: now)
         self.compareWithKey(shared, at: now, &actions)
         if case .spec(let spec) = self.next, self.isIdle {
             self.spec = spec
@@ -106,7 +118,7 @@ struct AddressLease: Sendable {
             self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
             actions.append(.revoke(self.id, lease: lease))
         }
-        self.reckonWake(after: now)
+        self.reckonWake(shared, after: now)
     }
 
     // Inlined: for a call, the whole machine would be copied, at every event. The next one too.
@@ -122,7 +134,7 @@ struct AddressLease: Sendable {
             policy: self.spec.acquire, interface: self.spec.interface, interfaceState: self.interfaceState,
             isMarked: shared.isMarked, isQuarantined: shared.isQuarantined,
             otherHolder: holder.flatMap { self.key.owns($0.lease) ? nil : $0.member },
-            isReturningLease: self.key.isReturning)
+            isReturningLease: self.key.isReturning, isHistoryTrusted: self.trust == .trusted)
     }
 
     /// Until when the kernel may hold the address; nil: it may not. Both the lease and the knowledge of who leads must
@@ -216,7 +228,7 @@ struct AddressLease: Sendable {
         self.keepAlive(into: &actions)
     }
 
-    private mutating func reckonWake(after now: Instant) {
+    private mutating func reckonWake(_ shared: Shared, after now: Instant) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
@@ -228,6 +240,7 @@ struct AddressLease: Sendable {
         }
         consider(self.key.retryAt)
         consider(self.quietUntil)
+        consider(self.trustedAt(shared, at: now))
         if case .adopting = self.key { consider(self.adoptBy) }
         self.wakeAt = wakeAt
     }

@@ -71,7 +71,7 @@ struct ClusterView: Sendable {
         case .patroni(let newer): self.learn(config: newer, at: revision, &config)
         case .mark(let mark): self.mark.learn(mark, at: revision)
         case .quarantine(let isQuarantined): self.isQuarantined.learn(isQuarantined, at: revision)
-        case .holder: break
+        case .holder, .trail: break
         }
         return nil
     }

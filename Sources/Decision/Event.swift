@@ -20,15 +20,15 @@ public enum Event: Hashable, Sendable {
     case watched(clusterID: UInt64, revision: Int64, changes: [KeyChange])
     case leaseGranted(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)
     case leaseRefused(AddressID, reason: String)
-    /// A keep-alive was answered: the lease lives for `ttl` from some moment after `sentAt`.
-    case leaseKept(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant)
+    /// A keep-alive was answered: the lease lives for `ttl` from some moment after `sentAt`, if a leader with a quorum was asked.
+    case leaseKept(AddressID, lease: LeaseID, ttl: Duration, sentAt: Instant, by: Answerer)
     /// The lease has ended, says etcd.
     case leaseGone(AddressID, lease: LeaseID)
     /// A keep-alive or a revocation got no usable answer.
     case leaseUnanswered(AddressID, lease: LeaseID, reason: String)
     case leaseRevoked(AddressID, lease: LeaseID)
     /// The acquire transaction was committed at `revision`.
-    case acquired(AddressID, lease: LeaseID, revision: Int64, sentAt: Instant)
+    case acquired(AddressID, lease: LeaseID, revision: Int64, sentAt: Instant, by: Answerer)
     /// The acquire transaction's comparisons failed; this is what stood there instead.
     indirect case acquireRefused(AddressID, lease: LeaseID, found: Snapshot, sentAt: Instant)
     /// The acquire transaction was refused: its lease has ended.
@@ -66,6 +66,19 @@ public enum Event: Hashable, Sendable {
 
 /// A 64-bit lease number of etcd.
 public typealias LeaseID = Int64
+
+/// Which etcd gave an answer, as the answer's header says.
+public struct Answerer: Hashable, Sendable {
+    public let clusterID: UInt64
+    /// The term of raft in which the answering member applied its last entry; 0 where it has applied none since its start.
+    /// Its leader at that moment was elected in this term, or in a later one.
+    public let raftTerm: UInt64
+
+    public init(clusterID: UInt64, raftTerm: UInt64) {
+        self.clusterID = clusterID
+        self.raftTerm = raftTerm
+    }
+}
 
 /// What etcd keeps under an address's key.
 public struct Holder: Hashable, Sendable {
@@ -129,6 +142,8 @@ public struct DynamicConfig: Hashable, Sendable {
 public struct Snapshot: Hashable, Sendable {
     public var clusterID: UInt64
     public var revision: Int64
+    /// See ``Answerer/raftTerm``; 0: not known.
+    public var raftTerm: UInt64
     /// The value of Patroni's leader key.
     public var leader: String?
     public var patroni: DynamicConfig?
@@ -137,12 +152,16 @@ public struct Snapshot: Hashable, Sendable {
     public var isQuarantined: Bool
     /// The holder of each address that has a key; sorted by address.
     public var holders: [AddressHolder]
+    /// The trail of each address that has one; sorted by address.
+    public var trails: [TrailOfAddress]
 
     public init(
-        clusterID: UInt64, revision: Int64, leader: String? = nil, patroni: DynamicConfig? = nil,
+        clusterID: UInt64, revision: Int64, raftTerm: UInt64 = 0, leader: String? = nil, patroni: DynamicConfig? = nil,
         mark: ClusterMark? = nil,
-        isQuarantined: Bool = false, holders: [AddressHolder] = []
+        isQuarantined: Bool = false, holders: [AddressHolder] = [], trails: [TrailOfAddress] = []
     ) {
+        self.raftTerm = raftTerm
+        self.trails = trails
         self.clusterID = clusterID
         self.revision = revision
         self.leader = leader
@@ -175,6 +194,15 @@ public struct AddressHolder: Hashable, Sendable {
     }
 }
 
+public struct TrailOfAddress: Hashable, Sendable {
+    public let address: AddressID
+    public let trail: TrailInEtcd
+    public init(address: AddressID, trail: TrailInEtcd) {
+        self.address = address
+        self.trail = trail
+    }
+}
+
 /// One key's new content; nil where it was deleted.
 public enum KeyChange: Hashable, Sendable {
     case leader(String?)
@@ -182,6 +210,7 @@ public enum KeyChange: Hashable, Sendable {
     case mark(ClusterMark?)
     case quarantine(Bool)
     case holder(AddressID, Holder?)
+    case trail(AddressID, TrailInEtcd)
 }
 
 /// A place where an address can stand in a kernel.

@@ -10,13 +10,41 @@ enum KeySide: Hashable, Sendable {
         let id: LeaseID
         /// As etcd granted it, which may differ from what was asked for.
         var ttl: Duration
-        /// Its end as this node reckons it: sending time + TTL − margin.
+        /// Its end as this node reckons it: sending time + TTL − margin, of the grant or of the newest renewal that counts.
         var goodUntil: Instant
+        /// The newest keep-alive that was answered, until all of it counts.
+        var renewal: Renewal?
         var isKeepAliveUnderWay = false
         /// etcd said that it has ended, while a transaction with it was under way.
         var hasEnded = false
         /// The answer to a transaction with it was lost: the key may stand under it, or come to.
         var isInDoubt = false
+
+        /// Lets the renewal count for as much as `read` vouches for.
+        mutating func count(vouchedBy read: Vouching, margin: Duration) {
+            guard let renewal = self.renewal, read.term > 0, read.term <= renewal.term else { return }
+            let from = min(renewal.sentAt, read.sentAt)
+            self.goodUntil = max(self.goodUntil, from + self.ttl - margin)
+            if read.sentAt >= renewal.sentAt { self.renewal = nil }
+        }
+    }
+
+    /// An answered linearizable read, or a transaction that was committed.
+    struct Vouching: Hashable, Sendable {
+        let sentAt: Instant
+        let term: UInt64
+    }
+
+    /// A keep-alive that was answered.
+    ///
+    /// etcd answers it from the memory of the member that is taken for the leader: before 3.4.31 and 3.5.13 also of one that
+    /// was deposed unawares, whose answer means nothing. It counts from the moment `r` at which a linearizable read was sent,
+    /// if the answering member's term is no older than the read's: then its leader either confirmed to a quorum after `r`
+    /// that it leads, or was elected after `r`; whoever leads later was elected after `r` too, and gave every lease its whole
+    /// TTL anew.
+    struct Renewal: Hashable, Sendable {
+        let sentAt: Instant
+        let term: UInt64
     }
 
     /// How far an adoption has come.

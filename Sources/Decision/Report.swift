@@ -7,6 +7,12 @@ public enum Report: Hashable, Sendable {
     case contactRestored(after: Duration)
     case clusterReplaced(old: UInt64, new: UInt64)
     case quarantined(clusterID: UInt64)
+    /// etcd does not know what this node remembers of an address: a copy was restored, or an earlier cluster came back.
+    case historyContradicted(AddressID)
+    /// Whether etcd's history is the one that was known here cannot be told: nothing is acquired for `wait`.
+    case historyUnknown(AddressID, wait: Duration, isMemoryEmpty: Bool)
+    /// A keep-alive was answered by an etcd member that did not know who leads: it does not count.
+    case renewalUncounted(AddressID, lease: LeaseID, term: UInt64, known: UInt64)
     case leaderChanged(from: String?, to: String?, revision: Int64)
     case pauseChanged(isPaused: Bool)
     /// The watch had not shown what a read showed.

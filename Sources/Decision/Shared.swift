@@ -14,6 +14,8 @@ struct Shared: Sendable {
     var contactLostAt: Instant?
     /// When the newest answered linearizable read was sent.
     var lastRead: Instant?
+    /// The newest that says in which term it was answered: keep-alives count by it.
+    var vouching: KeySide.Vouching?
     /// When this node became the leader, as far as it knows.
     var leaderSince: Instant?
     var postgres: PostgresState?
@@ -89,6 +91,13 @@ struct Shared: Sendable {
     func mayJudgeKernel(isKeyKnown: Bool, at now: Instant) -> Bool {
         if self.hasView { return isKeyKnown || self.isStopping }
         return self.isStopping || now - self.startedAt >= self.leaseTTL
+    }
+
+    /// A linearizable read that was sent at `sentAt`, or a committed transaction, was answered by `answerer`.
+    mutating func wasRead(sentAt: Instant, term: UInt64) {
+        self.lastRead = max(self.lastRead ?? sentAt, sentAt)
+        guard term > 0, sentAt >= self.vouching?.sentAt ?? sentAt else { return }
+        self.vouching = KeySide.Vouching(sentAt: sentAt, term: term)
     }
 
     /// How long an answer of Patroni that its failsafe mode is active covers an address, at best.

@@ -36,6 +36,8 @@ public enum Reason: Hashable, Sendable {
     case interfaceDown(String)
     case clusterNotMarked
     case quarantine
+    /// Whether etcd was restored since this node last looked cannot be told yet.
+    case historyUnknown
     case heldByAnother(String)
     case leaseReturning
     case leaseLost
@@ -66,6 +68,8 @@ struct StanceFacts {
     /// The member that the address's key names, if it is not ours.
     var otherHolder: String?
     var isReturningLease: Bool
+    /// Whether etcd's history is known to continue what this node remembers.
+    var isHistoryTrusted: Bool
 }
 
 enum InterfaceState { case usable, down, missing }
@@ -103,6 +107,7 @@ extension Stance {
         }
         if !facts.isMarked { return .wait(.clusterNotMarked) }
         if facts.isQuarantined { return .wait(.quarantine) }
+        if !facts.isHistoryTrusted { return .wait(.historyUnknown) }
         if facts.isReturningLease { return .wait(.leaseReturning) }
         if let holder = facts.otherHolder { return .wait(.heldByAnother(holder)) }
         return .hold

@@ -32,21 +32,21 @@ extension SupervisorCore {
             self.update(address) { $0.leaseGranted(lease, ttl: ttl, goodUntil: goodUntil, into: &actions) }
         case .leaseRefused(let address, let reason):
             self.update(address) { $0.leaseRefused(reason, at: now, into: &actions) }
-        case .leaseKept(let address, let lease, let ttl, let sentAt):
-            let goodUntil = sentAt + ttl - self.shared.margin(for: ttl)
-            self.update(address) { $0.leaseKept(lease, ttl: ttl, goodUntil: goodUntil, at: now) }
+        case .leaseKept(let address, let lease, let ttl, let sentAt, let answerer):
+            self.learnRenewal(of: address, lease, ttl, sentAt: sentAt, by: answerer, at: now, into: &actions)
         case .leaseGone(let address, let lease):
             self.update(address) { $0.leaseGone(lease, into: &actions) }
-        case .leaseUnanswered(let address, let lease, _):
-            self.update(address) { $0.leaseUnanswered(lease, at: now) }
-            // The next renewal would be a sixth of the lease away; what covers the address now may last less.
-            if self.leases.contains(where: { $0.id == address && $0.key.isHeld && $0.key.owns(lease) }) {
-                self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
-            }
+        case .leaseUnanswered(let address, let lease, _): self.renewalFailed(of: address, lease, at: now)
         case .leaseRevoked(let address, let lease):
             self.update(address) { $0.leaseRevoked(lease, into: &actions) }
-        case .acquired(let address, let lease, let revision, let sentAt):
-            self.learnAcquisition(of: address, lease, revision, sentAt: sentAt, into: &actions)
+        case .acquired(let address, let lease, let revision, let sentAt, let answerer):
+            guard self.shared.view?.clusterID == answerer.clusterID else {
+                // Another cluster, to which the mark was copied along: what was acquired there is worth nothing here.
+                self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
+                self.readAt = min(self.readAt, now)
+                return
+            }
+            self.learnAcquisition(of: address, lease, revision, sentAt: sentAt, by: answerer, into: &actions)
         case .acquireRefused(let address, let lease, let found, let sentAt):
             let holder = found.holders.first { $0.address == address }?.holder.member
             actions.append(.report(.acquireRefused(address, holder: holder, leader: found.leader)))
@@ -61,16 +61,41 @@ extension SupervisorCore {
         }
     }
 
+    private mutating func learnRenewal(
+        of address: AddressID, _ lease: LeaseID, _ ttl: Duration, sentAt: Instant, by answerer: Answerer,
+        at now: Instant, into actions: inout [Action]
+    ) {
+        guard self.shared.view?.clusterID == answerer.clusterID else {
+            return self.renewalFailed(of: address, lease, at: now)
+        }
+        let renewal = KeySide.Renewal(sentAt: sentAt, term: answerer.raftTerm)
+        for index in self.leases.indices where self.leases[index].id == address {
+            let isStale = self.leases[index].leaseKept(
+                lease, ttl: ttl, renewal, self.shared, at: now, into: &actions)
+            if isStale { self.renewalFailed(of: address, lease, at: now) }
+        }
+    }
+
+    private mutating func renewalFailed(of address: AddressID, _ lease: LeaseID, at now: Instant) {
+        self.update(address) { $0.leaseUnanswered(lease, at: now) }
+        // The next renewal would be a sixth of the lease away; what covers the address now may last less.
+        if self.leases.contains(where: { $0.id == address && $0.key.isHeld && $0.key.owns(lease) }) {
+            self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
+        }
+    }
+
     private mutating func learnAcquisition(
-        of address: AddressID, _ lease: LeaseID, _ revision: Int64, sentAt: Instant, into actions: inout [Action]
+        of address: AddressID, _ lease: LeaseID, _ revision: Int64, sentAt: Instant, by answerer: Answerer,
+        into actions: inout [Action]
     ) {
         let (member, node) = (self.shared.settings.member, self.shared.settings.node)
         for index in self.leases.indices where self.leases[index].id == address {
             if self.leases[index].isAcquiring(lease) {
                 // The transaction compared the leader key; a take-over did not.
                 if case .acquiring = self.leases[index].key {
-                    self.shared.lastRead = max(self.shared.lastRead ?? sentAt, sentAt)
+                    self.shared.wasRead(sentAt: sentAt, term: answerer.raftTerm)
                 }
+                self.leases[index].trailMoved(at: revision)
                 self.leases[index].learn(
                     holder: Holder(member: member, node: node, lease: lease), at: revision)
             }
@@ -87,8 +112,10 @@ extension SupervisorCore {
             // An answer that the cluster of before gave, late.
             if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
             actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
-            self.shared.isMarkDoubtful = snapshot.clusterID == view.clusterID
+            // Also where the mark is right: it may be an earlier cluster that came back, or a copy of this one.
+            self.shared.isMarkDoubtful = true
             self.shared.view = nil
+            self.shared.vouching = nil
             self.watchDebts.clear()
             for index in self.leases.indices { self.leases[index].forgetCluster() }
         }
@@ -107,7 +134,9 @@ extension SupervisorCore {
             }
             self.leases[index].learn(holder: holder, at: snapshot.revision)
         }
-        self.shared.lastRead = max(self.shared.lastRead ?? sentAt, sentAt)
+        self.learn(trails: snapshot.trails, at: snapshot.revision, now: now, into: &actions)
+        self.shared.wasRead(sentAt: sentAt, term: snapshot.raftTerm)
+        self.countRenewals(by: sentAt, snapshot.raftTerm, at: now, into: &actions)
         if isFirst {
             actions.append(
                 .report(
@@ -126,6 +155,40 @@ extension SupervisorCore {
         self.markIfNew(at: now, into: &actions)
     }
 
+    /// A read also tells of the addresses that have no trail.
+    private mutating func learn(
+        trails: [TrailOfAddress], at revision: Int64, now: Instant, into actions: inout [Action]
+    ) {
+        var isFurther = false
+        for index in self.leases.indices {
+            let id = self.leases[index].id
+            var found = TrailInEtcd()
+            for entry in trails where entry.address == id { found = entry.trail }
+            if self.leases[index].learn(trail: found, at: revision, self.shared, at: now, into: &actions) {
+                isFurther = true
+            }
+        }
+        // A cluster that another node has settled in, quarantine included, and gone on from what is known here.
+        if isFurther { self.shared.isMarkDoubtful = false }
+        self.doubtIfContradicted()
+    }
+
+    private mutating func doubtIfContradicted() {
+        if self.leases.contains(where: { $0.trust == .contradicted }) { self.shared.isMarkDoubtful = true }
+    }
+
+    private mutating func countRenewals(
+        by sentAt: Instant, _ term: UInt64, at now: Instant, into actions: inout [Action]
+    ) {
+        let read = KeySide.Vouching(sentAt: sentAt, term: term)
+        for index in self.leases.indices {
+            let isStale = self.leases[index].count(vouchedBy: read, self.shared, at: now, into: &actions)
+            if isStale, self.leases[index].key.isHeld {
+                self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
+            }
+        }
+    }
+
     /// A cluster that is new to Pharos is marked, and quarantined for as long as an older one's leases may still run. How
     /// long that is must be known.
     private mutating func markIfNew(at now: Instant, into actions: inout [Action]) {
@@ -139,7 +202,10 @@ extension SupervisorCore {
         actions.append(
             .markCluster(
                 clusterID: view.clusterID, seen: view.mark.value?.revision ?? 0,
-                quarantine: self.shared.longestTTL(at: now)))
+                quarantine: self.leases.map(\.longestTrailTTL).reduce(self.shared.longestTTL(at: now), max),
+                trails: self.leases.compactMap { lease in
+                    lease.settledStep.map { TrailStepOfAddress(address: lease.id, step: $0) }
+                }))
     }
 
     private mutating func learn(
@@ -160,6 +226,10 @@ extension SupervisorCore {
                 self.update(address) { $0.learn(holder: holder, at: revision) }
                 let lease = self.leases.first { $0.id == address }
                 if let lease, lease.holder.value?.lease == holder?.lease { self.watchDebts.settle(.holder(address)) }
+            case .trail(let address, let found):
+                let shared = self.shared
+                self.update(address) { _ = $0.learn(trail: found, at: revision, shared, at: now, into: &actions) }
+                self.doubtIfContradicted()
             case .patroni, .mark, .quarantine: break
             }
         }

@@ -37,10 +37,13 @@ public struct SupervisorCore: Sendable {
     var watchDebts = WatchDebts()
     var stopBy: Instant?
     var hasStopped = false
+    /// What the next process is to remember, also of addresses that are not configured now.
+    public private(set) var memory: Memory
 
-    public init(_ settings: CoreSettings, at now: Instant) {
+    public init(_ settings: CoreSettings, memory: Memory = Memory(), at now: Instant) {
+        self.memory = memory
         self.shared = Shared(settings: settings, startedAt: now)
-        self.leases = settings.addresses.map { AddressLease($0, since: now) }
+        self.leases = settings.addresses.map { AddressLease($0, memory, since: now) }
         self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
         self.detector = settings.detector.map { DetectorCore($0, member: settings.member, at: now) }
         self.ledger = settings.detector.map { Ledger(member: MemberID($0.group, settings.member)) }
@@ -62,6 +65,7 @@ public struct SupervisorCore: Sendable {
             if self.leases[index].isDropped { isAnyDropped = true }
         }
         if isAnyDropped { self.leases.removeAll { $0.isDropped } }
+        self.remember(into: &actions)
         self.keepLedger(event, since: begin, at: now, into: &actions)
         self.schedule(at: now, into: &actions)
     }
@@ -91,6 +95,20 @@ public struct SupervisorCore: Sendable {
         }
     }
 
+    /// Hands what is newly remembered to the shell, with what is remembered of addresses that are not configured any more.
+    private mutating func remember(into actions: inout [Action]) {
+        guard self.leases.contains(where: \.isMemoryNew) else { return }
+        for index in self.leases.indices where self.leases[index].isMemoryNew {
+            self.leases[index].isMemoryNew = false
+            let (id, trail) = (self.leases[index].id, self.leases[index].memory)
+            self.memory.trails.removeAll { $0.address == id }
+            if !trail.isEmpty { self.memory.trails.append(AddressTrail(address: id, trail: trail)) }
+        }
+        self.memory.trails.sort { $0.address < $1.address }
+        self.memory.followsForgetful = false
+        actions.append(.remember(self.memory))
+    }
+
     mutating func update(_ address: AddressID, _ change: (inout AddressLease) -> Void) {
         for index in self.leases.indices where self.leases[index].id == address { change(&self.leases[index]) }
     }
@@ -104,7 +122,7 @@ public struct SupervisorCore: Sendable {
             self.leases[index].reconfigure(settings.addresses.first { $0.id == id })
         }
         for spec in settings.addresses where !self.leases.contains(where: { $0.id == spec.id }) {
-            self.leases.append(AddressLease(spec, since: now))
+            self.leases.append(AddressLease(spec, self.memory, since: now))
         }
         self.isInspectionDue = true
         self.readAt = now

@@ -4,7 +4,8 @@ import Decision
 /// etcd as its clients see it: linearizable when there is a quorum, silent when there is none.
 ///
 /// Modelled: revisions, leases that end late but never early, by a clock of its own rate; a leader change that prolongs
-/// every lease; the loss of quorum, during which no lease ends; the replacement by an empty cluster or an old copy.
+/// every lease; the loss of quorum, during which no lease ends; the replacement by an empty cluster, by an old copy under the
+/// same number or another, by an earlier cluster that comes back; a revision that was bumped.
 /// Left out: single members that lag (a linearizable read never shows it).
 struct SimulatedEtcd {
     struct Lease {
@@ -18,6 +19,8 @@ struct SimulatedEtcd {
     private(set) var clusterID: UInt64 = 1
     /// Which of all clusters this is, also where its number is an old one.
     private(set) var incarnation = 1
+    /// Raft's term: another with every leader.
+    private(set) var term: UInt64 = 1
     private(set) var revision: Int64 = 1
     var hasQuorum = true
     /// Seconds of etcd's clock in a true second.
@@ -27,6 +30,8 @@ struct SimulatedEtcd {
     private(set) var mark: ClusterMark?
     private(set) var quarantine: LeaseID?
     private(set) var holders: [Holder?]
+    private(set) var trails: [TrailInEtcd]
+    var keepsTrails = true
     let addresses: [AddressID]
     private(set) var leases: [LeaseID: Lease] = [:]
     private(set) var leaderLease: LeaseID?
@@ -39,6 +44,7 @@ struct SimulatedEtcd {
         self.addresses = addresses
         self.patroni = patroni
         self.holders = addresses.map { _ in nil }
+        self.trails = addresses.map { _ in TrailInEtcd() }
     }
 
     /// What a linearizable read answers now.
@@ -48,9 +54,14 @@ struct SimulatedEtcd {
         for (index, holder) in self.holders.enumerated() {
             if let holder { holders.append(AddressHolder(address: self.addresses[index], holder: holder)) }
         }
+        var trails: [TrailOfAddress] = []
+        for (index, trail) in self.trails.enumerated() where trail.revision > 0 {
+            trails.append(TrailOfAddress(address: self.addresses[index], trail: trail))
+        }
         let snapshot = Snapshot(
-            clusterID: self.clusterID, revision: self.revision, leader: self.leader, patroni: self.patroni,
-            mark: self.mark, isQuarantined: self.quarantine != nil, holders: holders)
+            clusterID: self.clusterID, revision: self.revision, raftTerm: self.term, leader: self.leader,
+            patroni: self.patroni, mark: self.mark, isQuarantined: self.quarantine != nil, holders: holders,
+            trails: trails)
         self.current = snapshot
         return snapshot
     }
@@ -100,6 +111,8 @@ struct SimulatedEtcd {
 
     /// A new raft leader gives every lease its whole time anew.
     mutating func changeLeader(at now: Time) {
+        self.term += 1
+        self.current = nil
         self.leases = self.leases.mapValues { lease in
             var lease = lease
             lease.endsAt = self.end(lease.ttl, now, 0)
@@ -120,23 +133,45 @@ struct SimulatedEtcd {
         self.mark = nil
         self.quarantine = nil
         self.holders = self.addresses.map { _ in nil }
+        self.trails = self.addresses.map { _ in TrailInEtcd() }
+        self.term = 2
         self.log = []
         self.current = nil
     }
 
-    /// An old copy is restored, as another cluster; its leases begin anew.
-    mutating func restore(_ copy: SimulatedEtcd, at now: Time) {
+    /// An old copy is restored, as another cluster or under its number, by which revisions may be bumped; its leases begin
+    /// anew.
+    mutating func restore(_ copy: SimulatedEtcd, keepsClusterID: Bool, bumpedBy bump: Int64, at now: Time) {
         let (clusterID, incarnation, lastLease) = (self.clusterID, self.incarnation, self.lastLease)
         let (rate, hasQuorum) = (self.rate, self.hasQuorum)
         self = copy
-        self.clusterID = clusterID + 1
+        self.clusterID = keepsClusterID ? copy.clusterID : max(clusterID, copy.clusterID) + 1
+        self.incarnation = incarnation + 1
+        self.lastLease = lastLease
+        self.revision += bump
+        self.term = 2
+        self.rate = rate
+        self.hasQuorum = hasQuorum
+        self.log = []
+        self.current = nil
+        self.changeLeader(at: now)
+    }
+
+    /// An earlier cluster answers again, with its number and all that it knew; where it had been stopped, its leases begin
+    /// anew, else those that ended meanwhile have ended.
+    mutating func comeBack(_ former: SimulatedEtcd, wasStopped: Bool, at now: Time) {
+        let (incarnation, lastLease) = (self.incarnation, self.lastLease)
+        let (rate, hasQuorum) = (self.rate, self.hasQuorum)
+        self = former
         self.incarnation = incarnation + 1
         self.lastLease = lastLease
         self.rate = rate
         self.hasQuorum = hasQuorum
         self.log = []
         self.current = nil
-        self.changeLeader(at: now)
+        if wasStopped { return self.changeLeader(at: now) }
+        for id in self.leases.keys.sorted() where (self.leases[id]?.endsAt ?? now) <= now { _ = self.end(id) }
+        self.log = []
     }
 
     // MARK: - Keys
@@ -158,34 +193,52 @@ struct SimulatedEtcd {
 
     enum Acquisition { case committed(revision: Int64), refused, leaseNotFound }
 
-    mutating func acquire(_ index: Int, _ holder: Holder, clusterID: UInt64, comparing: Bool) -> Acquisition {
+    mutating func acquire(
+        _ index: Int, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, comparing: Bool
+    ) -> Acquisition {
         if comparing {
             guard self.leader == holder.member, self.holders[index] == nil, self.mark?.clusterID == clusterID,
-                self.quarantine == nil
+                self.quarantine == nil, self.trails[index] == step.seen
             else { return .refused }
         }
-        return self.put(index, holder)
+        return self.put(index, holder, step)
     }
 
-    mutating func takeOver(_ index: Int, _ holder: Holder, from old: LeaseID, clusterID: UInt64) -> Acquisition {
-        guard self.holders[index]?.lease == old, self.mark?.clusterID == clusterID, self.quarantine == nil else {
-            return .refused
-        }
-        return self.put(index, holder)
+    mutating func takeOver(
+        _ index: Int, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep
+    ) -> Acquisition {
+        guard self.holders[index]?.lease == old, self.mark?.clusterID == clusterID, self.quarantine == nil,
+            self.trails[index] == step.seen
+        else { return .refused }
+        return self.put(index, holder, step)
     }
 
-    private mutating func put(_ index: Int, _ holder: Holder) -> Acquisition {
+    private mutating func put(_ index: Int, _ holder: Holder, _ step: TrailStep) -> Acquisition {
         guard self.leases[holder.lease] != nil else { return .leaseNotFound }
         if let old = self.holders[index] { self.leases[old.lease]?.key = nil }
         self.leases[holder.lease]?.key = .address(index)
         self.holders[index] = holder
         self.revision += 1
         self.record(.holder(self.addresses[index], holder))
+        self.putTrail(index, step.next)
         return .committed(revision: self.revision)
     }
 
-    mutating func markCluster(_ clusterID: UInt64, seen: Int64, ttl: Time, at now: Time) -> Bool {
+    private mutating func putTrail(_ index: Int, _ trail: Trail) {
+        guard self.keepsTrails else { return }
+        self.trails[index] = TrailInEtcd(trail, revision: self.revision)
+        self.record(.trail(self.addresses[index], self.trails[index]))
+    }
+
+    mutating func markCluster(
+        _ clusterID: UInt64, seen: Int64, ttl: Time, _ steps: [TrailStepOfAddress], at now: Time
+    ) -> Bool {
         guard self.mark?.revision ?? 0 == seen else { return false }
+        for entry in steps {
+            guard let index = self.addresses.firstIndex(of: entry.address), self.trails[index] == entry.step.seen else {
+                return false
+            }
+        }
         if let old = self.quarantine { self.leases[old]?.key = nil }
         let lease = self.grant(ttl: ttl, at: now, late: 0)
         self.leases[lease]?.key = .quarantine
@@ -195,6 +248,11 @@ struct SimulatedEtcd {
         self.quarantine = lease
         self.record(.mark(mark))
         self.record(.quarantine(true))
+        for entry in steps {
+            guard let index = self.addresses.firstIndex(of: entry.address) else { continue }
+            let quarantine = Trail.Entry(lease: lease, ttl: .microseconds(ttl))
+            self.putTrail(index, entry.step.next.extended(by: quarantine))
+        }
         return true
     }
 }

@@ -46,6 +46,12 @@ final class SimulatedNode {
     var cutsPeers = false
     /// Whether what cannot be reached is known at once, or after a time limit.
     var isRefusedAtOnce = false
+    /// The member of etcd that this node talks to led in this term, and has not heard that it does so no more.
+    var staleMember: (term: UInt64, until: Time, incarnation: Int)?
+    /// What the node's disk holds of what its daemon remembered.
+    var disk = Memory()
+    /// Whether its disk takes anything.
+    var diskWorks = true
     /// When it was last cut off, or healed.
     var networkChangedAt: Time = 0
 
@@ -125,7 +131,7 @@ struct Seen {
                 switch change {
                 case .leader(let leader): self.learn(leader: leader, revision)
                 case .patroni(let config): if let config { self.learn(isPaused: config.isPaused, revision) }
-                case .mark, .quarantine, .holder: break
+                case .mark, .quarantine, .holder, .trail: break
                 }
             }
         case .postgres(let state, _): self.postgres = state

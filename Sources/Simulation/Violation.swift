@@ -10,6 +10,10 @@ public enum Mutation: String, CaseIterable, Sendable {
     case noCompares = "no-compares"
     /// Reads answer what the watch last showed.
     case noPeriodicRead = "no-periodic-read"
+    /// A member of etcd that was deposed unawares answers keep-alives as if it led.
+    case staleRenewals = "stale-renewals"
+    /// etcd keeps no trails: nobody can tell an old copy from what it was made from.
+    case noTrails = "no-trails"
 }
 
 /// An invariant that did not hold.

@@ -51,7 +51,7 @@ extension World {
             guard self.etcd.hasQuorum else { return false }
             self.etcd.hasQuorum = false
             self.schedule(.quorum, after: long)
-        case .etcdLeaderChange: self.etcd.changeLeader(at: self.now)
+        case .etcdLeaderChange: self.changeEtcdLeader(node)
         case .etcdReplaced: return self.replaceEtcd()
         case .switchover: return self.switchOver()
         case .patroniStop:
@@ -133,30 +133,6 @@ extension World {
         node.configured = specs
         node.configuredAt = self.now
         self.deliver(.reconfigured(self.settings(of: node)), to: node)
-    }
-
-    private func replaceEtcd() -> Bool {
-        guard self.random.chance(0.4), self.etcd.hasQuorum, !self.config.isFailsafeEnabled else { return false }
-        // How long a lowered TTL's leases may still run is known to daemons that saw it lowered, not to new ones.
-        if let loweredAt = self.ttlLoweredAt, self.now - loweredAt < self.formerTTL + 10_000_000 { return false }
-        // That goes for a copy that is restored with a lower one, too.
-        if let backup = self.backup, backup.incarnation == self.etcd.incarnation,
-            let ttl = backup.patroni?.ttl, ttl.microseconds >= self.longestTTL, self.random.chance(0.6)
-        {
-            self.log("etcd: an old copy is restored, of revision \(backup.revision)")
-            self.etcd.restore(backup, at: self.now)
-            for lease in self.etcd.leases.keys.sorted() { self.watchLease(lease) }
-        } else {
-            let keepsClusterID = self.random.chance(0.3)
-            if keepsClusterID { self.hasReusedClusterID = true }
-            self.etcd.wipe(keepsClusterID: keepsClusterID)
-            self.log("etcd: wiped, cluster \(self.etcd.clusterID) now")
-        }
-        self.backup = nil
-        self.replacedAt = self.now
-        for node in self.nodes { self.restartWatch(node) }
-        self.leaderKeyVanished()
-        return true
     }
 
     func pause(for span: Time?) -> Bool {

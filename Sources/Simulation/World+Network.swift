@@ -85,20 +85,19 @@ extension World {
             self.watchLease(lease)
             return .leaseGranted(id, lease: lease, ttl: ttl, sentAt: sentAt)
         case .keepAlive(let id, let lease):
-            guard let ttl = self.etcd.keepAlive(lease, at: self.now, late: self.lateness()) else {
-                return .leaseGone(id, lease: lease)
-            }
-            return .leaseKept(id, lease: lease, ttl: .microseconds(ttl), sentAt: sentAt)
+            return self.keepAlive(id, lease, node, sentAt)
         case .revoke(let id, let lease):
             self.endLease(lease)
             return .leaseRevoked(id, lease: lease)
-        case .acquire(let id, let lease, let clusterID): return self.acquire(id, lease, clusterID, node, sentAt)
-        case .takeOver(let id, let lease, let old, let clusterID):
+        case .acquire(let id, let lease, let clusterID, let step):
+            return self.acquire(id, lease, clusterID, step, node, sentAt)
+        case .takeOver(let id, let lease, let old, let clusterID, let step):
             guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
             let holder = self.holder(node, lease)
-            return self.event(self.etcd.takeOver(address, holder, from: old, clusterID: clusterID), id, lease, sentAt)
-        case .markCluster(let clusterID, let seen, let quarantine):
-            if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, at: self.now),
+            return self.event(
+                self.etcd.takeOver(address, holder, from: old, clusterID: clusterID, step), id, lease, sentAt)
+        case .markCluster(let clusterID, let seen, let quarantine, let trails):
+            if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, trails, at: self.now),
                 let lease = self.etcd.quarantine
             {
                 self.quarantinedAt = self.now
@@ -110,18 +109,37 @@ extension World {
         }
     }
 
+    private var answerer: Answerer { Answerer(clusterID: self.etcd.clusterID, raftTerm: self.etcd.term) }
+
+    /// Through a member that led, and has not heard that it does so no more, nothing is renewed: it answers from its memory.
+    private func keepAlive(_ id: AddressID, _ lease: LeaseID, _ node: SimulatedNode, _ sentAt: Instant) -> Event {
+        if let stale = node.staleMember, stale.until > self.now, stale.incarnation == self.etcd.incarnation,
+            let ttl = self.etcd.leases[lease]?.ttl
+        {
+            let term = self.mutation == .staleRenewals ? self.etcd.term : stale.term
+            return .leaseKept(
+                id, lease: lease, ttl: .microseconds(ttl), sentAt: sentAt,
+                by: Answerer(clusterID: self.etcd.clusterID, raftTerm: term))
+        }
+        guard let ttl = self.etcd.keepAlive(lease, at: self.now, late: self.lateness()) else {
+            return .leaseGone(id, lease: lease)
+        }
+        return .leaseKept(id, lease: lease, ttl: .microseconds(ttl), sentAt: sentAt, by: self.answerer)
+    }
+
     private func holder(_ node: SimulatedNode, _ lease: LeaseID) -> Holder {
         let ttl = self.etcd.leases[lease].map { Duration.microseconds($0.ttl) }
         return Holder(member: node.member, node: node.identity, lease: lease, ttl: ttl)
     }
 
     private func acquire(
-        _ id: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ node: SimulatedNode, _ sentAt: Instant
+        _ id: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ step: TrailStep, _ node: SimulatedNode,
+        _ sentAt: Instant
     ) -> Event {
         guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
         let holder = self.holder(node, lease)
         let isComparing = self.mutation != .noCompares
-        let acquisition = self.etcd.acquire(address, holder, clusterID: clusterID, comparing: isComparing)
+        let acquisition = self.etcd.acquire(address, holder, clusterID: clusterID, step, comparing: isComparing)
         if case .committed = acquisition { self.checkAcquisition(id, by: node) }
         return self.event(acquisition, id, lease, sentAt)
     }
@@ -131,7 +149,8 @@ extension World {
     ) -> Event {
         self.publish()
         return switch acquisition {
-        case .committed(let revision): .acquired(id, lease: lease, revision: revision, sentAt: sentAt)
+        case .committed(let revision):
+            .acquired(id, lease: lease, revision: revision, sentAt: sentAt, by: self.answerer)
         case .refused: .acquireRefused(id, lease: lease, found: self.etcd.snapshot(), sentAt: sentAt)
         case .leaseNotFound: .acquireFoundNoLease(id, lease: lease)
         }
@@ -142,7 +161,7 @@ extension World {
         case .grantLease(let id, _): .leaseRefused(id, reason: "timeout")
         case .keepAlive(let id, let lease), .revoke(let id, let lease):
             .leaseUnanswered(id, lease: lease, reason: "timeout")
-        case .acquire(let id, let lease, _), .takeOver(let id, let lease, _, _):
+        case .acquire(let id, let lease, _, _), .takeOver(let id, let lease, _, _, _):
             .acquireUnanswered(id, lease: lease, reason: "timeout")
         case .markCluster: .markAnswered(reason: "timeout")
         default: .readFailed(reason: "timeout")  // A read; nothing else is sent to etcd.

@@ -16,6 +16,8 @@ extension World {
         case configure(Int, [AddressSpec])
         case assign(Assignment)
         case checkForeign(Int, Int, Int, since: Time)
+        /// What a daemon wanted to be kept has reached the disk; what was under way when the daemon ended has not.
+        case remembered(Int, life: Int, Memory)
 
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
@@ -23,7 +25,7 @@ extension World {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
                 .configure:
                 true
-            case .assign, .checkForeign: false
+            case .assign, .checkForeign, .remembered: false
             }
         }
     }
@@ -65,6 +67,8 @@ extension World {
             self.endLease(lease)
         case .configure(let index, let specs): self.configure(self.nodes[index], specs)
         case .assign(let change): self.carryOut(change)
+        case .remembered(let index, let life, let memory):
+            if self.nodes[index].life == life { self.nodes[index].disk = memory }
         case .checkForeign(let index, let slot, let generation, let since):
             self.checkForeign(slot, generation, since: since, on: self.nodes[index])
         }
@@ -135,7 +139,17 @@ extension World {
         }
         let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
         self.run(for: max(0, begin + ttl + 5_000_000 - self.now))
+        self.awaitMemory()
         if self.violation == nil { self.checkLiveness() }
+    }
+
+    /// A node whose disk takes nothing waits after each start of its daemon for as long as anybody's lease may run.
+    private func awaitMemory() {
+        guard let leader = self.nodes.first(where: { $0.member == self.etcd.leader }), !leader.diskWorks else { return }
+        var ttl = self.longestTTL
+        if self.leaseTTL == nil, self.config.isFailsafeEnabled { ttl = (ttl + 4_000_000) * 5 / 4 }
+        for trail in self.etcd.trails { ttl = max(ttl, trail.trail.entries.first?.ttl.microseconds ?? 0) }
+        self.run(for: max(0, leader.runningSince + ttl + 5_000_000 - self.now))
     }
 
     /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held

@@ -28,7 +28,9 @@ extension World {
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
-        node.core = SupervisorCore(self.settings(of: node), at: node.instant(at: self.now))
+        node.core = SupervisorCore(
+            self.settings(of: node), memory: node.diskWorks && self.mutation != .noTrails ? node.disk : Memory(),
+            at: node.instant(at: self.now))
         self.deliver(.tick, to: node)
     }
 
@@ -130,6 +132,9 @@ extension World {
         case .exit:
             self.log("\(node.member): the daemon has stopped")
             self.startDaemon(node, after: self.random.between(200_000, 20_000_000))
+        case .remember(let memory):
+            let delay = self.random.between(1000, 50_000)
+            if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }
         case .startAnnouncing, .stopAnnouncing, .ready, .report, .citus, .detector, .record: break
         }
     }

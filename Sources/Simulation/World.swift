@@ -31,6 +31,8 @@ final class World {
     var etcd: SimulatedEtcd
     /// An old copy of etcd's content, for a restore.
     var backup: SimulatedEtcd?
+    /// The cluster that answered before this one, as it was left.
+    var former: SimulatedEtcd?
     let nodes: [SimulatedNode]
     /// The addresses as they are configured unless a reload changes them for a while.
     let specs: [AddressSpec]
@@ -76,6 +78,7 @@ final class World {
         self.config = Self.someTTL(DynamicConfig(isFailsafeEnabled: random.chance(0.3)), &random)
         self.leaseTTL = random.chance(0.1) ? .seconds(20) : nil
         self.etcd = SimulatedEtcd(addresses: specs.map(\.id), patroni: self.config)
+        self.etcd.keepsTrails = mutation != .noTrails
         self.etcd.rate = 0.99 + 0.02 * random.unit()
         self.wakes = Array(repeating: .max, count: count)
         self.nodes = (0..<count).map { index in
@@ -85,6 +88,7 @@ final class World {
         }
         self.random = random
         for node in self.nodes {
+            node.diskWorks = !self.random.chance(0.1)
             self.startDaemon(node, after: self.random.between(0, 3_000_000))
             self.scheduleLoop(node, after: self.random.between(0, 1_000_000))
         }

@@ -13,6 +13,8 @@ final class EtcdLink {
     private let node: String
     /// The TTL of the leases that this process was granted; an address's key tells it.
     private var ttls: [LeaseID: Duration] = [:]
+    /// The addresses whose trails are read.
+    var addresses: [AddressID] = []
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
     /// The hash of the configuration of Patroni that was examined last.
@@ -30,7 +32,8 @@ final class EtcdLink {
     }
 
     func read() async throws(EtcdError) -> Snapshot {
-        let response = try await self.client.commit(Transaction(compares: [], success: self.keys.reads))
+        let response = try await self.client.commit(
+            Transaction(compares: [], success: self.keys.reads(of: self.addresses)))
         return self.snapshot(response)
     }
 
@@ -116,7 +119,8 @@ final class EtcdLink {
             let answer = try await self.client.keepAlive(lease)
             self.complaints.succeeded("renewing the lease of \(address)")
             if answer.ttl <= 0 { return .leaseGone(address, lease: lease) }
-            return .leaseKept(address, lease: lease, ttl: .seconds(answer.ttl), sentAt: sentAt)
+            return .leaseKept(
+                address, lease: lease, ttl: .seconds(answer.ttl), sentAt: sentAt, by: Answerer(answer.header))
         } catch {
             if error.kind == .leaseNotFound { return .leaseGone(address, lease: lease) }
             self.failed("renewing the lease of \(address)", address, error)
@@ -138,20 +142,26 @@ final class EtcdLink {
         return .leaseRevoked(address, lease: lease)
     }
 
-    func acquire(_ address: AddressID, _ lease: LeaseID, _ clusterID: UInt64, sentAt: Instant) async -> Event {
-        let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
-        return await self.commit(
-            self.keys.acquisition(of: address, holder, clusterID: clusterID, since: WallClock.seconds), address, lease,
-            sentAt)
-    }
-
-    func takeOver(
-        _ address: AddressID, _ lease: LeaseID, from old: LeaseID, _ clusterID: UInt64, sentAt: Instant
+    func acquire(
+        _ address: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ step: TrailStep, sentAt: Instant
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
         return await self.commit(
-            self.keys.takeOver(of: address, holder, from: old, clusterID: clusterID, since: WallClock.seconds), address,
-            lease, sentAt)
+            self.keys.acquisition(
+                of: address, holder, clusterID: clusterID, step, since: WallClock.seconds, reading: self.addresses),
+            address, lease, sentAt)
+    }
+
+    func takeOver(
+        _ address: AddressID, _ lease: LeaseID, from old: LeaseID, _ clusterID: UInt64, _ step: TrailStep,
+        sentAt: Instant
+    ) async -> Event {
+        let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
+        return await self.commit(
+            self.keys.takeOver(
+                of: address, holder, from: old, clusterID: clusterID, step, since: WallClock.seconds,
+                reading: self.addresses),
+            address, lease, sentAt)
     }
 
     private func commit(
@@ -161,7 +171,9 @@ final class EtcdLink {
             let response = try await self.client.commit(transaction)
             self.complaints.succeeded("acquiring the key of \(address)")
             if response.succeeded {
-                return .acquired(address, lease: lease, revision: response.header.revision, sentAt: sentAt)
+                return .acquired(
+                    address, lease: lease, revision: response.header.revision, sentAt: sentAt,
+                    by: Answerer(response.header))
             }
             let found = self.snapshot(response)
             return .acquireRefused(address, lease: lease, found: found, sentAt: sentAt)
@@ -172,10 +184,14 @@ final class EtcdLink {
         }
     }
 
-    func mark(_ clusterID: UInt64, seen: Int64, quarantine: Duration) async -> Event {
+    func mark(
+        _ clusterID: UInt64, seen: Int64, quarantine: Duration, _ trails: [TrailStepOfAddress]
+    ) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: quarantine.components.seconds)
-            let response = try await self.client.commit(self.keys.marking(clusterID, seen: seen, lease: lease.id))
+            let entry = Trail.Entry(lease: lease.id, ttl: .seconds(lease.ttl))
+            let response = try await self.client.commit(
+                self.keys.marking(clusterID, seen: seen, quarantine: entry, trails))
             // Another member was first: our lease is of no use.
             if !response.succeeded { try await self.client.revokeLease(lease.id) }
             self.complaints.succeeded("marking the etcd cluster")
@@ -185,4 +201,8 @@ final class EtcdLink {
             return .markAnswered(reason: error.description)
         }
     }
+}
+
+extension Answerer {
+    init(_ header: Header) { self.init(clusterID: header.clusterID, raftTerm: header.raftTerm) }
 }

@@ -25,6 +25,16 @@ public enum LogKind: CaseIterable, Sendable {
     case clusterReplaced
     /// A new etcd cluster is not trusted yet.
     case clusterQuarantined
+    /// etcd has lost what was acquired: it was restored, or an earlier cluster came back.
+    case historyContradicted
+    /// Whether etcd's history is the one that was known cannot be told.
+    case historyUnknown
+    /// A keep-alive was answered by a member of etcd that did not know who leads.
+    case renewalUncounted
+    /// What this node knows of etcd cannot be kept for the next process.
+    case memoryUnwritable
+    /// A member of etcd is of a version with known faults.
+    case etcdOutdated
     /// A read showed what the watch had not.
     case watchStale
     /// Patroni's leader key changed.
@@ -162,6 +172,11 @@ public enum LogKind: CaseIterable, Sendable {
         case .contactRestored: "38f6a2e8170443f7827c93f8e3fdbd44"
         case .clusterReplaced: "1d0de40135204ab88dd710f05b63202c"
         case .clusterQuarantined: "9294563dbf3345f5818fb361092c3b60"
+        case .historyContradicted: "4a3f1587a38f42b0913faefcf9ba68c9"
+        case .historyUnknown: "71f70fde290c44af9e19e4e1854e429d"
+        case .renewalUncounted: "b645415406db429890f1d694ff689931"
+        case .memoryUnwritable: "08b03bf3ee084938a05a50c2ed3be6fb"
+        case .etcdOutdated: "4569a9aead8640208391519c284a3229"
         case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
         case .watchInterrupted: "892795f698214889a75a96ddeb96e14b"
         case .requestFailed: "c9027ccfe7fd4946a6630ffdb2057548"
@@ -240,7 +255,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
             .citusRefused:
             .error
-        case .contactLost, .clusterQuarantined, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
+        case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
+            .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
             .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
@@ -248,7 +264,8 @@ public enum LogKind: CaseIterable, Sendable {
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .duplicateHolder, .memberClash, .citusRivalCoordinator, .nodeIsolated, .splitBrain,
+        case .clusterReplaced, .historyContradicted, .duplicateHolder, .memberClash, .citusRivalCoordinator,
+            .nodeIsolated, .splitBrain,
             .switchoverAsked:
             .critical
         case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared, .detectorVerdict:

@@ -28,6 +28,24 @@ extension LogRecord {
                 .clusterQuarantined,
                 "etcd cluster \(String(clusterID, radix: 16)) is new to Pharos: no address is acquired until every lifetime that an older cluster may have granted is over",
                 ["CLUSTER_ID": "\(clusterID)"])
+        case .historyContradicted(let id):
+            self.init(
+                .historyContradicted,
+                "etcd does not know the newest lease under which \(id) was acquired: it was restored, or an earlier cluster came back. No address is acquired until every lifetime that it has forgotten is over",
+                ["ADDRESS": id])
+        case .historyUnknown(let id, let wait, let isMemoryEmpty):
+            let why =
+                isMemoryEmpty
+                ? "this node remembers nothing of \(id)" : "etcd shows nothing of what this node remembers of \(id)"
+            self.init(
+                .historyUnknown,
+                "\(why), so it cannot tell whether etcd was restored: it acquires the address in \(Wording.text(wait)) at the earliest",
+                ["ADDRESS": id, "AFTER": Wording.text(wait)])
+        case .renewalUncounted(let id, let lease, let term, let known):
+            self.init(
+                .renewalUncounted,
+                "a keep-alive for \(id) was answered in term \(term) of etcd, which is in term \(known) by now: it does not count, and is repeated",
+                ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .watchStale(let revision):
             self.init(
                 .watchStale,
@@ -165,5 +183,22 @@ extension LogRecord {
                 ["ADDRESS": id, "LIFETIME": Wording.text(span)])
         default: self.init(.stanceChanged, "\(report)")  // The caller sends nothing else.
         }
+    }
+}
+
+extension LogRecord {
+    /// What is known of etcd cannot be kept for the next process.
+    static func memoryUnwritable(_ problem: String) -> LogRecord {
+        LogRecord(
+            .memoryUnwritable,
+            "what is known of etcd cannot be kept for the next start: \(problem). This daemon is not concerned; after its next start it waits for one TTL before it acquires an address",
+            ["REASON": problem])
+    }
+
+    static func etcdOutdated(_ version: String, _ endpoint: String) -> LogRecord {
+        LogRecord(
+            .etcdOutdated,
+            "etcd at \(endpoint) is of version \(version): before 3.4.31 and 3.5.13 a member that was frozen may end leases that others kept alive, and addresses vanish for some seconds. Upgrade it when you can",
+            ["ENDPOINT": endpoint, "VERSION": version])
     }
 }

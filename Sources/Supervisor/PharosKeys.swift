@@ -21,6 +21,9 @@ struct PharosKeys: Sendable {
     /// Exists, under a lease of its own, while an etcd cluster is too new to be trusted.
     var quarantine: String { self.prefix + "quarantine" }
     func address(_ id: AddressID) -> String { self.addresses + id }
+    /// The leases under which an address was acquired, newest first, as decimal text with their TTL in seconds: `712:30 655:30`.
+    func trail(_ id: AddressID) -> String { self.trails + id }
+    private var trails: String { self.prefix + "trail/" }
     private var addresses: String { self.prefix + "address/" }
 
     // MARK: - Values
@@ -76,6 +79,29 @@ struct PharosKeys: Sendable {
         return ClusterMark(clusterID: clusterID, revision: pair.modRevision)
     }
 
+    static func value(of trail: Trail) -> [UInt8] {
+        let words = trail.entries.map { "\($0.lease):\($0.ttl.components.seconds)" }
+        return Array(words.joined(separator: " ").utf8)
+    }
+
+    /// A trail; empty where it is not the very text that ``value(of:)`` writes.
+    static func trail(_ text: String) -> Trail {
+        var entries: [Trail.Entry] = []
+        for word in text.split(separator: " ", maxSplits: Trail.limit) {
+            let numbers = word.split(separator: ":", maxSplits: 1).map { Int64($0) }
+            guard numbers.count == 2, let lease = numbers[0], let ttl = numbers[1], (1...86_400).contains(ttl) else {
+                return Trail()
+            }
+            entries.append(Trail.Entry(lease: lease, ttl: .seconds(ttl)))
+        }
+        let trail = Trail(entries)
+        return Self.value(of: trail) == Array(text.utf8) ? trail : Trail()
+    }
+
+    static func trail(_ pair: KeyValue) -> TrailInEtcd {
+        TrailInEtcd(Self.trail(pair.valueText), revision: pair.modRevision)
+    }
+
     /// What a watch event means to the core; nil: nothing.
     func change(_ event: WatchEvent) -> KeyChange? {
         let pair = event.keyValue
@@ -87,6 +113,9 @@ struct PharosKeys: Sendable {
         case self.mark: return .mark(isPut ? Self.mark(pair) : nil)
         case self.quarantine: return .quarantine(isPut)
         default:  // A string, not an enum of ours.
+            if key.hasPrefix(self.trails) {
+                return .trail(String(key.dropFirst(self.trails.count)), isPut ? Self.trail(pair) : TrailInEtcd())
+            }
             guard key.hasPrefix(self.addresses) else { return nil }
             return .holder(String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair) : nil)
         }
@@ -94,16 +123,17 @@ struct PharosKeys: Sendable {
 
     // MARK: - Transactions
 
-    /// What a read of everything that matters asks for, in the order that ``snapshot(_:_:)`` expects.
-    var reads: [Transaction.Operation] {
-        [
+    /// What a read of everything that matters asks for: of trails, those of the configured addresses.
+    func reads(of ids: [AddressID]) -> [Transaction.Operation] {
+        ids.map { .range(.key(self.trail($0)), limit: 1) } + [
             .range(.key(self.patroni.leader), limit: 1), .range(.key(self.patroni.config), limit: 1),
             .range(.from(self.addresses, through: self.mark), limit: 256), .range(.key(self.quarantine), limit: 1),
         ]
     }
 
     func snapshot(_ header: Header, _ responses: [TransactionResponse.OperationResponse]) -> Snapshot {
-        var snapshot = Snapshot(clusterID: header.clusterID, revision: header.revision)
+        var snapshot = Snapshot(
+            clusterID: header.clusterID, revision: header.revision, raftTerm: header.raftTerm)
         for case .range(let pairs) in responses {
             for pair in pairs {
                 switch self.change(WatchEvent(kind: .put, keyValue: pair)) {
@@ -113,6 +143,8 @@ struct PharosKeys: Sendable {
                 case .quarantine(let isQuarantined): snapshot.isQuarantined = isQuarantined
                 case .holder(let address, let holder):
                     if let holder { snapshot.holders.append(AddressHolder(address: address, holder: holder)) }
+                case .trail(let address, let trail):
+                    snapshot.trails.append(TrailOfAddress(address: address, trail: trail))
                 case nil: break
                 }
             }
@@ -120,42 +152,65 @@ struct PharosKeys: Sendable {
         return snapshot
     }
 
-    func acquisition(of id: AddressID, _ holder: Holder, clusterID: UInt64, since: Int64) -> Transaction {
+    /// `ids`: the addresses whose trails the answer shows where the comparisons failed.
+    func acquisition(
+        of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64, reading ids: [AddressID]
+    ) -> Transaction {
         Transaction(
             compares: [
                 .init(self.patroni.leader, is: .value(Array(holder.member.utf8))),
                 .absent(self.address(id)),
-                .init(self.mark, is: .value(Array(String(clusterID).utf8))),
-                .absent(self.quarantine),
-            ],
+            ] + self.settled(in: clusterID) + self.unchanged(step, of: id),
             success: [
-                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease)
+                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
+                .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
             ],
-            failure: self.reads)
+            failure: self.reads(of: ids))
     }
 
     func takeOver(
-        of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, since: Int64
+        of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep, since: Int64,
+        reading ids: [AddressID]
     ) -> Transaction {
         Transaction(
-            compares: [
-                .init(self.address(id), is: .lease(old)),
-                .init(self.mark, is: .value(Array(String(clusterID).utf8))),
-                .absent(self.quarantine),
-            ],
+            compares: [.init(self.address(id), is: .lease(old))] + self.settled(in: clusterID)
+                + self.unchanged(step, of: id),
             success: [
-                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease)
+                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
+                .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
             ],
-            failure: self.reads)
+            failure: self.reads(of: ids))
     }
 
-    /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none.
-    func marking(_ clusterID: UInt64, seen: Int64, lease: LeaseID) -> Transaction {
+    /// Whether Pharos has settled in this cluster, and its quarantine is over.
+    private func settled(in clusterID: UInt64) -> [Transaction.Compare] {
+        [.init(self.mark, is: .value(Array(String(clusterID).utf8))), .absent(self.quarantine)]
+    }
+
+    /// Whether the trail is still the one that was seen. Its revision alone would not do: in another history something else may
+    /// have been written at the same one.
+    private func unchanged(_ step: TrailStep, of id: AddressID) -> [Transaction.Compare] {
+        let revision = Transaction.Compare(self.trail(id), is: .modRevision(step.seen.revision))
+        guard !step.seen.trail.isEmpty else { return [revision] }
+        return [revision, .init(self.trail(id), is: .value(Self.value(of: step.seen.trail)))]
+    }
+
+    /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none. The trails are extended by
+    /// the quarantine, which covers whatever was acquired before.
+    func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [TrailStepOfAddress])
+        -> Transaction
+    {
         Transaction(
-            compares: [.init(self.mark, is: .modRevision(seen))],
+            compares: [.init(self.mark, is: .modRevision(seen))]
+                + trails.flatMap { self.unchanged($0.step, of: $0.address) },
             success: [
                 .put(key: self.mark, value: Array(String(clusterID).utf8), lease: 0),
-                .put(key: self.quarantine, value: Array("new cluster".utf8), lease: lease),
-            ])
+                .put(key: self.quarantine, value: Array("new cluster".utf8), lease: quarantine.lease),
+            ]
+                + trails.map {
+                    .put(
+                        key: self.trail($0.address), value: Self.value(of: $0.step.next.extended(by: quarantine)),
+                        lease: 0)
+                })
     }
 }

@@ -28,13 +28,16 @@ public final class Supervisor {
         public var jitter: @EventLoop () -> Double
         /// The absolute path of iproute2's `ip`.
         public var ipPath: String
+        /// Nil: nothing is remembered from one process to the next.
+        public var memory: MemoryFile?
 
         public init(
             log: @escaping @EventLoop (LogRecord) -> Void, ready: @escaping @EventLoop () -> Void,
             status: @escaping @EventLoop (String) -> Void, exit: @escaping @EventLoop () -> Void,
             redact: @escaping @EventLoop (String) -> String,
-            jitter: @escaping @EventLoop () -> Double, ipPath: String
+            jitter: @escaping @EventLoop () -> Double, ipPath: String, memory: MemoryFile? = nil
         ) {
+            self.memory = memory
             self.log = log
             self.ready = ready
             self.status = status
@@ -75,6 +78,9 @@ public final class Supervisor {
     /// When Patroni's members were asked for.
     private var metAt: Instant?
     private var complaints = Complaints<PatroniError.Kind>()
+    /// Why what is known of etcd cannot be kept; nil: it can.
+    private var memoryProblem: String?
+    private var wereVersionsAsked = false
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
@@ -88,7 +94,9 @@ public final class Supervisor {
         let inbox = self.inbox
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
-        self.core = SupervisorCore(settings.core(node: node), at: .now)
+        let memory = surroundings.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
+        self.memoryProblem = memory.problem
+        self.core = SupervisorCore(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
         let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
         let groups = GroupsLink(
@@ -111,7 +119,7 @@ public final class Supervisor {
                 if let event = link.event(clusterID, revision, events) { inbox.deliver(event) }
                 groups.receive(clusterID, revision, events)
             },
-            established: { inbox.supervisor?.meetMembers() }, report: { inbox.report($0) })
+            established: { inbox.supervisor?.watchEstablished() }, report: { inbox.report($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.postgres = PostgresProbe(
@@ -128,7 +136,9 @@ public final class Supervisor {
         self.detector = DetectorLink(
             client, settings, detectorKeys, patroni: self.patroni, http: self.http, report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
-        self.kernel.follow(settings)
+        self.follow(settings)
+        surroundings.memory?.report(
+            failed: { inbox.supervisor?.tellMemory($0) }, succeeded: { inbox.supervisor?.tellMemory(nil) })
         inbox.supervisor = self
     }
 
@@ -139,10 +149,22 @@ public final class Supervisor {
                 .daemonStarted,
                 "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
                 ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
+        if let problem = self.memoryProblem { self.log(.memoryUnwritable(problem)) }
         for endpoint in self.settings.status { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
         self.deliver(.tick)
+    }
+
+    private func follow(_ settings: SupervisorSettings) {
+        self.kernel.follow(settings)
+        self.etcd.addresses = self.followedAddresses
+    }
+
+    /// Said once, until it can be written again.
+    fileprivate func tellMemory(_ problem: String?) {
+        if let problem, self.memoryProblem == nil { self.log(.memoryUnwritable(problem)) }
+        self.memoryProblem = problem
     }
 
     private func serve(_ endpoint: StatusEndpoint) {
@@ -168,7 +190,7 @@ public final class Supervisor {
         }
         self.settings = settings
         self.etcd.client.setLimits(as: settings.etcd)
-        self.kernel.follow(settings)
+        self.follow(settings)
         self.deliver(.reconfigured(settings.core(node: self.node)))
         return nil
     }
@@ -185,6 +207,7 @@ public final class Supervisor {
         for action in self.actions { self.carryOut(action) }
         if self.kernel.addresses.count > self.core.addressCount {
             self.kernel.keep(self.core.addressStatuses.map(\.id))
+            self.etcd.addresses = self.followedAddresses
         }
         self.armTimer()
         self.tellSoon()
@@ -234,12 +257,13 @@ public final class Supervisor {
         case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }
         case .keepAlive(let id, let lease): self.answer { await self.etcd.keepAlive(id, lease, sentAt: now) }
         case .revoke(let id, let lease): self.answer { await self.etcd.revoke(id, lease) }
-        case .acquire(let id, let lease, let clusterID):
-            self.answer { await self.etcd.acquire(id, lease, clusterID, sentAt: now) }
-        case .takeOver(let id, let lease, let old, let clusterID):
-            self.answer { await self.etcd.takeOver(id, lease, from: old, clusterID, sentAt: now) }
-        case .markCluster(let clusterID, let seen, let quarantine):
-            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine) }
+        case .acquire(let id, let lease, let clusterID, let step):
+            self.answer { await self.etcd.acquire(id, lease, clusterID, step, sentAt: now) }
+        case .takeOver(let id, let lease, let old, let clusterID, let step):
+            self.answer { await self.etcd.takeOver(id, lease, from: old, clusterID, step, sentAt: now) }
+        case .markCluster(let clusterID, let seen, let quarantine, let trails):
+            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine, trails) }
+        case .remember(let memory): self.surroundings.memory?.write(memory, MemoryFile.Owner(self.settings))
         case .inspect: self.answer { await self.kernel.inspect(since: now) }
         case .assign(let spec, let until, _): self.answer { await self.kernel.assign(spec, until: until) }
         case .remove(let id, let place): self.answer { await self.kernel.remove(id, place) }
@@ -257,8 +281,21 @@ public final class Supervisor {
         }
     }
 
+    /// Once a watch stands, there is time to look around.
+    fileprivate func watchEstablished() {
+        self.meetMembers()
+        guard !self.wereVersionsAsked else { return }
+        self.wereVersionsAsked = true
+        EventLoop.spawn {
+            for case (let endpoint, let version?) in await self.etcd.client.versions()
+            where version.trustsDeposedLeaders {
+                self.log(.etcdOutdated(version.description, endpoint))
+            }
+        }
+    }
+
     /// Asks, at most once a minute, which members Patroni knows: a failure may end the watch, so it must be rare.
-    fileprivate func meetMembers() {
+    private func meetMembers() {
         guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
         self.metAt = .now
         EventLoop.spawn { if let members = await self.etcd.members() { self.meet(members) } }

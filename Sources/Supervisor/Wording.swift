@@ -32,6 +32,8 @@ enum Wording {
         case .clusterNotMarked: "this etcd cluster is new to Pharos"
         case .quarantine:
             "this etcd cluster is new: addresses of the old one may still be in use until the quarantine ends"
+        case .historyUnknown:
+            "whether etcd was restored since this node last looked cannot be told until one TTL has passed"
         case .heldByAnother(let member): "\(member) still holds it"
         case .leaseReturning: "the lease before this one is still being given back"
         case .leaseLost: "its lease has ended"
@@ -57,6 +59,7 @@ enum Wording {
         case .interfaceDown: "interface_down"
         case .clusterNotMarked: "cluster_not_marked"
         case .quarantine: "quarantine"
+        case .historyUnknown: "history_unknown"
         case .heldByAnother: "held_by_another"
         case .leaseReturning: "lease_returning"
         case .leaseLost: "lease_lost"

@@ -34,13 +34,13 @@ final class Daemon {
             return EventLoop.exit(code: self.isStopping ? 0 : ExitStatus.unavailableNumber)
         }
         self.take(settings)
-        guard await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
-        let supervisor = Supervisor(SupervisorSettings(settings), self.surroundings(ip))
+        guard let memory = await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
+        let supervisor = Supervisor(SupervisorSettings(settings), self.surroundings(ip, memory))
         self.supervisor = supervisor
         supervisor.start()
     }
 
-    private func surroundings(_ ip: String) -> Supervisor.Surroundings {
+    private func surroundings(_ ip: String, _ memory: MemoryFile) -> Supervisor.Surroundings {
         Supervisor.Surroundings(
             log: { self.write($0) },
             ready: {
@@ -55,7 +55,8 @@ final class Daemon {
             exit: { EventLoop.exit(code: 0) },
             redact: { self.redactor.redact($0) },
             jitter: { Double.random(in: 0..<1) },
-            ipPath: ip)
+            ipPath: ip,
+            memory: memory)
     }
 
     // MARK: - Configuration
@@ -110,21 +111,37 @@ final class Daemon {
         }
     }
 
-    /// One daemon on a node: two would take each other's leases for their own.
-    private func takeLock(beside socket: String) async -> Bool {
+    /// One daemon on a node: two would take each other's leases for their own. With the lock comes what the process of before
+    /// remembered; nil: the daemon is to stop.
+    private func takeLock(beside socket: String) async -> MemoryFile? {
         let folder = socket.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
         var hasComplained = false
+        // Of this boot: the folder lives in memory.
+        let wasHere = access(folder + "/pharos.lock", F_OK) == 0
         while !self.isStopping {
             switch InstanceLock.take(folder + "/pharos.lock") {
             case .success(let lock):
                 self.lock = lock
-                return true
+                return MemoryFile(folder: Self.stateFolder, followsForgetful: wasHere && !Self.leaveTrace(in: folder))
             case .failure(let problem):
                 if !hasComplained { self.write(LogRecord(.configurationRefused, problem.message)) }
                 hasComplained = true
                 await self.pause(.seconds(1))
             }
         }
+        return nil
+    }
+
+    /// systemd's, of the unit's StateDirectory; outside of a unit the same by its usual name.
+    private static var stateFolder: String {
+        getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? "/var/lib/pharos"
+    }
+
+    /// Leaves a trace of a version that remembers; answers whether one of an earlier process of this boot was there.
+    private static func leaveTrace(in folder: String) -> Bool {
+        let descriptor = open(folder + "/remembers", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { return true }
+        close(descriptor)
         return false
     }
 

@@ -122,7 +122,8 @@ struct ContactTests {
         _ = n1.on(.patroni(active, askedAt: n1.now))
         #expect(n1.reports == [])
         _ = n1.on(.assigned(self.address))
-        let kept = Event.leaseKept(self.address, lease: 11, ttl: Script.failsafeTTL, sentAt: n1.now)
+        let kept = Event.leaseKept(
+            self.address, lease: 11, ttl: Script.failsafeTTL, sentAt: n1.now, by: Script.answerer())
         let isAssigned = n1.on(kept).contains {
             if case .assign(_, let until, _) = $0 { until > n1.now + .seconds(20) } else { false }
         }

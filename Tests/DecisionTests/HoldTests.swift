@@ -14,12 +14,13 @@ struct HoldTests {
         // The first read was due early, while the address was waited for.
         _ = self.awaitRead(&n1)
         let first = n1.now
-        _ = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: first))
+        _ = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: first, by: Script.answerer()))
         _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: first))
         #expect(self.awaitRead(&n1) == [.read, .keepAlive(self.address, lease: 11)])
         let sent = n1.now
         #expect(sent - first == .seconds(5))
-        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent)) == [])
+        #expect(
+            n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent, by: Script.answerer())) == [])
         let answer = Event.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: sent)
         let until = sent + .seconds(30) - Script.margin
         #expect(n1.on(answer).first == .assign(self.spec, until: until, isPresent: true))
@@ -42,7 +43,8 @@ struct HoldTests {
         let read = n1.now
         _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: read))
         for _ in 0..<9 {
-            let kept = Event.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)
+            let kept = Event.leaseKept(
+                self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now, by: Script.answerer())
             for action in n1.on(kept, after: .seconds(3)) {
                 if case .assign(_, let until, _) = action { #expect(until <= read + .seconds(30) - Script.margin) }
             }
@@ -187,7 +189,9 @@ struct HoldTests {
             let sent = n1.now
             _ = n1.on(
                 .readAnswered(etcd(leader: "n1", holder: mine(11), revision: 9, ttl: .seconds(300)), sentAt: sent))
-            for action in n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent)) {
+            for action in n1.on(
+                .leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent, by: Script.answerer()))
+            {
                 if case .assign = action { _ = n1.on(.assigned(self.address)) }
             }
             if let until = n1.status?.until { #expect(until - n1.now > .seconds(20)) }
@@ -201,7 +205,7 @@ struct HoldTests {
         _ = n1.on(.leaseGranted(Script.address, lease: 11, ttl: .seconds(seconds), sentAt: n1.now))
         _ = n1.acquired(11, 5)
         _ = n1.on(.assigned(Script.address))
-        _ = n1.on(.leaseKept(Script.address, lease: 11, ttl: .seconds(seconds), sentAt: n1.now))
+        _ = n1.on(.leaseKept(Script.address, lease: 11, ttl: .seconds(seconds), sentAt: n1.now, by: Script.answerer()))
         for _ in 0..<20 { _ = n1.wake() }
         // What was read of the leader still ends.
         #expect((n1.status?.until).map { $0 - n1.now < .seconds(31) } ?? true)

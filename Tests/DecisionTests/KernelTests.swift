@@ -120,7 +120,8 @@ struct KernelTests {
             let failedAt = n1.now
             var tried = false
             for _ in 0..<1000 where !tried {
-                let kept = Event.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)
+                let kept = Event.leaseKept(
+                    self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now, by: Script.answerer())
                 _ = n1.on(kept, after: .zero)
                 _ = n1.on(
                     .readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: n1.now), after: .zero)

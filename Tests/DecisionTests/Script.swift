@@ -16,11 +16,18 @@ struct Script {
     private(set) var now: Instant
     /// What the last event made the core say.
     private(set) var reports: [Report] = []
+    /// What the last transactions do to trails, and what the core wanted to be remembered last.
+    private(set) var steps: [TrailStep] = []
+    private(set) var memory: Memory?
 
-    init(_ addresses: [AddressSpec] = [Self.spec], node: String = "boot-a", leaseTTL: Duration? = nil) {
+    init(
+        _ addresses: [AddressSpec] = [Self.spec], node: String = "boot-a", leaseTTL: Duration? = nil,
+        memory: Memory = Memory()
+    ) {
         self.now = Instant(sinceBoot: .seconds(100))
         self.core = SupervisorCore(
-            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL), at: self.now)
+            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL), memory: memory,
+            at: self.now)
     }
 
     /// Delivers an event some time after the one before; answers the actions, without the reports among them.
@@ -29,9 +36,24 @@ struct Script {
         var actions: [Action] = []
         self.core.handle(event, at: self.now, into: &actions)
         self.reports = []
+        self.steps = []
         var others: [Action] = []
         for action in actions {
-            if case .report(let report) = action { self.reports.append(report) } else { others.append(action) }
+            switch action {
+            case .report(let report): self.reports.append(report)
+            case .remember(let memory): self.memory = memory
+            // Trails have tests of their own: elsewhere, what else the transaction does counts.
+            case .acquire(let id, let lease, let clusterID, let step):
+                self.steps.append(step)
+                others.append(.acquire(id, lease: lease, clusterID: clusterID))
+            case .takeOver(let id, let lease, let old, let clusterID, let step):
+                self.steps.append(step)
+                others.append(.takeOver(id, lease: lease, from: old, clusterID: clusterID))
+            case .markCluster(let clusterID, let seen, let quarantine, let trails):
+                self.steps += trails.map(\.step)
+                others.append(.markCluster(clusterID: clusterID, seen: seen, quarantine: quarantine))
+            default: others.append(action)
+            }
         }
         return others
     }
@@ -71,8 +93,11 @@ struct Script {
     }
 
     mutating func acquired(_ lease: LeaseID, _ revision: Int64) -> [Action] {
-        self.on(.acquired(Self.address, lease: lease, revision: revision, sentAt: self.now))
+        self.on(.acquired(Self.address, lease: lease, revision: revision, sentAt: self.now, by: Self.answerer()))
     }
+
+    /// The etcd of ``cluster``, in raft's term 3.
+    static func answerer(term: UInt64 = 3) -> Answerer { Answerer(clusterID: Self.cluster, raftTerm: term) }
 
     /// The core has started, knows its empty kernel, and has read `snapshot`.
     static func started(_ snapshot: Snapshot, _ script: Script = Script(), found: [KernelPlace] = []) -> Script {
@@ -99,13 +124,15 @@ func etcd(
     leader: String? = nil, holder: Holder? = nil, revision: Int64 = 4, cluster: UInt64 = Script.cluster,
     mark: UInt64? = Script.cluster, isQuarantined: Bool = false, isPaused: Bool = false,
     isFailsafeEnabled: Bool = false,
-    ttl: Duration = .seconds(30)
+    ttl: Duration = .seconds(30), term: UInt64 = 3, trail: TrailInEtcd? = nil
 ) -> Snapshot {
     Snapshot(
-        clusterID: cluster, revision: revision, leader: leader,
+        clusterID: cluster, revision: revision, raftTerm: term, leader: leader,
         patroni: DynamicConfig(isPaused: isPaused, isFailsafeEnabled: isFailsafeEnabled, ttl: ttl),
         mark: mark.map(markOf),
-        isQuarantined: isQuarantined, holders: holder.map { [AddressHolder(address: Script.address, holder: $0)] } ?? []
+        isQuarantined: isQuarantined,
+        holders: holder.map { [AddressHolder(address: Script.address, holder: $0)] } ?? [],
+        trails: trail.map { [TrailOfAddress(address: Script.address, trail: $0)] } ?? []
     )
 }
 
@@ -114,3 +141,20 @@ func markOf(_ cluster: UInt64?) -> ClusterMark { ClusterMark(clusterID: cluster,
 
 func mine(_ lease: LeaseID) -> Holder { Holder(member: "n1", node: "boot-a", lease: lease) }
 func theirs(_ lease: LeaseID) -> Holder { Holder(member: "n2", node: "boot-b", lease: lease) }
+
+extension Action {
+    private static let anyStep = TrailStep(seen: TrailInEtcd(), next: Trail())
+
+    /// As ``Script/on(_:after:)`` answers them: whatever they do to the trail.
+    static func acquire(_ id: AddressID, lease: LeaseID, clusterID: UInt64) -> Action {
+        .acquire(id, lease: lease, clusterID: clusterID, trail: Self.anyStep)
+    }
+
+    static func takeOver(_ id: AddressID, lease: LeaseID, from old: LeaseID, clusterID: UInt64) -> Action {
+        .takeOver(id, lease: lease, from: old, clusterID: clusterID, trail: Self.anyStep)
+    }
+
+    static func markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration) -> Action {
+        .markCluster(clusterID: clusterID, seen: seen, quarantine: quarantine, trails: [])
+    }
+}

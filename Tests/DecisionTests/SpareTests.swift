@@ -32,7 +32,7 @@ struct SpareTests {
     }
 
     private func kept(_ n1: inout Script, ttl: Duration = .seconds(30)) {
-        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: ttl, sentAt: n1.now)) == [])
+        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: ttl, sentAt: n1.now, by: Script.answerer())) == [])
     }
 
     @Test func `a member that does not lead keeps a lease alive, with one request in each period`() {
@@ -74,7 +74,7 @@ struct SpareTests {
         }
         #expect(until <= granted + .seconds(30) - Script.margin)
         _ = n1.on(.assigned(self.address))
-        let renewed = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent))
+        let renewed = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent, by: Script.answerer()))
         #expect(renewed == [.assign(Self.spec, until: sent + .seconds(30) - Script.margin, isPresent: true)])
     }
 

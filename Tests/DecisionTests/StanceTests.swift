@@ -18,7 +18,7 @@ struct StanceTests {
         isStopping: false, isBeingReconfigured: false, hasContact: true, leader: "n1", member: "n1", isPaused: false,
         isHeld: false, isCoveredByFailsafe: false, postgres: .primary, isPostgresAnswerFresh: true, policy: .writable,
         interface: "eth0", interfaceState: .usable, isMarked: true, isQuarantined: false, otherHolder: nil,
-        isReturningLease: false)
+        isReturningLease: false, isHistoryTrusted: true)
 
     /// For a node that does not hold the address.
     static let rules: [Rule] = [

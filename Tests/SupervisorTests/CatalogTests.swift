@@ -55,7 +55,7 @@ struct CatalogTests {
             "ADDRESS", "AFTER", "CLUSTER_ID", "HOLDER", "INTERFACE", "LAST_READ", "LEADER", "LEASE", "LIFETIME",
             "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
-            "REVISION", "SCOPE", "STANCE", "TTL",
+            "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.
             "CHANGES", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
             "UNVERIFIED",

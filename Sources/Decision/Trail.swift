@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Under which leases an address was acquired, newest first: kept in etcd beside the address's key, and remembered by each
+/// node.
+///
+/// etcd draws a lease's number at random and never twice, so two trails show whether one history of etcd continues another:
+/// a copy that was restored, or a cluster that comes back, lacks what was acquired since. Cluster number, revision and mark
+/// may all be the same then. It is cut off at ``limit`` entries; what is not seen in it any more is unknown, not wrong.
+public struct Trail: Hashable, Sendable {
+    public struct Entry: Hashable, Sendable {
+        /// Of the acquisition, or of a quarantine that covered whatever was acquired before.
+        public let lease: LeaseID
+        /// As etcd granted it: a right to the address may have run for as long.
+        public let ttl: Duration
+
+        public init(lease: LeaseID, ttl: Duration) {
+            self.lease = lease
+            self.ttl = ttl
+        }
+    }
+
+    public static let limit = 16
+    public private(set) var entries: [Entry]
+
+    /// Entries beyond ``limit`` are left out.
+    public init(_ entries: [Entry] = []) { self.entries = Array(entries.prefix(Self.limit)) }
+
+    public var isEmpty: Bool { self.entries.isEmpty }
+
+    /// The TTL of the newest lease in it; zero where there is none.
+    var newestTTL: Duration { self.entries.first?.ttl ?? .zero }
+
+    func contains(_ lease: LeaseID) -> Bool { self.entries.contains { $0.lease == lease } }
+
+    /// This trail after another acquisition.
+    public func extended(by entry: Entry) -> Trail { Trail([entry] + self.entries.filter { $0.lease != entry.lease }) }
+
+    /// Both histories in one, the newest of each first, so that neither is taken for the future of the other.
+    func merged(with other: Trail) -> Trail {
+        var merged: [Entry] = []
+        for index in 0..<max(self.entries.count, other.entries.count) {
+            for trail in [self, other] where index < trail.entries.count {
+                let entry = trail.entries[index]
+                if !merged.contains(where: { $0.lease == entry.lease }) { merged.append(entry) }
+            }
+        }
+        return Trail(merged)
+    }
+
+    /// What etcd's trail is to the one that was remembered.
+    enum Kinship {
+        /// It continues what was remembered, or is the same.
+        case continued
+        /// It lacks what was remembered, though it knows what came before: etcd went back in time.
+        case contradicted
+        /// They have nothing in common, so nothing can be told.
+        case unknown
+    }
+
+    /// Judges `current`, as etcd has it, by this one, which was remembered.
+    func kinship(with current: Trail) -> Kinship {
+        guard let newest = self.entries.first else { return current.isEmpty ? .continued : .unknown }
+        if current.contains(newest.lease) { return .continued }
+        return current.entries.contains { self.contains($0.lease) } ? .contradicted : .unknown
+    }
+}
+
+/// An address's trail as it stands in etcd.
+public struct TrailInEtcd: Hashable, Sendable {
+    /// Empty also where what stands there cannot be read.
+    public let trail: Trail
+    /// The revision of its last change; 0: there is none.
+    public let revision: Int64
+
+    public init(_ trail: Trail = Trail(), revision: Int64 = 0) {
+        self.trail = trail
+        self.revision = revision
+    }
+}
+
+/// A change of an address's trail: *if* it is still `seen`, *then* it becomes `next`.
+public struct TrailStep: Hashable, Sendable {
+    public let seen: TrailInEtcd
+    public let next: Trail
+
+    public init(seen: TrailInEtcd, next: Trail) {
+        self.seen = seen
+        self.next = next
+    }
+}
+
+public struct TrailStepOfAddress: Hashable, Sendable {
+    public let address: AddressID
+    public let step: TrailStep
+    public init(address: AddressID, step: TrailStep) {
+        self.address = address
+        self.step = step
+    }
+}
+
+/// What a node remembers of etcd from one process to the next.
+public struct Memory: Hashable, Sendable {
+    /// Of each address that was ever acquired, sorted by address.
+    public var trails: [AddressTrail]
+    /// Whether an earlier process of this boot was of a version that remembered nothing: what etcd shows now was all that it
+    /// knew, too.
+    public var followsForgetful: Bool
+
+    public init(trails: [AddressTrail] = [], followsForgetful: Bool = false) {
+        self.trails = trails
+        self.followsForgetful = followsForgetful
+    }
+
+    func trail(of address: AddressID) -> Trail { self.trails.first { $0.address == address }?.trail ?? Trail() }
+}
+
+public struct AddressTrail: Hashable, Sendable {
+    public let address: AddressID
+    public let trail: Trail
+    public init(address: AddressID, trail: Trail) {
+        self.address = address
+        self.trail = trail
+    }
+}

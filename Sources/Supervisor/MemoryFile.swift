@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+public import EventLoop
+import Glibc
+import LenientJSON
+
+/// What this node remembers of etcd, in a file that outlives the process and the boot.
+///
+/// The file is read once, before anything is at stake. It is written by children (`dd`, `mv`), because a disk that hangs must
+/// not hold the loop up: a write that does not end is given up, and the newest content is written when the next change comes.
+/// A file that cannot be brought up to date is removed: an old memory would vouch for what it does not know.
+@EventLoop
+public final class MemoryFile {
+    /// For whom the file was written: of any other it says nothing.
+    struct Owner: Hashable {
+        let root: String
+        let namespace: String
+        let scope: String
+        let group: Int?
+        let member: String
+    }
+
+    /// What was found at the start.
+    struct Finding {
+        var memory = Memory()
+        /// Why nothing is remembered though there is a file, or nothing can be written; nil: all is well, or this is the first
+        /// start.
+        var problem: String?
+    }
+
+    private let folder: String
+    private let path: String
+    private let followsForgetful: Bool
+    private var pending: [UInt8]?
+    private var isWriting = false
+    private var failed: @EventLoop (String) -> Void = { _ in }
+    private var succeeded: @EventLoop () -> Void = {}
+
+    /// Bytes: 256 addresses with full trails need a third of it.
+    private static let limit = 1 << 18
+    private static let timeout: Duration = .seconds(5)
+
+    /// - Parameters:
+    ///   - folder: where the file is kept, such as `/var/lib/pharos`.
+    ///   - followsForgetful: see ``Memory/followsForgetful``.
+    public init(folder: String, followsForgetful: Bool) {
+        self.folder = folder
+        self.path = folder + "/memory.json"
+        self.followsForgetful = followsForgetful
+    }
+
+    /// `failed` is told why something could not be written, `succeeded` that it was.
+    func report(failed: @escaping @EventLoop (String) -> Void, succeeded: @escaping @EventLoop () -> Void) {
+        self.failed = failed
+        self.succeeded = succeeded
+    }
+
+    // MARK: - Reading
+
+    func load(_ owner: Owner) -> Finding {
+        var finding = Finding()
+        finding.memory.followsForgetful = self.followsForgetful
+        // What cannot be brought up to date later may be out of date already.
+        guard access(self.folder, W_OK | X_OK) == 0 else {
+            finding.problem = "\(self.folder) cannot be written: \(String(cString: strerror(errno)))"
+            return finding
+        }
+        let descriptor = open(self.path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno != ENOENT { finding.problem = "\(self.path): \(String(cString: strerror(errno)))" }
+            return finding
+        }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: Self.limit)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        guard count > 0, let json = JSON.parse(Array(bytes.prefix(count)), limit: Self.limit),
+            let trails = Self.trails(json)
+        else {
+            finding.problem = "\(self.path) cannot be understood"
+            return finding
+        }
+        guard Self.owner(json) == owner else {
+            finding.problem = "\(self.path) was written for another member, scope or etcd root"
+            return finding
+        }
+        finding.memory = Memory(trails: trails)
+        return finding
+    }
+
+    private static func owner(_ json: JSON) -> Owner? {
+        guard let root = json["root"]?.string, let namespace = json["namespace"]?.string,
+            let scope = json["scope"]?.string, let member = json["member"]?.string
+        else { return nil }
+        let group = json["group"]?.int64.map { Int($0) }
+        return Owner(root: root, namespace: namespace, scope: scope, group: group, member: member)
+    }
+
+    private static func trails(_ json: JSON) -> [AddressTrail]? {
+        guard let members = json["trails"]?.object else { return nil }
+        var trails: [AddressTrail] = []
+        for (address, value) in members {
+            guard let text = value.string else { return nil }
+            let trail = PharosKeys.trail(text)
+            guard !trail.isEmpty else { return nil }
+            trails.append(AddressTrail(address: address, trail: trail))
+        }
+        return trails.sorted { $0.address < $1.address }
+    }
+
+    // MARK: - Writing
+
+    static func text(_ memory: Memory, _ owner: Owner) -> [UInt8] {
+        let trails = memory.trails.map { entry in
+            let value = String(decoding: PharosKeys.value(of: entry.trail), as: UTF8.self)
+            return "\(JSON.quoted(entry.address)):\(JSON.quoted(value))"
+        }
+        let text =
+            "{\"root\":\(JSON.quoted(owner.root)),\"namespace\":\(JSON.quoted(owner.namespace)),"
+            + "\"scope\":\(JSON.quoted(owner.scope))," + (owner.group.map { "\"group\":\($0)," } ?? "")
+            + "\"member\":\(JSON.quoted(owner.member)),\"trails\":{\(trails.joined(separator: ","))}}\n"
+        return Array(text.utf8)
+    }
+
+    func write(_ memory: Memory, _ owner: Owner) {
+        self.pending = Self.text(memory, owner)
+        guard !self.isWriting else { return }
+        self.isWriting = true
+        EventLoop.spawn {
+            while let bytes = self.pending {
+                self.pending = nil
+                await self.write(bytes)
+            }
+            self.isWriting = false
+        }
+    }
+
+    private func write(_ bytes: [UInt8]) async {
+        let new = self.path + ".new"
+        var problem = await self.run(["/usr/bin/dd", "of=\(new)", "conv=fsync", "status=none"], input: bytes)
+        if problem == nil { problem = await self.run(["/usr/bin/mv", "-f", new, self.path]) }
+        guard var problem else { return self.succeeded() }
+        if let other = await self.run(["/usr/bin/rm", "-f", self.path, new]) {
+            problem += "; and what it held before is still there: \(other)"
+        }
+        self.failed(problem)
+    }
+
+    /// Answers what went wrong.
+    private func run(_ command: [String], input: [UInt8]? = nil) async -> String? {
+        var child = ChildProcess(command, timeout: Self.timeout, outputLimit: 4096)
+        child.input = input
+        child.hasRights = false
+        do throws(ChildProcessError) {
+            let outcome = try await child.run()
+            return outcome.exitCode == 0
+                ? nil : outcome.text.split(separator: "\n").first.map(String.init) ?? "\(command[0]) failed"
+        } catch {
+            return error.description
+        }
+    }
+}
+
+extension MemoryFile.Owner {
+    init(_ settings: SupervisorSettings) {
+        self.init(
+            root: settings.root, namespace: settings.namespace, scope: settings.scope, group: settings.group,
+            member: settings.member)
+    }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// Which history of etcd this is: an old copy, an earlier cluster that comes back, a memory that is lost.
+struct TrailTests {
+    static func trail(_ leases: LeaseID...) -> Trail {
+        Trail(leases.map { Trail.Entry(lease: $0, ttl: .seconds(30)) })
+    }
+
+    static func found(_ leases: LeaseID...) -> TrailInEtcd {
+        TrailInEtcd(Trail(leases.map { Trail.Entry(lease: $0, ttl: .seconds(30)) }), revision: 3)
+    }
+
+    static func memory(_ leases: LeaseID...) -> Memory {
+        let trail = Trail(leases.map { Trail.Entry(lease: $0, ttl: .seconds(30)) })
+        return Memory(trails: [AddressTrail(address: Script.address, trail: trail)])
+    }
+
+    static func isMarking(_ actions: [Action]) -> Bool {
+        actions.contains { if case .markCluster = $0 { true } else { false } }
+    }
+
+    @Test
+    func `a trail that knows what is remembered continues it, one that only knows what came before contradicts it`() {
+        #expect(Trail().kinship(with: Trail()) == .continued)
+        #expect(Self.trail(2, 1).kinship(with: Self.trail(2, 1)) == .continued)
+        #expect(Self.trail(2, 1).kinship(with: Self.trail(3, 2)) == .continued)
+        #expect(Self.trail(2, 1).kinship(with: Self.trail(1)) == .contradicted)
+        #expect(Self.trail(2, 1).kinship(with: Self.trail(3, 1)) == .contradicted)
+        #expect(Self.trail(2, 1).kinship(with: Trail()) == .unknown)
+        #expect(Self.trail(2, 1).kinship(with: Self.trail(4, 3)) == .unknown)
+        #expect(Trail().kinship(with: Self.trail(1)) == .unknown)
+        let merged = Self.trail(2, 1).merged(with: Self.trail(3, 1))
+        #expect(Self.trail(2, 1).kinship(with: merged) == .continued)
+        #expect(Self.trail(3, 1).kinship(with: merged) == .continued)
+    }
+
+    @Test func `a fresh process that remembers more than etcd knows quarantines it before anything is acquired`() {
+        var n1 = Script(memory: Self.memory(2, 1))
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        let actions = n1.read(etcd(leader: "n1", trail: Self.found(1)))
+        #expect(Self.isMarking(actions))
+        #expect(n1.reports.contains(.historyContradicted(Script.address)))
+        _ = n1.postgres(.primary)
+        #expect(n1.granted(11) == [])
+        #expect(n1.stance == .wait(.clusterNotMarked))
+        // The mark is written, and with it both histories in one.
+        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.read(etcd(leader: "n1", revision: 6, isQuarantined: true, trail: Self.found(20, 2, 1)))
+        #expect(n1.stance == .wait(.quarantine))
+        _ = n1.postgres(.primary)
+        #expect(
+            n1.watched(7, .quarantine(false)) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+    }
+
+    @Test func `a restart costs nothing where etcd knows what is remembered`() {
+        for found in [Self.found(2, 1), Self.found(3, 2, 1)] {
+            var n1 = Script.started(etcd(leader: "n1", trail: found), Script(memory: Self.memory(2, 1)))
+            #expect(n1.granted(11) == [])
+            #expect(n1.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+        }
+    }
+
+    @Test func `the first start after a version that kept no trails waits for nothing`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        #expect(n1.granted(11) == [])
+        #expect(n1.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+        var n2 = Script.started(
+            etcd(leader: "n1", trail: Self.found(1)), Script(memory: Memory(followsForgetful: true)))
+        #expect(n2.granted(11) == [])
+        #expect(n2.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+    }
+
+    @Test func `a node that remembers nothing waits for one TTL, and holds nobody else up`() {
+        var n1 = Script(memory: Memory())
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        let actions = n1.read(etcd(leader: "n1", trail: Self.found(1)))
+        #expect(!Self.isMarking(actions))
+        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: .seconds(30), isMemoryEmpty: true)))
+        let begun = n1.now
+        _ = n1.granted(11)
+        _ = n1.postgres(.primary)
+        #expect(n1.stance == .wait(.historyUnknown))
+        _ = n1.on(.postgres(.primary, askedAt: begun + .seconds(30)), after: begun + .seconds(30) - n1.now)
+        #expect(n1.stance == .hold)
+    }
+
+    @Test func `the first acquisition of all is seen while it happens, and remembered`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        _ = n1.watched(5, .trail(Script.address, Self.found(1)))
+        #expect(n1.memory == Self.memory(1))
+        _ = n1.watched(6, .leader("n1"))
+        #expect(n1.stance != .wait(.historyUnknown))
+    }
+
+    @Test func `back in an earlier cluster there is a quarantine, whose mark is right`() {
+        var n2 = Script.started(
+            etcd(leader: "n1", mark: Script.cluster, trail: Self.found(1)), Script(memory: Self.memory(1)))
+        _ = n2.read(etcd(leader: "n1", revision: 3, cluster: 8, mark: 8, isQuarantined: true), after: .seconds(1))
+        _ = n2.on(.watched(clusterID: 8, revision: 9, changes: [.trail(Script.address, Self.found(2, 1))]))
+        let actions = n2.read(etcd(leader: "n1", revision: 10, trail: Self.found(1)), after: .seconds(60))
+        #expect(Self.isMarking(actions))
+    }
+
+    @Test func `an acquisition that another cluster committed counts for nothing`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        let elsewhere = Answerer(clusterID: 8, raftTerm: 3)
+        let actions = n1.on(
+            .acquired(Script.address, lease: 11, revision: 5, sentAt: n1.now, by: elsewhere))
+        #expect(actions == [.read] || actions.first == .read)
+        #expect(!actions.contains { if case .assign = $0 { true } else { false } })
+    }
+
+    @Test func `a keep-alive counts from a read of the same term or an older one, and not otherwise`() {
+        var n1 = Script.holding()
+        _ = n1.wake()
+        let sent = n1.now
+        let before = n1.status?.until
+        // The answering member has not heard of the leader in whose term the read was answered.
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 6, term: 4), sentAt: sent))
+        _ = n1.on(
+            .leaseKept(Script.address, lease: 11, ttl: .seconds(30), sentAt: sent, by: Script.answerer(term: 3)))
+        #expect(n1.reports == [.renewalUncounted(Script.address, lease: 11, term: 3, known: 4)])
+        #expect(n1.status?.until == before)
+        // It is asked again within a second, and then counts.
+        var actions: [Action] = []
+        while n1.now < sent + .seconds(2), !actions.contains(.keepAlive(Script.address, lease: 11)) {
+            actions = n1.wake()
+        }
+        #expect(actions.contains(.keepAlive(Script.address, lease: 11)))
+        let again = n1.now
+        _ = n1.on(
+            .leaseKept(Script.address, lease: 11, ttl: .seconds(30), sentAt: again, by: Script.answerer(term: 4)))
+        let renewed = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 6, term: 4), sentAt: again))
+        #expect(
+            renewed.contains { if case .assign(_, let until, _) = $0 { until > again + .seconds(27) } else { false } })
+    }
+}
