@@ -39,6 +39,7 @@ struct StanceTests {
         },
         Rule(name: "a new etcd", verdict: .wait(.clusterNotMarked)) { $0.isMarked = false },
         Rule(name: "a quarantined etcd", verdict: .wait(.quarantine)) { $0.isQuarantined = true },
+        Rule(name: "an unknown history of etcd", verdict: .wait(.historyUnknown)) { $0.isHistoryTrusted = false },
         Rule(name: "an older lease on its way back", verdict: .wait(.leaseReturning)) { $0.isReturningLease = true },
         Rule(name: "held by another", verdict: .wait(.heldByAnother("n2"))) { $0.otherHolder = "n2" },
     ]

@@ -27,18 +27,22 @@ struct EtcdLinkTests {
         return (EtcdLink(client, PharosKeys(settings), member: "n1", node: "boot-a", report: { _ in }), server)
     }
 
+    private nonisolated static let step = TrailStep(seen: TrailInEtcd(), next: Trail())
+
     @Test @EventLoop func `an acquisition under a lease that has ended is told from one of unknown outcome`()
         async throws
     {
         let http = HTTPClient()
         let gone = httpAnswer(404, #"{"error":"etcdserver: requested lease not found","code":5}"#)
         let (refused, first) = try self.link(gone, http)
-        #expect(await refused.acquire("10.0.0.3", 11, 7, sentAt: .now) == .acquireFoundNoLease("10.0.0.3", lease: 11))
         #expect(
-            await refused.takeOver("10.0.0.3", 12, from: 11, 7, sentAt: .now)
+            await refused.acquire("10.0.0.3", 11, 7, Self.step, sentAt: .now)
+                == .acquireFoundNoLease("10.0.0.3", lease: 11))
+        #expect(
+            await refused.takeOver("10.0.0.3", 12, from: 11, 7, Self.step, sentAt: .now)
                 == .acquireFoundNoLease("10.0.0.3", lease: 12))
         let (unsure, second) = try self.link(httpAnswer(500, #"{"error":"internal","code":13}"#), http)
-        let event = await unsure.acquire("10.0.0.3", 11, 7, sentAt: .now)
+        let event = await unsure.acquire("10.0.0.3", 11, 7, Self.step, sentAt: .now)
         guard case .acquireUnanswered("10.0.0.3", lease: 11, _) = event else {
             Issue.record("\(event)")
             return

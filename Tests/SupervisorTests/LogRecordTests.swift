@@ -33,6 +33,13 @@ struct LogRecordTests {
         Row(
             .clusterReplaced(old: 1, new: 2), .clusterReplaced, ["OLD_CLUSTER_ID": "1", "CLUSTER_ID": "2"], "another"),
         Row(.quarantined(clusterID: 2), .clusterQuarantined, ["CLUSTER_ID": "2"], "new to Pharos"),
+        Row(.historyContradicted("10.0.0.3"), .historyContradicted, ["ADDRESS": "10.0.0.3"], "does not know"),
+        Row(
+            .historyUnknown("10.0.0.3", wait: .seconds(30), isMemoryEmpty: true), .historyUnknown,
+            ["ADDRESS": "10.0.0.3", "AFTER": "30.0 s"], "remembers nothing"),
+        Row(
+            .renewalUncounted("10.0.0.3", lease: 255, term: 2, known: 3), .renewalUncounted,
+            ["ADDRESS": "10.0.0.3", "LEASE": "ff"], "does not count"),
         Row(
             .leaderChanged(from: "n1", to: nil, revision: 5), .leaderChanged,
             ["LEADER": "", "OLD_LEADER": "n1", "REVISION": "5"], "nobody, was n1"),
@@ -128,7 +135,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 31
+    private static let caseCount = 34
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -164,8 +171,11 @@ struct LogRecordTests {
         case .stopping: 28
         case .stopped: 29
         case .handedOver: 30
-        case .citus: 31  // CitusRecordTests has its cases.
-        case .detector: 31  // DetectorRecordTests has its cases.
+        case .historyContradicted: 31
+        case .historyUnknown: 32
+        case .renewalUncounted: 33
+        case .citus: 34  // CitusRecordTests has its cases.
+        case .detector: 34  // DetectorRecordTests has its cases.
         }
     }
 }

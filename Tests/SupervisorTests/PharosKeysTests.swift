@@ -73,14 +73,52 @@ struct PharosKeysTests {
     }
 
     @Test func `a mark is replaced whatever it says, if it is still the one that was seen`() {
-        let transaction = self.keys.marking(7, seen: 9, lease: 5)
+        let quarantine = Trail.Entry(lease: 5, ttl: .seconds(30))
+        let transaction = self.keys.marking(7, seen: 9, quarantine: quarantine, [])
         #expect(transaction.compares == [.init("/pharos/demo/cluster", is: .modRevision(9))])
-        #expect(self.keys.marking(7, seen: 0, lease: 5).compares == [.init(self.keys.mark, is: .modRevision(0))])
+        #expect(
+            self.keys.marking(7, seen: 0, quarantine: quarantine, []).compares
+                == [.init(self.keys.mark, is: .modRevision(0))])
         #expect(
             transaction.success == [
                 .put(key: "/pharos/demo/cluster", value: Array("7".utf8), lease: 0),
                 .put(key: "/pharos/demo/quarantine", value: Array("new cluster".utf8), lease: 5),
             ])
+    }
+
+    // MARK: - Trails
+
+    @Test func `a trail is read back as it was written, and anything else is none`() {
+        let trail = Trail([.init(lease: 712, ttl: .seconds(30)), .init(lease: -5, ttl: .seconds(60))])
+        let value = PharosKeys.value(of: trail)
+        #expect(value == Array("712:30 -5:60".utf8))
+        #expect(
+            self.put("/pharos/demo/trail/10.0.0.3", value, at: 9) == .trail("10.0.0.3", TrailInEtcd(trail, revision: 9))
+        )
+        for garbage in ["", " ", "712", "712:0", "712:x", "712:30 ", " 712:30", "+712:30", "712:86401", "712:30\n"] {
+            #expect(
+                self.put("/pharos/demo/trail/a", garbage, at: 9) == .trail("a", TrailInEtcd(Trail(), revision: 9)),
+                "\(garbage)")
+        }
+    }
+
+    @Test func `an acquisition is of the history that was seen, and writes itself down`() {
+        let seen = TrailInEtcd(Trail([.init(lease: 4, ttl: .seconds(30))]), revision: 6)
+        let step = TrailStep(seen: seen, next: seen.trail.extended(by: .init(lease: 5, ttl: .seconds(30))))
+        let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
+        let unchanged: [Transaction.Compare] = [
+            .init("/pharos/demo/trail/a", is: .modRevision(6)),
+            .init("/pharos/demo/trail/a", is: .value(Array("4:30".utf8))),
+        ]
+        let put = Transaction.Operation.put(key: "/pharos/demo/trail/a", value: Array("5:30 4:30".utf8), lease: 0)
+        for transaction in [
+            self.keys.acquisition(of: "a", holder, clusterID: 7, step, since: 1, reading: ["a"]),
+            self.keys.takeOver(of: "a", holder, from: 4, clusterID: 7, step, since: 1, reading: ["a"]),
+        ] {
+            #expect(unchanged.allSatisfy { transaction.compares.contains($0) })
+            #expect(transaction.success.contains(put))
+            #expect(transaction.failure.contains(.range(.key("/pharos/demo/trail/a"), limit: 1)))
+        }
     }
 
     // MARK: - Holders
