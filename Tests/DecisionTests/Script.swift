@@ -19,6 +19,8 @@ struct Script {
     /// What the last transactions do to trails, and what the core wanted to be remembered last.
     private(set) var steps: [TrailStep] = []
     private(set) var memory: Memory?
+    private var stepUnderWay: TrailStep?
+    private var trail: TrailInEtcd?
 
     init(
         _ addresses: [AddressSpec] = [Self.spec], node: String = "boot-a", leaseTTL: Duration? = nil,
@@ -34,6 +36,7 @@ struct Script {
     mutating func on(_ event: Event, after delay: Duration = .milliseconds(1)) -> [Action] {
         self.now = self.now + delay
         var actions: [Action] = []
+        let event = self.withTrail(event)
         self.core.handle(event, at: self.now, into: &actions)
         self.reports = []
         self.steps = []
@@ -45,9 +48,11 @@ struct Script {
             // Trails have tests of their own: elsewhere, what else the transaction does counts.
             case .acquire(let id, let lease, let clusterID, let step):
                 self.steps.append(step)
+                self.stepUnderWay = step
                 others.append(.acquire(id, lease: lease, clusterID: clusterID))
             case .takeOver(let id, let lease, let old, let clusterID, let step):
                 self.steps.append(step)
+                self.stepUnderWay = step
                 others.append(.takeOver(id, lease: lease, from: old, clusterID: clusterID))
             case .markCluster(let clusterID, let seen, let quarantine, let trails):
                 self.steps += trails.map(\.step)
@@ -56,6 +61,18 @@ struct Script {
             }
         }
         return others
+    }
+
+    /// What was acquired here stands in etcd from then on, unless the test says what does.
+    private mutating func withTrail(_ event: Event) -> Event {
+        if case .acquired(_, _, let revision, _, _) = event, let next = self.stepUnderWay?.next {
+            self.trail = TrailInEtcd(next, revision: revision)
+        }
+        guard case .readAnswered(var snapshot, let sentAt) = event, let trail = self.trail, snapshot.trails.isEmpty,
+            snapshot.clusterID == Self.cluster
+        else { return event }
+        snapshot.trails = [TrailOfAddress(address: Self.address, trail: trail)]
+        return .readAnswered(snapshot, sentAt: sentAt)
     }
 
     /// Lets the clock run to the next moment at which the core wants to be woken.

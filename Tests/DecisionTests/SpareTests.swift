@@ -210,12 +210,12 @@ struct SpareTests {
 
     @Test func `in another etcd the lease of the old one is forgotten`() {
         var n1 = self.standby()
-        let other = etcd(leader: "n2", revision: 3, cluster: 8, mark: 8)
+        let other = etcd(leader: "n2", revision: 3, cluster: 8, mark: 8, isQuarantined: true)
         #expect(n1.read(other, after: .seconds(1)) == [])
         #expect(self.period(&n1, other) == [self.grant])
         #expect(n1.granted(12) == [])
         #expect(
-            n1.on(.watched(clusterID: 8, revision: 4, changes: [.leader("n1")])) == [
+            n1.on(.watched(clusterID: 8, revision: 4, changes: [.quarantine(false), .leader("n1")])) == [
                 .acquire(self.address, lease: 12, clusterID: 8)
             ])
     }
