@@ -107,7 +107,8 @@ struct NodeImage: Sendable {
             try await Host.run(["cp", "-L", "/\(file)", "\(root)/\(file)"])
         }
         guard let sources else { return }
-        // What the host's administrator prefers there is said of the host's release.
+        // OpenSSL's settings come with each release; and what the host's administrator prefers is said of the host's.
+        try await Host.run(["rm", "-f", "\(root)/etc/ssl/openssl.cnf"])
         let folder = "\(root)/etc/apt"
         try await Host.run([
             "rm", "-rf", "\(folder)/sources.list.d", "\(folder)/preferences.d", "\(folder)/preferences",
@@ -115,12 +116,12 @@ struct NodeImage: Sendable {
         try Host.write("\(folder)/sources.list", sources.map { "\($0)\n" }.joined())
     }
 
-    /// Files that make the installation fast and the installed system silent until a node configures it. No question about
-    /// a file stops it: another release has its own version of what was copied from the host's `etc/ssl`.
+    /// Files that make the installation fast and the installed system silent until a node configures it. No question
+    /// about a file that is already there stops it.
     private static let quiet: KeyValuePairs = [
         "etc/dpkg/dpkg.cfg.d/pharos-lab": """
         force-unsafe-io
-        force-confnew
+        force-confold
         path-exclude=/usr/share/doc/*
         path-exclude=/usr/share/man/*
         path-exclude=/usr/share/locale/*
