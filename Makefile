@@ -7,7 +7,9 @@ SHELL := /bin/bash
 PREFIX ?= /usr
 STAGE := .build/stage
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
-TEST_PACKAGES := systemd-container debootstrap nftables iproute2 curl etcd-server etcd-client postgresql-15 openssl
+# The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
+TEST_PACKAGES := systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
+	etcd-server etcd-client postgresql-15 openssl
 BENCH_PACKAGES := vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 

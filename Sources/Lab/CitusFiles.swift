@@ -8,16 +8,20 @@ struct CitusFiles {
     /// The node's file system as the host sees it.
     let root: String
     let citus: LabCitus
+    let suite: LabSuite
 
-    private static let control = "usr/share/postgresql/15/extension/citus.control"
+    private static func control(_ suite: LabSuite) -> String { "\(suite.postgresExtensions)/citus.control" }
     private static let folder = "usr/share/pharos-lab"
 
     /// Whether PostgreSQL offers the extension itself.
-    static func isReal(_ image: NodeImage) -> Bool { Host.exists("\(image.path)/\(self.control)") }
+    static func isReal(_ image: NodeImage, _ suite: LabSuite) -> Bool {
+        Host.exists("\(image.path)\(self.control(suite))")
+    }
 
     /// Writes the files while the node is off; answers the units to enable.
     func install() throws(LabError) -> [String] {
-        let isReal = Host.exists("\(self.root)/\(Self.control)")
+        let control = Self.control(self.suite)
+        let isReal = Host.exists("\(self.root)\(control)")
         let path = "\(self.citus.scripts)/\(isReal ? "real" : "stand-in").sql"
         guard let script = Host.readText(path) else {
             throw LabError(.usage, "\(path): no such file; run from the repository's folder")
@@ -26,12 +30,12 @@ struct CitusFiles {
         try Host.write("\(self.root)/\(Self.folder)/citus.sql", script)
         if isReal { return [] }
         for (path, text) in [
-            ("\(Self.folder)/sync.sql", Self.sync),
-            (Self.control, "default_version = '13.2'\ncomment = 'a stand-in: see template1'\n"),
-            ("usr/share/postgresql/15/extension/citus--13.2.sql", "-- Everything is in template1.\n"),
-            ("etc/systemd/system/stand-in-sync@.service", Self.unit),
-        ] { try Host.write("\(self.root)/\(path)", text) }
-        guard symlink("dict_int.so", "\(self.root)/usr/lib/postgresql/15/lib/citus.so") == 0 else {
+            ("/\(Self.folder)/sync.sql", Self.sync),
+            (control, "default_version = '13.2'\ncomment = 'a stand-in: see template1'\n"),
+            ("\(self.suite.postgresExtensions)/citus--13.2.sql", "-- Everything is in template1.\n"),
+            ("/etc/systemd/system/stand-in-sync@.service", Self.unit),
+        ] { try Host.write("\(self.root)\(path)", text) }
+        guard symlink("dict_int.so", "\(self.root)\(self.suite.postgresLibraries)/citus.so") == 0 else {
             throw Host.failure("cannot make the library of the stand-in")
         }
         return LabCitus.databases.map { "stand-in-sync@\($0).service" }

@@ -102,7 +102,10 @@ extension Lab {
                 guard patroni.state == "running", streaming == group.nodes.count - 1 else { return false }
                 if self.options.citus?.layout != .mode { return true }
                 let cluster = try await self.curl(["http://\(LabLayout.address(leader)):8008/cluster"]) ?? ""
-                return cluster.components(separatedBy: "\"sync_standby\"").count == group.nodes.count
+                // Patroni 4 commits by a quorum in this mode, and calls those who count in it by another name.
+                let synchronous = ["\"sync_standby\"", "\"quorum_standby\""]
+                let count = synchronous.map { cluster.components(separatedBy: $0).count - 1 }.reduce(0, +)
+                return count == group.nodes.count - 1
             }
         }
     }

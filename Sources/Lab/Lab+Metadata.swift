@@ -4,7 +4,7 @@ import EventLoop
 /// The Citus cluster: how it is begun, and what its coordinator says.
 extension Lab {
     /// Whether the nodes have the extension itself, or the stand-in.
-    public var hasRealCitus: Bool { CitusFiles.isReal(self.image) }
+    public var hasRealCitus: Bool { CitusFiles.isReal(self.image, self.options.suite) }
 
     /// For a person: what the nodes have.
     public var citusDescription: String {

@@ -41,7 +41,7 @@ public struct Lab: Sendable {
         let observer: String? =
             if let program { program } else if options.observe { try self.defaultProgram() } else { nil }
         try await self.removeEverything()
-        let image = try await NodeImage.prepared(say: say)
+        let image = try await NodeImage.prepared(options.suite, say: say)
         let lab = Lab(options: options, image: image)
         do throws(LabError) {
             try await lab.start(observer: observer)

@@ -2,6 +2,8 @@
 
 /// What a lab is made of; fixed for its life.
 public struct LabOptions: Codable, Sendable, Equatable {
+    /// The Debian release that the nodes run.
+    public var suite = LabSuite.chosen
     /// Nodes in the cluster: 1 to 9, called n1, n2, … With Citus there are five.
     public var nodeCount = 3
     /// A Citus cluster instead of a plain one.
@@ -46,6 +48,7 @@ public struct LabOptions: Codable, Sendable, Equatable {
 
     /// Throws what Patroni would refuse or correct silently, because a test must know what it runs with.
     public func validate() throws(LabError) {
+        try LabSuite.check()
         guard (1...9).contains(self.nodeCount) else { throw LabError(.usage, "a lab has 1 to 9 nodes") }
         guard self.ttl >= 20 else { throw LabError(.usage, "ttl: Patroni's minimum is 20 s") }
         guard self.loopWait >= 1, self.retryTimeout >= 3 else {

@@ -37,7 +37,7 @@ struct Machine: Sendable {
             units.append("pharos.service")
         }
         if let citus = options.citus, group != nil {
-            units += try CitusFiles(root: self.root, citus: citus).install()
+            units += try CitusFiles(root: self.root, citus: citus, suite: options.suite).install()
         }
         for file in NodeFiles(node: self.node, options: options, password: password).all {
             let folder = file.path.split(separator: "/").dropLast().joined(separator: "/")

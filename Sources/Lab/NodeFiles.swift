@@ -94,8 +94,8 @@ struct NodeFiles {
             postgresql:
               listen: "*:5432"
               connect_address: \(address):5432
-              data_dir: /var/lib/postgresql/15/main
-              bin_dir: /usr/lib/postgresql/15/bin
+              data_dir: \(self.options.suite.postgresData)
+              bin_dir: \(self.options.suite.postgresPrograms)
               use_unix_socket: true
               basebackup:
                 - checkpoint: fast

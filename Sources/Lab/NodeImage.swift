@@ -2,53 +2,48 @@
 import EventLoop
 import Glibc
 
-/// The file system that every node starts from: Debian 12 with etcd, Patroni and PostgreSQL, built once and cached.
+/// The file system that every node starts from: Debian with etcd, Patroni and PostgreSQL, built once for each release and
+/// cached.
 ///
-/// The cache is keyed by all that determines the image. It is built under another name and renamed when complete, so
-/// a crash in between leaves nothing that could be taken for an image.
+/// The cache is keyed by all that determines the image, so images of two releases stand side by side. It is built under
+/// another name and renamed when complete, so a crash in between leaves nothing that could be taken for an image, and two
+/// labs that build the same one do not meet.
 struct NodeImage: Sendable {
-    /// What is installed beside Debian's minimal base.
-    static let packages = [
-        "ca-certificates", "curl", "dbus", "etcd-client", "etcd-server", "iproute2", "iputils-arping", "iputils-ping",
-        "libcurl4", "libmicrohttpd12", "libpq5", "libsystemd0", "libyaml-0-2", "nftables", "patroni", "postgresql-15",
-        "procps", "python3-etcd", "python3-psycopg2", "systemd", "systemd-sysv", "vip-manager",
-    ]
-    static let suite = "bookworm"
     /// To be raised when `prepare` or `install` change.
-    static let version = 1
+    static let version = 2
 
     /// The image's folder.
     let path: String
 
-    /// Answers the cached image, or builds it: one to three minutes.
+    /// Answers the cached image of a release, or builds it: one to three minutes.
     @EventLoop
-    static func prepared(say: (String) -> Void) async throws(LabError) -> NodeImage {
-        let path = "\(LabLayout.cacheFolder)/image-\(self.key)"
+    static func prepared(_ suite: LabSuite, say: (String) -> Void) async throws(LabError) -> NodeImage {
+        let path = "\(LabLayout.cacheFolder)/image-\(self.key(suite))"
         if !Host.exists(path) {
-            say("building the nodes' image (once): \(path)")
-            try await self.build(path, say: say)
+            say("building the nodes' image of Debian \(suite.recipe.debian) (once): \(path)")
+            try await self.build(suite, path, say: say)
         }
         return NodeImage(path: path)
     }
 
     /// Builds the image. What fails, as a mirror's hiccup makes it, is begun anew twice, from nothing.
     @EventLoop
-    private static func build(_ path: String, say: (String) -> Void) async throws(LabError) {
+    private static func build(_ suite: LabSuite, _ path: String, say: (String) -> Void) async throws(LabError) {
         for attempt in 2...3 {
-            do throws(LabError) { return try await self.build(path) } catch {
+            do throws(LabError) { return try await self.build(suite, path) } catch {
                 say("\(error.message.suffix(300))\nonce more (\(attempt) of 3)")
             }
             try await self.removeUnfinished()
         }
-        try await self.build(path)
+        try await self.build(suite, path)
     }
 
-    /// FNV-1a over all that determines the image: a name for a cache, no secret depends on it.
-    static var key: String {
+    /// FNV-1a over all that determines the image, behind the release's name: a name for a cache, no secret depends on it.
+    static func key(_ suite: LabSuite) -> String {
         let recipe =
-            "\(self.version) \(self.suite) \(self.packages.joined(separator: " ")) \(self.quiet) \(self.script)"
+            "\(self.version) \(suite.rawValue) \(suite.packages.joined(separator: " ")) \(self.quiet) \(self.script)"
         let hash = recipe.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
-        return String(hash, radix: 16)
+        return "\(suite.rawValue)-\(String(hash, radix: 16))"
     }
 
     /// How the name of this lab's image ends until it is complete.
@@ -66,19 +61,21 @@ struct NodeImage: Sendable {
     }
 
     @EventLoop
-    private static func build(_ path: String) async throws(LabError) {
+    private static func build(_ suite: LabSuite, _ path: String) async throws(LabError) {
         let temporary = "\(path)\(self.unfinished)"
         // In a group, so that what a crash of ours leaves running is found and ended.
         let group = ControlGroup("image")
         try Host.makeFolder(temporary)
-        guard let mirror = await self.hostMirror() else {
+        let listed = try await Host.run(
+            ["apt-get", "indextargets", "--format", PackageSource.format, "Created-By: Packages"])
+        guard let origin = PackageSource.origin(of: suite, host: PackageSource.parse(listed)) else {
             throw LabError(.host, "no Debian mirror found in the host's APT configuration")
         }
         try await Host.run(
-            group.command(["debootstrap", "--variant=minbase", self.suite, temporary, mirror]),
+            group.command(["debootstrap", "--variant=minbase", suite.rawValue, temporary, origin.mirror]),
             timeout: .seconds(900)
         )
-        try await self.copyPackageConfiguration(to: temporary)
+        try await self.copyPackageConfiguration(to: temporary, sources: origin.lines)
         for (name, text) in self.quiet {
             let folder = name.split(separator: "/").dropLast().joined(separator: "/")
             try Host.makeFolder("\(temporary)/\(folder)")
@@ -86,29 +83,19 @@ struct NodeImage: Sendable {
         }
         try Host.write("\(temporary)/root/install", self.script)
         try await Host.run(
-            group.command(["chroot", temporary, "/bin/sh", "/root/install"] + self.packages),
+            group.command(["chroot", temporary, "/bin/sh", "/root/install"] + suite.packages),
             timeout: .seconds(1500)
         )
-        guard rename(temporary, path) == 0 else { throw Host.failure("cannot rename \(temporary)") }
+        if rename(temporary, path) == 0 { return }
+        guard errno == ENOTEMPTY || errno == EEXIST else { throw Host.failure("cannot rename \(temporary)") }
+        // Another lab has completed the same image meanwhile.
+        try await self.removeUnfinished()
     }
 
-    /// The mirror that the host itself installs Debian from.
+    /// The nodes install from where the host does: sources, proxies and their certificates. `sources` are the lines of
+    /// sources.list instead, for a release that is not the host's.
     @EventLoop
-    private static func hostMirror() async -> String? {
-        let listed: String
-        do throws(LabError) {
-            listed = try await Host.run(
-                ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"])
-        } catch {
-            return nil
-        }
-        let lines = listed.split(separator: "\n").map { $0.split(separator: " ") }
-        return lines.first { $0.count == 3 && $0[1] == self.suite && $0[2] == "main" }.map { String($0[0]) }
-    }
-
-    /// The nodes install from where the host does: sources, proxies and their certificates.
-    @EventLoop
-    private static func copyPackageConfiguration(to root: String) async throws(LabError) {
+    private static func copyPackageConfiguration(to root: String, sources: [String]?) async throws(LabError) {
         try await Host.run(["rm", "-f", "\(root)/etc/apt/sources.list"])
         // `usr/share/keyrings` and `etc/ssl` because sources and proxies may refer to keys and certificates of the host.
         for folder in ["etc/apt", "usr/share/keyrings", "etc/ssl", "usr/local/share/ca-certificates"]
@@ -119,12 +106,22 @@ struct NodeImage: Sendable {
         for file in ["etc/resolv.conf", "etc/hosts"] where Host.exists("/\(file)") {
             try await Host.run(["cp", "-L", "/\(file)", "\(root)/\(file)"])
         }
+        guard let sources else { return }
+        // OpenSSL's settings come with each release; and what the host's administrator prefers is said of the host's.
+        try await Host.run(["rm", "-f", "\(root)/etc/ssl/openssl.cnf"])
+        let folder = "\(root)/etc/apt"
+        try await Host.run([
+            "rm", "-rf", "\(folder)/sources.list.d", "\(folder)/preferences.d", "\(folder)/preferences",
+        ])
+        try Host.write("\(folder)/sources.list", sources.map { "\($0)\n" }.joined())
     }
 
-    /// Files that make the installation fast and the installed system silent until a node configures it.
+    /// Files that make the installation fast and the installed system silent until a node configures it. No question
+    /// about a file that is already there stops it.
     private static let quiet: KeyValuePairs = [
         "etc/dpkg/dpkg.cfg.d/pharos-lab": """
         force-unsafe-io
+        force-confold
         path-exclude=/usr/share/doc/*
         path-exclude=/usr/share/man/*
         path-exclude=/usr/share/locale/*

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Lab
 import LenientJSON
 
 /// Everything that was measured, as Markdown and as JSON.
@@ -73,7 +74,7 @@ struct Report {
 
             \(self.client?.text ?? "not measured")
 
-            Three nodes of the lab (systemd, etcd, Patroni, PostgreSQL 15, Pharos with `acquire: writable`, Patroni's
+            Three nodes of the lab (systemd, etcd, Patroni, PostgreSQL \(LabSuite.chosen.recipe.postgres), Pharos with `acquire: writable`, Patroni's
             ttl 20 s). Per address a client behind the bridge writes every 10 ms and connects anew every 20 ms while that
             fails. "No write for" runs from its last write that worked to the next: mostly PostgreSQL's and Patroni's own
             time, and on a power-off the ttl. The other rows start when the new primary's own socket first says that

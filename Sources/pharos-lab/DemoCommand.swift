@@ -20,8 +20,9 @@ struct Demo: ParsableCommand {
             options.installTree = install
             let clock = ContinuousClock()
             let began = clock.now
+            let postgres = "PostgreSQL \(options.suite.recipe.postgres)"
             print(
-                "A cluster of three nodes: systemd, etcd, Patroni, PostgreSQL 15, Pharos. The first run builds an image."
+                "A cluster of three nodes: systemd, etcd, Patroni, \(postgres), Pharos. The first run builds an image."
             )
             let lab = try await Lab.up(options) { print("  \($0)") }
             let leader = try await lab.awaitHealth()

@@ -4,9 +4,12 @@ import EventLoop
 public import Lab
 
 extension LabCitus.Layout: ExpressibleByArgument {}
+extension LabSuite: ExpressibleByArgument {}
 
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab; an earlier one is replaced.")
+    @Option(help: "The nodes' Debian: bookworm (12) or trixie (13); without it, $PHAROS_LAB_SUITE, or else 12.")
+    var suite: LabSuite?
     @Option(help: "Nodes in the cluster.") var nodes = 3
     @Flag(help: "Switch Patroni's failsafe_mode on.") var failsafe = false
     @Option(help: "Patroni's ttl in seconds, at least 20.") var ttl = 20
@@ -27,6 +30,7 @@ struct Up: ParsableCommand {
 
     func run() {
         var options = LabOptions()
+        if let suite = self.suite { options.suite = suite }
         options.nodeCount = self.nodes
         options.failsafe = self.failsafe
         options.ttl = self.ttl

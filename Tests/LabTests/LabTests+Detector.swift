@@ -8,13 +8,11 @@ import Testing
 extension LabTests {
     private static func fast(_ options: inout LabOptions) { options.extraConfiguration = "detector: {profile: fast}\n" }
 
-    static let postmaster = "$(head -1 /var/lib/postgresql/15/main/postmaster.pid)"
-
     @Test @EventLoop func `a PostgreSQL that lets nobody in while Patroni is content is a gray failure`() async throws {
         try await Scene.play("postmaster frozen on the leader", Self.fast) { scene in
             let node = scene.leader
             try await scene.awaitVerdict("well", on: node)
-            try await scene.run(node, "sh", "-c", "kill -STOP \(Self.postmaster)")
+            try await scene.run(node, "sh", "-c", "kill -STOP \(scene.postmaster)")
             // Everybody says so, the node itself included, and on more than one word.
             for observer in scene.lab.options.nodes {
                 let record = try await scene.awaitLog(observer, "\(node) (group 0): gray failure", .seconds(40))
@@ -24,7 +22,7 @@ extension LabTests {
             #expect(try await scene.lab.leader() == node, "Patroni keeps it")
             #expect(try await scene.lab.exec(node, ["pharos", "status"]).exitCode == 1)
             #expect(try await scene.lab.exec(node, ["pharos", "why"]).text.contains("gray failure"))
-            try await scene.run(node, "sh", "-c", "kill -CONT \(Self.postmaster)")
+            try await scene.run(node, "sh", "-c", "kill -CONT \(scene.postmaster)")
             try await scene.awaitVerdict("well", on: node)
             // It alerts, and does nothing.
             try scene.expectNoAbsence()

@@ -87,7 +87,7 @@ extension LabTests {
             let node = scene.leader
             try await scene.awaitVerdict("well", on: node)
             try await scene.vouch(for: node)
-            try await scene.run(node, "sh", "-c", "kill -STOP \(Self.postmaster)")
+            try await scene.run(node, "sh", "-c", "kill -STOP \(scene.postmaster)")
             let asked = "Patroni is asked to switch over"
             try await scene.wait("'\(asked)'", .seconds(40)) {
                 for observer in scene.others where try await scene.log(observer).contains(asked) { return true }
@@ -101,7 +101,7 @@ extension LabTests {
                 count += try await scene.records(observer).count { $0.message.hasPrefix(asked) }
             }
             #expect((1...2).contains(count), "once by each standby's daemon at most, of which one had the claim")
-            try await scene.run(node, "sh", "-c", "kill -CONT \(Self.postmaster)")
+            try await scene.run(node, "sh", "-c", "kill -CONT \(scene.postmaster)")
             let leader = try await scene.awaitNewLeader(.seconds(60))
             try await scene.awaitHolders([leader], .seconds(30))
             try await scene.wait("the answer in a journal", .seconds(30)) {

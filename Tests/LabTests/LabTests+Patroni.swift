@@ -19,8 +19,7 @@ extension LabTests {
 
     @Test @EventLoop func `a killed PostgreSQL gets its address back once it accepts writes`() async throws {
         try await Scene.play("PostgreSQL killed on the leader") { scene in
-            try await scene.run(
-                scene.leader, "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/15/main/postmaster.pid)")
+            try await scene.run(scene.leader, "sh", "-c", "kill -9 \(scene.postmaster)")
             try await scene.wait("writes again", .seconds(60)) {
                 try scene.timeline().gaps(of: Scene.v4, since: scene.start).contains { $0.firstSuccess != nil }
             }

@@ -65,6 +65,9 @@ extension Scene {
         }
     }
 
+    /// The process id of a node's PostgreSQL, in a shell there.
+    var postmaster: String { "$(head -1 \(self.lab.options.suite.postgresData)/postmaster.pid)" }
+
     /// A property of the daemon's unit, as `systemctl show` prints it.
     func property(_ node: String, _ name: String) async throws -> String {
         let text = try await self.lab.run(node, ["systemctl", "show", "-P", name, "pharos"])

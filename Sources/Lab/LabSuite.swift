@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+
+/// The Debian release that a lab's nodes run, by the name that its archive has.
+public enum LabSuite: String, Codable, Sendable, CaseIterable {
+    /// Debian 12.
+    case bookworm
+    /// Debian 13.
+    case trixie
+
+    /// All by which the releases differ for the lab: there is no other place that asks for a release.
+    public struct Recipe: Sendable {
+        /// Debian's number.
+        public let debian: Int
+        /// PostgreSQL's major version, as Debian's paths name it.
+        public let postgres: String
+        /// Packages that the other release has not, or has under another name.
+        let packages: [String]
+    }
+
+    /// The one table. Versions that come with it: docs/operations.md, "What was run".
+    public var recipe: Recipe {
+        switch self {
+        case .bookworm:
+            Recipe(
+                debian: 12, postgres: "15",
+                packages: ["libcurl4", "libmicrohttpd12", "postgresql-15", "vip-manager"])
+        case .trixie:
+            // The libraries were renamed when `time_t` grew to 64 bits.
+            Recipe(
+                debian: 13, postgres: "17",
+                packages: ["libcurl4t64", "libmicrohttpd12t64", "postgresql-17"])
+        }
+    }
+
+    /// What every node has beside Debian's minimal base, whatever its release.
+    private static let packages = [
+        "ca-certificates", "curl", "dbus", "etcd-client", "etcd-server", "iproute2", "iputils-arping", "iputils-ping",
+        "libpq5", "libsystemd0", "libyaml-0-2", "nftables", "patroni", "procps", "python3-etcd", "python3-psycopg2",
+        "systemd", "systemd-sysv",
+    ]
+
+    /// What is installed beside Debian's minimal base, in the order of the alphabet.
+    var packages: [String] { (Self.packages + self.recipe.packages).sorted() }
+
+    /// PostgreSQL's data on a node.
+    public var postgresData: String { "/var/lib/postgresql/\(self.recipe.postgres)/main" }
+    /// The folder of PostgreSQL's programs.
+    var postgresPrograms: String { "/usr/lib/postgresql/\(self.recipe.postgres)/bin" }
+    /// The folder of the libraries that PostgreSQL loads.
+    var postgresLibraries: String { "/usr/lib/postgresql/\(self.recipe.postgres)/lib" }
+    /// The folder in which PostgreSQL looks for extensions.
+    var postgresExtensions: String { "/usr/share/postgresql/\(self.recipe.postgres)/extension" }
+
+    // MARK: - The choice
+
+    /// The environment variable that chooses for every lab that is not told otherwise.
+    public static let variable = "PHAROS_LAB_SUITE"
+
+    /// What the environment chooses; Debian 12 where it says nothing, or nothing that ``check()`` lets pass.
+    public static let chosen = variableText.flatMap { LabSuite(rawValue: $0) } ?? .bookworm
+    private static let variableText = getenv(variable).map { String(cString: $0) }
+
+    /// Throws where the environment names something else: that must not pass for Debian 12.
+    static func check() throws(LabError) { try self.check(self.variableText) }
+
+    /// As ``check()``, of the variable's text; nil: it is not set.
+    static func check(_ text: String?) throws(LabError) {
+        guard let text, LabSuite(rawValue: text) == nil else { return }
+        let known = self.allCases.map { "\($0.rawValue) (Debian \($0.recipe.debian))" }.joined(separator: " or ")
+        throw LabError(.usage, "\(self.variable) is '\(text)'; expected \(known), or leave it unset")
+    }
+}
