@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PREFIX ?= /usr
 STAGE := .build/stage
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
-TEST_PACKAGES := systemd-container debootstrap nftables iproute2 curl etcd-server etcd-client postgresql-15 openssl
+TEST_PACKAGES := python3 systemd-container debootstrap nftables iproute2 curl etcd-server etcd-client postgresql-15 openssl
 BENCH_PACKAGES := vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 

@@ -196,7 +196,7 @@ def targets_needed(dump, roots):
 
 
 def manifest(targets, mutated, sources):
-    """Package.swift for these targets; the simulator and the mutated modules optimized, warnings allowed."""
+    """Package.swift for these targets: core and simulator optimized, the rest built quickly; warnings allowed."""
     rows = []
     for target in targets:
         name = target["name"]
@@ -212,7 +212,7 @@ def manifest(targets, mutated, sources):
         needs += ["CMutant"] if name in mutated else []
         only = f", sources: {json.dumps(sources[name])}" if name in sources else ""
         excluded = f", exclude: {json.dumps(target['exclude'])}" if target["exclude"] and not only else ""
-        settings = "fast" if name in ("Decision", "Simulation") else "strict"
+        settings = "fast" if name in ("Decision", "Simulation") else "plain"
         rows.append(
             f'.{kind}(name: "{name}", dependencies: {json.dumps(needs)}, path: "{path}"{excluded}{only}, '
             f"swiftSettings: {settings})")
@@ -225,16 +225,16 @@ import PackageDescription
 let strict: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"), .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .enableUpcomingFeature("InferIsolatedConformances"), .unsafeFlags(["-suppress-warnings"]),
+    .enableUpcomingFeature("InferIsolatedConformances"), .unsafeFlags(["-suppress-warnings", "-enable-testing"]),
 ]
-let fast: [SwiftSetting] =
-    strict + [.unsafeFlags(["-O", "-whole-module-optimization", "-enforce-exclusivity=unchecked"])]
+let plain: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
+let fast: [SwiftSetting] = strict + [.unsafeFlags(["-enforce-exclusivity=unchecked"])]
 
 let package = Package(
     name: "pharos",
     targets: [
         .target(name: "CMutant"),
-        .executableTarget(name: "simulate-mutant", dependencies: ["Simulation"], swiftSettings: strict),
+        .executableTarget(name: "simulate-mutant", dependencies: ["Simulation"], swiftSettings: plain),
         {joined},
     ],
     swiftLanguageModes: [.v6]
@@ -256,8 +256,9 @@ def generate(files, mutated, tests):
     kept = set()
     for target in targets:
         folder = target.get("path") or f"{'Tests' if target['type'] == 'test' else 'Sources'}/{target['name']}"
+        only = sources.get(target["name"])
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file():
+            if path.is_file() and (not only or str(path.relative_to(ROOT / folder)) in only):
                 relative = str(path.relative_to(ROOT))
                 kept.add(PACKAGE / relative)
                 if relative in files:
@@ -285,7 +286,7 @@ def build():
     """Builds everything; answers where the programs are."""
     for what in (["--build-tests"], ["--product", "simulate-mutant"]):
         told = subprocess.run(
-            ["swift", "build", *what], cwd=PACKAGE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            ["swift", "build", "-c", "release", *what], cwd=PACKAGE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if told.returncode:
             sys.exit("The package with the mutants does not build:\n" + told.stdout[-6000:])
-    return PACKAGE / ".build" / "debug"
+    return PACKAGE / ".build" / "release"

@@ -55,9 +55,11 @@ def how(step, status, output, limit):
         if found:
             return f"simulator: {found[1]}"
     else:
-        found = re.search(r"(?m)^.{0,3}Test \"?(.+?)\"?(?:\(\))? (?:recorded an issue|failed)", output)
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
+        found = sorted(set(re.findall(r"(?m)^\S* ?Test `?(.+?)`?(?:\(\))? recorded an issue", plain)))
         if found:
-            return f"{step}: {found[1].strip('`')}"
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            return f"{step}: {found[0]}{more}"
     if status is None:
         return f"{step}: does not end within {limit:.0f} s"
     return f"{step}: crashes (status {status})"
@@ -88,7 +90,7 @@ def run(mutants, folder, options, known):
         if status != 0:
             sys.exit(f"Without a mutant, {step} fails:\n{output[-4000:]}")
         print(f"{step}, without a mutant: {seconds:.1f} s", flush=True)
-        limits[step] = 20 + 6 * seconds
+        limits[step] = 8 + 5 * seconds
     results = json.loads(RESULTS.read_text()) if options.all and options.goes_on and RESULTS.exists() else {}
     waiting = [mutant for mutant in mutants if mutant.name not in results]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

@@ -6,6 +6,7 @@ import sys
 import zlib
 
 from . import package, rules
+from . import transactions as transaction_rules
 from .source import Source
 
 #: The address lease's decisions. Citus, the detector and the ledger are not among them, nor what is only shown.
@@ -27,10 +28,10 @@ HELPING = set(
     "clearKernel renewKernel compareWithKey pursueAdoption obtainKey moveIfTooLong leaseGranted leaseGone leaseRevoked "
     "acquireFoundNoLease isAcquiring forgetCluster removed assigned assignFailed mayJudgeKernel hasRead learnFromEtcd completed "
     "mayFailsafeCover learn renewLease keepAlive keepAliveAnew".split())
-HELPING_ONE_IN, OTHER_ONE_IN = 3, 9
+HELPING_ONE_IN, OTHER_ONE_IN = 5, 20
 #: Every mutant of a line with one of these words.
 WORDS = re.compile(
-    r"quietUntil|keepAliveAnew|waitingPace|watchDebts|Announc|longestTTL|isMarkDoubtful|append\(\.revoke|\.leaseKept|\.acquire")
+    r"quietUntil|keepAliveAnew|waitingPace|watchDebts|Announc|longestTTL|isMarkDoubtful|append\(\.revoke")
 
 
 def chosen(mutants):
@@ -48,7 +49,7 @@ def chosen(mutants):
             continue
         one_in = 1 if mutant.function in EVERY or "/Decision/" not in mutant.file else (
             HELPING_ONE_IN if mutant.function in HELPING else OTHER_ONE_IN)
-        if die // 3 % one_in == 0 or WORDS.search(mutant.before):
+        if die // 3 % one_in == 0 or mutant.rule != "literal" and WORDS.search(mutant.before):
             kept.append(mutant)
     return kept
 
@@ -71,7 +72,7 @@ def prepared():
     for source in decision.values():
         found += rules.Rules(source).all()
     for source in transactions.values():
-        found += rules.Rules(source).transactions()
+        found += transaction_rules.TransactionRules(source).all()
     mutants = chosen(rules.named(found))
     for number, mutant in enumerate(mutants, 1):
         mutant.number = number

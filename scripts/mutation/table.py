@@ -8,16 +8,19 @@ TABLE = package.ROOT / "docs/mutants.md"
 
 
 def reasons():
-    """The reason why each known survivor may live: a line with its name, then indented lines."""
-    found, name = {}, None
+    """The reason why each known survivor may live: lines with names, then indented lines that say it for all of them."""
+    found, names, is_told = {}, [], True
     for line in SURVIVORS.read_text().splitlines() if SURVIVORS.exists() else []:
         if not line.strip() or line.startswith("#"):
             continue
         if line.startswith(" "):
-            found[name] = (found[name] + " " + line.strip()).strip()
+            for name in names:
+                found[name] = (found[name] + " " + line.strip()).strip()
+            is_told = True
         else:
-            name = line.strip()
-            found[name] = ""
+            names = [line.strip()] if is_told else [*names, line.strip()]
+            found[line.strip()] = ""
+            is_told = False
     return found
 
 

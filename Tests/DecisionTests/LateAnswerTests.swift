@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// Answers that come when what they answer is over.
+struct LateAnswerTests {
+    let address = Script.address
+    let spec = Script.spec
+    let grant = Action.grantLease(Script.address, ttl: .seconds(30))
+
+    /// Acquires with lease 12 in another etcd cluster, while the acquisition with lease 11 in the first was not answered.
+    private func acquiringAnew() -> Script {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        #expect(n1.granted(11).contains(.acquire(self.address, lease: 11, clusterID: Script.cluster)))
+        _ = n1.read(etcd(leader: "n1", revision: 90, cluster: 8, mark: nil), after: .seconds(1))
+        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.read(etcd(leader: "n1", revision: 92, cluster: 8, mark: 8, isQuarantined: true))
+        _ = n1.granted(12)
+        _ = n1.postgres(.primary)
+        let ended = Event.watched(clusterID: 8, revision: 93, changes: [.quarantine(false)])
+        #expect(n1.on(ended).contains(.acquire(self.address, lease: 12, clusterID: 8)))
+        return n1
+    }
+
+    @Test func `an acquisition that was committed in the etcd of before gives no address in this one`() {
+        var n1 = self.acquiringAnew()
+        #expect(n1.acquired(11, 94) == [.revoke(self.address, lease: 11)])
+        #expect(n1.status?.isHere == false)
+        #expect(n1.acquired(12, 95).contains { if case .assign = $0 { true } else { false } })
+    }
+
+    @Test func `an acquisition that failed in the etcd of before does not disturb the one under way`() {
+        let failures: [Event] = [
+            .acquireUnanswered(self.address, lease: 11, reason: "timeout"),
+            .acquireFoundNoLease(self.address, lease: 11), .leaseGone(self.address, lease: 11),
+            .leaseUnanswered(self.address, lease: 11, reason: "timeout"), .leaseRevoked(self.address, lease: 11),
+        ]
+        for failure in failures {
+            var n1 = self.acquiringAnew()
+            let actions = n1.on(failure)
+            #expect(!actions.contains { if case .acquire = $0 { true } else { false } }, "\(failure)")
+            #expect(!actions.contains(self.grant), "\(failure)")
+            #expect(n1.acquired(12, 95).contains { if case .assign = $0 { true } else { false } }, "\(failure)")
+        }
+    }
+
+    @Test func `a lease that ended while its acquisition was under way gives no address, committed or not`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        #expect(n1.on(.leaseGone(self.address, lease: 11)) == [])
+        // Nothing is left to revoke; another lease is asked for at once.
+        #expect(n1.acquired(11, 5) == [self.grant])
+        #expect(n1.status?.isHere == false)
+        #expect(n1.granted(12) == [.acquire(self.address, lease: 12, clusterID: Script.cluster)])
+    }
+
+    @Test func `a keep-alive of a lease that is in use no more says nothing about the one that is`() {
+        var n1 = Script.holding()
+        let until = n1.status?.until
+        let read = etcd(leader: "n1", holder: mine(11), revision: 5)
+        _ = n1.on(.tick, after: .seconds(10))
+        #expect(n1.on(.readAnswered(read, sentAt: n1.now)).allSatisfy { if case .assign = $0 { false } else { true } })
+        #expect(n1.on(.leaseKept(self.address, lease: 10, ttl: .seconds(30), sentAt: n1.now)) == [])
+        #expect(n1.status?.until == until)
+        let kept = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now))
+        #expect(kept.contains { if case .assign = $0 { true } else { false } })
+    }
+
+    @Test func `answers to two keep-alives in the wrong order: the lease lasts as the later one says`() {
+        var n1 = Script.holding()
+        _ = n1.on(.tick, after: .seconds(10))
+        let (early, late) = (n1.now - .seconds(6), n1.now)
+        let read = etcd(leader: "n1", holder: mine(11), revision: 5)
+        _ = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: late))
+        _ = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: early))
+        let actions = n1.on(.readAnswered(read, sentAt: late))
+        #expect(actions.contains(.assign(self.spec, until: late + .seconds(30) - Script.margin, isPresent: true)))
+    }
+}
