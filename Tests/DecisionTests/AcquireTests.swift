@@ -59,6 +59,18 @@ struct AcquireTests {
         #expect(n1.postgres(.primary) == [.acquire(self.address, lease: 11, clusterID: Script.cluster)])
     }
 
+    @Test func `an answer of PostgreSQL that is older than a second does not count`() {
+        var n1 = Script.started(etcd(leader: "n1", holder: theirs(40)))
+        _ = n1.granted(11)
+        _ = n1.postgres(.primary)
+        let acquire = Action.acquire(self.address, lease: 11, clusterID: Script.cluster)
+        var young = n1
+        #expect(young.watched(6, .holder(self.address, nil), after: .milliseconds(998)).contains(acquire))
+        #expect(!n1.watched(6, .holder(self.address, nil), after: .milliseconds(1002)).contains(acquire))
+        #expect(n1.stance == .wait(.postgresNotAsked))
+        #expect(n1.postgres(.primary) == [acquire])
+    }
+
     @Test func `with leader_key PostgreSQL is never asked`() {
         let spec = AddressSpec(id: self.address, prefixLength: 24, interface: "eth0", acquire: .leaderKey)
         var n1 = Script.started(etcd(leader: nil), Script([spec]))
