@@ -79,4 +79,50 @@ struct LateAnswerTests {
         let actions = n1.on(.readAnswered(read, sentAt: late))
         #expect(actions.contains(.assign(self.spec, until: late + .seconds(30) - Script.margin, isPresent: true)))
     }
+
+    @Test func `a lease that grew old is used as soon as it was kept alive, and not before`() {
+        let spec = AddressSpec(id: self.address, prefixLength: 24, interface: "eth0", acquire: .leaderKey)
+        var n1 = Script.started(etcd(leader: "n1", holder: theirs(40)), Script([spec]))
+        _ = n1.granted(11)
+        _ = n1.on(.readFailed(reason: "refused"), after: .seconds(40))
+        #expect(n1.watched(6, .holder(self.address, nil)).contains(.keepAlive(self.address, lease: 11)))
+        // An answer that leaves it less than a second.
+        var late = n1
+        let asked = late.now - .seconds(27)
+        #expect(late.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: asked)) == [])
+        let acquire = Action.acquire(self.address, lease: 11, clusterID: Script.cluster)
+        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)).contains(acquire))
+    }
+
+    @Test func `a keep-alive does not shorten the pause after an acquisition that failed`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        _ = n1.on(.acquireUnanswered(self.address, lease: 11, reason: "timeout"))
+        #expect(n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now)) == [])
+        let acquire = Action.acquire(self.address, lease: 11, clusterID: Script.cluster)
+        #expect(n1.on(.tick, after: .milliseconds(199)).contains(acquire))
+    }
+
+    @Test func `the end of another lease does not disturb an adoption`() {
+        var n1 = Script.started(etcd(leader: "n1", holder: mine(9)), found: [Script.place])
+        #expect(n1.granted(11).contains(.takeOver(self.address, lease: 11, from: 9, clusterID: Script.cluster)))
+        _ = n1.on(.acquireUnanswered(self.address, lease: 11, reason: "timeout"))
+        #expect(!n1.on(.leaseGone(self.address, lease: 10)).contains(self.grant))
+        #expect(n1.status?.lease == 11)
+    }
+
+    @Test func `a lease that ended in the etcd of before may run in this one`() {
+        var n1 = Script.holding()
+        _ = n1.watched(8, .leader("n2"))
+        _ = n1.on(.removed(self.address, Script.place, wasPresent: true))
+        _ = n1.on(.leaseRevoked(self.address, lease: 11))
+        _ = n1.read(etcd(leader: "n1", holder: theirs(11), revision: 90, cluster: 8, mark: nil), after: .seconds(1))
+        _ = n1.on(.markAnswered(reason: nil))
+        let marked = etcd(leader: "n1", holder: theirs(11), revision: 92, cluster: 8, mark: 8, isQuarantined: true)
+        _ = n1.read(marked)
+        _ = n1.postgres(.primary)
+        _ = n1.on(.watched(clusterID: 8, revision: 93, changes: [.quarantine(false)]))
+        #expect(n1.stance == .wait(.heldByAnother("n2")))
+    }
 }
