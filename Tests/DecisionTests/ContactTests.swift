@@ -101,21 +101,6 @@ struct ContactTests {
         #expect(n1.on(.tick, after: .seconds(4)).contains(.remove(self.address, self.place)))
     }
 
-    @Test func `failsafe mode covers no longer than Patroni's members wait, whatever its ttl`() {
-        for (ttl, loopWait, most) in [(20, 10, 5), (20, 12, 4), (14, 10, 2), (300, 10, 145)] as [(Int, Int, Int)] {
-            let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec])
-            let start = Instant(sinceBoot: .seconds(100))
-            var shared = Shared(settings: settings, startedAt: start)
-            shared.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl), loopWait: .seconds(loopWait))
-            shared.learn(failsafeIsActive: false, isPrimary: true, askedAt: start)
-            let asked = start + .seconds(1)
-            shared.learn(failsafeIsActive: true, isPrimary: true, askedAt: asked)
-            let cover = min(.seconds(4), .seconds(most) - shared.margin(for: .seconds(ttl)))
-            #expect(shared.failsafeUntil == (cover > .zero ? asked + cover : nil), "ttl \(ttl), loop_wait \(loopWait)")
-            #expect(!shared.isCoveredByFailsafe(at: asked + max(cover, .zero)))
-        }
-    }
-
     @Test func `failsafe mode covers the moment between etcd's first answer and the renewal of the lease`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
