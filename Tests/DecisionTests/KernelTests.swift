@@ -54,6 +54,22 @@ struct KernelTests {
         #expect(n1.status?.isHere == true)
     }
 
+    @Test func `where neither place can be cleared, both are tried in turn`() {
+        var n1 = Script.holding()
+        _ = n1.on(.kernelChanged, after: .seconds(1))
+        #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        _ = n1.on(.removeFailed(self.address, self.elsewhere, reason: "busy"))
+        _ = n1.watched(8, .leader("n2"))
+        var tried: Set<KernelPlace> = []
+        for _ in 0..<4 {
+            for case .remove(_, let place) in n1.on(.tick, after: .seconds(2)) {
+                tried.insert(place)
+                _ = n1.on(.removeFailed(self.address, place, reason: "busy"))
+            }
+        }
+        #expect(tried == [self.place, self.elsewhere])
+    }
+
     @Test func `an address added by hand during an adoption is removed, as nothing covers it`() {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9)))
         #expect(n1.status?.isHere == false)
