@@ -54,6 +54,14 @@ struct KernelTests {
         #expect(n1.status?.isHere == true)
     }
 
+    @Test func `a listing that shows what was put there changes nothing`() {
+        var n1 = Script.holding()
+        let until = n1.status?.until
+        #expect(n1.on(.kernelChanged, after: .milliseconds(200)).contains(.inspect))
+        #expect(n1.listed([self.place]) == [])
+        #expect(until != nil && n1.status?.until == until)
+    }
+
     @Test func `where neither place can be cleared, both are tried in turn`() {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))

@@ -112,6 +112,15 @@ struct LateAnswerTests {
         #expect(n1.status?.lease == 11)
     }
 
+    @Test func `a key that was acquired late is given back, also while another lease is on its way back`() {
+        var n1 = Script.holding()
+        _ = n1.watched(8, .leader("n2"))
+        #expect(
+            n1.on(.removed(self.address, Script.place, wasPresent: true)).contains(.revoke(self.address, lease: 11)))
+        #expect(n1.acquired(12, 9) == [.revoke(self.address, lease: 12)])
+        #expect(n1.acquired(11, 9) == [])
+    }
+
     @Test func `a lease that ended in the etcd of before may run in this one`() {
         var n1 = Script.holding()
         _ = n1.watched(8, .leader("n2"))

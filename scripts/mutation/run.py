@@ -59,7 +59,7 @@ def how(step, status, output, limit):
         found = sorted(set(re.findall(r"(?m)^\S* ?Test `?(.+?)`?(?:\(\))? recorded an issue", plain)))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            return f"{step}: {found[0]}{more}"
+            return f"{step}: {found[0].strip(chr(34))}{more}"
     if status is None:
         return f"{step}: does not end within {limit:.0f} s"
     return f"{step}: crashes (status {status})"
@@ -91,7 +91,11 @@ def run(mutants, folder, options, known):
             sys.exit(f"Without a mutant, {step} fails:\n{output[-4000:]}")
         print(f"{step}, without a mutant: {seconds:.1f} s", flush=True)
         limits[step] = 8 + 5 * seconds
-    results = json.loads(RESULTS.read_text()) if options.all and options.goes_on and RESULTS.exists() else {}
+    results = {}
+    if options.all and options.goes_on and RESULTS.exists():
+        names = {mutant.name for mutant in mutants}
+        # What lived may have met its test since.
+        results = {name: by for name, by in json.loads(RESULTS.read_text()).items() if by and name in names}
     waiting = [mutant for mutant in mutants if mutant.name not in results]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         under_way = {pool.submit(one, mutant, plan, limits): mutant for mutant in waiting}
