@@ -52,7 +52,7 @@ struct AcquireTests {
     @Test func `a primary of before the leadership does not count`() {
         var n1 = Script.started(etcd(leader: nil))
         let before = n1.now
-        _ = n1.watched(5, .leader("n1"), after: .seconds(1))
+        _ = n1.watched(5, .leader("n1"), after: .milliseconds(300))
         _ = n1.granted(11)
         #expect(n1.on(.postgres(.primary, askedAt: before)) == [])
         #expect(n1.stance == .wait(.postgresNotAsked))

@@ -60,6 +60,19 @@ struct ClusterTests {
                 .markCluster(clusterID: 9, seen: 0, quarantine: .seconds(20))))
     }
 
+    @Test func `the quarantine lasts as long as a lease that was granted before a reload shortened it`() {
+        var unconfigured = etcd(leader: "n2")
+        unconfigured.patroni = nil
+        var n1 = Script.started(unconfigured, Script(leaseTTL: .seconds(60)))
+        let shorter = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], leaseTTL: .seconds(20))
+        _ = n1.on(.reconfigured(shorter), after: .seconds(1))
+        var replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil)
+        replaced.patroni = nil
+        #expect(
+            n1.read(replaced, after: .seconds(30)).contains(
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
+    }
+
     @Test func `a mark that does not stick is written once a second at most`() {
         var n1 = Script.started(etcd(leader: "n2", mark: nil))
         var marks = 0
