@@ -60,6 +60,16 @@ struct ClusterTests {
                 .markCluster(clusterID: 9, seen: 0, quarantine: .seconds(20))))
     }
 
+    @Test func `the quarantine lasts as long as the longest lease, also where the ttl was lowered twice`() {
+        var n1 = Script.started(etcd(leader: "n2", ttl: .seconds(60)))
+        _ = n1.watched(6, .patroni(DynamicConfig(ttl: .seconds(40))), after: .seconds(1))
+        _ = n1.watched(7, .patroni(DynamicConfig(ttl: .seconds(20))), after: .seconds(1))
+        let replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil, ttl: .seconds(20))
+        #expect(
+            n1.read(replaced, after: .seconds(30)).contains(
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
+    }
+
     @Test func `the quarantine lasts as long as a lease that was granted before a reload shortened it`() {
         var unconfigured = etcd(leader: "n2")
         unconfigured.patroni = nil
