@@ -107,6 +107,13 @@ struct ClusterTests {
         #expect(n1.stance == .wait(.clusterNotMarked))
     }
 
+    @Test func `what a watch of another etcd shows is not believed, and etcd is read`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        let other = Event.watched(clusterID: 8, revision: 90, changes: [.leader("n1")])
+        #expect(n1.on(other).contains(.read))
+        #expect(n1.stance == .leave(.leaderIsAnother("n2")))
+    }
+
     @Test func `an answer of the etcd of before, come late, changes nothing`() {
         var n1 = Script.started(etcd(leader: "n2"))
         let sent = n1.now
