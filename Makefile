@@ -8,7 +8,7 @@ PREFIX ?= /usr
 STAGE := .build/stage
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
-TEST_PACKAGES := systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
+TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
 	etcd-server etcd-client postgresql-15 openssl
 BENCH_PACKAGES := vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
@@ -82,6 +82,12 @@ simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" --seeds $(or $(SEEDS),1000)
 
+mutants: .build/packages-test ## Every small fault in the decisions that the rules make: does a test or the simulator find it? Writes docs/mutants.md.
+	scripts/mutants --all
+
+mutants-sample: .build/packages-test ## Ten of them, in turn by the day.
+	scripts/mutants --sample 10
+
 docs: .build/packages-build ## Make docs/detector.md from the detector's tables.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" detector --write docs/detector.md
@@ -92,4 +98,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test simulate docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage demo demo-down test simulate mutants mutants-sample docs format lint build-bench bench bench-check

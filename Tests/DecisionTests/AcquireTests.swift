@@ -52,11 +52,23 @@ struct AcquireTests {
     @Test func `a primary of before the leadership does not count`() {
         var n1 = Script.started(etcd(leader: nil))
         let before = n1.now
-        _ = n1.watched(5, .leader("n1"), after: .seconds(1))
+        _ = n1.watched(5, .leader("n1"), after: .milliseconds(300))
         _ = n1.granted(11)
         #expect(n1.on(.postgres(.primary, askedAt: before)) == [])
         #expect(n1.stance == .wait(.postgresNotAsked))
         #expect(n1.postgres(.primary) == [.acquire(self.address, lease: 11, clusterID: Script.cluster)])
+    }
+
+    @Test func `an answer of PostgreSQL that is older than a second does not count`() {
+        var n1 = Script.started(etcd(leader: "n1", holder: theirs(40)))
+        _ = n1.granted(11)
+        _ = n1.postgres(.primary)
+        let acquire = Action.acquire(self.address, lease: 11, clusterID: Script.cluster)
+        var young = n1
+        #expect(young.watched(6, .holder(self.address, nil), after: .milliseconds(998)).contains(acquire))
+        #expect(!n1.watched(6, .holder(self.address, nil), after: .milliseconds(1002)).contains(acquire))
+        #expect(n1.stance == .wait(.postgresNotAsked))
+        #expect(n1.postgres(.primary) == [acquire])
     }
 
     @Test func `with leader_key PostgreSQL is never asked`() {

@@ -49,6 +49,31 @@ struct AdoptTests {
             ])
     }
 
+    @Test func `a key whose address may stand anywhere here moves to no shorter lease`() {
+        let old = Holder(member: "n1", node: "boot-a", lease: 9, ttl: .seconds(60))
+        var unseen = Script()
+        _ = unseen.on(.tick)
+        #expect(unseen.read(etcd(leader: "n1", holder: old)).contains(.grantLease(self.address, ttl: .seconds(60))))
+        var elsewhere = Script()
+        _ = elsewhere.on(.tick)
+        _ = elsewhere.listed([KernelPlace(interface: "eth1", prefixLength: 24)])
+        #expect(elsewhere.read(etcd(leader: "n1", holder: old)).contains(.grantLease(self.address, ttl: .seconds(60))))
+        // Also where a shorter one was at hand, which is given back.
+        var ready = Script()
+        _ = ready.on(.tick)
+        _ = ready.read(etcd(leader: "n1"))
+        #expect(ready.granted(11) == [])
+        let actions = ready.watched(6, .holder(self.address, old))
+        #expect(actions == [.revoke(self.address, lease: 11), .grantLease(self.address, ttl: .seconds(60))])
+        // A key that does not tell its TTL, and a `ttl` that was lowered a moment ago.
+        var lowered = Script()
+        _ = lowered.on(.tick)
+        _ = lowered.read(etcd(leader: "n2", ttl: .seconds(60)))
+        _ = lowered.watched(6, .patroni(DynamicConfig(ttl: .seconds(20))))
+        _ = lowered.watched(7, .holder(self.address, mine(9)))
+        #expect(lowered.watched(8, .leader("n1")).contains(.grantLease(self.address, ttl: .seconds(60))))
+    }
+
     @Test func `a release that the earlier process sent may come late: the key is acquired anew`() {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9)), found: [self.place])
         _ = n1.postgres(.primary)

@@ -92,7 +92,9 @@ struct AnnouncementTests {
     /// Until the kernel's lifetime is being set anew.
     private func renew(_ n1: inout Script) {
         let sent = n1.now + .seconds(10)
-        _ = n1.on(.leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent), after: .seconds(10))
+        _ = n1.on(
+            .leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: sent, by: Script.answerer()),
+            after: .seconds(10))
         let actions = n1.on(
             .readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: sent), after: .zero)
         #expect(actions.contains { if case .assign = $0 { true } else { false } })

@@ -60,6 +60,29 @@ struct ClusterTests {
                 .markCluster(clusterID: 9, seen: 0, quarantine: .seconds(20))))
     }
 
+    @Test func `the quarantine lasts as long as the longest lease, also where the ttl was lowered twice`() {
+        var n1 = Script.started(etcd(leader: "n2", ttl: .seconds(60)))
+        _ = n1.watched(6, .patroni(DynamicConfig(ttl: .seconds(40))), after: .seconds(1))
+        _ = n1.watched(7, .patroni(DynamicConfig(ttl: .seconds(20))), after: .seconds(1))
+        let replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil, ttl: .seconds(20))
+        #expect(
+            n1.read(replaced, after: .seconds(30)).contains(
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
+    }
+
+    @Test func `the quarantine lasts as long as a lease that was granted before a reload shortened it`() {
+        var unconfigured = etcd(leader: "n2")
+        unconfigured.patroni = nil
+        var n1 = Script.started(unconfigured, Script(leaseTTL: .seconds(60)))
+        let shorter = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], leaseTTL: .seconds(20))
+        _ = n1.on(.reconfigured(shorter), after: .seconds(1))
+        var replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil)
+        replaced.patroni = nil
+        #expect(
+            n1.read(replaced, after: .seconds(30)).contains(
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
+    }
+
     @Test func `a mark that does not stick is written once a second at most`() {
         var n1 = Script.started(etcd(leader: "n2", mark: nil))
         var marks = 0
@@ -83,6 +106,13 @@ struct ClusterTests {
             ])
         #expect(n1.reports.contains(.clusterReplaced(old: Script.cluster, new: 8)))
         #expect(n1.stance == .wait(.clusterNotMarked))
+    }
+
+    @Test func `what a watch of another etcd shows is not believed, and etcd is read`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        let other = Event.watched(clusterID: 8, revision: 90, changes: [.leader("n1")])
+        #expect(n1.on(other).contains(.read))
+        #expect(n1.stance == .leave(.leaderIsAnother("n2")))
     }
 
     @Test func `an answer of the etcd of before, come late, changes nothing`() {

@@ -48,9 +48,34 @@ struct KernelTests {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))
         #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
-        _ = n1.on(.removed(self.address, self.elsewhere, wasPresent: true))
+        let actions = n1.on(.removed(self.address, self.elsewhere, wasPresent: true))
+        #expect(!actions.contains { if case .stopAnnouncing = $0 { true } else { false } })
         #expect(n1.reports == [.removed(self.address, interface: "eth1", reason: .misplaced)])
         #expect(n1.status?.isHere == true)
+    }
+
+    @Test func `a listing that shows what was put there changes nothing`() {
+        var n1 = Script.holding()
+        let until = n1.status?.until
+        #expect(n1.on(.kernelChanged, after: .milliseconds(200)).contains(.inspect))
+        #expect(n1.listed([self.place]) == [])
+        #expect(until != nil && n1.status?.until == until)
+    }
+
+    @Test func `where neither place can be cleared, both are tried in turn`() {
+        var n1 = Script.holding()
+        _ = n1.on(.kernelChanged, after: .seconds(1))
+        #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        _ = n1.on(.removeFailed(self.address, self.elsewhere, reason: "busy"))
+        _ = n1.watched(8, .leader("n2"))
+        var tried: Set<KernelPlace> = []
+        for _ in 0..<4 {
+            for case .remove(_, let place) in n1.on(.tick, after: .seconds(2)) {
+                tried.insert(place)
+                _ = n1.on(.removeFailed(self.address, place, reason: "busy"))
+            }
+        }
+        #expect(tried == [self.place, self.elsewhere])
     }
 
     @Test func `an address added by hand during an adoption is removed, as nothing covers it`() {

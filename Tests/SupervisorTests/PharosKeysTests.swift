@@ -121,6 +121,64 @@ struct PharosKeysTests {
         }
     }
 
+    // MARK: - Transactions
+
+    private static let firstStep = TrailStep(
+        seen: TrailInEtcd(), next: Trail([.init(lease: 5, ttl: .seconds(30))]))
+
+    @Test func `only the leader acquires an address, from nobody, in the marked cluster, outside quarantine`() {
+        let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
+        let transaction = self.keys.acquisition(
+            of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, reading: ["10.0.0.3"])
+        let compares: [Transaction.Compare] = [
+            .init("/service/demo/leader", is: .value(Array("n1".utf8))),
+            .absent("/pharos/demo/address/10.0.0.3"),
+            .init("/pharos/demo/cluster", is: .value(Array("7".utf8))),
+            .absent("/pharos/demo/quarantine"),
+        ]
+        for compare in compares { #expect(transaction.compares.contains(compare), "\(compare)") }
+        let value = PharosKeys.value(of: holder, since: 1)
+        #expect(
+            transaction.success == [
+                .put(key: "/pharos/demo/address/10.0.0.3", value: value, lease: 5),
+                .put(key: "/pharos/demo/trail/10.0.0.3", value: Array("5:30".utf8), lease: 0),
+            ])
+        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]))
+    }
+
+    @Test func `an address is taken over from the lease that was seen, in the marked cluster, outside quarantine`() {
+        let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
+        let transaction = self.keys.takeOver(
+            of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, reading: ["10.0.0.3"])
+        let compares: [Transaction.Compare] = [
+            .init("/pharos/demo/address/10.0.0.3", is: .lease(4)),
+            .init("/pharos/demo/cluster", is: .value(Array("7".utf8))),
+            .absent("/pharos/demo/quarantine"),
+        ]
+        for compare in compares { #expect(transaction.compares.contains(compare), "\(compare)") }
+        let value = PharosKeys.value(of: holder, since: 1)
+        #expect(
+            transaction.success == [
+                .put(key: "/pharos/demo/address/10.0.0.3", value: value, lease: 5),
+                .put(key: "/pharos/demo/trail/10.0.0.3", value: Array("5:30".utf8), lease: 0),
+            ])
+        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]))
+    }
+
+    @Test func `a read asks for all that a snapshot tells`() {
+        let keys = [
+            "/service/demo/leader", "/service/demo/config", "/pharos/demo/address/10.0.0.3", "/pharos/demo/cluster",
+            "/pharos/demo/quarantine", "/pharos/demo/trail/10.0.0.3",
+        ]
+        for key in keys {
+            let isAsked = self.keys.reads(of: ["10.0.0.3"]).contains { operation in
+                guard case .range(let range, _) = operation else { return false }
+                return range.contains(Array(key.utf8))
+            }
+            #expect(isAsked, "\(key)")
+        }
+    }
+
     // MARK: - Holders
 
     @Test func `a holder is read back as it was written`() {

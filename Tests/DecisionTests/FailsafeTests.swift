@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// What Patroni's failsafe mode covers, and what it does not.
+struct FailsafeTests {
+    private let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
+    private let inactive = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: false)
+
+    @Test func `failsafe mode covers no longer than Patroni's members wait, whatever its ttl`() {
+        for (ttl, loopWait, most) in [(20, 10, 5), (20, 12, 4), (14, 10, 2), (300, 10, 145)] as [(Int, Int, Int)] {
+            let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec])
+            let start = Instant(sinceBoot: .seconds(100))
+            var shared = Shared(settings: settings, startedAt: start)
+            shared.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl), loopWait: .seconds(loopWait))
+            shared.learn(failsafeIsActive: false, isPrimary: true, askedAt: start)
+            let asked = start + .seconds(1)
+            shared.learn(failsafeIsActive: true, isPrimary: true, askedAt: asked)
+            let cover = min(.seconds(4), .seconds(most) - shared.margin(for: .seconds(ttl)))
+            #expect(shared.failsafeUntil == (cover > .zero ? asked + cover : nil), "ttl \(ttl), loop_wait \(loopWait)")
+            #expect(!shared.isCoveredByFailsafe(at: asked + max(cover, .zero)))
+        }
+    }
+
+    @Test func `failsafe mode covers nothing that is not here`() {
+        var n1 = Script.started(etcd(leader: nil, isFailsafeEnabled: true))
+        _ = n1.on(.patroni(self.inactive, askedAt: n1.now))
+        _ = n1.on(.patroni(self.active, askedAt: n1.now))
+        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
+        #expect(n1.stance == .leave(.noLeader))
+    }
+
+    @Test func `failsafe mode puts nothing on that has lapsed`() {
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
+        #expect(n1.on(.tick, after: .seconds(25)).contains(.remove(Script.address, Script.place)))
+        _ = n1.on(.removed(Script.address, Script.place, wasPresent: true))
+        #expect(n1.reports.contains(.removed(Script.address, interface: "eth0", reason: .contactLost)))
+        _ = n1.on(.patroni(self.inactive, askedAt: n1.now))
+        let actions = n1.on(.patroni(self.active, askedAt: n1.now))
+        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
+        #expect(!actions.contains { if case .assign = $0 { true } else { false } })
+    }
+}
