@@ -41,10 +41,7 @@ extension SupervisorCore {
             self.update(address) { $0.leaseRevoked(lease, into: &actions) }
         case .acquired(let address, let lease, let revision, let sentAt, let answerer):
             guard self.shared.view?.clusterID == answerer.clusterID else {
-                // Another cluster, to which the mark was copied along: what was acquired there is worth nothing here.
-                self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
-                self.readAt = min(self.readAt, now)
-                return
+                return self.acquiredElsewhere(address, lease, at: now, into: &actions)
             }
             self.learnAcquisition(of: address, lease, revision, sentAt: sentAt, by: answerer, into: &actions)
         case .acquireRefused(let address, let lease, let found, let sentAt):
@@ -58,6 +55,21 @@ extension SupervisorCore {
             self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
             self.readAt = min(self.readAt, now)
         default: break  // The caller sends nothing else here.
+        }
+    }
+
+    /// Another cluster answered, to which the mark was copied along, or the one of before: what was acquired there is worth
+    /// nothing here.
+    private mutating func acquiredElsewhere(
+        _ address: AddressID, _ lease: LeaseID, at now: Instant, into actions: inout [Action]
+    ) {
+        for index in self.leases.indices where self.leases[index].id == address {
+            guard self.leases[index].isAcquiring(lease) else {
+                if !self.leases[index].key.owns(lease) { actions.append(.revoke(address, lease: lease)) }
+                continue
+            }
+            self.leases[index].acquireFailed(lease, isAnswered: false, at: now)
+            self.readAt = min(self.readAt, now)
         }
     }
 

@@ -110,7 +110,10 @@ struct Script {
     }
 
     mutating func acquired(_ lease: LeaseID, _ revision: Int64) -> [Action] {
-        self.on(.acquired(Self.address, lease: lease, revision: revision, sentAt: self.now, by: Self.answerer()))
+        self.on(
+            .acquired(
+                Self.address, lease: lease, revision: revision, sentAt: self.now,
+                by: Answerer(clusterID: self.core.believedSnapshot?.clusterID ?? Self.cluster, raftTerm: 3)))
     }
 
     /// The etcd of ``cluster``, in raft's term 3.

@@ -119,7 +119,7 @@ struct TrailTests {
 
     @Test func `a keep-alive counts from a read of the same term or an older one, and not otherwise`() {
         var n1 = Script.holding()
-        _ = n1.wake()
+        while !n1.wake().contains(.read) {}
         let sent = n1.now
         let before = n1.status?.until
         // The answering member has not heard of the leader in whose term the read was answered.
@@ -135,9 +135,9 @@ struct TrailTests {
         }
         #expect(actions.contains(.keepAlive(Script.address, lease: 11)))
         let again = n1.now
-        let renewed = n1.on(
+        _ = n1.on(
             .leaseKept(Script.address, lease: 11, ttl: .seconds(30), sentAt: again, by: Script.answerer(term: 4)))
         // From the read on, which was sent before it.
-        #expect(renewed == [.assign(Script.spec, until: sent + .seconds(30) - Script.margin, isPresent: true)])
+        #expect(n1.core.leases[0].key.lease?.goodUntil == sent + .seconds(30) - Script.margin)
     }
 }
