@@ -143,13 +143,18 @@ extension World {
         if self.violation == nil { self.checkLiveness() }
     }
 
-    /// A node whose disk takes nothing waits after each start of its daemon for as long as anybody's lease may run.
+    /// A leader that cannot tell whether etcd's history is the one it knew waits for as long as anybody's lease may run: where
+    /// its disk takes nothing, after each start of its daemon, else where another node without a memory settled in a new etcd.
     private func awaitMemory() {
-        guard let leader = self.nodes.first(where: { $0.member == self.etcd.leader }), !leader.diskWorks else { return }
+        guard let core = self.nodes.first(where: { $0.member == self.etcd.leader })?.core,
+            core.addressStatuses.contains(where: { $0.stance == .wait(.historyUnknown) })
+        else { return }
         var ttl = self.longestTTL
         if self.leaseTTL == nil, self.config.isFailsafeEnabled { ttl = (ttl + 4_000_000) * 5 / 4 }
-        for trail in self.etcd.trails { ttl = max(ttl, trail.trail.entries.first?.ttl.microseconds ?? 0) }
-        self.run(for: max(0, leader.runningSince + ttl + 5_000_000 - self.now))
+        for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.trail) {
+            ttl = max(ttl, trail.entries.first?.ttl.microseconds ?? 0)
+        }
+        self.run(for: ttl + 5_000_000)
     }
 
     /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held
