@@ -150,16 +150,6 @@ extension AddressLease {
         if self.kernel.assigned(at: now) {
             actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
         }
-        // Also what an earlier process put there: it announces no more.
-        guard !self.isAnnounced else { return }
-        self.isAnnounced = true
-        actions.append(.startAnnouncing(self.spec))
-    }
-
-    private mutating func stopAnnouncing(into actions: inout [Action]) {
-        guard self.isAnnounced else { return }
-        self.isAnnounced = false
-        actions.append(.stopAnnouncing(self.spec))
     }
 
     mutating func assignFailed(_ reason: String, at now: Instant, into actions: inout [Action]) {
@@ -173,14 +163,13 @@ extension AddressLease {
         case .decided(let reason):
             actions.append(.report(.removed(self.id, interface: place.interface, reason: reason)))
         case .lapsed: actions.append(.report(.lapsed(self.id, interface: place.interface)))
-        case .unexpected: return
+        case .unexpected: break
         }
-        if place == self.spec.place { self.stopAnnouncing(into: &actions) }
     }
 
     mutating func removeFailed(_ place: KernelPlace, _ reason: String, at now: Instant, into actions: inout [Action]) {
         guard case .removing(place, _) = self.kernel.command else { return }
-        self.kernel.removeFailed(at: now)
+        self.kernel.removeFailed(configured: self.spec.place, at: now)
         actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
     }
 
@@ -206,7 +195,6 @@ extension AddressLease {
                     hasLapsed
                         ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
         }
-        if !self.kernel.isPresent { self.stopAnnouncing(into: &actions) }
         for place in surprise.appeared where !isFirst {
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))

@@ -93,7 +93,9 @@ struct AddressLease: Sendable {
             actions.append(.report(.stanceChanged(self.id, stance)))
         }
         self.right = self.reckonRight(shared, at: now)
+        self.endAnnouncing(into: &actions)
         self.settleKernel(shared, at: now, into: &actions)
+        self.beginAnnouncing(at: now, into: &actions)
         switch stance {
         case .hold:
             self.obtainKey(shared, at: now, into: &actions)
@@ -183,6 +185,7 @@ struct AddressLease: Sendable {
     }
 
     private mutating func remove(_ place: KernelPlace, _ reason: Reason, into actions: inout [Action]) {
+        if place == self.spec.place { self.stopAnnouncing(into: &actions) }
         self.kernel.begin(.removing(place, reason: reason))
         actions.append(.remove(self.id, place))
     }
@@ -196,6 +199,35 @@ struct AddressLease: Sendable {
         }
         self.kernel.begin(.assigning(until: until))
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))
+    }
+
+    // MARK: - Announcements
+
+    /// An address is announced no more as soon as it is decided that it leaves, or is seen to have gone: not only when
+    /// the kernel has confirmed it, for that may take a while, and by then the address may be another's.
+    private mutating func endAnnouncing(into actions: inout [Action]) {
+        if case .leave = self.stance { return self.stopAnnouncing(into: &actions) }
+        if !self.kernel.isPresent { self.stopAnnouncing(into: &actions) }
+    }
+
+    /// Once this process has given the kernel a lifetime, and only with the right at this very moment. Also what an earlier
+    /// process put there: it announces no more.
+    private mutating func beginAnnouncing(at now: Instant, into actions: inout [Action]) {
+        guard !self.isAnnounced, self.kernel.isPresent, self.kernel.until != nil, let right = self.right, right > now
+        else { return }
+        switch self.stance {
+        case .leave, .wait: return
+        case .hold, .keep: break
+        }
+        if case .removing = self.kernel.command { return }
+        self.isAnnounced = true
+        actions.append(.startAnnouncing(self.spec))
+    }
+
+    private mutating func stopAnnouncing(into actions: inout [Action]) {
+        guard self.isAnnounced else { return }
+        self.isAnnounced = false
+        actions.append(.stopAnnouncing(self.spec))
     }
 
     /// The lease, if there is one and the address may stay, is kept alive. Once the address must leave, both leases run

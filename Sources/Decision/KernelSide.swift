@@ -87,10 +87,12 @@ struct KernelSide: Sendable {
         return removal
     }
 
-    /// A stray that cannot be removed gives way to the next.
-    mutating func removeFailed(at now: Instant) {
-        if case .removing(let place, _) = self.command, self.strays.first == place {
-            self.strays.append(self.strays.removeFirst())
+    /// A stray that cannot be removed gives way to the next. The configured place may be empty by now: if the address may
+    /// stay after all, its lifetime is set anew at once.
+    mutating func removeFailed(configured: KernelPlace, at now: Instant) {
+        if case .removing(let place, _) = self.command {
+            if self.strays.first == place { self.strays.append(self.strays.removeFirst()) }
+            if place == configured, let until = self.until, until > now { self.until = nil }
         }
         self.fail(at: now)
     }

@@ -72,7 +72,10 @@ final class KernelLink {
             return .assignFailed(spec.id, reason: "not an address: \(spec.id)")
         }
         switch await self.commands.assign(address, until: until.microseconds) {
-        case .success: return .assigned(spec.id)
+        case .success:
+            // Never beyond the right, whatever the core has been told by then.
+            self.announcer?.allow(address, until: until.microseconds)
+            return .assigned(spec.id)
         case .failure(let failure): return .assignFailed(spec.id, reason: failure.description)
         }
     }
@@ -134,7 +137,8 @@ final class KernelLink {
                     ["ADDRESS": id, "INTERFACE": address.interface, "REASON": error.description]))
         case .duplicate(let address, let linkAddress):
             self.deliver(.duplicateSeen(address.address.address.description, linkAddress: linkAddress.description))
-        case .announced: break
+        // Where the address has gone, and why, is the core's to say.
+        case .announced, .withheld: break
         }
     }
 }

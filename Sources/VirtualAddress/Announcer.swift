@@ -51,6 +51,10 @@ public struct AnnouncementError: Error, Hashable, Sendable, CustomStringConverti
 
 /// Tells the network where our addresses are, and finds out whether somebody else has one of them.
 ///
+/// An announcement is an act: it takes the address away from whoever else has it. So none leaves without the right (see
+/// ``allow(_:until:)``) and the address in this kernel at that moment, whatever a timer says: a process that was frozen
+/// continues in the middle of its schedule, when the kernel and etcd may long have given the address to another.
+///
 /// Each address is announced at 0, 50, 200, 1000 ms, 5 s and then every 60 s while it is held: by gratuitous ARP in
 /// both forms, or by an unsolicited neighbor advertisement. With the first and each of the last, another holder is
 /// looked for during one second. The link address is read each time. Leaves out: reacting; what goes wrong or is found
@@ -62,8 +66,18 @@ public final class Announcer {
         case announced(VirtualAddress, LinkAddress, number: Int)
         /// An announcement or probe was not sent; the next one is tried at its time all the same.
         case failed(VirtualAddress, AnnouncementError)
+        /// An announcement was due and is not ours to make; the next one is tried at its time all the same.
+        case withheld(VirtualAddress, Withholding)
         /// Another station says that it has the address. At most four reports per probe.
         case duplicate(VirtualAddress, LinkAddress)
+    }
+
+    /// Why an announcement that was due was not made.
+    public enum Withholding: Hashable, Sendable {
+        /// The right has ended, or was never given.
+        case rightEnded
+        /// The kernel does not have the address on its interface.
+        case absent
     }
 
     /// An address that is being announced.
@@ -79,6 +93,8 @@ public final class Announcer {
     private let report: @EventLoop (Report) -> Void
     private let enter: @EventLoop (() -> Void) -> Void
     private var courses: [VirtualAddress: Course] = [:]
+    /// Until when each address may be announced, in microseconds since boot.
+    private var rights: [VirtualAddress: Int64] = [:]
     /// What announcements are sent through; kept, because closing one takes long (see ``ClosingQueue``).
     private var sender: PacketSocket?
 
@@ -92,8 +108,21 @@ public final class Announcer {
         self.report = report
     }
 
+    /// The address may be announced until `end` (microseconds since boot) and no longer: to be called with each lifetime
+    /// that the kernel was given.
+    public func allow(_ address: VirtualAddress, until end: Int64) {
+        if self.rights.count >= Self.rightsLimit {
+            let now = BootClock.microseconds
+            self.rights = self.rights.filter { $0.value > now }
+        }
+        self.rights[address] = end
+    }
+
+    /// As many as there can be addresses, and as many again that a reload took away; then the old ones are dropped.
+    private static let rightsLimit = 128
+
     /// Announces the address now, before this returns, and then after the schedule; begins anew where it was announced
-    /// already, as after the interface came back.
+    /// already, as after the interface came back. Without a right nothing is sent; see ``allow(_:until:)``.
     public func start(_ address: VirtualAddress) {
         let course = Course(begin: BootClock.microseconds)
         self.courses[address] = course
@@ -104,7 +133,10 @@ public final class Announcer {
     public func stop(_ address: VirtualAddress) { self.courses[address] = nil }
 
     /// Falls silent about all addresses.
-    public func stopAll() { self.courses = [:] }
+    public func stopAll() {
+        self.courses = [:]
+        self.rights = [:]
+    }
 
     /// Takes the step that is due and sets the timer for the next.
     private func advance(_ course: Course, of address: VirtualAddress) {
@@ -130,6 +162,13 @@ public final class Announcer {
                 throw AnnouncementError(.noDevice, call: "getifaddrs")
             }
             guard let mac = link.address else { throw AnnouncementError(.notEthernet, call: "getifaddrs") }
+            guard links.holds(address.address.address, on: address.interface) else {
+                return [.withheld(address, .absent)]
+            }
+            // Last of all: what is between it and the sending, is all that a freeze can still fall into.
+            guard let end = self.rights[address], BootClock.microseconds < end else {
+                return [.withheld(address, .rightEnded)]
+            }
             do throws(PacketSocket.Failure) {
                 try Self.send(address.address.address, at: mac, on: link.index, sockets.sender)
                 if let listener = sockets.listener {

@@ -77,7 +77,8 @@ struct ClusterTests {
         let other = etcd(leader: "n1", revision: 3, cluster: 8, mark: nil)
         #expect(
             n1.read(other) == [
-                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(30)), .remove(self.address, self.place),
+                .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(30)), .stopAnnouncing(Script.spec),
+                .remove(self.address, self.place),
                 .grantLease(self.address, ttl: .seconds(30)),
             ])
         #expect(n1.reports.contains(.clusterReplaced(old: Script.cluster, new: 8)))

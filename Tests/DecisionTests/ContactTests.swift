@@ -21,11 +21,12 @@ struct ContactTests {
         while !actions.contains(.remove(self.address, self.place)), n1.now < Instant(sinceBoot: .seconds(200)) {
             actions = n1.wake()
             #expect(!actions.contains { if case .assign = $0 { true } else { false } })
+            #expect(actions.contains(.stopAnnouncing(self.spec)) == actions.contains(.remove(self.address, self.place)))
             _ = n1.on(.readFailed(reason: "timeout"), after: .zero)
             _ = n1.on(.leaseUnanswered(self.address, lease: 11, reason: "timeout"), after: .zero)
         }
         #expect(n1.now == until)
-        #expect(n1.on(.removed(self.address, self.place, wasPresent: false)) == [.stopAnnouncing(self.spec)])
+        #expect(n1.on(.removed(self.address, self.place, wasPresent: false)) == [])
         #expect(n1.reports == [.lapsed(self.address, interface: "eth0")])
     }
 
@@ -188,7 +189,7 @@ struct ContactTests {
         #expect(n1.watched(7, .leader(nil)) == [])
         #expect(n1.stance == .keep(.maintenance))
         #expect(n1.on(.tick, after: .seconds(1)).contains(.askPostgres))
-        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+        #expect(n1.postgres(.standby) == [.stopAnnouncing(self.spec), .remove(self.address, self.place)])
         #expect(n1.stance == .leave(.noLeader))
     }
 

@@ -54,11 +54,11 @@ struct HoldTests {
 
     @Test func `a switchover: address off first, key after, and nothing else`() {
         var n1 = Script.holding()
-        #expect(n1.watched(8, .leader("n2")) == [.remove(self.address, self.place)])
+        #expect(n1.watched(8, .leader("n2")) == [.stopAnnouncing(self.spec), .remove(self.address, self.place)])
         #expect(n1.stance == .leave(.leaderIsAnother("n2")))
         #expect(
             n1.on(.removed(self.address, self.place, wasPresent: true)) == [
-                .stopAnnouncing(self.spec), .revoke(self.address, lease: 11),
+                .revoke(self.address, lease: 11)
             ])
         #expect(n1.on(.leaseRevoked(self.address, lease: 11)) == [])
         #expect(n1.reports == [.released(self.address, lease: 11)])
@@ -66,7 +66,7 @@ struct HoldTests {
 
     @Test func `the key stays as long as the address cannot be removed, or anything stands elsewhere`() {
         var n1 = Script.holding()
-        #expect(n1.watched(8, .leader("n2")) == [.remove(self.address, self.place)])
+        #expect(n1.watched(8, .leader("n2")) == [.stopAnnouncing(self.spec), .remove(self.address, self.place)])
         #expect(n1.on(.removeFailed(self.address, self.place, reason: "busy")) == [])
         #expect(n1.on(.tick, after: .milliseconds(199)) == [])
         #expect(n1.on(.tick, after: .milliseconds(2)) == [.remove(self.address, self.place)])
@@ -82,7 +82,7 @@ struct HoldTests {
         #expect(second.on(.tick, after: .milliseconds(201)) == [.remove(self.address, self.place)])
         #expect(
             second.on(.removed(self.address, self.place, wasPresent: true)) == [
-                .stopAnnouncing(self.spec), .remove(self.address, stray),
+                .remove(self.address, stray)
             ])
         #expect(
             second.on(.removed(self.address, stray, wasPresent: true)) == [.revoke(self.address, lease: 11)])
@@ -105,7 +105,7 @@ struct HoldTests {
         var n1 = Script.holding()
         #expect(n1.postgres(.unreachable(reason: "starting up")) == [])
         #expect(n1.stance == .hold)
-        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+        #expect(n1.postgres(.standby) == [.stopAnnouncing(self.spec), .remove(self.address, self.place)])
         #expect(n1.stance == .leave(.inRecovery))
     }
 
@@ -118,16 +118,16 @@ struct HoldTests {
         #expect(n1.on(.postgresDisconnected) == [])
         #expect(n1.wakesIn <= .milliseconds(100))
         #expect(n1.on(.tick, after: .milliseconds(100)) == [.askPostgres])
-        #expect(n1.postgres(.standby) == [.remove(self.address, self.place)])
+        #expect(n1.postgres(.standby) == [.stopAnnouncing(self.spec), .remove(self.address, self.place)])
     }
 
     @Test func `a key that somebody deleted is given up, and taken again after a second`() {
         var n1 = Script.holding()
         let actions = n1.watched(9, .holder(self.address, nil))
-        #expect(actions == [.remove(self.address, self.place), .read])
+        #expect(actions == [.stopAnnouncing(self.spec), .remove(self.address, self.place), .read])
         #expect(
             n1.on(.removed(self.address, self.place, wasPresent: true)) == [
-                .stopAnnouncing(self.spec), .revoke(self.address, lease: 11),
+                .revoke(self.address, lease: 11)
             ])
         _ = n1.on(.leaseRevoked(self.address, lease: 11))
         _ = n1.on(.readAnswered(etcd(leader: "n1", revision: 9), sentAt: n1.now))

@@ -17,6 +17,14 @@ struct AnnouncerTests {
         return (Announcer(enter: { node.enter($0) }, report: reports.record), reports)
     }
 
+    /// Puts the address into the node's kernel, for good, and gives the announcer the right to it.
+    @EventLoop private func hold(
+        _ place: VirtualAddress, in node: TestNamespace, _ announcer: Announcer, for lifetime: Int64 = 600_000_000
+    ) async throws {
+        try await node.ip("addr", "replace", "\(place.address)", "dev", place.interface, "nodad")
+        announcer.allow(place, until: BootClock.microseconds + lifetime)
+    }
+
     @EventLoop private func mac(_ node: TestNamespace, _ interface: String = "eth0") async throws -> LinkAddress {
         let link = try await node.commands.list().interface(named: interface)
         return try #require(link?.linkAddress)
@@ -48,6 +56,7 @@ struct AnnouncerTests {
             let (peer, index) = try socket(in: nodes[1])
             try peer.listen(to: .arp, on: index, filter: PacketFilter.claims(to: place.address.address))
             let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             #expect(reports.values == [.announced(place, mac, number: 1)], "the first one at once")
             for _ in 1...3 {
@@ -96,6 +105,7 @@ struct AnnouncerTests {
             )
             let mac = try await mac(nodes[0])
             let (announcer, _) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             let hasMoved = try await eventually {
                 try await nodes[1].ip("neigh", "show", address, "dev", "eth0").contains("lladdr \(mac)")
@@ -114,6 +124,7 @@ struct AnnouncerTests {
             for text in ["02:00:00:00:00:0a", "02:00:00:00:00:0b"] {
                 try await nodes[0].ip("link", "set", "eth0", "address", text)
                 let mac = try #require(LinkAddress(text))
+                try await hold(place, in: nodes[0], announcer)
                 announcer.start(place)
                 let packet = try await received(peer)
                 #expect(Array(packet.bytes) == NeighborPacket.announcement(of: place.address.address, at: mac).bytes)
@@ -128,8 +139,7 @@ struct AnnouncerTests {
             let place = try virtual(text)
             try await nodes[1].ip("addr", "add", text, "dev", "eth0", "nodad")
             let (announcer, reports) = announcer(in: nodes[0])
-            _ = try await AddressCommands(command: nodes[0].command).insist(on: place, for: 30_000_000)
-                .get()
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             #expect(try await reports.contains(.duplicate(place, try await mac(nodes[1]))))
             announcer.stopAll()
@@ -142,8 +152,8 @@ struct AnnouncerTests {
         try await TestNetwork.with(nodes: 2) { nodes in
             try await TestNetwork.attach(nodes[0], as: "eth1")
             let place = try virtual(text)
-            try await nodes[0].ip("addr", "add", text, "dev", "eth0", "nodad")
             let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             let mac = try await mac(nodes[0])
             #expect(try await reports.contains(.announced(place, mac, number: 4)), "after the second of listening")
@@ -157,6 +167,7 @@ struct AnnouncerTests {
             let place = try virtual("10.77.0.100/24")
             let (peer, index) = try socket(in: nodes[1])
             let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             let other = try #require(LinkAddress("02:00:00:00:00:99"))
             let right = ARPPacket.announcement(of: place.address.address, at: other).bytes
@@ -180,6 +191,7 @@ struct AnnouncerTests {
             let place = try virtual("10.77.0.100/24")
             let (peer, index) = try socket(in: nodes[1])
             let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
             announcer.start(place)
             for number in 0..<1000 {
                 let other = try #require(LinkAddress(bytes: [2, 0, 0, 1, UInt8(number >> 8), UInt8(number & 0xff)]))
@@ -207,6 +219,9 @@ struct AnnouncerTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             let (announcer, reports) = announcer(in: nodes[0])
             try await nodes[0].ip("link", "set", "eth0", "down")
+            for text in ["10.77.0.100/24", "fd00:77::100/64"] {
+                try await hold(virtual(text), in: nodes[0], announcer)
+            }
             let expected: [(VirtualAddress, AnnouncementError.Kind)] = [
                 (try virtual("10.77.0.100/24", on: "eth9"), .noDevice),
                 (try virtual("10.77.0.100/24", on: "lo"), .notEthernet),
@@ -239,10 +254,79 @@ struct AnnouncerTests {
                 reports.record(report)
                 announcer?.stop(place)
             }
+            try await hold(place, in: nodes[0], try #require(announcer))
             announcer?.start(place)
             try await EventLoop.sleep(for: .milliseconds(300))
             #expect(reports.values.count == 1)
             announcer = nil
+        }
+    }
+
+    /// What the peer hears of an address from now on, until nothing has come for `pause`.
+    @EventLoop private func heard(_ peer: PacketSocket, pause: Duration) async throws -> Int {
+        var count = 0
+        var lastHeard = ContinuousClock.now
+        while ContinuousClock.now - lastHeard < pause {
+            if peer.receive() != nil {
+                count += 1
+                lastHeard = .now
+            }
+            try await EventLoop.sleep(for: .milliseconds(5))
+        }
+        return count
+    }
+
+    @Test(arguments: ["10.77.0.100/24", "10.77.0.100/32", "fd00:77::100/64"])
+    @EventLoop func `an address that the kernel has lost is not announced, though a timer is due`(text: String)
+        async throws
+    {
+        try await TestNetwork.with(nodes: 2) { nodes in
+            let place = try virtual(text)
+            let (peer, index) = try socket(in: nodes[1])
+            let type: EtherType = place.address.address.isIPv6 ? .ipv6 : .arp
+            try peer.listen(to: type, on: index, filter: PacketFilter.claims(to: place.address.address))
+            let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
+            try await nodes[0].ip("addr", "del", text, "dev", "eth0")
+            // A similar address, and the same one elsewhere, are not it.
+            try await nodes[0].ip("addr", "add", text, "dev", "lo")
+            announcer.start(place)
+            #expect(reports.values == [.withheld(place, .absent)])
+            #expect(try await reports.first { _ in reports.values.count >= 4 } != nil, "the timers go on")
+            #expect(try await heard(peer, pause: .milliseconds(300)) == 0)
+            #expect(Set(reports.values) == [.withheld(place, .absent)])
+            announcer.stopAll()
+        }
+    }
+
+    @Test(arguments: ["10.77.0.100/24", "fd00:77::100/64"])
+    @EventLoop func `nothing is announced once the right has ended, as after a freeze`(text: String) async throws {
+        try await TestNetwork.with(nodes: 2) { nodes in
+            let place = try virtual(text)
+            let (peer, index) = try socket(in: nodes[1])
+            let type: EtherType = place.address.address.isIPv6 ? .ipv6 : .arp
+            try peer.listen(to: type, on: index, filter: PacketFilter.claims(to: place.address.address))
+            let (announcer, reports) = announcer(in: nodes[0])
+            try await nodes[0].ip("addr", "add", text, "dev", "eth0", "nodad")
+            announcer.start(place)
+            #expect(reports.values == [.withheld(place, .rightEnded)], "never given")
+            announcer.stop(place)
+            reports.removeAll()
+            // Long enough for the first, which is sent at once; over before the one after a second.
+            announcer.allow(place, until: BootClock.microseconds + 600_000)
+            announcer.start(place)
+            #expect(try await reports.contains(.withheld(place, .rightEnded)), "the timers go on")
+            _ = try await heard(peer, pause: .milliseconds(300))
+            reports.removeAll()
+            #expect(try await heard(peer, pause: .seconds(1)) == 0)
+            // With the next lifetime it is announced again, at the next step.
+            announcer.allow(place, until: BootClock.microseconds + 60_000_000)
+            let mac = try await mac(nodes[0])
+            let again = try await reports.first(within: .seconds(10)) {
+                if case .announced(place, mac, _) = $0 { true } else { false }
+            }
+            #expect(again != nil)
+            announcer.stopAll()
         }
     }
 }
