@@ -40,8 +40,9 @@ public struct CoreSettings: Hashable, Sendable {
     public var leaseTTL: Duration?
     /// How much earlier than the lease the kernel's lifetime ends, before 1 % of the TTL is added for clock drift.
     ///
-    /// It must cover the kernel's lateness in removing an address (up to 0.5 s, measured) and the guard on the
-    /// command that sets the lifetime (0.5 s): at least 1 s.
+    /// It must cover the kernel's lateness in removing an address (up to 1.0 s: its timer runs for all addresses together,
+    /// and after each run not again for one second) and the guard on the command that sets the lifetime (0.5 s): at least
+    /// 1.5 s.
     public var margin: Duration
     /// Nil where nothing of Citus is to be followed.
     public var citus: CitusSettings?

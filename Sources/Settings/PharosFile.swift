@@ -149,8 +149,8 @@ struct PharosFile {
         }
         self.leaseMargin = reader.value(fields, "margin") { text throws(Complaint) in
             let duration = try ValueParsers.duration(text)
-            // The kernel removes an address up to 0.5 s late.
-            guard duration >= .seconds(1) else { throw .expected("at least 1s", not: text) }
+            // The command that sets a lifetime acts up to 0.5 s late, and the kernel removes an address up to 1.0 s late.
+            guard duration >= .milliseconds(1500) else { throw .expected("at least 1500ms", not: text) }
             return duration
         }
         self.leaseRoot = reader.value(fields, "root") { text throws(Complaint) in

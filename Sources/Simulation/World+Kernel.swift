@@ -105,7 +105,8 @@ extension World {
         guard node.kernel.state(of: place) != .missing else {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
-        let late = self.random.between(0, 500_000)
+        // Its timer runs for all addresses together, and after each run not again for one second.
+        let late = self.random.between(0, 1_000_000)
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
         self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)

@@ -7,7 +7,7 @@ import NetworkAddress
 public struct AssignOutcome: Hashable, Sendable {
     /// The lifetime that the kernel was given, in seconds.
     public let seconds: Int64
-    /// When that lifetime ends at the latest, in microseconds since boot; the kernel itself removes up to 0.5 s later.
+    /// When that lifetime ends at the latest, in microseconds since boot; the kernel itself removes up to 1.0 s later.
     public let endsBy: Int64
 }
 
@@ -46,8 +46,9 @@ public struct AddressCommands {
     ///
     /// The lifetime is the whole seconds from now to `until`; less than one is refused as
     /// ``CommandFailure/Kind/tooLate``. Since the child acts within 0.5 s, the lifetime ends at most 0.5 s after
-    /// `until`, and the kernel removes up to 0.5 s later still: the caller's margin covers both. It is at most one day,
-    /// so that no arithmetic of the kernel can wrap.
+    /// `until`, and the kernel removes up to 1.0 s later still: the caller's margin covers both. (The kernel looks at the
+    /// lifetimes of all addresses together, and after each look, for whichever address's sake, not again for one second.)
+    /// It is at most one day, so that no arithmetic of the kernel can wrap.
     ///
     /// After ``CommandFailure/Kind/timedOut`` the address may or may not be there, and where the kernel itself kept the
     /// child waiting (its lock on the network configuration, which no signal interrupts) its lifetime may end later:

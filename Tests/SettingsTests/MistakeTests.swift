@@ -119,7 +119,8 @@ struct MistakeTests {
         ("lease: { ttl: 4s }", "4:15: 'ttl' in 'lease': expected whole seconds, from 5s to 1h, not '4s'"),
         ("lease: { ttl: 5500ms }", "4:15: 'ttl' in 'lease': expected whole seconds, from 5s to 1h, not '5500ms'"),
         ("lease: { margin: 2 }", "4:18: 'margin' in 'lease': a duration needs a unit: '2s', or ms, m, h"),
-        ("lease: { margin: 999ms }", "4:18: 'margin' in 'lease': expected at least 1s, not '999ms'"),
+        ("lease: { margin: 1499ms }", "4:18: 'margin' in 'lease': expected at least 1500ms, not '1499ms'"),
+        ("lease: { margin: 1s }", "4:18: 'margin' in 'lease': expected at least 1500ms, not '1s'"),
         (
             "lease: { ttl: 5s, margin: 3s }",
             "4:27: 'lease': the margin, 3s, and 1 % of the TTL must be less than half of the "

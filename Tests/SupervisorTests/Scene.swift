@@ -40,7 +40,7 @@ final class Scene {
                     prefix: try #require(AddressPrefix(Self.address + "/24")), interface: FakeIP.interface,
                     acquire: .leaderKey)
             ],
-            leaseTTL: .seconds(ttl), margin: .milliseconds(1200),
+            leaseTTL: .seconds(ttl), margin: .milliseconds(1500),
             etcd: EtcdConfiguration(
                 endpoints: [self.etcd.url], requestTimeout: .milliseconds(500), attemptTimeout: .milliseconds(400)),
             patroniURL: self.patroni.url, conninfo: "host=/nonexistent dbname=postgres", status: status)
