@@ -180,7 +180,17 @@ extension AddressLease {
     ) -> Bool {
         self.interfaceState = interfaceState
         var places: [KernelPlace] = []
-        for found in state.found where found.address == self.id { places.append(found.place) }
+        var isDuplicate = false
+        var foreign: KernelState.Found?
+        var standsIn: KernelPlace?
+        for found in state.found where found.address == self.id {
+            let isOwn = self.spec.belongs(in: found.place)
+            if isOwn, found.isDuplicate { isDuplicate = true }
+            if isOwn, self.isBeyondRight(found.lifetime, at: now) { foreign = found }
+            if isOwn { standsIn = found.place }
+            let place = isOwn ? self.spec.place : found.place
+            if !places.contains(place) { places.append(place) }
+        }
         let until = self.kernel.until
         let isFirst = !self.hasBeenInspected
         guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since, isFirst: isFirst)
@@ -195,14 +205,31 @@ extension AddressLease {
                     hasLapsed
                         ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
         }
-        for place in surprise.appeared where !isFirst {
+        if isDuplicate { self.kernel.foundDuplicate() }
+        if let foreign, self.kernel.lostLifetime() {
+            let interface = self.spec.interface
+            actions.append(
+                .report(.lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime)))
+        }
+        for appeared in surprise.appeared where !isFirst {
+            let place = appeared == self.spec.place ? standsIn ?? appeared : appeared
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))
         }
         return false
     }
 
+    /// Whether a lifetime that a listing showed is longer than what this process gave, or any process of ours can have
+    /// given. The kernel counts whole seconds, from the moment when the command acted.
+    private func isBeyondRight(_ lifetime: Duration?, at now: Instant) -> Bool {
+        guard let lifetime else { return true }
+        guard let until = self.kernel.until else { return lifetime > .seconds(86_400) }
+        return now + lifetime > until + .seconds(2)
+    }
+
     func expects(isPresent: Bool, at place: KernelPlace) -> Bool {
-        self.kernel.expects(isPresent: isPresent, at: place, configured: self.spec.place)
+        let own = self.spec.place
+        return self.kernel.expects(
+            isPresent: isPresent, at: self.spec.belongs(in: place) ? own : place, configured: own)
     }
 }

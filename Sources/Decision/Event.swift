@@ -46,6 +46,8 @@ public enum Event: Hashable, Sendable {
     case kernelSaw(AddressID, KernelPlace, isPresent: Bool)
     /// The kernel reported a change that may concern us, without saying exactly what.
     case kernelChanged
+    /// The interface has its carrier back.
+    case linkReturned(interface: String)
     case assigned(AddressID)
     case assignFailed(AddressID, reason: String)
     /// `wasPresent`: false where there was nothing to remove.
@@ -199,9 +201,17 @@ public struct KernelState: Hashable, Sendable {
     public struct Found: Hashable, Sendable {
         public let address: AddressID
         public let place: KernelPlace
-        public init(address: AddressID, place: KernelPlace) {
+        /// What was left of its lifetime, in whole seconds; nil: it never ends.
+        public let lifetime: Duration?
+        /// IPv6: the kernel's duplicate detection has failed for it. It is there, and answers nobody.
+        public let isDuplicate: Bool
+        public init(
+            address: AddressID, place: KernelPlace, lifetime: Duration? = .zero, isDuplicate: Bool = false
+        ) {
             self.address = address
             self.place = place
+            self.lifetime = lifetime
+            self.isDuplicate = isDuplicate
         }
     }
     public var found: [Found]

@@ -13,6 +13,11 @@ extension SupervisorCore {
             if self.inspectionFailure != reason { actions.append(.report(.inspectionFailed(reason: reason))) }
             self.inspectionFailure = reason
         case .kernelChanged: self.isInspectionDue = true
+        case .linkReturned(let interface):
+            // Behind it may be another switch, which has never heard of our addresses.
+            for index in self.leases.indices where self.leases[index].spec.interface == interface {
+                self.leases[index].announceAnew()
+            }
         case .kernelSaw(let address, let place, let isPresent):
             let isExpected = self.leases.first { $0.id == address }?.expects(isPresent: isPresent, at: place) ?? true
             if !isExpected { self.isInspectionDue = true }
@@ -24,6 +29,8 @@ extension SupervisorCore {
             self.update(address) { $0.removed(place, wasPresent: wasPresent, at: now, into: &actions) }
         case .removeFailed(let address, let place, let reason):
             self.update(address) { $0.removeFailed(place, reason, at: now, into: &actions) }
+            // The interface may have another name by now, and the address with it.
+            self.isInspectionDue = true
         case .duplicateSeen(let address, let linkAddress):
             actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
         case .postgres(let state, let askedAt):

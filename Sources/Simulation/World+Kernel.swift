@@ -45,7 +45,8 @@ extension World {
         switch action {
         case .inspect: self.deliver(.inspected(self.listing(of: node), since: since), to: node)
         case .assign(let spec, let until, _): self.executeAssign(spec, until, on: node, life: life)
-        case .remove(let id, let place): self.executeRemove(id, place, on: node)
+        case .remove(let id, let place): self.executeRemove(id, place, isExact: false, on: node)
+        case .removeStray(let id, let place): self.executeRemove(id, place, isExact: true, on: node)
         default: break  // Only the kernel's actions come here.
         }
     }
@@ -62,7 +63,11 @@ extension World {
         for slot in node.kernel.entries.indices where node.kernel.entries[slot].isPresent {
             state.found.append(
                 KernelState.Found(
-                    address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot)))
+                    address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot),
+                    lifetime: node.kernel.entries[slot].endsAt.map {
+                        // The kernel tells the lifetime, not how late it will be.
+                        .microseconds(max(0, node.span($0 - self.now) - 1_000_000))
+                    }))
         }
         return state
     }
@@ -106,21 +111,30 @@ extension World {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
         // Its timer runs for all addresses together, and after each run not again for one second.
+        // The same address with the other prefix length that is its own on that interface goes: it stands once.
+        for slot in SimulatedKernel.slots(of: SimulatedKernel.address(of: change.slot))
+        where slot != change.slot && SimulatedKernel.place(of: slot).interface == place.interface {
+            guard node.kernel.entries[slot].isPresent else { continue }
+            node.kernel.drop(slot)
+            self.report(self.sighting(slot, isPresent: false), by: node)
+        }
         let late = self.random.between(0, 1_000_000)
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
         self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)
     }
 
-    /// One command takes the address off the interface, whatever its prefix length there.
-    private func executeRemove(_ id: AddressID, _ place: KernelPlace, on node: SimulatedNode) {
+    /// One command takes the address off the interface, whatever its prefix length there; or exactly out of its place.
+    private func executeRemove(_ id: AddressID, _ place: KernelPlace, isExact: Bool, on node: SimulatedNode) {
         guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return }
         if node.kernel.removalsFailUntil > self.now || self.strikes(.removalFails, 0.01) {
             return self.deliver(.removeFailed(id, place, reason: "injected"), to: node)
         }
         var wasPresent = false
         for slot in SimulatedKernel.slots(of: address)
-        where SimulatedKernel.place(of: slot).interface == place.interface {
+        where SimulatedKernel.place(of: slot).interface == place.interface
+            && (!isExact || SimulatedKernel.place(of: slot) == place)
+        {
             if node.kernel.entries[slot].isPresent { wasPresent = true }
             self.vanish(slot, on: node)
         }

@@ -26,7 +26,7 @@ struct KernelTests {
     @Test func `an address added by hand where another leads is removed`() {
         var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
         #expect(n1.on(.kernelSaw(self.address, self.elsewhere, isPresent: true), after: .seconds(1)) == [.inspect])
-        #expect(n1.listed([self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(n1.listed([self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
         #expect(n1.reports == [.addedByOthers(self.address, interface: "eth1", prefixLength: 24)])
         #expect(n1.on(.removed(self.address, self.elsewhere, wasPresent: true)) == [])
         #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .seconds(1)) == [.inspect])
@@ -41,13 +41,13 @@ struct KernelTests {
         #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
         _ = n1.on(.removed(self.address, self.place, wasPresent: true))
         _ = n1.on(.kernelSaw(self.address, self.elsewhere, isPresent: true), after: .milliseconds(200))
-        #expect(n1.listed([self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(n1.listed([self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
     }
 
     @Test func `an address added by hand in a second place of the holder is removed there, and stays in its own`() {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))
-        #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(n1.listed([self.place, self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
         _ = n1.on(.removed(self.address, self.elsewhere, wasPresent: true))
         #expect(n1.reports == [.removed(self.address, interface: "eth1", reason: .misplaced)])
         #expect(n1.status?.isHere == true)

@@ -77,6 +77,12 @@ struct LogRecordTests {
             .addedByOthers(id, interface: "eth0", prefixLength: 24), .addressAddedByOthers,
             ["ADDRESS": id, "INTERFACE": "eth0"], "somebody added 10.0.0.3/24"),
         Row(
+            .lifetimeChangedByOthers(id, interface: "eth0", lifetime: nil), .addressLifetimeChanged,
+            ["ADDRESS": id, "INTERFACE": "eth0", "LIFETIME": "forever"], "for ever"),
+        Row(
+            .lifetimeChangedByOthers(id, interface: "eth0", lifetime: .seconds(600)), .addressLifetimeChanged,
+            ["ADDRESS": id, "INTERFACE": "eth0", "LIFETIME": "600.0 s"], "600.0 s"),
+        Row(
             .duplicateSeen(id, linkAddress: "02:00"), .duplicateHolder, ["ADDRESS": id, "LINK_ADDRESS": "02:00"],
             "another node"),
         Row(.inspectionFailed(reason: "why"), .inspectionFailed, ["REASON": "why"], "why"),
@@ -120,7 +126,7 @@ struct LogRecordTests {
             .stopping, .reconfigured, .noContactYet, .contactLost, .leaderIsAnother("n2"), .noLeader, .maintenance,
             .failsafe, .inRecovery, .postgresUnreachable("x"), .postgresNotAsked, .interfaceMissing("x"),
             .interfaceDown("x"), .clusterNotMarked, .quarantine, .heldByAnother("n2"), .leaseReturning, .leaseLost,
-            .misplaced,
+            .misplaced, .foreign, .duplicateDetected,
         ]
         #expect(Set(reasons.map { Wording.code($0) }).count == reasons.count)
         for reason in reasons {
@@ -128,7 +134,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 31
+    private static let caseCount = 32
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -164,8 +170,9 @@ struct LogRecordTests {
         case .stopping: 28
         case .stopped: 29
         case .handedOver: 30
-        case .citus: 31  // CitusRecordTests has its cases.
-        case .detector: 31  // DetectorRecordTests has its cases.
+        case .lifetimeChangedByOthers: 31
+        case .citus: 32  // CitusRecordTests has its cases.
+        case .detector: 32  // DetectorRecordTests has its cases.
         }
     }
 }
