@@ -8,6 +8,7 @@ extension World {
         let wasOurs = entry.isPresent && !entry.isForeign
         node.kernel.put(slot, endsAt: endsAt, isForeign: isForeign)
         if let endsAt {
+            node.kernel.lookedAt = self.now
             let generation = node.kernel.entries[slot].generation
             self.schedule(.expiry(node.index, slot: slot, generation: generation), after: max(endsAt - self.now, 0))
         }
@@ -29,12 +30,6 @@ extension World {
     private func sighting(_ slot: Int, isPresent: Bool) -> Event {
         .kernelSaw(
             self.specs[SimulatedKernel.address(of: slot)].id, SimulatedKernel.place(of: slot), isPresent: isPresent)
-    }
-
-    func expire(_ slot: Int, _ generation: Int, on node: SimulatedNode) {
-        guard node.kernel.entries[slot].generation == generation else { return }
-        self.log("\(node.member): the kernel removes \(self.specs[SimulatedKernel.address(of: slot)].id)")
-        self.vanish(slot, on: node)
     }
 
     // MARK: - Commands
@@ -105,9 +100,8 @@ extension World {
         guard node.kernel.state(of: place) != .missing else {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
-        let late = self.random.between(0, 500_000)
         self.appear(
-            change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
+            change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000), isForeign: false)
         self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)
     }
 
