@@ -53,7 +53,7 @@ struct ClusterConfiguration {
 
     private static func someAddresses(_ random: inout Randomness) -> [AddressSpec] {
         let policies: [AcquirePolicy] = [.writable, .leaderKey, .writable]
-        let count = random.chance(0.01) ? 64 : Int(random.between(1, 3))
+        let count = random.chance(0.004) ? 64 : Int(random.between(1, 3))
         let prefixLength = random.chance(0.5) ? 24 : 32
         return (0..<count).map { index in
             AddressSpec(

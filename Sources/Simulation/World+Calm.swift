@@ -45,7 +45,8 @@ extension World {
     var longestOutage: Time {
         var ttl = self.ttl
         for lease in self.etcd.leases.values { if case .address? = lease.key { ttl = min(ttl, lease.ttl) } }
-        return ttl * 5 / 6 - self.configuration.margin.microseconds - ttl / 100 - 1_500_000
+        // A renewal is a sixth old when the next is due, and one that gains less than a sixth is not passed on.
+        return ttl * 2 / 3 - self.configuration.margin.microseconds - ttl / 100 - 1_500_000
     }
 
     private enum CalmFault: CaseIterable {
