@@ -114,7 +114,11 @@ extension World {
     func granted(_ ttl: Duration) -> Duration {
         var granted = max(ttl, self.configuration.shortestGrant)
         if self.strikes(.leaseShort, 0.01) {
-            granted = .seconds(max(2, granted.components.seconds * self.random.between(50, 99) / 100))
+            // Never so little that nothing is left beside the margin: with such a lease, which no etcd grants, the core would
+            // wait for ever.
+            let least = self.configuration.margin.components.seconds + 3
+            let less = granted.components.seconds * self.random.between(50, 99) / 100
+            granted = min(granted, .seconds(max(least, less)))
         }
         self.longestGranted = max(self.longestGranted, granted.microseconds)
         return granted
