@@ -16,6 +16,9 @@ public enum LabSuite: String, Codable, Sendable, CaseIterable {
         public let postgres: String
         /// Packages that the other release has not, or has under another name.
         let packages: [String]
+        /// Whether Patroni refuses an etcd that has the number of the one it knew and a younger history, until it is
+        /// started anew: it takes every such member for one that has fallen behind.
+        public let patroniRefusesYoungerEtcd: Bool
     }
 
     /// The one table. Versions that come with it: docs/operations.md, "What was run".
@@ -24,12 +27,14 @@ public enum LabSuite: String, Codable, Sendable, CaseIterable {
         case .bookworm:
             Recipe(
                 debian: 12, postgres: "15",
-                packages: ["libcurl4", "libmicrohttpd12", "postgresql-15", "vip-manager"])
+                packages: ["libcurl4", "libmicrohttpd12", "postgresql-15", "vip-manager"],
+                patroniRefusesYoungerEtcd: false)
         case .trixie:
             // The libraries were renamed when `time_t` grew to 64 bits.
             Recipe(
                 debian: 13, postgres: "17",
-                packages: ["libcurl4t64", "libmicrohttpd12t64", "postgresql-17"])
+                packages: ["libcurl4t64", "libmicrohttpd12t64", "postgresql-17"],
+                patroniRefusesYoungerEtcd: true)
         }
     }
 

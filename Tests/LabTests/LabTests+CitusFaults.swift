@@ -121,11 +121,7 @@ extension LabTests {
             _ = try await scene.change(.switchover)
             try await scene.awaitRows()
             let before = try await scene.lab.sql(fence)
-            let nodes = scene.lab.options.nodes
-            for node in nodes { try await scene.run(node, "sh", "-c", Scene.stopEtcd) }
-            for node in nodes { try await scene.run(node, "sh", "-c", "rm -rf /var/lib/etcd/default/*") }
-            for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
-            try await scene.awaitLog(scene.leader, "another etcd cluster answers", .seconds(60))
+            try await scene.rebuildEtcd()
             try await scene.lab.awaitHealth()
             _ = try await scene.change(.switchover)
             try await scene.awaitRows()

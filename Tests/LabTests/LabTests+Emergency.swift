@@ -47,7 +47,7 @@ extension LabTests {
                     try await scene.lab.exec(node, ["systemctl", "stop", "patroni", "pharos"]).exitCode == 0
                 }
                 try await scene.run(node, "sh", "-c", "\(Scene.stopEtcd); rm -rf /var/lib/etcd/default")
-                let cluster = try await scene.addEtcdMember(node, by: survivor)
+                let (member, cluster) = try await scene.addEtcdMember(node, by: survivor)
                 try await scene.run(
                     node, "sh", "-c",
                     """
@@ -56,8 +56,12 @@ extension LabTests {
                     printf 'ETCD_INITIAL_CLUSTER=%s\\nETCD_INITIAL_CLUSTER_STATE=existing\\n' '\(cluster)' >>/etc/default/etcd
                     systemctl start etcd
                     mv /root/etcd /etc/default/etcd
-                    systemctl start patroni pharos
                     """)
+                // etcd refuses while it is behind.
+                try await scene.wait("etcd to give \(node) its vote", .seconds(30)) {
+                    try await scene.lab.exec(survivor, ["etcdctl", "member", "promote", member]).exitCode == 0
+                }
+                try await scene.run(node, "systemctl", "start", "patroni", "pharos")
                 try await scene.wait("etcd of \(index + 2) members", .seconds(30)) {
                     try await scene.etcdMembers(on: node).count == index + 2
                 }
@@ -68,6 +72,9 @@ extension LabTests {
                 }
             }
             #expect(try await scene.lab.awaitHealth() == survivor)
+            // etcd could write all the while: neither Patroni nor Pharos gave anything up.
+            let gaps = try scene.timeline().gaps(of: Scene.v4, since: scene.start)
+            #expect(gaps.count == 1, "\(gaps)")
         }
     }
 }
@@ -87,22 +94,24 @@ extension Scene {
         return names.sorted()
     }
 
-    /// Makes a node a member of the etcd cluster that `helper` is in; answers what it has to start with.
-    fileprivate func addEtcdMember(_ node: String, by helper: String) async throws -> String {
-        var cluster: Substring?
+    /// Makes a node a learner of the etcd cluster that `helper` is in; answers its id and what it has to start with.
+    fileprivate func addEtcdMember(_ node: String, by helper: String) async throws -> (member: String, cluster: String)
+    {
+        var (member, cluster): (Substring?, Substring?)
         // etcd refuses while a member that was added before is still new.
         try await self.wait("etcd to take \(node) in", .seconds(30)) {
             let outcome = try await self.lab.exec(
                 helper,
                 [
-                    "etcdctl", "member", "add", node,
+                    "etcdctl", "member", "add", node, "--learner",
                     "--peer-urls=http://\(LabLayout.address(node)):2380",
                 ])
-            // As it prints it: ETCD_INITIAL_CLUSTER="…".
+            // As it prints it: Member 165287d47af40e7 added to cluster …, and ETCD_INITIAL_CLUSTER="…".
             let lines = outcome.text.split(separator: "\n")
+            member = lines.first { $0.hasPrefix("Member") }?.split(separator: " ").dropFirst().first
             cluster = lines.first { $0.hasPrefix("ETCD_INITIAL_CLUSTER=") }?.split(separator: "\"").last
             return outcome.exitCode == 0
         }
-        return String(try #require(cluster))
+        return (String(try #require(member)), String(try #require(cluster)))
     }
 }

@@ -79,10 +79,7 @@ extension LabTests {
     @Test @EventLoop func `a rebuilt etcd is recognized, and distrusted for one lifetime`() async throws {
         try await Scene.play("etcd wiped and rebuilt") { scene in
             let nodes = scene.lab.options.nodes
-            for node in nodes { try await scene.run(node, "sh", "-c", Scene.stopEtcd) }
-            for node in nodes { try await scene.run(node, "sh", "-c", "rm -rf /var/lib/etcd/default/*") }
-            for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
-            try await scene.awaitLog(scene.leader, "another etcd cluster answers", .seconds(60))
+            try await scene.rebuildEtcd()
             try await scene.lab.awaitHealth()
             var seen: [Int64] = []
             for node in nodes {

@@ -128,6 +128,23 @@ extension Scene {
     /// and systemd would wait 90 s for it.
     static let stopEtcd = "timeout 10 systemctl stop etcd || systemctl kill -s KILL etcd"
 
+    /// Wipes etcd on every node and starts it: a new cluster with the old one's number, since it has the same members and
+    /// token. Then what the manual says under "etcd is wiped and rebuilt".
+    func rebuildEtcd() async throws {
+        let nodes = self.lab.options.nodes
+        for node in nodes { try await self.run(node, "sh", "-c", Self.stopEtcd) }
+        for node in nodes { try await self.run(node, "sh", "-c", "rm -rf /var/lib/etcd/default/*") }
+        for node in nodes { try await self.run(node, "systemctl", "start", "--no-block", "etcd") }
+        try await self.awaitLog(self.leader, "another etcd cluster answers", .seconds(60))
+        guard self.lab.options.suite.recipe.patroniRefusesYoungerEtcd else { return }
+        try await self.wait("Patroni to refuse the new etcd", .seconds(30)) {
+            try await self.records(self.leader, ["-u", "patroni"]).contains { $0.message.contains("Old known term") }
+        }
+        for node in self.lab.options.groups.flatMap(\.nodes) {
+            try await self.run(node, "systemctl", "restart", "--no-block", "patroni")
+        }
+    }
+
     /// Leaves no byte to journald on a node, neither on its disk nor in memory.
     func fillLogs(of node: String) async throws {
         try await self.run(
