@@ -22,7 +22,7 @@ public enum Action: Hashable, Sendable {
     /// One transaction: *if* the mark is still the one of the revision `seen` (0: absent) and the trails are those that were
     /// seen, *then* write `clusterID` there, a quarantine that ends by itself after `quarantine`, and the trails, each
     /// extended by the quarantine's lease.
-    indirect case markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration, trails: [TrailStepOfAddress])
+    indirect case markCluster(clusterID: UInt64, seen: Int64, quarantine: Duration, trails: [Addressed<TrailStep>])
     /// Keep this for the next process.
     indirect case remember(Memory)
 

@@ -14,7 +14,7 @@ enum HistoryTrust: Hashable, Sendable {
 
 extension AddressLease {
     /// Takes over what etcd shows of the address's trail, and judges it by what is remembered; answers whether it continues that,
-    /// and has come further.
+    /// and was quarantined since.
     mutating func learn(
         trail found: TrailInEtcd, at revision: Int64, _ shared: Shared, at now: Instant, into actions: inout [Action]
     ) -> Bool {
@@ -22,32 +22,30 @@ extension AddressLease {
         guard isNews || self.trust == .unread || self.trust == .contradicted else { return false }
         switch self.memory.kinship(with: found.trail) {
         case .continued:
-            let isFurther = !self.memory.isEmpty && found.trail.entries.first != self.memory.entries.first
+            let wasQuarantined = self.memory.entries.first.map { found.trail.wasQuarantined(since: $0.lease) } ?? false
             self.trust(found.trail)
-            return isFurther
+            return wasQuarantined
         case .contradicted:
-            // Where it is quarantined already, another node was first, or this one in another life.
-            if shared.view?.isQuarantined.value == true {
-                self.trust(found.trail)
-                return false
-            }
             if self.trust != .contradicted { actions.append(.report(.historyContradicted(self.id))) }
             self.trust = .contradicted
+            // It is quarantined already, which protects the others. How long ago that began, in which history, is not known.
+            if shared.view?.isQuarantined.value == true { self.distrust(shared, at: now, into: &actions) }
         case .unknown:
             switch self.trust {
             case .unread where self.followsForgetful: self.trust(found.trail)
             // The first acquisition of all, seen while it happened.
             case .trusted where self.memory.isEmpty: self.trust(found.trail)
-            case .unread, .trusted, .contradicted:
-                self.trust = .unknown(since: now)
-                actions.append(
-                    .report(
-                        .historyUnknown(
-                            self.id, wait: self.unknownFor(shared, at: now), isMemoryEmpty: self.memory.isEmpty)))
+            case .unread, .trusted, .contradicted: self.distrust(shared, at: now, into: &actions)
             case .unknown: break  // The wait goes on.
             }
         }
         return false
+    }
+
+    /// Nothing can be told of this history from now on.
+    mutating func distrust(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        self.trust = .unknown(since: now)
+        actions.append(.report(.historyUnknown(self.id, wait: self.unknownFor(shared, at: now))))
     }
 
     private mutating func trust(_ trail: Trail) {

@@ -153,12 +153,12 @@ public struct Snapshot: Hashable, Sendable {
     /// The holder of each address that has a key; sorted by address.
     public var holders: [AddressHolder]
     /// The trail of each address that has one; sorted by address.
-    public var trails: [TrailOfAddress]
+    public var trails: [Addressed<TrailInEtcd>]
 
     public init(
         clusterID: UInt64, revision: Int64, raftTerm: UInt64 = 0, leader: String? = nil, patroni: DynamicConfig? = nil,
         mark: ClusterMark? = nil,
-        isQuarantined: Bool = false, holders: [AddressHolder] = [], trails: [TrailOfAddress] = []
+        isQuarantined: Bool = false, holders: [AddressHolder] = [], trails: [Addressed<TrailInEtcd>] = []
     ) {
         self.raftTerm = raftTerm
         self.trails = trails
@@ -194,12 +194,14 @@ public struct AddressHolder: Hashable, Sendable {
     }
 }
 
-public struct TrailOfAddress: Hashable, Sendable {
+/// What belongs to one address.
+public struct Addressed<Value: Hashable & Sendable>: Hashable, Sendable {
     public let address: AddressID
-    public let trail: TrailInEtcd
-    public init(address: AddressID, trail: TrailInEtcd) {
+    public let value: Value
+
+    public init(_ address: AddressID, _ value: Value) {
         self.address = address
-        self.trail = trail
+        self.value = value
     }
 }
 

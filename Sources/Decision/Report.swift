@@ -10,7 +10,7 @@ public enum Report: Hashable, Sendable {
     /// etcd does not know what this node remembers of an address: a copy was restored, or an earlier cluster came back.
     case historyContradicted(AddressID)
     /// Whether etcd's history is the one that was known here cannot be told: nothing is acquired for `wait`.
-    case historyUnknown(AddressID, wait: Duration, isMemoryEmpty: Bool)
+    case historyUnknown(AddressID, wait: Duration)
     /// A keep-alive was answered by an etcd member that did not know who leads: it does not count.
     case renewalUncounted(AddressID, lease: LeaseID, term: UInt64, known: UInt64)
     case leaderChanged(from: String?, to: String?, revision: Int64)

@@ -120,12 +120,14 @@ extension SupervisorCore {
         _ snapshot: Snapshot, sentAt: Instant, isWatchToShow: Bool = true, at now: Instant,
         into actions: inout [Action]
     ) {
+        var isReplaced = false
         if let view = self.shared.view, view.isContradicted(by: snapshot, sentAt: sentAt) {
             // An answer that the cluster of before gave, late.
             if let lastRead = self.shared.lastRead, sentAt < lastRead { return }
             actions.append(.report(.clusterReplaced(old: view.clusterID, new: snapshot.clusterID)))
             // Also where the mark is right: it may be an earlier cluster that came back, or a copy of this one.
             self.shared.isMarkDoubtful = true
+            isReplaced = true
             self.shared.view = nil
             self.shared.vouching = nil
             self.watchDebts.clear()
@@ -146,7 +148,8 @@ extension SupervisorCore {
             }
             self.leases[index].learn(holder: holder, at: snapshot.revision)
         }
-        self.learn(trails: snapshot.trails, at: snapshot.revision, now: now, into: &actions)
+        self.learn(
+            trails: snapshot.trails, at: snapshot.revision, isReplaced: isReplaced, now: now, into: &actions)
         self.shared.wasRead(sentAt: sentAt, term: snapshot.raftTerm)
         self.countRenewals(by: sentAt, snapshot.raftTerm, at: now, into: &actions)
         if isFirst {
@@ -169,20 +172,30 @@ extension SupervisorCore {
 
     /// A read also tells of the addresses that have no trail.
     private mutating func learn(
-        trails: [TrailOfAddress], at revision: Int64, now: Instant, into actions: inout [Action]
+        trails: [Addressed<TrailInEtcd>], at revision: Int64, isReplaced: Bool, now: Instant,
+        into actions: inout [Action]
     ) {
-        var isFurther = false
+        var wasQuarantined = false
         for index in self.leases.indices {
             let id = self.leases[index].id
             var found = TrailInEtcd()
-            for entry in trails where entry.address == id { found = entry.trail }
+            for entry in trails where entry.address == id { found = entry.value }
             if self.leases[index].learn(trail: found, at: revision, self.shared, at: now, into: &actions) {
-                isFurther = true
+                wasQuarantined = true
             }
         }
-        // A cluster that another node has settled in, quarantine included, and gone on from what is known here.
-        if isFurther { self.shared.isMarkDoubtful = false }
+        if isReplaced {
+            // Another node has settled in this cluster, and its quarantine came after all that is known here.
+            if wasQuarantined { self.shared.isMarkDoubtful = false } else { self.distrust(at: now, into: &actions) }
+        }
         self.doubtIfContradicted()
+    }
+
+    /// Also where the cluster is quarantined already: that may have begun before what another history granted last.
+    private mutating func distrust(at now: Instant, into actions: inout [Action]) {
+        for index in self.leases.indices where self.leases[index].trust == .trusted {
+            self.leases[index].distrust(self.shared, at: now, into: &actions)
+        }
     }
 
     private mutating func doubtIfContradicted() {
@@ -216,7 +229,7 @@ extension SupervisorCore {
                 clusterID: view.clusterID, seen: view.mark.value?.revision ?? 0,
                 quarantine: self.leases.map(\.longestTrailTTL).reduce(self.shared.longestTTL(at: now), max),
                 trails: self.leases.compactMap { lease in
-                    lease.settledStep.map { TrailStepOfAddress(address: lease.id, step: $0) }
+                    lease.settledStep.map { Addressed(lease.id, $0) }
                 }))
     }
 

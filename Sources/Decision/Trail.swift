@@ -8,14 +8,16 @@
 /// may all be the same then. It is cut off at ``limit`` entries; what is not seen in it any more is unknown, not wrong.
 public struct Trail: Hashable, Sendable {
     public struct Entry: Hashable, Sendable {
-        /// Of the acquisition, or of a quarantine that covered whatever was acquired before.
         public let lease: LeaseID
         /// As etcd granted it: a right to the address may have run for as long.
         public let ttl: Duration
+        /// Not of an acquisition, but of a quarantine: whatever was acquired before, in whichever history, has ended with it.
+        public let isQuarantine: Bool
 
-        public init(lease: LeaseID, ttl: Duration) {
+        public init(lease: LeaseID, ttl: Duration, isQuarantine: Bool = false) {
             self.lease = lease
             self.ttl = ttl
+            self.isQuarantine = isQuarantine
         }
     }
 
@@ -45,6 +47,11 @@ public struct Trail: Hashable, Sendable {
             }
         }
         return Trail(merged)
+    }
+
+    /// Whether a quarantine came after `lease`, which this trail knows.
+    func wasQuarantined(since lease: LeaseID) -> Bool {
+        self.entries.prefix { $0.lease != lease }.contains(where: \.isQuarantine)
     }
 
     /// What etcd's trail is to the one that was remembered.
@@ -89,36 +96,19 @@ public struct TrailStep: Hashable, Sendable {
     }
 }
 
-public struct TrailStepOfAddress: Hashable, Sendable {
-    public let address: AddressID
-    public let step: TrailStep
-    public init(address: AddressID, step: TrailStep) {
-        self.address = address
-        self.step = step
-    }
-}
-
 /// What a node remembers of etcd from one process to the next.
 public struct Memory: Hashable, Sendable {
-    /// Of each address that was ever acquired, sorted by address.
-    public var trails: [AddressTrail]
+    /// Of each address that was ever acquired, sorted by address; at most ``limit``.
+    public var trails: [Addressed<Trail>]
+    public static let limit = 256
     /// Whether an earlier process of this boot was of a version that remembered nothing: what etcd shows now was all that it
     /// knew, too.
     public var followsForgetful: Bool
 
-    public init(trails: [AddressTrail] = [], followsForgetful: Bool = false) {
+    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false) {
         self.trails = trails
         self.followsForgetful = followsForgetful
     }
 
-    func trail(of address: AddressID) -> Trail { self.trails.first { $0.address == address }?.trail ?? Trail() }
-}
-
-public struct AddressTrail: Hashable, Sendable {
-    public let address: AddressID
-    public let trail: Trail
-    public init(address: AddressID, trail: Trail) {
-        self.address = address
-        self.trail = trail
-    }
+    func trail(of address: AddressID) -> Trail { self.trails.first { $0.address == address }?.value ?? Trail() }
 }

@@ -54,9 +54,9 @@ struct SimulatedEtcd {
         for (index, holder) in self.holders.enumerated() {
             if let holder { holders.append(AddressHolder(address: self.addresses[index], holder: holder)) }
         }
-        var trails: [TrailOfAddress] = []
+        var trails: [Addressed<TrailInEtcd>] = []
         for (index, trail) in self.trails.enumerated() where trail.revision > 0 {
-            trails.append(TrailOfAddress(address: self.addresses[index], trail: trail))
+            trails.append(Addressed(self.addresses[index], trail))
         }
         let snapshot = Snapshot(
             clusterID: self.clusterID, revision: self.revision, raftTerm: self.term, leader: self.leader,
@@ -231,11 +231,12 @@ struct SimulatedEtcd {
     }
 
     mutating func markCluster(
-        _ clusterID: UInt64, seen: Int64, ttl: Time, _ steps: [TrailStepOfAddress], at now: Time
+        _ clusterID: UInt64, seen: Int64, ttl: Time, _ steps: [Addressed<TrailStep>], at now: Time
     ) -> Bool {
         guard self.mark?.revision ?? 0 == seen else { return false }
         for entry in steps {
-            guard let index = self.addresses.firstIndex(of: entry.address), self.trails[index] == entry.step.seen else {
+            guard let index = self.addresses.firstIndex(of: entry.address), self.trails[index] == entry.value.seen
+            else {
                 return false
             }
         }
@@ -250,8 +251,8 @@ struct SimulatedEtcd {
         self.record(.quarantine(true))
         for entry in steps {
             guard let index = self.addresses.firstIndex(of: entry.address) else { continue }
-            let quarantine = Trail.Entry(lease: lease, ttl: .microseconds(ttl))
-            self.putTrail(index, entry.step.next.extended(by: quarantine))
+            let quarantine = Trail.Entry(lease: lease, ttl: .microseconds(ttl), isQuarantine: true)
+            self.putTrail(index, entry.value.next.extended(by: quarantine))
         }
         return true
     }

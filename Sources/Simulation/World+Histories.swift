@@ -18,8 +18,12 @@ extension World {
         // How long a lowered TTL's leases may still run is known to daemons that saw it lowered, not to new ones.
         if let loweredAt = self.ttlLoweredAt, self.now - loweredAt < self.formerTTL + 10_000_000 { return false }
         switch self.random.between(0, 3) {
-        case 0: guard self.restoreBackup() else { return false }
-        case 1: guard self.returnToFormer() else { return false }
+        case 0:
+            guard self.restoreBackup() else { return false }
+            self.freezeHolder()
+        case 1:
+            guard self.returnToFormer() else { return false }
+            self.freezeHolder()
         default: self.wipeEtcd()
         }
         self.backup = nil
@@ -28,6 +32,15 @@ extension World {
         for lease in self.etcd.leases.keys.sorted() { self.watchLease(lease) }
         self.leaderKeyVanished()
         return true
+    }
+
+    /// What makes a history that etcd has forgotten dangerous: whoever holds an address by it sees nothing of the change.
+    private func freezeHolder() {
+        let holder = self.nodes.first { node in self.specs.indices.contains { node.kernel.holds($0) } }
+        guard let holder, holder.daemon == .running, self.random.chance(0.7) else { return }
+        holder.daemon = .frozen
+        self.faults.add(.daemonFreeze)
+        self.schedule(.thaw(holder.index), after: self.random.between(10_000_000, 90_000_000))
     }
 
     private func wipeEtcd() {
@@ -73,7 +86,7 @@ extension World {
             guard let newest = self.etcd.trails[index].trail.entries.first else { continue }
             for node in self.nodes {
                 let known = node.diskWorks ? node.disk : node.core?.memory ?? Memory()
-                let trail = known.trails.first { $0.address == spec.id }?.trail
+                let trail = known.trails.first { $0.address == spec.id }?.value
                 if !node.diskWorks, node.core == nil { continue }
                 guard trail?.entries.contains(where: { $0.lease == newest.lease }) == true else { return false }
             }

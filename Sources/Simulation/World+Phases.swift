@@ -151,7 +151,7 @@ extension World {
         else { return }
         var ttl = self.longestTTL
         if self.leaseTTL == nil, self.config.isFailsafeEnabled { ttl = (ttl + 4_000_000) * 5 / 4 }
-        for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.trail) {
+        for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.value) {
             ttl = max(ttl, trail.entries.first?.ttl.microseconds ?? 0)
         }
         self.run(for: ttl + 5_000_000)

@@ -185,11 +185,11 @@ final class EtcdLink {
     }
 
     func mark(
-        _ clusterID: UInt64, seen: Int64, quarantine: Duration, _ trails: [TrailStepOfAddress]
+        _ clusterID: UInt64, seen: Int64, quarantine: Duration, _ trails: [Addressed<TrailStep>]
     ) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: quarantine.components.seconds)
-            let entry = Trail.Entry(lease: lease.id, ttl: .seconds(lease.ttl))
+            let entry = Trail.Entry(lease: lease.id, ttl: .seconds(lease.ttl), isQuarantine: true)
             let response = try await self.client.commit(
                 self.keys.marking(clusterID, seen: seen, quarantine: entry, trails))
             // Another member was first: our lease is of no use.

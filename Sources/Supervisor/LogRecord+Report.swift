@@ -33,13 +33,10 @@ extension LogRecord {
                 .historyContradicted,
                 "etcd does not know the newest lease under which \(id) was acquired: it was restored, or an earlier cluster came back. No address is acquired until every lifetime that it has forgotten is over",
                 ["ADDRESS": id])
-        case .historyUnknown(let id, let wait, let isMemoryEmpty):
-            let why =
-                isMemoryEmpty
-                ? "this node remembers nothing of \(id)" : "etcd shows nothing of what this node remembers of \(id)"
+        case .historyUnknown(let id, let wait):
             self.init(
                 .historyUnknown,
-                "\(why), so it cannot tell whether etcd was restored: it acquires the address in \(Wording.text(wait)) at the earliest",
+                "this node cannot tell whether etcd has forgotten who acquired \(id) last: it acquires the address in \(Wording.text(wait)) at the earliest",
                 ["ADDRESS": id, "AFTER": Wording.text(wait)])
         case .renewalUncounted(let id, let lease, let term, let known):
             self.init(
@@ -187,6 +184,14 @@ extension LogRecord {
 }
 
 extension LogRecord {
+    /// What an earlier process remembered of etcd cannot be used.
+    static func memoryUnusable(_ problem: String) -> LogRecord {
+        LogRecord(
+            .memoryUnwritable,
+            "what this node remembered of etcd cannot be used: \(problem). It waits for one TTL before it acquires an address that others have acquired",
+            ["REASON": problem])
+    }
+
     /// What is known of etcd cannot be kept for the next process.
     static func memoryUnwritable(_ problem: String) -> LogRecord {
         LogRecord(

@@ -7,8 +7,7 @@ import LenientJSON
 /// What this node remembers of etcd, in a file that outlives the process and the boot.
 ///
 /// The file is read once, before anything is at stake. It is written by children (`dd`, `mv`), because a disk that hangs must
-/// not hold the loop up: a write that does not end is given up, and the newest content is written when the next change comes.
-/// A file that cannot be brought up to date is removed: an old memory would vouch for what it does not know.
+/// not hold the loop up: a write that does not end is given up, and tried again a few times. A file that cannot be brought up to date is removed: an old memory would vouch for what it does not know.
 @EventLoop
 public final class MemoryFile {
     /// For whom the file was written: of any other it says nothing.
@@ -23,8 +22,7 @@ public final class MemoryFile {
     /// What was found at the start.
     struct Finding {
         var memory = Memory()
-        /// Why nothing is remembered though there is a file, or nothing can be written; nil: all is well, or this is the first
-        /// start.
+        /// Why nothing is remembered, though there is a file or should be; nil: all is well, or this is the first start.
         var problem: String?
     }
 
@@ -32,13 +30,21 @@ public final class MemoryFile {
     private let path: String
     private let followsForgetful: Bool
     private var pending: [UInt8]?
-    private var isWriting = false
+    private var isBusy = false
+    private var timer: EventSource?
+    /// Writes that failed since the last one that did not.
+    private var failures = 0
     private var failed: @EventLoop (String) -> Void = { _ in }
     private var succeeded: @EventLoop () -> Void = {}
 
     /// Bytes: 256 addresses with full trails need a third of it.
     private static let limit = 1 << 18
     private static let timeout: Duration = .seconds(5)
+    /// The address moves first; and 64 addresses that come at once are one write.
+    private static let patience: Duration = .milliseconds(500)
+    private static let retry: Duration = .seconds(60)
+    /// A child on a disk that hangs cannot be ended, and each takes one of the unit's task slots, which `ip` needs.
+    private static let failureLimit = 5
 
     /// - Parameters:
     ///   - folder: where the file is kept, such as `/var/lib/pharos`.
@@ -95,14 +101,14 @@ public final class MemoryFile {
         return Owner(root: root, namespace: namespace, scope: scope, group: group, member: member)
     }
 
-    private static func trails(_ json: JSON) -> [AddressTrail]? {
+    private static func trails(_ json: JSON) -> [Addressed<Trail>]? {
         guard let members = json["trails"]?.object else { return nil }
-        var trails: [AddressTrail] = []
+        var trails: [Addressed<Trail>] = []
         for (address, value) in members {
             guard let text = value.string else { return nil }
             let trail = PharosKeys.trail(text)
             guard !trail.isEmpty else { return nil }
-            trails.append(AddressTrail(address: address, trail: trail))
+            trails.append(Addressed(address, trail))
         }
         return trails.sorted { $0.address < $1.address }
     }
@@ -111,7 +117,7 @@ public final class MemoryFile {
 
     static func text(_ memory: Memory, _ owner: Owner) -> [UInt8] {
         let trails = memory.trails.map { entry in
-            let value = String(decoding: PharosKeys.value(of: entry.trail), as: UTF8.self)
+            let value = String(decoding: PharosKeys.value(of: entry.value), as: UTF8.self)
             return "\(JSON.quoted(entry.address)):\(JSON.quoted(value))"
         }
         let text =
@@ -121,33 +127,64 @@ public final class MemoryFile {
         return Array(text.utf8)
     }
 
+    /// The newest content is written after a moment, or not at all where writing has failed too often.
     func write(_ memory: Memory, _ owner: Owner) {
+        guard self.failures < Self.failureLimit else { return }
         self.pending = Self.text(memory, owner)
-        guard !self.isWriting else { return }
-        self.isWriting = true
-        EventLoop.spawn {
-            while let bytes = self.pending {
-                self.pending = nil
-                await self.write(bytes)
-            }
-            self.isWriting = false
+        self.wait(Self.patience)
+    }
+
+    /// Writes what still waits, within a second.
+    func finish() async {
+        self.timer = nil
+        guard let bytes = self.pending, !self.isBusy, self.failures == 0 else { return }
+        self.pending = nil
+        _ = await self.write(bytes, timeout: .seconds(1))
+    }
+
+    private func wait(_ delay: Duration) {
+        guard self.timer == nil, !self.isBusy else { return }
+        self.timer = .timer(after: delay) { [unowned self] in
+            self.timer = nil
+            self.turn()
         }
     }
 
-    private func write(_ bytes: [UInt8]) async {
+    private func turn() {
+        guard let bytes = self.pending else { return }
+        self.isBusy = true
+        EventLoop.spawn {
+            let problem = await self.write(bytes, timeout: Self.timeout)
+            self.isBusy = false
+            if let problem {
+                self.failures += 1
+                self.failed(problem)
+            } else {
+                self.failures = 0
+                self.succeeded()
+                // What has changed meanwhile is written again.
+                if self.pending == bytes { self.pending = nil }
+            }
+            if self.pending != nil, self.failures < Self.failureLimit {
+                self.wait(problem == nil ? Self.patience : Self.retry)
+            }
+        }
+    }
+
+    private func write(_ bytes: [UInt8], timeout: Duration) async -> String? {
         let new = self.path + ".new"
-        var problem = await self.run(["/usr/bin/dd", "of=\(new)", "conv=fsync", "status=none"], input: bytes)
-        if problem == nil { problem = await self.run(["/usr/bin/mv", "-f", new, self.path]) }
-        guard var problem else { return self.succeeded() }
-        if let other = await self.run(["/usr/bin/rm", "-f", self.path, new]) {
+        var problem = await self.run(["/usr/bin/dd", "of=\(new)", "conv=fsync", "status=none"], timeout, input: bytes)
+        if problem == nil { problem = await self.run(["/usr/bin/mv", "-f", new, self.path], timeout) }
+        guard var problem else { return nil }
+        if let other = await self.run(["/usr/bin/rm", "-f", self.path, new], timeout) {
             problem += "; and what it held before is still there: \(other)"
         }
-        self.failed(problem)
+        return problem
     }
 
     /// Answers what went wrong.
-    private func run(_ command: [String], input: [UInt8]? = nil) async -> String? {
-        var child = ChildProcess(command, timeout: Self.timeout, outputLimit: 4096)
+    private func run(_ command: [String], _ timeout: Duration, input: [UInt8]? = nil) async -> String? {
+        var child = ChildProcess(command, timeout: timeout, outputLimit: 4096)
         child.input = input
         child.hasRights = false
         do throws(ChildProcessError) {

@@ -21,7 +21,8 @@ struct PharosKeys: Sendable {
     /// Exists, under a lease of its own, while an etcd cluster is too new to be trusted.
     var quarantine: String { self.prefix + "quarantine" }
     func address(_ id: AddressID) -> String { self.addresses + id }
-    /// The leases under which an address was acquired, newest first, as decimal text with their TTL in seconds: `712:30 655:30`.
+    /// The leases under which an address was acquired, newest first, as decimal text with their TTL in seconds, and a `q` where a
+    /// quarantine's stands: `712:30 q655:30`.
     func trail(_ id: AddressID) -> String { self.trails + id }
     private var trails: String { self.prefix + "trail/" }
     private var addresses: String { self.prefix + "address/" }
@@ -80,7 +81,7 @@ struct PharosKeys: Sendable {
     }
 
     static func value(of trail: Trail) -> [UInt8] {
-        let words = trail.entries.map { "\($0.lease):\($0.ttl.components.seconds)" }
+        let words = trail.entries.map { "\($0.isQuarantine ? "q" : "")\($0.lease):\($0.ttl.components.seconds)" }
         return Array(words.joined(separator: " ").utf8)
     }
 
@@ -88,11 +89,12 @@ struct PharosKeys: Sendable {
     static func trail(_ text: String) -> Trail {
         var entries: [Trail.Entry] = []
         for word in text.split(separator: " ", maxSplits: Trail.limit) {
-            let numbers = word.split(separator: ":", maxSplits: 1).map { Int64($0) }
+            let isQuarantine = word.first == "q"
+            let numbers = word.dropFirst(isQuarantine ? 1 : 0).split(separator: ":", maxSplits: 1).map { Int64($0) }
             guard numbers.count == 2, let lease = numbers[0], let ttl = numbers[1], (1...86_400).contains(ttl) else {
                 return Trail()
             }
-            entries.append(Trail.Entry(lease: lease, ttl: .seconds(ttl)))
+            entries.append(Trail.Entry(lease: lease, ttl: .seconds(ttl), isQuarantine: isQuarantine))
         }
         let trail = Trail(entries)
         return Self.value(of: trail) == Array(text.utf8) ? trail : Trail()
@@ -144,7 +146,7 @@ struct PharosKeys: Sendable {
                 case .holder(let address, let holder):
                     if let holder { snapshot.holders.append(AddressHolder(address: address, holder: holder)) }
                 case .trail(let address, let trail):
-                    snapshot.trails.append(TrailOfAddress(address: address, trail: trail))
+                    snapshot.trails.append(Addressed(address, trail))
                 case nil: break
                 }
             }
@@ -160,7 +162,7 @@ struct PharosKeys: Sendable {
             compares: [
                 .init(self.patroni.leader, is: .value(Array(holder.member.utf8))),
                 .absent(self.address(id)),
-            ] + self.settled(in: clusterID) + self.unchanged(step, of: id),
+            ] + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
                 .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
@@ -174,7 +176,7 @@ struct PharosKeys: Sendable {
     ) -> Transaction {
         Transaction(
             compares: [.init(self.address(id), is: .lease(old))] + self.settled(in: clusterID)
-                + self.unchanged(step, of: id),
+                + [self.unchanged(step, of: id)],
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
                 .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
@@ -187,29 +189,29 @@ struct PharosKeys: Sendable {
         [.init(self.mark, is: .value(Array(String(clusterID).utf8))), .absent(self.quarantine)]
     }
 
-    /// Whether the trail is still the one that was seen. Its revision alone would not do: in another history something else may
-    /// have been written at the same one.
-    private func unchanged(_ step: TrailStep, of id: AddressID) -> [Transaction.Compare] {
-        let revision = Transaction.Compare(self.trail(id), is: .modRevision(step.seen.revision))
-        guard !step.seen.trail.isEmpty else { return [revision] }
-        return [revision, .init(self.trail(id), is: .value(Self.value(of: step.seen.trail)))]
+    /// Whether the trail is still the one that was seen: by its leases, since in another history something else may have been
+    /// written at the same revision.
+    private func unchanged(_ step: TrailStep, of id: AddressID) -> Transaction.Compare {
+        let seen = step.seen
+        return .init(
+            self.trail(id), is: seen.trail.isEmpty ? .modRevision(seen.revision) : .value(Self.value(of: seen.trail)))
     }
 
     /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none. The trails are extended by
     /// the quarantine, which covers whatever was acquired before.
-    func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [TrailStepOfAddress])
+    func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [Addressed<TrailStep>])
         -> Transaction
     {
         Transaction(
             compares: [.init(self.mark, is: .modRevision(seen))]
-                + trails.flatMap { self.unchanged($0.step, of: $0.address) },
+                + trails.map { self.unchanged($0.value, of: $0.address) },
             success: [
                 .put(key: self.mark, value: Array(String(clusterID).utf8), lease: 0),
                 .put(key: self.quarantine, value: Array("new cluster".utf8), lease: quarantine.lease),
             ]
                 + trails.map {
                     .put(
-                        key: self.trail($0.address), value: Self.value(of: $0.step.next.extended(by: quarantine)),
+                        key: self.trail($0.address), value: Self.value(of: $0.value.next.extended(by: quarantine)),
                         lease: 0)
                 })
     }

@@ -72,7 +72,7 @@ public final class Supervisor {
     /// What is told later than what is done.
     private var untold: [Action] = []
     private var isAboutToTell = false
-    private var statusLine = ""
+    private(set) var statusLine = ""
     private var hasStopped = false
     private var isKnownAsUnknown = false
     /// When Patroni's members were asked for.
@@ -149,7 +149,7 @@ public final class Supervisor {
                 .daemonStarted,
                 "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
                 ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
-        if let problem = self.memoryProblem { self.log(.memoryUnwritable(problem)) }
+        if let problem = self.memoryProblem { self.log(.memoryUnusable(problem)) }
         for endpoint in self.settings.status { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
@@ -347,6 +347,7 @@ public final class Supervisor {
         self.ledger.stop()
         EventLoop.spawn {
             await self.kernel.stop()
+            await self.surroundings.memory?.finish()
             self.servers = []
             self.surroundings.exit()
         }
@@ -374,33 +375,6 @@ public final class Supervisor {
         self.statusLine = line
         self.surroundings.status(line)
     }
-
-    /// `/acknowledge/GROUP/MEMBER`.
-    private func act(_ path: String) -> StatusServer.Answer {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
-        guard parts.count == 3, parts.first == "acknowledge", let group = Int(parts[2]) else {
-            return StatusServer.Answer(
-                status: 404, contentType: "text/plain", body: "known paths: /acknowledge/GROUP/MEMBER\n")
-        }
-        let id = MemberID(group, String(parts[3]))
-        guard self.core.detectorStatus?.targets.contains(where: { $0.id == id }) == true else {
-            return StatusServer.Answer(
-                status: 404, contentType: "text/plain", body: "no member \(id) is watched here\n")
-        }
-        self.deliver(.detector(.acknowledged(id, at: WallClock.milliseconds)))
-        return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
-    }
-
-    private func answer(_ path: String) -> StatusServer.Answer {
-        switch path {
-        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
-        case "/health":
-            self.core.isHealthy
-                ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
-                : StatusServer.Answer(status: 503, contentType: "text/plain", body: self.statusLine + "\n")
-        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /health"}"# + "\n")
-        }
-    }
 }
 
 /// Breaks the cycle between the supervisor and the links that it owns: they are made before it is.
@@ -409,23 +383,4 @@ private final class EventInbox {
     weak var supervisor: Supervisor?
     func deliver(_ event: Event) { self.supervisor?.deliver(event) }
     func report(_ record: LogRecord) { self.supervisor?.log(record) }
-}
-
-/// The last records' messages, oldest first, for the status.
-struct RecentRecords {
-    struct Entry {
-        let seconds: Int64
-        let priority: LogPriority
-        let message: String
-    }
-    static let limit = 50
-    /// Characters of a message that are kept.
-    static let messageLimit = 2000
-    private(set) var entries: [Entry] = []
-
-    mutating func append(_ record: LogRecord) {
-        if self.entries.count == Self.limit { self.entries.removeFirst() }
-        let message = String(record.message.prefix(Self.messageLimit))
-        self.entries.append(Entry(seconds: WallClock.seconds, priority: record.priority, message: message))
-    }
 }

@@ -122,7 +122,9 @@ final class Daemon {
             switch InstanceLock.take(folder + "/pharos.lock") {
             case .success(let lock):
                 self.lock = lock
-                return MemoryFile(folder: Self.stateFolder, followsForgetful: wasHere && !Self.leaveTrace(in: folder))
+                // Always, so that the next process finds it.
+                let didRemember = Self.leaveTrace(in: folder)
+                return MemoryFile(folder: Self.stateFolder, followsForgetful: wasHere && !didRemember)
             case .failure(let problem):
                 if !hasComplained { self.write(LogRecord(.configurationRefused, problem.message)) }
                 hasComplained = true
@@ -137,7 +139,7 @@ final class Daemon {
         getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? "/var/lib/pharos"
     }
 
-    /// Leaves a trace of a version that remembers; answers whether one of an earlier process of this boot was there.
+    /// Leaves a trace of a version that remembers; answers whether an earlier process of this boot may have left one.
     private static func leaveTrace(in folder: String) -> Bool {
         let descriptor = open(folder + "/remembers", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { return true }

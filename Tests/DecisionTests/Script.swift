@@ -55,7 +55,7 @@ struct Script {
                 self.stepUnderWay = step
                 others.append(.takeOver(id, lease: lease, from: old, clusterID: clusterID))
             case .markCluster(let clusterID, let seen, let quarantine, let trails):
-                self.steps += trails.map(\.step)
+                self.steps += trails.map(\.value)
                 others.append(.markCluster(clusterID: clusterID, seen: seen, quarantine: quarantine))
             default: others.append(action)
             }
@@ -71,7 +71,7 @@ struct Script {
         guard case .readAnswered(var snapshot, let sentAt) = event, let trail = self.trail, snapshot.trails.isEmpty,
             snapshot.clusterID == Self.cluster
         else { return event }
-        snapshot.trails = [TrailOfAddress(address: Self.address, trail: trail)]
+        snapshot.trails = [Addressed(Self.address, trail)]
         return .readAnswered(snapshot, sentAt: sentAt)
     }
 
@@ -152,7 +152,7 @@ func etcd(
         mark: mark.map(markOf),
         isQuarantined: isQuarantined,
         holders: holder.map { [AddressHolder(address: Script.address, holder: $0)] } ?? [],
-        trails: trail.map { [TrailOfAddress(address: Script.address, trail: $0)] } ?? []
+        trails: trail.map { [Addressed(Script.address, $0)] } ?? []
     )
 }
 

@@ -15,7 +15,7 @@ struct TrailTests {
 
     static func memory(_ leases: LeaseID...) -> Memory {
         let trail = Trail(leases.map { Trail.Entry(lease: $0, ttl: .seconds(30)) })
-        return Memory(trails: [AddressTrail(address: Script.address, trail: trail)])
+        return Memory(trails: [Addressed(Script.address, trail)])
     }
 
     static func isMarking(_ actions: [Action]) -> Bool {
@@ -80,7 +80,7 @@ struct TrailTests {
         _ = n1.listed()
         let actions = n1.read(etcd(leader: "n1", trail: Self.found(1)))
         #expect(!Self.isMarking(actions))
-        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: .seconds(30), isMemoryEmpty: true)))
+        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: .seconds(30))))
         let begun = n1.now
         _ = n1.granted(11)
         _ = n1.postgres(.primary)
@@ -97,13 +97,71 @@ struct TrailTests {
         #expect(n1.stance != .wait(.historyUnknown))
     }
 
-    @Test func `back in an earlier cluster there is a quarantine, whose mark is right`() {
-        var n2 = Script.started(
-            etcd(leader: "n1", mark: Script.cluster, trail: Self.found(1)), Script(memory: Self.memory(1)))
+    @Test func `back in an earlier cluster there is a quarantine, though its mark is right`() {
+        let memory = Script(memory: Self.memory(1))
+        var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), memory)
         _ = n2.read(etcd(leader: "n1", revision: 3, cluster: 8, mark: 8, isQuarantined: true), after: .seconds(1))
         _ = n2.on(.watched(clusterID: 8, revision: 9, changes: [.trail(Script.address, Self.found(2, 1))]))
         let actions = n2.read(etcd(leader: "n1", revision: 10, trail: Self.found(1)), after: .seconds(60))
         #expect(Self.isMarking(actions))
+        #expect(n2.steps.map(\.next) == [Self.trail(2, 1)])
+    }
+
+    @Test func `also where nothing was acquired meanwhile that is known here`() {
+        var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
+        _ = n2.read(etcd(leader: "n1", revision: 3, cluster: 8, mark: 8, isQuarantined: true), after: .seconds(1))
+        #expect(Self.isMarking(n2.read(etcd(leader: "n1", revision: 10, trail: Self.found(1)), after: .seconds(60))))
+    }
+
+    @Test func `a cluster in which others have settled since is not quarantined a second time`() {
+        var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
+        let settled = Trail([
+            .init(lease: 21, ttl: .seconds(30)), .init(lease: 20, ttl: .seconds(30), isQuarantine: true),
+            .init(lease: 1, ttl: .seconds(30)),
+        ])
+        var other = etcd(leader: "n2", revision: 40, cluster: 8, mark: 8)
+        other.trails = [Addressed(Script.address, TrailInEtcd(settled, revision: 30))]
+        #expect(!Self.isMarking(n2.read(other, after: .seconds(60))))
+        #expect(!n2.reports.contains(.historyUnknown(Script.address, wait: .seconds(30))))
+        // Gone on, but without a quarantine: something else may have been granted where this node was.
+        var n3 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
+        other.trails = [Addressed(Script.address, Self.found(21, 1))]
+        #expect(Self.isMarking(n3.read(other, after: .seconds(60))))
+    }
+
+    @Test func `a quarantine that is in sight is no reason to trust a history that contradicts what is remembered`() {
+        var n1 = Script(memory: Self.memory(2, 1))
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        let begun = n1.now
+        #expect(!Self.isMarking(n1.read(etcd(leader: "n1", isQuarantined: true, trail: Self.found(1)))))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        // It began in another life of this cluster, and ends early.
+        #expect(n1.watched(7, .quarantine(false)) == [])
+        #expect(n1.stance == .wait(.historyUnknown))
+        _ = n1.on(.postgres(.primary, askedAt: begun + .seconds(31)), after: begun + .seconds(31) - n1.now)
+        #expect(n1.stance == .hold)
+    }
+
+    @Test func `a quarantine lasts as long as the newest lease that any history knows`() {
+        let long = Trail([.init(lease: 2, ttl: .seconds(60)), .init(lease: 1, ttl: .seconds(90))])
+        var n1 = Script(memory: Memory(trails: [Addressed(Script.address, long)]))
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        let actions = n1.read(etcd(leader: "n1", trail: Self.found(1)))
+        #expect(actions.contains(.markCluster(clusterID: Script.cluster, seen: 2, quarantine: .seconds(60))))
+    }
+
+    @Test func `an earlier process's address is taken over by a node without a memory, if the kernel still has it`() {
+        for found in [[Script.place], []] {
+            var n1 = Script()
+            _ = n1.on(.tick)
+            _ = n1.read(etcd(leader: "n1", holder: mine(1), trail: Self.found(1)))
+            let actions = n1.listed(found)
+            #expect(n1.reports.contains(.leaseAdopted(Script.address, lease: 1)) == !found.isEmpty)
+            #expect(actions.contains(.remove(Script.address, Script.place)) == false)
+        }
     }
 
     @Test func `an acquisition that another cluster committed counts for nothing`() {

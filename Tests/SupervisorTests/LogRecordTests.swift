@@ -35,8 +35,8 @@ struct LogRecordTests {
         Row(.quarantined(clusterID: 2), .clusterQuarantined, ["CLUSTER_ID": "2"], "new to Pharos"),
         Row(.historyContradicted("10.0.0.3"), .historyContradicted, ["ADDRESS": "10.0.0.3"], "does not know"),
         Row(
-            .historyUnknown("10.0.0.3", wait: .seconds(30), isMemoryEmpty: true), .historyUnknown,
-            ["ADDRESS": "10.0.0.3", "AFTER": "30.0 s"], "remembers nothing"),
+            .historyUnknown("10.0.0.3", wait: .seconds(30)), .historyUnknown,
+            ["ADDRESS": "10.0.0.3", "AFTER": "30.0 s"], "cannot tell"),
         Row(
             .renewalUncounted("10.0.0.3", lease: 255, term: 2, known: 3), .renewalUncounted,
             ["ADDRESS": "10.0.0.3", "LEASE": "ff"], "does not count"),
