@@ -26,6 +26,8 @@ extension AddressLease {
             self.trust(found.trail)
             return wasQuarantined
         case .contradicted:
+            // Told already, and quarantined by others: the wait goes on.
+            if case .unknown = self.trust { return false }
             if self.trust != .contradicted { actions.append(.report(.historyContradicted(self.id))) }
             self.trust = .contradicted
             // It is quarantined already, which protects the others. How long ago that began, in which history, is not known.

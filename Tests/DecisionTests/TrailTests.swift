@@ -137,8 +137,9 @@ struct TrailTests {
         #expect(!Self.isMarking(n1.read(etcd(leader: "n1", isQuarantined: true, trail: Self.found(1)))))
         _ = n1.postgres(.primary)
         _ = n1.granted(11)
-        // It began in another life of this cluster, and ends early.
+        // It began in another life of this cluster, and ends early. What others acquire in it now is no reason for a second one.
         #expect(n1.watched(7, .quarantine(false)) == [])
+        #expect(!Self.isMarking(n1.watched(8, .trail(Script.address, Self.found(4, 1)))))
         #expect(n1.stance == .wait(.historyUnknown))
         _ = n1.on(.postgres(.primary, askedAt: begun + .seconds(31)), after: begun + .seconds(31) - n1.now)
         #expect(n1.stance == .hold)

@@ -59,6 +59,35 @@ public final class LocalEtcd {
     public func thaw(_ number: Int) { self.processes[number]?.thaw() }
     public func start(_ number: Int) throws { self.processes[number] = try self.launch(number) }
 
+    // MARK: - Snapshots of a cluster of one
+
+    public func saveSnapshot(_ path: String) async throws {
+        try await Self.etcdctl(["--endpoints", self.endpoints[0], "snapshot", "save", path])
+    }
+
+    /// Puts the member back to what it was, as the manual of etcd says it: with the same name, URLs and token, which gives the
+    /// cluster the same number. Its former data is gone.
+    public func restoreSnapshot(_ path: String) async throws {
+        self.kill(0)
+        let data = self.directory.file("m0")
+        let former = ChildProcess(["/usr/bin/rm", "-rf", data])
+        guard try await former.run().exitCode == 0 else { throw TestSupportError("rm \(data)") }
+        var arguments = ["snapshot", "restore", path]
+        for option in [
+            "--name", "--data-dir", "--initial-advertise-peer-urls", "--initial-cluster", "--initial-cluster-token",
+        ] {
+            guard let index = self.commands[0].firstIndex(of: option) else { throw TestSupportError("no \(option)") }
+            arguments += [option, self.commands[0][index + 1]]
+        }
+        try await Self.etcdctl(arguments)
+        try self.start(0)
+    }
+
+    private static func etcdctl(_ arguments: [String]) async throws {
+        let outcome = try await ChildProcess(["/usr/bin/etcdctl"] + arguments, timeout: .seconds(20)).run()
+        guard outcome.exitCode == 0 else { throw TestSupportError("etcdctl \(arguments): \(outcome.text)") }
+    }
+
     /// Waits until a member can answer a linearizable read, at most 20 s.
     public func waitForHealth(_ number: Int, http: HTTPClient) async throws {
         var request = HTTPRequest(.get, self.endpoints[number] + "/health")
