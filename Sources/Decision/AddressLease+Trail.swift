@@ -23,6 +23,11 @@ extension AddressLease {
         switch self.memory.kinship(with: found.trail) {
         case .continued:
             let wasQuarantined = self.memory.entries.first.map { found.trail.wasQuarantined(since: $0.lease) } ?? false
+            // What was granted elsewhere before a wait began, only a quarantine in this history is known to have outlasted.
+            if case .unknown = self.trust, !wasQuarantined {
+                self.remember(found.trail)
+                return false
+            }
             self.trust(found.trail)
             return wasQuarantined
         case .contradicted:

@@ -141,7 +141,9 @@ struct LateAnswerTests {
         _ = n1.on(.markAnswered(reason: nil))
         let marked = etcd(
             leader: "n1", holder: theirs(11), revision: 92, cluster: 8, mark: 8, isQuarantined: true,
-            trail: TrailTests.found(20, 11))
+            trail: TrailInEtcd(
+                Trail([.init(lease: 20, ttl: .seconds(30), isQuarantine: true), .init(lease: 11, ttl: .seconds(30))]),
+                revision: 91))
         _ = n1.read(marked)
         _ = n1.postgres(.primary)
         _ = n1.on(.watched(clusterID: 8, revision: 93, changes: [.quarantine(false)]))

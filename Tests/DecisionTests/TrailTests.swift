@@ -113,6 +113,29 @@ struct TrailTests {
         #expect(Self.isMarking(n2.read(etcd(leader: "n1", revision: 10, trail: Self.found(1)), after: .seconds(60))))
     }
 
+    @Test func `what others acquire during the wait does not shorten it, their quarantine does`() {
+        func waiting() -> Script {
+            var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
+            let other = etcd(leader: "n1", revision: 40, cluster: 8, mark: 8, isQuarantined: true, trail: Self.found(1))
+            _ = n2.read(other, after: .seconds(60))
+            return n2
+        }
+        func changed(_ trail: Trail) -> Event {
+            let change = KeyChange.trail(Script.address, TrailInEtcd(trail, revision: 41))
+            return .watched(clusterID: 8, revision: 41, changes: [.quarantine(false), change, .leader("n1")])
+        }
+        var acquired = waiting()
+        _ = acquired.on(changed(Self.trail(2, 1)))
+        _ = acquired.postgres(.primary)
+        #expect(acquired.stance == .wait(.historyUnknown))
+        var settled = waiting()
+        _ = settled.on(
+            changed(
+                Trail([.init(lease: 2, ttl: .seconds(30), isQuarantine: true), .init(lease: 1, ttl: .seconds(30))])))
+        _ = settled.postgres(.primary)
+        #expect(settled.stance == .hold)
+    }
+
     @Test func `a cluster in which others have settled since is not quarantined a second time`() {
         var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
         let settled = Trail([

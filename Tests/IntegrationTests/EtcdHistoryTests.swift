@@ -164,6 +164,26 @@ extension IntegrationTests {
             withExtendedLifetime(etcd) { http.close() }
         }
 
+        /// The manual's step after a restore, for a node that was away when the address moved.
+        @Test @EventLoop func `without a mark every daemon begins with a quarantine, whatever it remembers`()
+            async throws
+        {
+            let http = HTTPClient()
+            let (etcd, client, memory) = try await Self.restored(http)
+            let last = try #require(memory.trails.first?.value.entries.dropFirst())
+            let stale = Memory(trails: [Addressed(CoreOnEtcd.spec.id, Trail(Array(last)))])
+            _ = try await client.commit(
+                Transaction(compares: [], success: [.delete(.key("/pharos/demo/cluster"))]))
+            let n3 = CoreOnEtcd("n3", client, http, memory: stale)
+            try await Self.lead("n3", client)
+            let began = Instant.now
+            #expect(try await n3.turn(for: .seconds(30)) { n3.isHere })
+            #expect(n3.marks == 1)
+            #expect(!n3.reports.contains(.historyContradicted(CoreOnEtcd.spec.id)))
+            #expect(Instant.now - began >= .seconds(6))
+            withExtendedLifetime(etcd) { http.close() }
+        }
+
         @Test @EventLoop func `a restart of etcd costs nothing`() async throws {
             let http = HTTPClient()
             let etcd = try await LocalEtcd(http: http)
