@@ -72,8 +72,11 @@ extension LabTests {
                 }
             }
             #expect(try await scene.lab.awaitHealth() == survivor)
-            // etcd could write all the while: neither Patroni nor Pharos gave anything up.
-            let gaps = try scene.timeline().gaps(of: Scene.v4, since: scene.start)
+            // etcd could write all the while: neither Patroni nor Pharos gave anything up, which takes seconds to come back. A
+            // statement that a busy disk keeps for longer than the client's tenth of a second is something else.
+            let gaps = try scene.timeline().gaps(of: Scene.v4, since: scene.start).filter { gap in
+                gap.milliseconds.map { $0 > 1000 } ?? true
+            }
             #expect(gaps.count == 1, "\(gaps)")
         }
     }
