@@ -47,6 +47,7 @@ install-built:
 	install -D -m 0755 .build/pharos-stripped $(DESTDIR)$(PREFIX)/bin/pharos
 	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
+	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
 	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
 	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8

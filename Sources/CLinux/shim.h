@@ -6,12 +6,15 @@
 #include <linux/filter.h>
 #include <linux/if_arp.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,6 +29,45 @@ extern int setns(int descriptor, int kind);
 extern int pipe2(int ends[2], int flags);
 extern int memfd_create(const char *name, unsigned int flags);
 extern unsigned int if_nametoindex(const char *name);
+
+/// Sets the interface's net.ipv4.conf.*.promote_secondaries to 1, by netlink: for that CAP_NET_ADMIN is enough, also where
+/// /proc/sys cannot be written. Answers 0, or a negated errno.
+static inline int linux_promote_secondaries(int index) {
+    // Four attributes, each in the one before; the kernel counts its settings from 1.
+    struct {
+        struct nlmsghdr header;
+        struct ifinfomsg link;
+        struct nlattr families, family, settings, setting;
+        uint32_t value;
+    } request;
+    struct { struct nlmsghdr header; struct nlmsgerr error; char rest[512]; } answer;
+    memset(&request, 0, sizeof request);
+    request.header.nlmsg_len = sizeof request;
+    request.header.nlmsg_type = RTM_SETLINK;
+    request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    request.header.nlmsg_seq = 1;
+    request.link.ifi_family = AF_UNSPEC;
+    request.link.ifi_index = index;
+    request.setting.nla_type = IPV4_DEVCONF_PROMOTE_SECONDARIES;
+    request.setting.nla_len = sizeof request.setting + sizeof request.value;
+    request.settings.nla_type = IFLA_INET_CONF | NLA_F_NESTED;
+    request.settings.nla_len = sizeof request.settings + request.setting.nla_len;
+    request.family.nla_type = AF_INET | NLA_F_NESTED;
+    request.family.nla_len = sizeof request.family + request.settings.nla_len;
+    request.families.nla_type = IFLA_AF_SPEC | NLA_F_NESTED;
+    request.families.nla_len = sizeof request.families + request.family.nla_len;
+    request.value = 1;
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (descriptor < 0) return -errno;
+    int result = 0;
+    // The kernel acts, and puts its answer into the queue, before send comes back.
+    if (send(descriptor, &request, sizeof request, 0) < 0) result = -errno;
+    else if (recv(descriptor, &answer, sizeof answer, MSG_DONTWAIT) < (ssize_t)(sizeof answer.header + sizeof(int))) result = -EIO;
+    else if (answer.header.nlmsg_type != NLMSG_ERROR) result = -EIO;
+    else result = answer.error.error;
+    close(descriptor);
+    return result;
+}
 
 static inline int64_t linux_boot_time_microseconds(void) {
     struct timespec now;

@@ -31,7 +31,11 @@ public enum Action: Hashable, Sendable {
     case inspect
     /// Give the address a lifetime that ends at `until`, adding it if it is absent.
     case assign(AddressSpec, until: Instant, isPresent: Bool)
+    /// Take the address off the place's interface, with whatever prefix length it stands there.
     case remove(AddressID, KernelPlace)
+    /// Take the address out of exactly this place; what stands on the same interface with another prefix length stays.
+    /// Answered like ``remove(_:_:)``.
+    case removeStray(AddressID, KernelPlace)
     case startAnnouncing(AddressSpec)
     case stopAnnouncing(AddressSpec)
     case askPostgres

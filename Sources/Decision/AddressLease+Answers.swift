@@ -183,14 +183,19 @@ extension AddressLease {
         actions.append(.report(.assignFailed(self.id, reason: reason)))
     }
 
-    mutating func removed(_ place: KernelPlace, wasPresent: Bool, at now: Instant, into actions: inout [Action]) {
+    /// Answers whether the addresses must be listed.
+    mutating func removed(
+        _ place: KernelPlace, wasPresent: Bool, at now: Instant, into actions: inout [Action]
+    ) -> Bool {
         let removal = self.kernel.removed(place, wasPresent: wasPresent, configured: self.spec.place, at: now)
         switch removal {
         case .decided(let reason):
             actions.append(.report(.removed(self.id, interface: place.interface, reason: reason)))
         case .lapsed: actions.append(.report(.lapsed(self.id, interface: place.interface)))
         case .unexpected: break
+        case .notFound: return true
         }
+        return false
     }
 
     mutating func removeFailed(_ place: KernelPlace, _ reason: String, at now: Instant, into actions: inout [Action]) {
@@ -206,7 +211,17 @@ extension AddressLease {
     ) -> Bool {
         self.interfaceState = interfaceState
         var places: [KernelPlace] = []
-        for found in state.found where found.address == self.id { places.append(found.place) }
+        var isDuplicate = false
+        var foreign: KernelState.Found?
+        var standsIn: KernelPlace?
+        for found in state.found where found.address == self.id {
+            let isOwn = self.spec.belongs(in: found.place)
+            if isOwn, found.isDuplicate { isDuplicate = true }
+            if isOwn, self.isBeyondRight(found.lifetime, at: now) { foreign = found }
+            if isOwn { standsIn = found.place }
+            let place = isOwn ? self.spec.place : found.place
+            if !places.contains(place) { places.append(place) }
+        }
         let until = self.kernel.until
         let isFirst = !self.hasBeenInspected
         guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since, isFirst: isFirst)
@@ -221,14 +236,42 @@ extension AddressLease {
                     hasLapsed
                         ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
         }
-        for place in surprise.appeared where !isFirst {
+        if isDuplicate { self.kernel.foundDuplicate() }
+        if let foreign, self.kernel.lostLifetime() {
+            let interface = self.spec.interface
+            actions.append(
+                .report(.lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime)))
+        }
+        for appeared in surprise.appeared where !isFirst {
+            let place = appeared == self.spec.place ? standsIn ?? appeared : appeared
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))
         }
         return false
     }
 
-    func expects(isPresent: Bool, at place: KernelPlace) -> Bool {
-        self.kernel.expects(isPresent: isPresent, at: place, configured: self.spec.place)
+    /// Whether a lifetime that the kernel told is longer than what this process gave or is just giving, or any process of
+    /// ours can have given. The kernel counts whole seconds, from the moment when the command acted.
+    private func isBeyondRight(_ lifetime: Duration?, at now: Instant) -> Bool {
+        guard let lifetime else { return true }
+        var until = self.kernel.until
+        // The kernel's report of a change may come before the answer of the command that made it.
+        if case .assigning(let coming) = self.kernel.command { until = max(until ?? coming, coming) }
+        guard let until else { return lifetime > .seconds(86_400) }
+        return now + lifetime > until + .seconds(2)
+    }
+
+    /// Whether what the kernel reports to be there, new or with another lifetime, is what this process put there.
+    func expects(_ found: KernelState.Found, at now: Instant) -> Bool {
+        if self.isBeyondRight(found.lifetime, at: now) || found.isDuplicate { return false }
+        return self.expects(isPresent: true, at: found.place)
+    }
+
+    func expectsLoss(at place: KernelPlace) -> Bool { self.expects(isPresent: false, at: place) }
+
+    private func expects(isPresent: Bool, at place: KernelPlace) -> Bool {
+        let own = self.spec.place
+        return self.kernel.expects(
+            isPresent: isPresent, at: self.spec.belongs(in: place) ? own : place, configured: own)
     }
 }

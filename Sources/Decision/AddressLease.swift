@@ -42,7 +42,7 @@ struct AddressLease: Sendable {
     /// The next instant at which something is due without an event, as of the last decision.
     private(set) var wakeAt = Instant.distantFuture
     /// Until when the kernel may hold the address, as of the last decision.
-    private var right: Instant?
+    private(set) var right: Instant?
 
     private enum Replacement { case spec(AddressSpec), nothing }
 
@@ -172,9 +172,12 @@ struct AddressLease: Sendable {
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
         if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
-            return self.remove(stray, self.stance.reason ?? .misplaced, into: &actions)
+            self.kernel.begin(.removing(stray, reason: self.stance.reason ?? .misplaced))
+            return actions.append(.removeStray(self.id, stray))
         }
         if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
+        // Setting its lifetime would not bring it to life.
+        if self.kernel.isDuplicate { return self.clearKernel(.duplicateDetected, into: &actions) }
         if case .adopting = self.key, self.right == nil, !self.kernel.isForeign, let deadline = self.adoptBy,
             now < deadline
         {
@@ -183,7 +186,8 @@ struct AddressLease: Sendable {
         }
         guard let right = self.right, right > now else {
             if self.isCoveredByOlderTTL(shared, at: now) { return }
-            return self.clearKernel(self.key.isHeld ? .contactLost : self.stance.reason ?? .leaseLost, into: &actions)
+            let lost = self.kernel.isForeign ? Reason.foreign : .contactLost
+            return self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, into: &actions)
         }
         switch self.stance {
         case .hold, .keep: self.renewKernel(until: right, at: now, into: &actions)
@@ -193,13 +197,9 @@ struct AddressLease: Sendable {
 
     private mutating func clearKernel(_ reason: Reason, into actions: inout [Action]) {
         guard self.kernel.isPresent else { return }
-        self.remove(self.spec.place, reason, into: &actions)
-    }
-
-    private mutating func remove(_ place: KernelPlace, _ reason: Reason, into actions: inout [Action]) {
-        if place == self.spec.place { self.stopAnnouncing(into: &actions) }
-        self.kernel.begin(.removing(place, reason: reason))
-        actions.append(.remove(self.id, place))
+        self.stopAnnouncing(into: &actions)
+        self.kernel.begin(.removing(self.spec.place, reason: reason))
+        actions.append(.remove(self.id, self.spec.place))
     }
 
     /// Sets the lifetime anew when that gains a sixth of what is left, and at once when it has become shorter.
@@ -211,35 +211,6 @@ struct AddressLease: Sendable {
         }
         self.kernel.begin(.assigning(until: until))
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))
-    }
-
-    // MARK: - Announcements
-
-    /// An address is announced no more as soon as it is decided that it leaves, or is seen to have gone: not only when
-    /// the kernel has confirmed it, for that may take a while, and by then the address may be another's.
-    private mutating func endAnnouncing(into actions: inout [Action]) {
-        if case .leave = self.stance { return self.stopAnnouncing(into: &actions) }
-        if !self.kernel.isPresent { self.stopAnnouncing(into: &actions) }
-    }
-
-    /// Once this process has given the kernel a lifetime, and only with the right at this very moment. Also what an earlier
-    /// process put there: it announces no more.
-    private mutating func beginAnnouncing(at now: Instant, into actions: inout [Action]) {
-        guard !self.isAnnounced, self.kernel.isPresent, self.kernel.until != nil, let right = self.right, right > now
-        else { return }
-        switch self.stance {
-        case .leave, .wait: return
-        case .hold, .keep: break
-        }
-        if case .removing = self.kernel.command { return }
-        self.isAnnounced = true
-        actions.append(.startAnnouncing(self.spec))
-    }
-
-    private mutating func stopAnnouncing(into actions: inout [Action]) {
-        guard self.isAnnounced else { return }
-        self.isAnnounced = false
-        actions.append(.stopAnnouncing(self.spec))
     }
 
     /// The lease, if there is one and the address may stay, is kept alive. Once the address must leave, both leases run

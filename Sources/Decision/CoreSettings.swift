@@ -27,6 +27,14 @@ public struct AddressSpec: Hashable, Sendable {
 
     /// The place in the kernel where the address belongs.
     public var place: KernelPlace { KernelPlace(interface: self.interface, prefixLength: self.prefixLength) }
+
+    /// Whether the address belongs there: on its interface, with the configured prefix length or alone (IPv4 /32, IPv6
+    /// /128), as it stands beside addresses of the node's own. Whoever carries ``Action/assign(_:until:isPresent:)`` out
+    /// chooses between the two.
+    func belongs(in place: KernelPlace) -> Bool {
+        guard place.interface == self.interface else { return false }
+        return place.prefixLength == self.prefixLength || place.prefixLength == (self.id.contains(":") ? 128 : 32)
+    }
 }
 
 /// What the core is told once, and again at each reload.

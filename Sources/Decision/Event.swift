@@ -42,10 +42,14 @@ public enum Event: Hashable, Sendable {
     /// What the kernel holds, as listed by a command that began at `since`.
     case inspected(KernelState, since: Instant)
     case inspectionFailed(reason: String)
-    /// The kernel reported that a configured address appeared or vanished somewhere.
-    case kernelSaw(AddressID, KernelPlace, isPresent: Bool)
+    /// The kernel reported that a configured address appeared somewhere, or has another lifetime.
+    case kernelSaw(KernelState.Found)
+    /// The kernel reported that a configured address vanished from there.
+    case kernelLost(AddressID, KernelPlace)
     /// The kernel reported a change that may concern us, without saying exactly what.
     case kernelChanged
+    /// The interface has its carrier back.
+    case linkReturned(interface: String)
     case assigned(AddressID)
     case assignFailed(AddressID, reason: String)
     /// `wasPresent`: false where there was nothing to remove.
@@ -230,9 +234,17 @@ public struct KernelState: Hashable, Sendable {
     public struct Found: Hashable, Sendable {
         public let address: AddressID
         public let place: KernelPlace
-        public init(address: AddressID, place: KernelPlace) {
+        /// What was left of its lifetime, in whole seconds; nil: it never ends.
+        public let lifetime: Duration?
+        /// IPv6: the kernel's duplicate detection has failed for it. It is there, and answers nobody.
+        public let isDuplicate: Bool
+        public init(
+            address: AddressID, place: KernelPlace, lifetime: Duration? = .zero, isDuplicate: Bool = false
+        ) {
             self.address = address
             self.place = place
+            self.lifetime = lifetime
+            self.isDuplicate = isDuplicate
         }
     }
     public var found: [Found]

@@ -15,12 +15,14 @@ struct KernelSide: Sendable {
     private(set) var isAssumed = false
     /// Whether it came into its configured place by somebody else's hand, while this process looked on.
     private(set) var isForeign = false
+    /// Whether the kernel's duplicate detection has failed for it.
+    private(set) var isDuplicate = false
     /// Other places where it was found.
     private(set) var strays: [KernelPlace] = []
     /// Whether one of them came while this process looked on.
     private var hasForeignStray = false
     /// Whether anything stands here that no process of ours can have put there.
-    var holdsForeign: Bool { self.isForeign || self.hasForeignStray && !self.strays.isEmpty }
+    var holdsForeign: Bool { self.isForeign || self.isDuplicate || self.hasForeignStray && !self.strays.isEmpty }
     /// The end of the lifetime that we gave; nil: not by this process, or unknown.
     private(set) var until: Instant?
     private(set) var command: Command?
@@ -51,6 +53,7 @@ struct KernelSide: Sendable {
         self.isPresent = true
         self.isAssumed = false
         self.isForeign = false
+        self.isDuplicate = false
         self.until = until
         self.succeed(at: now)
         return wasAbsent
@@ -67,19 +70,28 @@ struct KernelSide: Sendable {
     }
 
     /// How a removal that succeeded came about.
-    enum Removal: Hashable { case decided(Reason), lapsed, unexpected }
+    enum Removal: Hashable {
+        case decided(Reason), lapsed, unexpected
+        /// There was nothing in that place any more: a listing must show where it went, if anywhere.
+        case notFound
+    }
 
     /// A removal succeeded; `wasPresent` tells whether the address was still there.
     mutating func removed(
         _ place: KernelPlace, wasPresent: Bool, configured: KernelPlace, at now: Instant
     ) -> Removal {
         guard case .removing(place, let reason) = self.command else { return .unexpected }
+        guard wasPresent || place == configured else {
+            self.fail(at: now)
+            return .notFound
+        }
         var removal = Removal.decided(reason)
         if place == configured {
             if !wasPresent, let until = self.until, until <= now { removal = .lapsed }
             self.isPresent = false
             self.isAssumed = false
             self.isForeign = false
+            self.isDuplicate = false
             self.until = nil
         }
         self.strays.removeAll { $0 == place }
@@ -132,6 +144,7 @@ struct KernelSide: Sendable {
             self.isForeign = !isFirst
         }
         if !isPresent { self.isForeign = false }
+        self.isDuplicate = false
         let strays = places.filter { $0 != configured }
         let newcomers = strays.filter { !self.strays.contains($0) }
         if !isFirst, !newcomers.isEmpty { self.hasForeignStray = true }
@@ -144,6 +157,20 @@ struct KernelSide: Sendable {
         self.strays = strays
         return surprise
     }
+
+    /// A listing showed the address in its configured place with a lifetime that is longer than ours, so somebody else's.
+    /// Answers whether ours was known; where it was not, the address is somebody else's altogether.
+    mutating func lostLifetime() -> Bool {
+        guard self.until == nil else {
+            self.until = nil
+            return true
+        }
+        self.isForeign = true
+        return false
+    }
+
+    /// A listing showed the address in its configured place, and dead.
+    mutating func foundDuplicate() { self.isDuplicate = self.isPresent }
 
     /// Whether a change that the kernel reported agrees with what is believed or under way.
     func expects(isPresent: Bool, at place: KernelPlace, configured: KernelPlace) -> Bool {

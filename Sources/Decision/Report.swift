@@ -38,6 +38,8 @@ public enum Report: Hashable, Sendable {
     case removedByOthers(AddressID, interface: String)
     /// Somebody else put the address where it does not belong.
     case addedByOthers(AddressID, interface: String, prefixLength: Int)
+    /// Somebody else gave the address a lifetime beyond its right; nil: an endless one. It is given its own anew.
+    case lifetimeChangedByOthers(AddressID, interface: String, lifetime: Duration?)
     case duplicateSeen(AddressID, linkAddress: String)
     case inspectionFailed(reason: String)
     case failsafeHolds(AddressID, until: Duration)

@@ -43,6 +43,10 @@ public enum Reason: Hashable, Sendable {
     case leaseLost
     /// It belongs on this node, but not in this place.
     case misplaced
+    /// Somebody else put it here, or made its lifetime endless, and no right of ours covers that.
+    case foreign
+    /// The kernel's duplicate detection has failed for it: it must go before it can be put there anew.
+    case duplicateDetected
 }
 
 /// The facts about one address that the rules look at.

@@ -13,17 +13,31 @@ extension SupervisorCore {
             if self.inspectionFailure != reason { actions.append(.report(.inspectionFailed(reason: reason))) }
             self.inspectionFailure = reason
         case .kernelChanged: self.isInspectionDue = true
-        case .kernelSaw(let address, let place, let isPresent):
-            let isExpected = self.leases.first { $0.id == address }?.expects(isPresent: isPresent, at: place) ?? true
+        case .linkReturned(let interface):
+            // Behind it may be another switch, which has never heard of our addresses.
+            for index in self.leases.indices where self.leases[index].spec.interface == interface {
+                self.leases[index].announceAnew()
+            }
+        case .kernelSaw(let found):
+            let isExpected = self.leases.first { $0.id == found.address }?.expects(found, at: now) ?? true
+            if !isExpected { self.isInspectionDue = true }
+        case .kernelLost(let address, let place):
+            let isExpected = self.leases.first { $0.id == address }?.expectsLoss(at: place) ?? true
             if !isExpected { self.isInspectionDue = true }
         case .assigned(let address): self.update(address) { $0.assigned(at: now, into: &actions) }
         case .assignFailed(let address, let reason):
             self.update(address) { $0.assignFailed(reason, at: now, into: &actions) }
             self.isInspectionDue = true
         case .removed(let address, let place, let wasPresent):
-            self.update(address) { $0.removed(place, wasPresent: wasPresent, at: now, into: &actions) }
+            var mustLook = false
+            self.update(address) {
+                mustLook = $0.removed(place, wasPresent: wasPresent, at: now, into: &actions)
+            }
+            if mustLook { self.isInspectionDue = true }
         case .removeFailed(let address, let place, let reason):
             self.update(address) { $0.removeFailed(place, reason, at: now, into: &actions) }
+            // The interface may have another name by now, and the address with it.
+            self.isInspectionDue = true
         case .duplicateSeen(let address, let linkAddress):
             actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
         case .postgres(let state, let askedAt):

@@ -88,9 +88,9 @@ public struct SupervisorCore: Sendable {
             .leaseUnanswered,
             .leaseRevoked, .acquired, .acquireRefused, .acquireFoundNoLease, .acquireUnanswered, .markAnswered:
             self.learnFromEtcd(event, at: now, into: &actions)
-        case .inspected, .inspectionFailed, .kernelSaw, .kernelChanged, .assigned, .assignFailed, .removed,
-            .removeFailed,
-            .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
+        case .inspected, .inspectionFailed, .kernelSaw, .kernelLost, .kernelChanged, .linkReturned, .assigned,
+            .assignFailed,
+            .removed, .removeFailed, .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }
     }

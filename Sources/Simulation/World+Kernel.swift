@@ -13,22 +13,31 @@ extension World {
         }
         let address = SimulatedKernel.address(of: slot)
         if !isForeign, !wasOurs { self.checkHolders(of: address, appearedOn: node) }
-        if !entry.isPresent { self.report(self.sighting(slot, isPresent: true), by: node) }
+        // `ip monitor` tells of a new lifetime too.
+        if !entry.isPresent || endsAt != entry.endsAt { self.report(.kernelSaw(self.found(slot, on: node)), by: node) }
     }
 
     func vanish(_ slot: Int, on node: SimulatedNode) {
         guard node.kernel.entries[slot].isPresent else { return }
         let isForeign = node.kernel.entries[slot].isForeign
         node.kernel.drop(slot)
-        self.report(self.sighting(slot, isPresent: false), by: node)
+        self.report(self.loss(slot), by: node)
         if self.isCalmMaintenance, !isForeign {
             self.fail("\(node.member) lost \(self.specs[SimulatedKernel.address(of: slot)].id) in calm maintenance")
         }
     }
 
-    private func sighting(_ slot: Int, isPresent: Bool) -> Event {
-        .kernelSaw(
-            self.specs[SimulatedKernel.address(of: slot)].id, SimulatedKernel.place(of: slot), isPresent: isPresent)
+    private func loss(_ slot: Int) -> Event {
+        .kernelLost(self.specs[SimulatedKernel.address(of: slot)].id, SimulatedKernel.place(of: slot))
+    }
+
+    private func found(_ slot: Int, on node: SimulatedNode) -> KernelState.Found {
+        KernelState.Found(
+            address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot),
+            lifetime: node.kernel.entries[slot].endsAt.map {
+                // The kernel tells the lifetime, not how late it will be.
+                .microseconds(max(0, node.span($0 - self.now) - 1_000_000))
+            })
     }
 
     func expire(_ slot: Int, _ generation: Int, on node: SimulatedNode) {
@@ -45,7 +54,8 @@ extension World {
         switch action {
         case .inspect: self.deliver(.inspected(self.listing(of: node), since: since), to: node)
         case .assign(let spec, let until, _): self.executeAssign(spec, until, on: node, life: life)
-        case .remove(let id, let place): self.executeRemove(id, place, on: node)
+        case .remove(let id, let place): self.executeRemove(id, place, isExact: false, on: node)
+        case .removeStray(let id, let place): self.executeRemove(id, place, isExact: true, on: node)
         default: break  // Only the kernel's actions come here.
         }
     }
@@ -60,9 +70,7 @@ extension World {
             }
         }
         for slot in node.kernel.entries.indices where node.kernel.entries[slot].isPresent {
-            state.found.append(
-                KernelState.Found(
-                    address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot)))
+            state.found.append(self.found(slot, on: node))
         }
         return state
     }
@@ -106,21 +114,30 @@ extension World {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
         // Its timer runs for all addresses together, and after each run not again for one second.
+        // The same address with the other prefix length that is its own on that interface goes: it stands once.
+        for slot in SimulatedKernel.slots(of: SimulatedKernel.address(of: change.slot))
+        where slot != change.slot && SimulatedKernel.place(of: slot).interface == place.interface {
+            guard node.kernel.entries[slot].isPresent else { continue }
+            node.kernel.drop(slot)
+            self.report(self.loss(slot), by: node)
+        }
         let late = self.random.between(0, 1_000_000)
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
         self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)
     }
 
-    /// One command takes the address off the interface, whatever its prefix length there.
-    private func executeRemove(_ id: AddressID, _ place: KernelPlace, on node: SimulatedNode) {
+    /// One command takes the address off the interface, whatever its prefix length there; or exactly out of its place.
+    private func executeRemove(_ id: AddressID, _ place: KernelPlace, isExact: Bool, on node: SimulatedNode) {
         guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return }
         if node.kernel.removalsFailUntil > self.now || self.strikes(.removalFails, 0.01) {
             return self.deliver(.removeFailed(id, place, reason: "injected"), to: node)
         }
         var wasPresent = false
         for slot in SimulatedKernel.slots(of: address)
-        where SimulatedKernel.place(of: slot).interface == place.interface {
+        where SimulatedKernel.place(of: slot).interface == place.interface
+            && (!isExact || SimulatedKernel.place(of: slot) == place)
+        {
             if node.kernel.entries[slot].isPresent { wasPresent = true }
             self.vanish(slot, on: node)
         }
@@ -153,7 +170,9 @@ extension World {
         guard !node.kernel.entries[slot].isPresent,
             node.kernel.state(of: SimulatedKernel.place(of: slot)) != .missing
         else { return }
-        self.log("\(node.member): somebody adds \(self.sighting(slot, isPresent: true))")
+        self.log(
+            "\(node.member): somebody adds \(self.specs[SimulatedKernel.address(of: slot)].id) to \(SimulatedKernel.place(of: slot))"
+        )
         self.appear(slot, on: node, endsAt: nil, isForeign: true)
         let generation = node.kernel.entries[slot].generation
         self.schedule(.checkForeign(node.index, slot, generation, since: self.now), after: 8_000_000)

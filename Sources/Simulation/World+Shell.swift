@@ -122,7 +122,7 @@ extension World {
         case .assign(let spec, _, _):
             self.checkAssignment(of: spec, by: node)
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
-        case .remove(let id, _):
+        case .remove(let id, _), .removeStray(let id, _):
             self.checkPause(action, by: node)
             if self.mutation == .keyBeforeAddress { self.revokeEarly(id, node) }
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)

@@ -7,20 +7,24 @@ import VirtualAddress
 /// The core's actions on this node's kernel, each answered by one event; and what the kernel does by itself.
 @EventLoop
 final class KernelLink {
-    private let commands: AddressCommands
+    private var keeper: AddressKeeper?
     private var monitor: AddressMonitor?
     private var announcer: Announcer?
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     /// The configured addresses by their canonical text, retired ones included until they are gone.
     private(set) var addresses: [AddressID: IPAddress] = [:]
+    /// The interfaces that the configuration names, which may be alternative names.
+    private var interfaces: [AddressID: String] = [:]
+    /// Interfaces that were seen without their carrier.
+    private var severed: Set<String> = []
 
     init(
         ipPath: String, deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
-        self.commands = AddressCommands(ipPath: ipPath)
         self.deliver = deliver
         self.report = report
+        self.keeper = AddressKeeper(ipPath: ipPath) { [weak self] place in self?.warn(place) }
         self.monitor = AddressMonitor(ipPath: ipPath) { [weak self] event in self?.receive(event) }
         self.announcer = Announcer { [weak self] report in self?.receive(report) }
     }
@@ -35,31 +39,36 @@ final class KernelLink {
     /// Which addresses are looked for from now on, besides those of before.
     func follow(_ settings: SupervisorSettings) {
         for address in settings.addresses {
-            self.addresses[address.prefix.address.description] = address.prefix.address
+            let id = address.prefix.address.description
+            self.addresses[id] = address.prefix.address
+            self.interfaces[id] = address.interface
         }
+        self.keeper?.follow(Set(self.addresses.values))
     }
 
     /// Forgets those that the core has dropped.
     func keep(_ ids: some Sequence<AddressID>) {
         let ids = Set(ids)
         self.addresses = self.addresses.filter { ids.contains($0.key) }
+        self.interfaces = self.interfaces.filter { ids.contains($0.key) }
+        self.keeper?.follow(Set(self.addresses.values))
     }
 
     // MARK: - Actions
 
     func inspect(since: Instant) async -> Event {
+        guard let keeper = self.keeper else { return .inspectionFailed(reason: "stopped") }
         do throws(CommandFailure) {
-            let kernel = try await self.commands.list()
+            let kernel = try await keeper.list()
+            for interface in kernel.interfaces { self.note(interface) }
             // A place that is not listed would count as given back.
             if let doubt = kernel.doubt { return .inspectionFailed(reason: doubt) }
             var found: [KernelState.Found] = []
             for (id, address) in self.addresses.sorted(by: { $0.key < $1.key }) {
-                found += kernel.places(of: address).map {
-                    KernelState.Found(address: id, place: Self.place($0.place))
-                }
+                found += kernel.places(of: address).map { self.found($0, of: id) }
             }
-            let up = kernel.interfaces.filter(\.isUp).map(\.name)
-            let down = kernel.interfaces.filter { !$0.isUp }.map(\.name)
+            let up = kernel.interfaces.filter(\.isUp).flatMap(\.names)
+            let down = kernel.interfaces.filter { !$0.isUp }.flatMap(\.names)
             return .inspected(
                 KernelState(found: found, usableInterfaces: Set(up), downInterfaces: Set(down)), since: since)
         } catch {
@@ -68,34 +77,51 @@ final class KernelLink {
     }
 
     func assign(_ spec: AddressSpec, until: Instant) async -> Event {
-        guard let address = self.virtualAddress(spec.id, spec.place) else {
+        guard let address = self.virtualAddress(spec.id, spec.place), let keeper = self.keeper else {
             return .assignFailed(spec.id, reason: "not an address: \(spec.id)")
         }
-        switch await self.commands.assign(address, until: until.microseconds) {
+        switch await keeper.assign(address, until: until.microseconds) {
         case .success:
             // Never beyond the right, whatever the core has been told by then.
-            self.announcer?.allow(address, until: until.microseconds)
+            self.announcer?.allow(self.announced(address), until: until.microseconds)
             return .assigned(spec.id)
         case .failure(let failure): return .assignFailed(spec.id, reason: failure.description)
         }
     }
 
     func remove(_ id: AddressID, _ place: KernelPlace) async -> Event {
-        guard let address = self.virtualAddress(id, place) else {
+        await self.remove(id, place) { await $0.remove($1) }
+    }
+
+    func removeStray(_ id: AddressID, _ place: KernelPlace) async -> Event {
+        await self.remove(id, place) { await $0.removeStray($1) }
+    }
+
+    private func remove(
+        _ id: AddressID, _ place: KernelPlace,
+        by command: @EventLoop (AddressKeeper, VirtualAddress) async -> Result<RemovalOutcome, CommandFailure>
+    ) async -> Event {
+        guard let address = self.virtualAddress(id, place), let keeper = self.keeper else {
             return .removeFailed(id, place, reason: "not an address: \(id)")
         }
-        switch await self.commands.remove(address) {
+        switch await command(keeper, address) {
         case .success(let outcome): return .removed(id, place, wasPresent: outcome == .removed)
         case .failure(let failure): return .removeFailed(id, place, reason: failure.description)
         }
     }
 
     func startAnnouncing(_ spec: AddressSpec) {
-        if let address = self.virtualAddress(spec.id, spec.place) { self.announcer?.start(address) }
+        if let address = self.virtualAddress(spec.id, spec.place) { self.announcer?.start(self.announced(address)) }
     }
 
     func stopAnnouncing(_ spec: AddressSpec) {
-        if let address = self.virtualAddress(spec.id, spec.place) { self.announcer?.stop(address) }
+        if let address = self.virtualAddress(spec.id, spec.place) { self.announcer?.stop(self.announced(address)) }
+    }
+
+    /// As the announcer knows it: sockets know interfaces by the kernel's own names only.
+    private func announced(_ address: VirtualAddress) -> VirtualAddress {
+        let interface = self.keeper?.interface(address.interface) ?? address.interface
+        return VirtualAddress(address: address.address, interface: interface)
     }
 
     private func virtualAddress(_ id: AddressID, _ place: KernelPlace) -> VirtualAddress? {
@@ -105,26 +131,67 @@ final class KernelLink {
         return VirtualAddress(address: prefix, interface: place.interface)
     }
 
-    private static func place(_ address: VirtualAddress) -> KernelPlace {
-        KernelPlace(interface: address.interface, prefixLength: address.address.prefixLength)
+    /// As the core knows it: an interface that the configuration calls by an alternative name has that one.
+    private func place(_ address: VirtualAddress, of id: AddressID) -> KernelPlace {
+        var interface = address.interface
+        if let configured = self.interfaces[id], self.keeper?.interface(configured) == interface {
+            interface = configured
+        }
+        return KernelPlace(interface: interface, prefixLength: address.address.prefixLength)
     }
 
     // MARK: - What the kernel does by itself
 
     private func receive(_ event: MonitorEvent) {
         switch event {
-        case .appeared(let address): self.saw(address.place, isPresent: true)
-        case .disappeared(let address): self.saw(address, isPresent: false)
-        case .linkChanged, .linkRemoved, .restarted, .unclear: self.deliver(.kernelChanged)
+        case .appeared(let address):
+            if let id = self.ours(address.place) { return self.deliver(.kernelSaw(self.found(address, of: id))) }
+            if self.keeper?.saw(address.place) == true { self.deliver(.kernelChanged) }
+        case .disappeared(let address):
+            if let id = self.ours(address) { return self.deliver(.kernelLost(id, self.place(address, of: id))) }
+            if self.keeper?.saw(address) == true { self.deliver(.kernelChanged) }
+        case .linkChanged(let interface):
+            self.note(interface)
+            self.deliver(.kernelChanged)
+        case .linkRemoved, .restarted, .unclear: self.deliver(.kernelChanged)
         case .interrupted(let reason):
             self.report(LogRecord(.monitorInterrupted, "ip monitor was interrupted: \(reason)", ["REASON": reason]))
         }
     }
 
-    private func saw(_ address: VirtualAddress, isPresent: Bool) {
-        let id = address.address.address.description
-        guard self.addresses[id] != nil else { return }
-        self.deliver(.kernelSaw(id, Self.place(address), isPresent: isPresent))
+    /// Which address of ours it is.
+    private func ours(_ place: VirtualAddress) -> AddressID? {
+        let id = place.address.address.description
+        return self.addresses[id] == nil ? nil : id
+    }
+
+    private func found(_ address: KernelAddress, of id: AddressID) -> KernelState.Found {
+        KernelState.Found(
+            address: id, place: self.place(address.place, of: id), lifetime: address.lifetime.duration,
+            isDuplicate: address.isDuplicate)
+    }
+
+    /// An interface's carrier, whoever told of it.
+    private func note(_ interface: NetworkInterface) {
+        if !interface.isLowerUp {
+            // Only those on which an address of ours can stand, so that their number is bounded.
+            if !self.configuredNames(of: interface).isEmpty { self.severed.insert(interface.name) }
+        } else if self.severed.remove(interface.name) != nil {
+            for name in self.configuredNames(of: interface) { self.deliver(.linkReturned(interface: name)) }
+        }
+    }
+
+    private func configuredNames(of interface: NetworkInterface) -> Set<String> {
+        Set(self.interfaces.values.filter { (self.keeper?.interface($0) ?? $0) == interface.name })
+    }
+
+    private func warn(_ place: VirtualAddress) {
+        let id = place.address.address.description
+        self.report(
+            LogRecord(
+                .ownAddressAtRisk,
+                "\(place.address) came first of its subnet on \(place.interface): when it is taken off, the kernel takes the node's own addresses of that subnet and their route along, unless you type: sysctl -w net.ipv4.conf.all.promote_secondaries=1",
+                ["ADDRESS": id, "INTERFACE": place.interface]))
     }
 
     private func receive(_ report: Announcer.Report) {
@@ -141,4 +208,19 @@ final class KernelLink {
         case .announced, .withheld: break
         }
     }
+}
+
+extension AddressLifetime {
+    /// Nil: it never ends.
+    fileprivate var duration: Duration? {
+        switch self {
+        case .forever: nil
+        case .seconds(let seconds): .seconds(seconds)
+        }
+    }
+}
+
+extension NetworkInterface {
+    /// Every name that a configuration may use for it.
+    fileprivate var names: [String] { [self.name] + self.alternativeNames }
 }

@@ -79,6 +79,8 @@ public enum LogKind: CaseIterable, Sendable {
     case addressRemovedByOthers
     /// Somebody else added the address.
     case addressAddedByOthers
+    /// Somebody else changed the address's lifetime.
+    case addressLifetimeChanged
     /// Another node answers for the address.
     case duplicateHolder
     /// The kernel's addresses could not be listed.
@@ -87,6 +89,8 @@ public enum LogKind: CaseIterable, Sendable {
     case monitorInterrupted
     /// The address could not be announced.
     case announceFailed
+    /// The node's own addresses hang on one of ours.
+    case ownAddressAtRisk
     /// Patroni's failsafe mode keeps the address.
     case failsafeHolds
     /// The local PostgreSQL's state changed.
@@ -199,10 +203,12 @@ public enum LogKind: CaseIterable, Sendable {
         case .addressLapsed: "c772a33cbf8d4991874ef6a0c6c55dd9"
         case .addressRemovedByOthers: "f704e1b5d0d74af48db0bf62e101b6e3"
         case .addressAddedByOthers: "105d7646e5024d1b820b06682ff2992a"
+        case .addressLifetimeChanged: "1795a898d6714f399eddc8320b6ba608"
         case .duplicateHolder: "2ed91cc11e6f48c98dafe6636e763de7"
         case .inspectionFailed: "824e6e834ed740148d6a4462da24986f"
         case .monitorInterrupted: "eb811c08d2874e3287025bad857cec69"
         case .announceFailed: "aecfdc6eeaf646e2887dd3a19d2d199c"
+        case .ownAddressAtRisk: "4a43ddd48a904166a664c02efa561bed"
         case .failsafeHolds: "bac4c306d833475582d2350ed1f38c53"
         case .postgresChanged: "924996317c5646148692e556506e1a70"
         case .memberClash: "557b557104164b1287d47a081d8331aa"
@@ -259,7 +265,9 @@ public enum LogKind: CaseIterable, Sendable {
             .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
-            .addressAddedByOthers, .inspectionFailed, .monitorInterrupted, .announceFailed, .failsafeHolds,
+            .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,
+            .ownAddressAtRisk,
+            .failsafeHolds,
             .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:

@@ -80,7 +80,7 @@ extension LogRecord {
             .memberClash:
             self.init(leaseReport: report)
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
-            .duplicateSeen, .failsafeHolds:
+            .lifetimeChangedByOthers, .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
         case .citus(let report): self.init(report)
         case .detector(let report): self.init(report)
@@ -170,6 +170,12 @@ extension LogRecord {
             self.init(
                 .addressAddedByOthers, "somebody added \(id)/\(length) to \(interface)",
                 ["ADDRESS": id, "INTERFACE": interface])
+        case .lifetimeChangedByOthers(let id, let interface, let lifetime):
+            let given = lifetime.map { "\(Wording.text($0)), which is beyond its lease" } ?? "for ever"
+            self.init(
+                .addressLifetimeChanged,
+                "somebody set the lifetime of \(id) on \(interface): \(given). It is set right, or the address removed",
+                ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": lifetime.map(Wording.text) ?? "forever"])
         case .duplicateSeen(let id, let linkAddress):
             self.init(
                 .duplicateHolder, "another node answers for \(id): \(linkAddress)",

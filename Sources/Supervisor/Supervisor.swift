@@ -267,6 +267,7 @@ public final class Supervisor {
         case .inspect: self.answer { await self.kernel.inspect(since: now) }
         case .assign(let spec, let until, _): self.answer { await self.kernel.assign(spec, until: until) }
         case .remove(let id, let place): self.answer { await self.kernel.remove(id, place) }
+        case .removeStray(let id, let place): self.answer { await self.kernel.removeStray(id, place) }
         case .startAnnouncing(let spec): self.kernel.startAnnouncing(spec)
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }

@@ -38,6 +38,8 @@ enum Wording {
         case .leaseReturning: "the lease before this one is still being given back"
         case .leaseLost: "its lease has ended"
         case .misplaced: "it belongs elsewhere on this node"
+        case .foreign: "it was put here, or given for ever, by somebody else"
+        case .duplicateDetected: "the kernel's duplicate detection has failed for it, so it answers nobody"
         }
     }
 
@@ -64,6 +66,8 @@ enum Wording {
         case .leaseReturning: "lease_returning"
         case .leaseLost: "lease_lost"
         case .misplaced: "misplaced"
+        case .foreign: "foreign"
+        case .duplicateDetected: "duplicate_detected"
         }
     }
 

@@ -17,8 +17,16 @@ extension AddressCommands {
         var result = ClearOutcome()
         do throws(CommandFailure) {
             let kernel = try await self.list()
+            var neighborhood = Neighborhood()
+            neighborhood.follow(Set(addresses))
+            neighborhood.learn(kernel)
+            for place in neighborhood.leading() where !SecondaryPromotion.ensure(on: place.interface) {
+                result.problems.append(
+                    "\(place) was the first of its subnet, and promote_secondaries is not set: look whether the node's own addresses are still there (ip address show dev \(place.interface))"
+                )
+            }
             for found in addresses.flatMap({ kernel.places(of: $0) }) {
-                switch await self.remove(found.place) {
+                switch await self.removeExactly(found.place) {
                 case .success: result.removed.append(found.place)
                 case .failure(let failure): result.problems.append("\(found.place): \(failure)")
                 }

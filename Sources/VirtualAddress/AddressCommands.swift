@@ -24,7 +24,7 @@ public enum RemovalOutcome: Hashable, Sendable {
 /// process, either acts within 0.5 s of the reckoning of its lifetime or never. Leaves out: deciding, retrying.
 @EventLoop
 public struct AddressCommands {
-    private let command: [String]
+    let command: [String]
     /// How long a change may take until its outcome is called unknown.
     public var changeTimeout: Duration = .milliseconds(500)
     /// How long a listing may take.
@@ -54,8 +54,10 @@ public struct AddressCommands {
     /// child waiting (its lock on the network configuration, which no signal interrupts) its lifetime may end later:
     /// call again, or remove it.
     ///
-    /// IPv6 addresses are usable at once (`nodad`) and never chosen as the source of new connections (a preferred
-    /// lifetime of 0, RFC 6724, rule 3): otherwise the node's own connections would break when the address moves.
+    /// The node's own connections never come from it, or they would break when it moves. IPv6 addresses are usable at once
+    /// (`nodad`) and have a preferred lifetime of 0 (RFC 6724, rule 3). An IPv4 address that stands alone (/32) has the
+    /// scope `host`: for a route without a source of its own the kernel takes the first address whose scope is wide
+    /// enough. (One that stands with a subnet is the only address that the node has there.)
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
         let now = BootClock.microseconds
         guard let seconds = Self.lifetime(until: until, now: now) else { return .failure(CommandFailure(.tooLate)) }
@@ -63,35 +65,14 @@ public struct AddressCommands {
         let replace = ["addr", "replace", "\(virtual.address)", "dev", virtual.interface]
         let isIPv6 = virtual.address.address.isIPv6
         let lifetime = ["valid_lft", "\(seconds)", "preferred_lft", isIPv6 ? "0" : "\(seconds)"]
-        let outcome = await self.change(replace + lifetime + (isIPv6 ? ["nodad"] : []), at: now)
+        let isAlone = !isIPv6 && virtual.address.prefixLength == 32
+        let properties = isIPv6 ? ["nodad"] : isAlone ? ["scope", "host"] : []
+        let outcome = await self.change(replace + lifetime + properties, at: now)
         if case .failure(let failure) = outcome { return .failure(failure) }
         let finished = BootClock.microseconds
         // Later than the guard allows: the kernel may have held the child in a wait that no signal ends.
         guard finished - now <= Self.actsWithin else { return .failure(CommandFailure(.timedOut)) }
         return .success(AssignOutcome(seconds: seconds, endsBy: finished + seconds * 1_000_000))
-    }
-
-    /// Makes the address absent from its interface, with whatever prefix length it is there, and confirms it.
-    ///
-    /// Success also when it was not there, or the interface is not. One command removes and looks again: `ip addr del`
-    /// would not find an address of another prefix length and so call it absent. With `-s` it says whether there was one.
-    public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
-        let address = virtual.address.address
-        let flush = ["-s", "addr", "flush", "to", "\(address)/\(address.bitWidth)", "dev", virtual.interface]
-        var attempts = 0
-        while true {
-            attempts += 1
-            switch await self.change(flush, at: BootClock.microseconds) {
-            case .success(let output):
-                let text = String(decoding: output.prefix(500), as: UTF8.self)
-                return .success(text.contains("Nothing to flush") ? .wasAbsent : .removed)
-            case .failure(let failure):
-                if failure.kind == .noDevice { return .success(.wasAbsent) }
-                // It went away between the look and the removal: look again.
-                let vanished = failure.output.contains("Cannot assign requested address")
-                guard vanished, attempts < 3 else { return .failure(failure) }
-            }
-        }
     }
 
     /// All interfaces and addresses of the kernel, as they are now.
@@ -126,7 +107,7 @@ public struct AddressCommands {
     }
 
     /// Runs a change that was reckoned at `start`; answers what it printed.
-    private func change(_ arguments: [String], at start: Int64) async -> Result<[UInt8], CommandFailure> {
+    func change(_ arguments: [String], at start: Int64) async -> Result<[UInt8], CommandFailure> {
         let command = self.command + arguments
         let child = ChildProcess(
             command,

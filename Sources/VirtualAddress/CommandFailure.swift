@@ -18,6 +18,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         case cancelled
         /// It printed more than the limit, or something that is not the JSON of addresses.
         case unreadable
+        /// The address is not where it was to be removed, but in another place: its interface may have been renamed.
+        case elsewhere
         /// Anything else: the exit code.
         case other(Int32)
     }
@@ -35,6 +37,9 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         let printable = String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 32 ? " " : $0 }))
         self.output = printable.split(separator: " ").joined(separator: " ")
     }
+
+    /// What was found by looking, rather than printed by a command.
+    init(_ kind: Kind, note: String) { self.init(kind, command: [], output: Array(note.utf8)) }
 
     init(_ error: ChildProcessError) {
         let kind: Kind =
@@ -80,6 +85,7 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
             case .notStarted(let number): "cannot be started (errno \(number))"
             case .cancelled: "cancelled"
             case .unreadable: "its output cannot be understood"
+            case .elsewhere: "it stands in another place"
             case .other(let code): "exit code \(code)"
             }
         let command = self.command.isEmpty ? "" : self.command.joined(separator: " ") + ": "

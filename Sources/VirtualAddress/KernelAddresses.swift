@@ -4,6 +4,8 @@ public import NetworkAddress
 /// An interface as the kernel describes it.
 public struct NetworkInterface: Hashable, Sendable {
     public let name: String
+    /// Other names that `ip` knows it by (`ip link property add … altname`).
+    public let alternativeNames: [String]
     /// The kernel's number of it.
     public let index: Int
     /// Whether it was switched on (`IFF_UP`).
@@ -14,6 +16,19 @@ public struct NetworkInterface: Hashable, Sendable {
     public let operationalState: String
     /// Nil where it is no Ethernet interface.
     public let linkAddress: LinkAddress?
+
+    init(
+        name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool,
+        operationalState: String, linkAddress: LinkAddress?
+    ) {
+        self.name = name
+        self.alternativeNames = alternativeNames
+        self.index = index
+        self.isUp = isUp
+        self.isLowerUp = isLowerUp
+        self.operationalState = operationalState
+        self.linkAddress = linkAddress
+    }
 }
 
 /// How long the kernel will keep an address.
@@ -32,6 +47,20 @@ public struct KernelAddress: Hashable, Sendable {
     public let isTentative: Bool
     /// IPv6: the kernel's duplicate detection found another holder; the address is not usable.
     public let isDuplicate: Bool
+    /// IPv4: another address of the same subnet came before it, and takes it along when it goes (unless
+    /// `promote_secondaries` is set).
+    public let isSecondary: Bool
+
+    init(
+        place: VirtualAddress, lifetime: AddressLifetime, isTentative: Bool, isDuplicate: Bool,
+        isSecondary: Bool = false
+    ) {
+        self.place = place
+        self.lifetime = lifetime
+        self.isTentative = isTentative
+        self.isDuplicate = isDuplicate
+        self.isSecondary = isSecondary
+    }
 }
 
 /// What the kernel has: all interfaces and all addresses at one time.
@@ -40,22 +69,30 @@ public struct KernelAddresses: Hashable, Sendable {
     public let addresses: [KernelAddress]
     /// Entries that could not be understood. Where there are any, absence from `addresses` proves nothing.
     public let unreadable: Int
+    /// The first of them: its interface or number, and what is wrong with it; at most 200 characters.
+    public let firstUnreadable: String?
 
-    public init(interfaces: [NetworkInterface], addresses: [KernelAddress], unreadable: Int) {
+    public init(
+        interfaces: [NetworkInterface], addresses: [KernelAddress], unreadable: Int, firstUnreadable: String? = nil
+    ) {
         self.interfaces = interfaces
         self.addresses = addresses
         self.unreadable = unreadable
+        self.firstUnreadable = firstUnreadable
     }
 
     /// Why absence from this listing proves nothing; nil: it does.
     public var doubt: String? {
         guard self.unreadable > 0 else { return nil }
         let entries = self.unreadable == 1 ? "1 entry" : "\(self.unreadable) entries"
-        return "\(entries) of the kernel's addresses cannot be understood: what is not listed may be there all the same"
+        let first = self.firstUnreadable.map { " (\($0))" } ?? ""
+        return
+            "\(entries) of the kernel's addresses cannot be understood\(first): what is not listed may be there all the same"
     }
 
+    /// The interface of this name, or of this alternative name.
     public func interface(named name: String) -> NetworkInterface? {
-        self.interfaces.first { $0.name == name }
+        self.interfaces.first { $0.name == name } ?? self.interfaces.first { $0.alternativeNames.contains(name) }
     }
 
     /// Every place that has this very address, whatever the prefix length and the interface. More than one is possible:

@@ -82,7 +82,8 @@ enum MonitorLine: Hashable {
                 place: place,
                 lifetime: lifetime,
                 isTentative: isIPv6 && words.contains("tentative"),
-                isDuplicate: isIPv6 && words.contains("dadfailed")
+                isDuplicate: isIPv6 && words.contains("dadfailed"),
+                isSecondary: !isIPv6 && words.contains("secondary")
             ),
             index: index
         )

@@ -12,7 +12,7 @@ struct KernelTests {
 
     @Test func `an address deleted by hand comes back`() {
         var n1 = Script.holding()
-        #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: false), after: .seconds(1)) == [.inspect])
+        #expect(n1.on(.kernelLost(self.address, self.place), after: .seconds(1)) == [.inspect])
         let actions = n1.listed()
         #expect(n1.reports == [.removedByOthers(self.address, interface: "eth0")])
         #expect(actions.first == .stopAnnouncing(self.spec))
@@ -25,11 +25,12 @@ struct KernelTests {
 
     @Test func `an address added by hand where another leads is removed`() {
         var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
-        #expect(n1.on(.kernelSaw(self.address, self.elsewhere, isPresent: true), after: .seconds(1)) == [.inspect])
-        #expect(n1.listed([self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(
+            n1.on(.kernelSaw(.init(address: self.address, place: self.elsewhere)), after: .seconds(1)) == [.inspect])
+        #expect(n1.listed([self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
         #expect(n1.reports == [.addedByOthers(self.address, interface: "eth1", prefixLength: 24)])
         #expect(n1.on(.removed(self.address, self.elsewhere, wasPresent: true)) == [])
-        #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .seconds(1)) == [.inspect])
+        #expect(n1.on(.kernelSaw(.init(address: self.address, place: self.place)), after: .seconds(1)) == [.inspect])
         #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
     }
 
@@ -37,17 +38,17 @@ struct KernelTests {
         var n1 = Script()
         _ = n1.on(.tick)
         #expect(n1.listed() == [])
-        _ = n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .milliseconds(200))
+        _ = n1.on(.kernelSaw(.init(address: self.address, place: self.place)), after: .milliseconds(200))
         #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
         _ = n1.on(.removed(self.address, self.place, wasPresent: true))
-        _ = n1.on(.kernelSaw(self.address, self.elsewhere, isPresent: true), after: .milliseconds(200))
-        #expect(n1.listed([self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        _ = n1.on(.kernelSaw(.init(address: self.address, place: self.elsewhere)), after: .milliseconds(200))
+        #expect(n1.listed([self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
     }
 
     @Test func `an address added by hand in a second place of the holder is removed there, and stays in its own`() {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))
-        #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(n1.listed([self.place, self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
         let actions = n1.on(.removed(self.address, self.elsewhere, wasPresent: true))
         #expect(!actions.contains { if case .stopAnnouncing = $0 { true } else { false } })
         #expect(n1.reports == [.removed(self.address, interface: "eth1", reason: .misplaced)])
@@ -65,12 +66,18 @@ struct KernelTests {
     @Test func `where neither place can be cleared, both are tried in turn`() {
         var n1 = Script.holding()
         _ = n1.on(.kernelChanged, after: .seconds(1))
-        #expect(n1.listed([self.place, self.elsewhere]) == [.remove(self.address, self.elsewhere)])
+        #expect(n1.listed([self.place, self.elsewhere]) == [.removeStray(self.address, self.elsewhere)])
         _ = n1.on(.removeFailed(self.address, self.elsewhere, reason: "busy"))
         _ = n1.watched(8, .leader("n2"))
         var tried: Set<KernelPlace> = []
         for _ in 0..<4 {
-            for case .remove(_, let place) in n1.on(.tick, after: .seconds(2)) {
+            for action in n1.on(.tick, after: .seconds(2)) {
+                let place: KernelPlace
+                switch action {
+                case .remove(_, let configured): place = configured
+                case .removeStray(_, let stray): place = stray
+                default: continue
+                }
                 tried.insert(place)
                 _ = n1.on(.removeFailed(self.address, place, reason: "busy"))
             }
@@ -81,7 +88,7 @@ struct KernelTests {
     @Test func `an address added by hand during an adoption is removed, as nothing covers it`() {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9)))
         #expect(n1.status?.isHere == false)
-        _ = n1.on(.kernelSaw(self.address, self.place, isPresent: true), after: .milliseconds(200))
+        _ = n1.on(.kernelSaw(.init(address: self.address, place: self.place)), after: .milliseconds(200))
         #expect(n1.listed([self.place]) == [.remove(self.address, self.place)])
     }
 
@@ -103,9 +110,9 @@ struct KernelTests {
         _ = n1.postgres(.primary)
         _ = n1.granted(11)
         _ = n1.acquired(11, 5)
-        #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: true)) == [])
+        #expect(n1.on(.kernelSaw(.init(address: self.address, place: self.place))) == [])
         #expect(n1.on(.assigned(self.address)) == [.startAnnouncing(self.spec)])
-        #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: true)) == [])
+        #expect(n1.on(.kernelSaw(.init(address: self.address, place: self.place))) == [])
     }
 
     @Test func `a listing that began before the last command ended proves nothing`() {
@@ -164,7 +171,7 @@ struct KernelTests {
     @Test func `a lifetime that ends by itself is a lapse, not somebody's deed`() {
         var n1 = Script.holding()
         _ = n1.on(.readFailed(reason: "timeout"), after: .milliseconds(26_900))
-        #expect(n1.on(.kernelSaw(self.address, self.place, isPresent: false)).contains(.inspect))
+        #expect(n1.on(.kernelLost(self.address, self.place)).contains(.inspect))
         #expect(n1.listed().contains(.stopAnnouncing(self.spec)))
         #expect(n1.reports.contains(.lapsed(self.address, interface: "eth0")))
     }

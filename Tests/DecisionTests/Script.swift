@@ -97,7 +97,12 @@ struct Script {
     mutating func listed(
         _ places: [KernelPlace] = [], up: Set<String> = ["eth0", "eth1"], down: Set<String> = []
     ) -> [Action] {
-        let found = places.map { KernelState.Found(address: Self.address, place: $0) }
+        self.listed(found: places.map { KernelState.Found(address: Self.address, place: $0) }, up: up, down: down)
+    }
+
+    mutating func listed(
+        found: [KernelState.Found], up: Set<String> = ["eth0", "eth1"], down: Set<String> = []
+    ) -> [Action] {
         let state = KernelState(found: found, usableInterfaces: up, downInterfaces: down)
         let begun = self.now
         return self.on(.inspected(state, since: begun))

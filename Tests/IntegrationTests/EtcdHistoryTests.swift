@@ -74,7 +74,7 @@ private final class CoreOnEtcd {
         case .assign(let spec, _, _):
             self.isHere = true
             return .assigned(spec.id)
-        case .remove(let id, let place):
+        case .remove(let id, let place), .removeStray(let id, let place):
             defer { self.isHere = false }
             return .removed(id, place, wasPresent: self.isHere)
         case .askPostgres: return .postgres(.primary, askedAt: now)

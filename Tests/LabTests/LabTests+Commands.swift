@@ -100,7 +100,7 @@ extension LabTests {
             let silent = try await scene.lab.exec(scene.leader, ["pharos", "status"])
             #expect(silent.exitCode == 69 && silent.text.contains("no daemon answers"), "\(silent.text)")
             let text = try await scene.lab.run(scene.leader, ["pharos", "release"])
-            #expect(text.contains("removed \(Scene.v4)/24") && text.contains("removed \(Scene.v6)/64"), "\(text)")
+            #expect(text.contains("removed \(Scene.v4)/32") && text.contains("removed \(Scene.v6)/128"), "\(text)")
             for address in Scene.addresses { #expect(try await scene.lab.holders(address) == []) }
             try await scene.bringBack("pharos")
             try await scene.awaitHolders([scene.leader], .seconds(30))

@@ -102,7 +102,7 @@ extension LabTests {
             let gone = try #require(try scene.timeline().holdings(of: Scene.v4).last?.until)
             print("gone \((gone - stopped) / 1000) ms after the stop, \((ends - gone) / 1000) ms before its lifetime")
             #expect(gone > stopped && gone < ends, "the lifetime was first")
-            try await scene.awaitLog(node, "removed \(Scene.v4)/24")
+            try await scene.awaitLog(node, "removed \(Scene.v4)/32")
             #expect(try await scene.property(node, "Result") == "timeout")
             try await scene.run(node, "systemctl", "service-watchdogs", "yes")
             try await scene.run(node, "systemctl", "start", "pharos")

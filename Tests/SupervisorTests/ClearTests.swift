@@ -52,7 +52,7 @@ struct ClearTests {
     @Test @EventLoop func `a removal that fails is a problem`() async throws {
         let ip = try FakeIP()
         try ip.set("held", "10.99.99.3 24 20")
-        try ip.set("refusing-flush", "Failed to send flush request: Operation not permitted\n")
+        try ip.set("refusing-del", "RTNETLINK answers: Operation not permitted\n")
         let outcome = await self.clear(ip)
         #expect(outcome.removed.isEmpty && outcome.problems.count == 1)
         #expect(outcome.problems[0].contains("CAP_NET_ADMIN"))

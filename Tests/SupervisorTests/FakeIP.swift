@@ -7,11 +7,14 @@ import TestSupport
 ///
 /// It keeps `held` (address, prefix length, lifetime) and appends every call to `log`. Files that a test makes change
 /// its ways: `listing` is printed instead of the truth; with `gone` the address goes a moment before it is removed; with
-/// `refusing-COMMAND` that file is printed, and the exit code is 2.
+/// `refusing-COMMAND` that file is printed, and the exit code is 2; `monitor`, if it is there at the start, is what the
+/// kernel reports.
 @EventLoop
 final class FakeIP {
     /// No interface of any machine: what is announced there reaches nobody.
     static let interface = "pharos-none0"
+    /// Another name of the same.
+    static let alternative = "pharos-none0-clients"
     private let folder: TemporaryDirectory
     var path: String { self.folder.file("ip") }
 
@@ -31,7 +34,9 @@ final class FakeIP {
         echo "$*" >> $D/log
         refuse() { if [ -e $D/refusing-$1 ]; then read -r text < $D/refusing-$1; echo "$text"; exit 2; fi; }
         case "$*" in
-        "-o monitor address link") exec sleep 60 ;;
+        "-o monitor address link")
+            if [ -e $D/monitor ]; then exec tail -f -n +1 $D/monitor; fi
+            exec sleep 60 ;;
         "-json address show")
             refuse list
             if [ -e $D/listing ]; then exec cat $D/listing; fi
@@ -40,7 +45,7 @@ final class FakeIP {
             if [ -n "$address" ]; then
                 info="{\\"family\\":\\"inet\\",\\"local\\":\\"$address\\",\\"prefixlen\\":$length,\\"valid_life_time\\":$seconds}"
             fi
-            echo "[{\\"ifindex\\":7,\\"ifname\\":\\"\(Self.interface)\\",\\"flags\\":[\\"UP\\",\\"LOWER_UP\\"],\\"addr_info\\":[$info]}]" ;;
+            echo "[{\\"ifindex\\":7,\\"ifname\\":\\"\(Self.interface)\\",\\"altnames\\":[\\"\(Self.alternative)\\"],\\"flags\\":[\\"UP\\",\\"LOWER_UP\\"],\\"addr_info\\":[$info]}]" ;;
         "addr replace "*)
             refuse replace
             echo "${3%/*} ${3#*/} $7" > $D/held ;;
@@ -49,6 +54,11 @@ final class FakeIP {
             if [ -e $D/gone ]; then : > $D/held; fi
             if [ -s $D/held ]; then echo "*** Flush is complete after 1 round ***"; else echo "Nothing to flush."; fi
             : > $D/held ;;
+        "addr del "*)
+            refuse del
+            read -r address length seconds < $D/held
+            if [ "$address/$length" != "$3" ]; then echo "Cannot assign requested address"; exit 2; fi
+            : > $D/held ;;
         *) echo "unknown: $*"; exit 1 ;;
         esac
 
@@ -56,6 +66,13 @@ final class FakeIP {
     }
 
     func set(_ name: String, _ text: String) throws { try self.folder.write(name, text) }
+    /// The kernel reports a change.
+    func reports(_ line: String) throws {
+        guard let file = fopen(self.folder.file("monitor"), "a") else { throw TestSupportError("monitor: \(errno)") }
+        defer { fclose(file) }
+        guard fputs(line + "\n", file) >= 0 else { throw TestSupportError("monitor: \(errno)") }
+    }
+
     func unset(_ name: String) { unlink(self.folder.file(name)) }
 
     private func read(_ name: String) -> String {

@@ -170,6 +170,7 @@ struct HostileNodeTests {
         try await scene.expect { scene.ip.calls(of: "-json") >= 3 }
         let reason = scene.record(.inspectionFailed)?["REASON"]
         #expect(reason?.contains("1 entry") == true && reason?.contains("cannot be understood") == true)
+        #expect(reason?.contains("(\(FakeIP.interface) 10.99.99.3: 'prefixlen' is 99)") == true, "which, and where")
         #expect(scene.records(.inspectionFailed).count == 1)
         #expect(scene.etcd.text(Scene.key) != nil, "nobody else may have it while it may be here")
         #expect(!scene.isReady)

@@ -84,6 +84,12 @@ struct LogRecordTests {
             .addedByOthers(id, interface: "eth0", prefixLength: 24), .addressAddedByOthers,
             ["ADDRESS": id, "INTERFACE": "eth0"], "somebody added 10.0.0.3/24"),
         Row(
+            .lifetimeChangedByOthers(id, interface: "eth0", lifetime: nil), .addressLifetimeChanged,
+            ["ADDRESS": id, "INTERFACE": "eth0", "LIFETIME": "forever"], "for ever"),
+        Row(
+            .lifetimeChangedByOthers(id, interface: "eth0", lifetime: .seconds(600)), .addressLifetimeChanged,
+            ["ADDRESS": id, "INTERFACE": "eth0", "LIFETIME": "600.0 s"], "600.0 s"),
+        Row(
             .duplicateSeen(id, linkAddress: "02:00"), .duplicateHolder, ["ADDRESS": id, "LINK_ADDRESS": "02:00"],
             "another node"),
         Row(.inspectionFailed(reason: "why"), .inspectionFailed, ["REASON": "why"], "why"),
@@ -127,7 +133,7 @@ struct LogRecordTests {
             .stopping, .reconfigured, .noContactYet, .contactLost, .leaderIsAnother("n2"), .noLeader, .maintenance,
             .failsafe, .inRecovery, .postgresUnreachable("x"), .postgresNotAsked, .interfaceMissing("x"),
             .interfaceDown("x"), .clusterNotMarked, .quarantine, .heldByAnother("n2"), .leaseReturning, .leaseLost,
-            .misplaced,
+            .misplaced, .foreign, .duplicateDetected,
         ]
         #expect(Set(reasons.map { Wording.code($0) }).count == reasons.count)
         for reason in reasons {
@@ -135,7 +141,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 34
+    private static let caseCount = 35
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -174,8 +180,9 @@ struct LogRecordTests {
         case .historyContradicted: 31
         case .historyUnknown: 32
         case .renewalUncounted: 33
-        case .citus: 34  // CitusRecordTests has its cases.
-        case .detector: 34  // DetectorRecordTests has its cases.
+        case .lifetimeChangedByOthers: 34
+        case .citus: 35  // CitusRecordTests has its cases.
+        case .detector: 35  // DetectorRecordTests has its cases.
         }
     }
 }

@@ -28,6 +28,7 @@ final class Scene {
     /// With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
     init(
         leader: String? = "n1", ttl: Int64 = 20, status: [StatusEndpoint] = [],
+        interface: String = FakeIP.interface,
         patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
     ) throws {
         self.etcd = try FakeEtcd()
@@ -37,7 +38,7 @@ final class Scene {
             scope: "demo", member: "n1",
             addresses: [
                 .init(
-                    prefix: try #require(AddressPrefix(Self.address + "/24")), interface: FakeIP.interface,
+                    prefix: try #require(AddressPrefix(Self.address + "/24")), interface: interface,
                     acquire: .leaderKey)
             ],
             leaseTTL: .seconds(ttl), margin: .milliseconds(1500),

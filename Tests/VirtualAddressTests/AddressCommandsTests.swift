@@ -157,6 +157,59 @@ struct AddressCommandsTests {
         }
     }
 
+    @Test(arguments: [("10.77.0.100/24", "10.77.0.100/28"), ("fd00:77::100/64", "fd00:77::100/80")])
+    @EventLoop func `a stray of another prefix length goes alone`(ours: String, stray: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = nodes[0].commands
+            for (own, other) in [(ours, stray), (stray, ours)] {
+                // IPv6 has an address once on an interface; the second is refused there.
+                try await nodes[0].ip("addr", "replace", own, "dev", "eth0", "nodad")
+                if !own.contains(":") { try await nodes[0].ip("addr", "replace", other, "dev", "eth0", "nodad") }
+                _ = try await commands.insistOnRemovingExactly(virtual(other)).get()
+                #expect(try await places(ours, in: nodes[0]).map(\.place) == [virtual(own)])
+                #expect(try await commands.insistOnRemovingExactly(virtual(other)).get() == .wasAbsent)
+                #expect(try await commands.insistOnRemovingExactly(virtual(own)).get() == .removed)
+                #expect(try await places(ours, in: nodes[0]).isEmpty)
+            }
+        }
+    }
+
+    @Test @EventLoop func `a stray with a peer is found too`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            try await nodes[0].ip("addr", "add", "10.77.0.100", "peer", "10.9.9.9/32", "dev", "eth0")
+            let found = try await places("10.77.0.100/32", in: nodes[0]).map(\.place)
+            #expect(found == [try virtual("10.77.0.100/32")])
+            _ = try await nodes[0].commands.insistOnRemovingExactly(virtual("10.77.0.100/32")).get()
+            #expect(try await places("10.77.0.100/32", in: nodes[0]).isEmpty)
+        }
+    }
+
+    @Test @EventLoop func `an address is not absent while its interface has another name`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let commands = nodes[0].commands
+            let place = try virtual("10.77.0.100/24")
+            try await nodes[0].ip("addr", "add", "\(place.address)", "dev", "eth0")
+            for (old, new, other) in [("eth0", "wan0", nil), ("wan0", "eth0", "spare0")] as [(String, String, String?)]
+            {
+                // Under the old name there is nothing, or, the second time, another interface.
+                try await nodes[0].ip("link", "set", old, "down")
+                try await nodes[0].ip("link", "set", old, "name", new)
+                if let other {
+                    try await nodes[0].ip("link", "add", other, "type", "veth", "peer", "name", "peer0")
+                    try await nodes[0].ip("link", "set", other, "name", old)
+                }
+                let there = VirtualAddress(address: place.address, interface: old)
+                let outcome = await commands.insistOnRemoving(there)
+                #expect(outcome.kind == .elsewhere, "\(outcome)")
+                #expect(try await commands.insistOnRemovingExactly(there).get() == .wasAbsent)
+                #expect(try await places("10.77.0.100/24", in: nodes[0]).map(\.place.interface) == [new])
+            }
+            #expect(try await commands.insistOnRemoving(place).get() == .removed)
+            let gone = VirtualAddress(address: place.address, interface: "eth9")
+            #expect(try await commands.insistOnRemoving(gone).get() == .wasAbsent)
+        }
+    }
+
     @Test @EventLoop func `an interface that is down takes an address`() async throws {
         try await TestNetwork.with(nodes: 1) { nodes in
             try await nodes[0].ip("link", "set", "eth0", "down")

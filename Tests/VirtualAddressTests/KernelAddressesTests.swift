@@ -74,9 +74,48 @@ struct KernelAddressesTests {
             """#
         let read = try #require(KernelAddresses(json: Array(json.utf8)))
         #expect(read.unreadable == 5 + 6)
+        #expect(read.firstUnreadable == "interface 1: no 'ifname'")
         #expect(read.interfaces.map(\.name) == ["eth4"])
         #expect(read.interfaces.first?.linkAddress == nil)
         #expect(read.addresses.map(\.place) == [try virtual("10.0.0.4/24", on: "eth4")])
+    }
+
+    @Test(
+        arguments: [
+            (
+                #"{"family":"inet","local":"10.0.0.300","prefixlen":24,"valid_life_time":1}"#,
+                "'local' is \"10.0.0.300\""
+            ),
+            (#"{"family":"inet","local":"10.0.0.3","prefixlen":33,"valid_life_time":1}"#, "'prefixlen' is 33"),
+            (#"{"family":"inet","local":"10.0.0.3","prefixlen":24}"#, "no 'valid_life_time'"),
+            (#"{"family":"inet","local":"10.0.0.3","prefixlen":24,"valid_life_time":-1}"#, "'valid_life_time' is -1"),
+            (#"{"family":7}"#, "'family' is 7"), ("5", "'entry' is 5"),
+        ]
+    )
+    func `what cannot be understood is named: its interface, its address, and what is wrong`(
+        entry: String, words: String
+    ) throws {
+        let json = #"[{"ifindex":2,"ifname":"eth0","addr_info":[\#(entry)]}]"#
+        let doubt = try #require(KernelAddresses(json: Array(json.utf8))?.doubt)
+        #expect(doubt.contains("(eth0") && doubt.contains(words + ")"), "\(doubt)")
+        if entry.contains("10.0.0.3\"") { #expect(doubt.contains("eth0 10.0.0.3:")) }
+    }
+
+    @Test func `what is said of an entry is bounded and printable`() throws {
+        let long = String(repeating: "x", count: 5000)
+        let json =
+            ##"[{"ifindex":2,"ifname":"eth\n0","addr_info":[{"family":"\##(long)"},{"family":"inet","local":"\##(long)"}]}]"##
+        let first = try #require(KernelAddresses(json: Array(json.utf8))?.firstUnreadable)
+        #expect(first.count <= 200 && !first.contains("\n"))
+    }
+
+    @Test func `alternative names are read, and an interface is found by them`() throws {
+        let json = #"[{"ifindex":2,"ifname":"eth0","altnames":["enp0s3","x"]},{"ifindex":3,"ifname":"x"}]"#
+        let read = try #require(KernelAddresses(json: Array(json.utf8)))
+        #expect(read.interfaces[0].alternativeNames == ["enp0s3", "x"])
+        #expect(read.interface(named: "enp0s3")?.index == 2)
+        #expect(read.interface(named: "x")?.index == 3, "a name comes before an alternative one")
+        #expect(read.interface(named: "enp0s") == nil)
     }
 
     @Test(arguments: ["", "{}", "null", "[", "[{]", "Cannot open netlink socket", "[1,2", "\u{0}"])

@@ -131,6 +131,10 @@ extension AddressCommands {
         await self.insist { await self.remove(place) }
     }
 
+    func insistOnRemovingExactly(_ place: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
+        await self.insist { await self.removeExactly(place) }
+    }
+
     private func insist<Value>(
         _ change: @EventLoop () async -> Result<Value, CommandFailure>
     ) async -> Result<Value, CommandFailure> {

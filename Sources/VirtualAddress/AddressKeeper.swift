@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+public import EventLoop
+public import NetworkAddress
+
+/// Puts our addresses beside those that the node has of its own, so that neither takes the other along.
+///
+/// - Where the node has an address whose subnet contains ours, ours stands alone (IPv4 /32, IPv6 /128); see
+///   ``Neighborhood``. What stands there with the configured length, as earlier versions put it, is moved without a gap:
+///   first the new place, then away with the old one. (IPv6 has an address once on an interface: it stays as it stands.)
+/// - Where ours came first and the node's own stands behind it, it is not taken off before `promote_secondaries` is in
+///   force for the interface. Where that cannot be, it is reported, and ours stays as it is until it must leave.
+///
+/// Leaves out: deciding whether an address belongs here.
+@EventLoop
+public final class AddressKeeper {
+    /// Taking this address off would take addresses of the node's own along.
+    public typealias Report = @EventLoop (VirtualAddress) -> Void
+
+    private let commands: AddressCommands
+    /// Whether the kernel keeps the others when it removes the first address of a subnet of this interface.
+    private let promotes: @EventLoop (String) -> Bool
+    private let report: Report
+    private var neighborhood = Neighborhood()
+    private var reported: Set<VirtualAddress> = []
+
+    public convenience init(ipPath: String, report: @escaping Report) {
+        self.init(
+            AddressCommands(ipPath: ipPath), promotes: { SecondaryPromotion.ensure(on: $0) }, report: report)
+    }
+
+    init(
+        _ commands: AddressCommands, promotes: @escaping @EventLoop (String) -> Bool, report: @escaping Report
+    ) {
+        self.commands = commands
+        self.promotes = promotes
+        self.report = report
+    }
+
+    /// Which addresses are ours.
+    public func follow(_ addresses: Set<IPAddress>) { self.neighborhood.follow(addresses) }
+
+    /// The kernel's name of an interface, where the configuration may use an alternative one.
+    public func interface(_ name: String) -> String { self.neighborhood.interface(name) }
+
+    /// Lists all, and sees to it that nothing of the node's own hangs on an address of ours.
+    public func list() async throws(CommandFailure) -> KernelAddresses {
+        let kernel = try await self.commands.list()
+        self.neighborhood.learn(kernel)
+        let leading = self.neighborhood.leading()
+        self.reported.formIntersection(leading)
+        for place in leading { _ = self.protect(place) }
+        return kernel
+    }
+
+    /// One change of the kernel; answers whether it is of the node's own addresses and concerns ours.
+    public func saw(_ place: VirtualAddress) -> Bool { self.neighborhood.saw(place) }
+
+    /// Like ``AddressCommands/assign(_:until:)``, in the place where it belongs beside the node's own addresses.
+    public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
+        var place = self.neighborhood.place(for: virtual)
+        var twin = self.neighborhood.twin(of: place, configured: virtual.address)
+        if let old = twin {
+            // IPv6 has an address only once on an interface: setting its lifetime leaves it where it is.
+            let isStuck = old.address.address.isIPv6
+            if isStuck || self.neighborhood.leading().contains(old) && !self.protect(old) { (place, twin) = (old, nil) }
+        }
+        let outcome = await self.commands.assign(place, until: until)
+        // What stays of the old place, should this fail, has a lifetime that ends earlier; the next time finds it again.
+        if case .success = outcome, let twin { _ = await self.commands.removeExactly(twin) }
+        return outcome
+    }
+
+    /// Like ``AddressCommands/remove(_:)``.
+    public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
+        let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
+        for other in self.neighborhood.leading() where other.interface == place.interface {
+            if other.address.address == place.address.address { _ = self.protect(other) }
+        }
+        return await self.commands.remove(place)
+    }
+
+    /// Like ``AddressCommands/removeExactly(_:)``.
+    public func removeStray(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
+        let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
+        if self.neighborhood.leading().contains(place) { _ = self.protect(place) }
+        return await self.commands.removeExactly(place)
+    }
+
+    /// Whether the node's own addresses survive the removal of this one; if not, that is reported, once.
+    private func protect(_ place: VirtualAddress) -> Bool {
+        let isSafe = self.promotes(place.interface)
+        if !isSafe, self.reported.insert(place).inserted { self.report(place) }
+        return isSafe
+    }
+}

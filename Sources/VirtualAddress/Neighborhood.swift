@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import NetworkAddress
+
+/// What the node has of its own beside our addresses, and where ours therefore stand.
+///
+/// Invariant: where the node has, or had since this process looks, an address of its own whose subnet contains ours, on
+/// the same interface, ours stands there alone (IPv4 /32, IPv6 /128). Then it shares no subnet and no route with the
+/// node's own, so neither can take the other along. It is remembered because a network manager takes the node's own
+/// address away and puts it back: what is decided in between must be right afterwards.
+struct Neighborhood {
+    private struct Spot: Hashable {
+        let interface: String
+        let address: IPAddress
+    }
+
+    /// Addresses of ours; everything else is the node's own.
+    private(set) var ours: Set<IPAddress> = []
+    private var shared: Set<Spot> = []
+    /// What the last listing showed.
+    private(set) var kernel: KernelAddresses?
+
+    mutating func follow(_ ours: Set<IPAddress>) {
+        self.ours = ours
+        self.shared = self.shared.filter { ours.contains($0.address) }
+        if let kernel = self.kernel { self.learn(kernel) }
+    }
+
+    mutating func learn(_ kernel: KernelAddresses) {
+        self.kernel = kernel
+        for address in kernel.addresses { _ = self.saw(address.place) }
+    }
+
+    /// One address of the kernel; answers whether it is the node's own, in a subnet that holds one of ours.
+    mutating func saw(_ place: VirtualAddress) -> Bool {
+        guard !self.ours.contains(place.address.address) else { return false }
+        let touched = self.ours.filter { place.address.contains($0) }
+        for address in touched { self.shared.insert(Spot(interface: place.interface, address: address)) }
+        return !touched.isEmpty
+    }
+
+    /// The kernel's name of the interface, where `name` may be an alternative one.
+    func interface(_ name: String) -> String { self.kernel?.interface(named: name)?.name ?? name }
+
+    /// Where the address is to stand: as configured, or alone beside the node's own.
+    func place(for virtual: VirtualAddress) -> VirtualAddress {
+        let interface = self.interface(virtual.interface)
+        let isShared = self.shared.contains(Spot(interface: interface, address: virtual.address.address))
+        let address = isShared ? virtual.address.alone : virtual.address
+        return VirtualAddress(address: address, interface: interface)
+    }
+
+    /// The place's other one on the same interface, if the last listing showed the address there: the configured length
+    /// for one that stands alone, and the other way around.
+    func twin(of place: VirtualAddress, configured: AddressPrefix) -> VirtualAddress? {
+        let other = place.address == configured ? configured.alone : configured
+        guard other != place.address else { return nil }
+        let twin = VirtualAddress(address: other, interface: place.interface)
+        return self.kernel?.addresses.contains { $0.place == twin } == true ? twin : nil
+    }
+
+    /// The places of ours with which the kernel would remove other addresses, unless `promote_secondaries` is set.
+    func leading() -> [VirtualAddress] {
+        guard let kernel = self.kernel else { return [] }
+        return kernel.addresses.filter { first in
+            guard self.ours.contains(first.place.address.address), !first.place.address.address.isIPv6,
+                !first.isSecondary
+            else { return false }
+            return kernel.addresses.contains { other in
+                other.isSecondary && other.place.interface == first.place.interface
+                    && other.place.address.prefixLength == first.place.address.prefixLength
+                    && first.place.address.contains(other.place.address.address)
+            }
+        }.map(\.place)
+    }
+}
+
+extension AddressPrefix {
+    /// The address in a network of its own: IPv4 /32, IPv6 /128.
+    var alone: AddressPrefix {
+        AddressPrefix(address: self.address, prefixLength: self.address.bitWidth) ?? self
+    }
+}
