@@ -97,12 +97,17 @@ let package = Package(
         .target(name: "Simulation", dependencies: ["Decision"], swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
+        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "Lab"]),
         .executableTarget(
             name: "pharos-bench",
             dependencies: [
-                "CLab", "CLinux", "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Lab", "LenientJSON",
+                "CLinux", "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Lab", "LenientJSON", "NetworkBed",
                 "PostgresClient", "StatusServer", arguments,
             ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "pharos-histories",
+            dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", arguments],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-import EventLoop
-import Glibc
+public import EventLoop
+public import Glibc
 
 /// A program that runs until it is stopped, in a network namespace; it dies with this process at the latest.
 @EventLoop
-final class Program {
-    let name: String
+public final class Program {
+    public let name: String
     /// The process id, the same from start to end: what comes before the program replaces itself by it.
-    private(set) var process: Int32 = 0
-    private(set) var hasEnded = false
+    public private(set) var process: Int32 = 0
+    public private(set) var hasEnded = false
     /// The last lines it printed.
-    private(set) var output: [String] = []
+    public private(set) var output: [String] = []
+    private let log: String?
     private var task: Task<Void, Never>?
 
-    /// Starts it. `namespace` nil: in this process's own; `environment`: variables to add, as NAME=VALUE.
-    init(
+    /// Starts it. `namespace` nil: in this process's own; `environment`: variables to add, as NAME=VALUE; `log`: a
+    /// file that gets every line that it prints, each behind the time since boot in seconds.
+    public init(
         _ name: String,
         _ command: [String],
         namespace: String? = nil,
-        environment: [String] = []
-    ) throws(BenchError) {
+        environment: [String] = [],
+        log: String? = nil
+    ) throws(BedError) {
         self.name = name
+        self.log = log
         guard let nsenter = Files.program("nsenter"), let env = Files.program("env") else {
-            throw BenchError("nsenter and env are needed: install util-linux and coreutils")
+            throw BedError("nsenter and env are needed: install util-linux and coreutils")
         }
         var whole = command
         if !environment.isEmpty { whole = [env] + environment + whole }
@@ -36,6 +40,7 @@ final class Program {
             _ = try await child.lines(started: { self.process = $0 }) { line in
                 if self.output.count == 40 { self.output.removeFirst() }
                 self.output.append(line)
+                self.note(line)
             }
         } catch {
             self.output.append(error.description)
@@ -43,16 +48,33 @@ final class Program {
         self.hasEnded = true
     }
 
+    private func note(_ line: String) {
+        guard let log else { return }
+        do throws(BedError) {
+            try Files.append(log, "\(BootClock.seconds) \(line)\n")
+        } catch {
+            complain(error.message)
+        }
+    }
+
     /// Throws if it is not running any more.
-    func check() throws(BenchError) {
+    public func check() throws(BedError) {
         guard self.hasEnded else { return }
-        throw BenchError("\(self.name) ended:\n\(self.output.joined(separator: "\n"))")
+        throw BedError("\(self.name) ended:\n\(self.output.joined(separator: "\n"))")
+    }
+
+    /// Sends `signal`, if it runs.
+    public func send(_ signal: Int32) {
+        guard !self.hasEnded, self.process > 0 else { return }
+        kill(self.process, signal)
     }
 
     /// Sends `signal`, SIGKILL after 5 s, and comes back when it has ended.
-    func stop(_ signal: Int32 = SIGTERM) async {
+    public func stop(_ signal: Int32 = SIGTERM) async {
         guard let task = self.task else { return }
-        if !self.hasEnded, self.process > 0 { kill(self.process, signal) }
+        self.send(signal)
+        // What is frozen takes no other signal.
+        self.send(SIGCONT)
         let patience = EventSource.timer(after: .seconds(5)) { task.cancel() }
         await task.value
         withExtendedLifetime(patience) {}
@@ -62,35 +84,35 @@ final class Program {
 
 /// Runs a program to its end; throws unless it exits with 0, or with one of `accepting`.
 @EventLoop
-func run(_ command: [String], accepting: [Int32] = [0]) async throws(BenchError) {
+public func run(_ command: [String], accepting: [Int32] = [0]) async throws(BedError) {
     let outcome: ChildProcess.Outcome
     do throws(ChildProcessError) {
         outcome = try await ChildProcess(command).run()
     } catch {
-        throw BenchError(error.description)
+        throw BedError(error.description)
     }
     guard let code = outcome.exitCode, accepting.contains(code) else {
-        throw BenchError("\(command.joined(separator: " ")): \(outcome.text)")
+        throw BedError("\(command.joined(separator: " ")): \(outcome.text)")
     }
 }
 
 /// Waits, unless the benchmark is interrupted.
 @EventLoop
-func pause(_ delay: Duration) async throws(BenchError) {
-    do throws(WaitError) { try await EventLoop.sleep(for: delay) } catch { throw BenchError("interrupted") }
+public func pause(_ delay: Duration) async throws(BedError) {
+    do throws(WaitError) { try await EventLoop.sleep(for: delay) } catch { throw BedError("interrupted") }
 }
 
 /// Waits until `condition` holds, looking every 5 ms.
 @EventLoop
-func wait(
+public func wait(
     for what: String,
     timeout: Duration,
-    until condition: @EventLoop () async throws(BenchError) -> Bool
-) async throws(BenchError) {
+    until condition: @EventLoop () async throws(BedError) -> Bool
+) async throws(BedError) {
     let deadline = ContinuousClock.now + timeout
     while true {
         if try await condition() { return }
-        guard ContinuousClock.now < deadline else { throw BenchError("no \(what) within \(timeout)") }
+        guard ContinuousClock.now < deadline else { throw BedError("no \(what) within \(timeout)") }
         try await pause(.milliseconds(5))
     }
 }

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import Glibc
+import NetworkBed
+
+@main
+struct PharosHistories: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pharos-histories",
+        abstract: "Shows that no two nodes hold an address, whatever happens to etcd and to the daemons.",
+        discussion: """
+            Three real daemons and three real members of etcd run in network namespaces. Patroni's keys are written by a stand-in: \
+            there is no Patroni and no PostgreSQL. Needs root rights; nothing is left behind.
+            """,
+        subcommands: [FuzzCommand.self]
+    )
+}
+
+/// What every command needs to know.
+struct CommonOptions: ParsableArguments {
+    @Option(help: "The daemon; without it, the one built beside this program.") var pharos: String?
+    @Option(help: "etcd's server program.") var etcd = "/usr/bin/etcd"
+    @Option(help: "etcd's client program, of the same version.") var etcdctl = "/usr/bin/etcdctl"
+    @Option(help: "Where the logs go; without it, a folder in /tmp that is kept after a failure only.") var logs:
+        String?
+
+    var logFolder: String { self.logs ?? "/tmp/pharos-histories-\(getpid())" }
+
+    func groundOptions(older: String?, ttl: Int, margin: Int) throws(BedError) -> Ground.Options {
+        Ground.Options(
+            pharos: try self.program(self.pharos ?? Files.ownFolder() + "/pharos"),
+            older: try older.map { path throws(BedError) in try self.program(path) },
+            etcd: try self.program(self.etcd), etcdctl: try self.program(self.etcdctl), ttl: ttl, margin: margin,
+            logFolder: self.logFolder)
+    }
+
+    private func program(_ path: String) throws(BedError) -> String {
+        guard let absolute = Files.absolute(path), access(absolute, X_OK) == 0 else {
+            throw BedError("\(path) cannot be run")
+        }
+        return absolute
+    }
+
+    /// To be called after a success.
+    @EventLoop
+    func removeLogs() async throws(BedError) {
+        if self.logs == nil { try await NetworkBed.run(["/bin/rm", "-rf", self.logFolder]) }
+    }
+}
+
+struct FuzzCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fuzz",
+        abstract: "Freeze, cut, kill and restore daemons and etcd at random, for a time."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(name: .customLong("for"), help: "For how long, such as 90s, 10m or 2h.") var span = Span(seconds: 120)
+    @Option(help: "The same seed draws the same faults.") var seed: UInt64 = 1
+    @Option(help: "The number of the first round; the faults of each follow from its number and the seed.") var round =
+        0
+    @Option(help: "The lease's TTL in seconds.") var ttl = 5
+    @Option(help: "The margin in milliseconds.") var margin = 1550
+    @Option(help: "A daemon of an older version, to run beside: etcd's history stays then.") var older: String?
+    @Option(
+        help:
+            "For how many milliseconds a member of etcd may stand still; by default 3500 for a version that is known to end leases early afterwards (issue 15247 of etcd), and not limited for others."
+    )
+    var memberFault: Int?
+
+    func run() throws {
+        let options = try self.common.groundOptions(older: self.older, ttl: self.ttl, margin: self.margin)
+        runHistories { () async throws(BedError) in
+            let version = try await EtcdProgram.version(options.etcd)
+            let limits = Plan.Limits(
+                memberFault: self.memberFault ?? (version.endsLeasesEarly ? 3500 : nil),
+                changesHistory: self.older == nil, mixesVersions: self.older != nil)
+            printLine(
+                "etcd \(version.text), TTL \(self.ttl) s, margin \(self.margin) ms, seed \(self.seed); Patroni's keys are "
+                    + "written by a stand-in; logs in \(options.logFolder)")
+            let result = try await HistoryBed.use(options) { bed async throws(BedError) in
+                try await Fuzz(bed, seed: self.seed, limits: limits).run(for: self.span.duration, from: self.round) {
+                    if $0.rounds % 10 == 0 { printLine($0.text) }
+                }
+            }
+            guard result.overlap == 0 else {
+                throw BedError(
+                    "two nodes held the address in round \(self.round + result.rounds - 1): \(result.text); "
+                        + "see \(options.logFolder)")
+            }
+            try await self.common.removeLogs()
+            printLine("passed: \(result.text)")
+        }
+    }
+}
+
+/// A span of time as a person writes it: a whole number and s, m or h.
+struct Span: ExpressibleByArgument, CustomStringConvertible {
+    let seconds: Int
+    var duration: Duration { .seconds(self.seconds) }
+    var description: String { "\(self.seconds)s" }
+
+    init(seconds: Int) { self.seconds = seconds }
+
+    init?(argument: String) {
+        let units = ["s": 1, "m": 60, "h": 3600]
+        guard let number = Int(argument.dropLast()), (1...100_000).contains(number),
+            let unit = units[String(argument.suffix(1))]
+        else { return nil }
+        self.init(seconds: number * unit)
+    }
+}
+
+/// Runs `operation` on the event loop of this thread to its end, also when it is interrupted: it is cancelled then, and
+/// cleans up before the process ends.
+func runHistories(_ operation: @escaping @EventLoop () async throws(BedError) -> Void) -> Never {
+    blockSignals(SIGCHLD, SIGINT, SIGTERM, SIGHUP)
+    signal(SIGPIPE, SIG_IGN)
+    EventLoop.spawn {
+        let work = EventLoop.spawn {
+            do throws(BedError) {
+                try await operation()
+                EventLoop.exit(code: 0)
+            } catch {
+                complain(error.message)
+                EventLoop.exit(code: 1)
+            }
+        }
+        let signals = [SIGINT, SIGTERM, SIGHUP].map { EventSource.signal($0) { work.cancel() } }
+        await work.value
+        withExtendedLifetime(signals) {}
+    }
+    exit(EventLoop.shared.executor.run())
+}
