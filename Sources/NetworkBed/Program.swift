@@ -82,12 +82,13 @@ public final class Program {
     }
 }
 
-/// Runs a program to its end; throws unless it exits with 0, or with one of `accepting`.
+/// Runs a program to its end, for 60 s at most, since a loaded machine is slow; throws unless it exits with 0, or with one of
+/// `accepting`.
 @EventLoop
 public func run(_ command: [String], accepting: [Int32] = [0]) async throws(BedError) {
     let outcome: ChildProcess.Outcome
     do throws(ChildProcessError) {
-        outcome = try await ChildProcess(command).run()
+        outcome = try await ChildProcess(command, timeout: .seconds(60)).run()
     } catch {
         throw BedError(error.description)
     }

@@ -52,7 +52,8 @@ final class EtcdCluster {
                 "--listen-client-urls", Self.url(member), "--advertise-client-urls", Self.url(member),
                 "--listen-peer-urls", Self.peer(member), "--initial-advertise-peer-urls", Self.peer(member),
                 "--initial-cluster", Self.cluster, "--initial-cluster-token", self.history.token,
-                "--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "error", "--logger", "zap",
+                "--heartbeat-interval", "50", "--election-timeout",
+                member == self.ground.options.slowMember ? "10000" : "500", "--log-level", "error", "--logger", "zap",
             ], in: Self.name(member))
     }
 
@@ -93,7 +94,7 @@ final class EtcdCluster {
             try await self.joinAgain(member)
             try self.start(member)
         }
-        try await wait(for: "answers of all of etcd", timeout: .seconds(30)) { () async throws(BedError) in
+        try await wait(for: "answers of all of etcd", timeout: .seconds(60)) { () async throws(BedError) in
             for member in 0..<Self.size where await !self.isHealthy(member) { return false }
             return true
         }
@@ -114,21 +115,41 @@ final class EtcdCluster {
         var leaders: [UInt64: Int] = [:]
         var answers: [(id: UInt64, term: UInt64)] = []
         for member in 0..<Self.size where self.isRunning(member) && !self.frozen.contains(member) {
-            var request = HTTPRequest(.post, Self.url(member) + "/v3/maintenance/status")
-            request.body = Array("{}".utf8)
-            request.timeout = .milliseconds(500)
-            do throws(HTTPError) {
-                let json = JSON.parse(try await self.http.send(request).body)
-                guard let id = json?["header"]?["member_id"]?.uint64, let leader = json?["leader"]?.uint64 else {
-                    continue
-                }
-                leaders[id] = member
-                answers.append((leader, json?["raftTerm"]?.uint64 ?? 0))
-            } catch {
+            let status = await self.status(of: member)
+            guard let id = status?["header"]?["member_id"]?.uint64, let leader = status?["leader"]?.uint64 else {
                 continue
             }
+            leaders[id] = member
+            answers.append((leader, status?["raftTerm"]?.uint64 ?? 0))
         }
         return answers.max { $0.term < $1.term }.flatMap { leaders[$0.id] }
+    }
+
+    private func status(of member: Int) async -> JSON? {
+        var request = HTTPRequest(.post, Self.url(member) + "/v3/maintenance/status")
+        request.body = Array("{}".utf8)
+        request.timeout = .milliseconds(500)
+        do throws(HTTPError) {
+            return JSON.parse(try await self.http.send(request).body)
+        } catch {
+            return nil
+        }
+    }
+
+    /// Hands etcd's leadership to a member.
+    func moveLeader(to member: Int) async throws(BedError) {
+        guard let leader = await self.leader(), let id = await self.id(of: member) else {
+            throw BedError("etcd has no leader")
+        }
+        guard leader != member else { return }
+        try await self.tool(["--endpoints", Self.url(leader), "move-leader", String(id, radix: 16)])
+        try await wait(for: "etcd's leadership", timeout: .seconds(10)) { () async throws(BedError) in
+            await self.leader() == member
+        }
+    }
+
+    private func id(of member: Int) async -> UInt64? {
+        await self.status(of: member)?["header"]?["member_id"]?.uint64
     }
 
     // MARK: - Histories

@@ -71,7 +71,7 @@ final class Fuzz {
         }
         try await self.bed.etcd.heal()
         if self.bed.patroni.leader == nil { try await self.bed.patroni.lead(plan.finalLeader) }
-        try await self.bed.waitUntilHolding(self.bed.patroni.leader ?? plan.finalLeader)
+        try await self.bed.waitUntilHolding(self.bed.patroni.leader ?? plan.finalLeader, timeout: .seconds(120))
     }
 
     private enum Part: Sendable {

@@ -16,6 +16,8 @@ final class Ground {
         var ttl = 5
         /// In milliseconds.
         var margin = 2000
+        /// A member of etcd whose election timeout is 10 s, not 0.5 s: where it leads and nobody follows, it is as slow to notice.
+        var slowMember: Int?
         /// Where the logs go.
         var logFolder: String
     }

@@ -59,31 +59,46 @@ final class PatroniStandIn {
 
     /// What others write meanwhile: it moves etcd's revision by `count`.
     func writeMuch(_ count: Int) async throws(BedError) {
-        for number in 0..<count {
-            let put = Transaction.Operation.put(key: "/elsewhere/\(number % 100)", value: [0x78], lease: 0)
-            try await self.commit(Transaction(compares: [], success: [put]))
+        var (written, problem) = (0, BedError?.none)
+        // Side by side, since a commit waits for the disk of a quorum.
+        let writers = (0..<16).map { number in
+            EventLoop.spawn {
+                do throws(BedError) {
+                    while written < count, problem == nil {
+                        written += 1
+                        let put = Transaction.Operation.put(key: "/elsewhere/\(number)", value: [0x78], lease: 0)
+                        try await self.commit(Transaction(compares: [], success: [put]))
+                    }
+                } catch {
+                    problem = error
+                }
+            }
         }
+        for writer in writers { await writer.value }
+        if let problem { throw problem }
     }
 
     // MARK: - Pharos's keys
 
-    /// The value of a key of Pharos's, such as `cluster`; nil where it is absent.
-    func value(_ key: String) async throws(BedError) -> String? {
-        try await self.ask { () async throws(EtcdError) in
-            try await self.etcd.range(.key(Self.pharos + key)).keyValues.first?.valueText
+    /// A key of Pharos's, such as `cluster`, and the revision of its last change; nil where it is absent.
+    func pair(_ key: String) async throws(BedError) -> (value: String, revision: Int64)? {
+        let found = try await self.ask { () async throws(EtcdError) in
+            try await self.etcd.range(.key(Self.pharos + key)).keyValues.first
         }
+        return found.map { ($0.valueText, $0.modRevision) }
     }
 
-    func revision() async throws(BedError) -> Int64 {
-        try await self.ask { () async throws(EtcdError) in
-            try await self.etcd.range(.key(Self.root + "leader")).header.revision
-        }
-    }
+    /// The value of a key of Pharos's; nil where it is absent.
+    func value(_ key: String) async throws(BedError) -> String? { try await self.pair(key)?.value }
 
-    /// The number of the etcd cluster, as Pharos's mark has it.
-    func clusterNumber() async throws(BedError) -> String {
-        try await self.ask { () async throws(EtcdError) in
-            String(try await self.etcd.range(.key(Self.root + "leader")).header.clusterID)
+    /// etcd's count of changes.
+    func revision() async throws(BedError) -> Int64 { try await self.header().revision }
+
+    /// The term of raft in which a quorum answers.
+    func term() async throws(BedError) -> UInt64 { try await self.header().raftTerm }
+
+    private func header() async throws(BedError) -> Header {
+        try await self.ask { () async throws(EtcdError) in try await self.etcd.range(.key(Self.root + "leader")).header
         }
     }
 

@@ -48,6 +48,9 @@ final class Relay {
     /// Is told of each request before it is passed on.
     var requested: @EventLoop (Request) -> Void = { _ in }
 
+    /// How many answers to keep-alives were passed on, whatever they said.
+    fileprivate(set) var answeredKeepAlives = 0
+
     private let descriptor: Int32
     private let target: sockaddr_in
     private var connections: [ObjectIdentifier: Connection] = [:]
@@ -153,6 +156,7 @@ private final class Connection {
                 guard count > 0 else { break }
                 if isAnswer {
                     if self.relay.faults.lostKind == self.request { break }
+                    if self.request == .keepAlive { self.relay.answeredKeepAlives += 1 }
                 } else if let request = Relay.Request(buffer[..<count]) {
                     self.request = request
                     self.relay.requested(request)
