@@ -47,8 +47,8 @@ public final class AddressObserver {
             let now = BootClock.microseconds
             for message in AddressMessage.parse(self.buffer[..<count]) {
                 switch message {
-                case .present(let address): self.note(node, address, true, now)
-                case .removed(let address): self.note(node, address, false, now)
+                case .present(let address): self.note(node, address.address, true, now)
+                case .removed(let address): self.note(node, address.address, false, now)
                 case .answered: break
                 }
             }
