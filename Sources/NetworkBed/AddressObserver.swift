@@ -19,7 +19,12 @@ public final class AddressObserver {
     public private(set) var events: [Event] = []
     /// Is told of each event as it is noted.
     public var noted: @EventLoop (Event) -> Void = { _ in }
-    private var held: Set<[String]> = []
+    private struct Place: Hashable {
+        let node: Int32
+        let address: KernelAddress
+    }
+    /// What the kernels have, as far as we know.
+    private var held: Set<Place> = []
     private var hasOverrun = false
     private let descriptor: Int32
     private var source: EventSource?
@@ -47,25 +52,36 @@ public final class AddressObserver {
             let now = BootClock.microseconds
             for message in AddressMessage.parse(self.buffer[..<count]) {
                 switch message {
-                case .present(let address): self.note(node, address.address, true, now)
-                case .removed(let address): self.note(node, address.address, false, now)
+                case .present(let address): self.appeared(Place(node: node, address: address), now)
+                case .removed(let address): self.disappeared(Place(node: node, address: address), now)
                 case .answered: break
                 }
             }
         }
     }
 
-    private func note(_ node: Int32, _ address: String, _ isPresent: Bool, _ now: Int64) {
-        let place = ["\(node)", address]
+    private func appeared(_ place: Place, _ now: Int64) {
+        let isKnown = self.isHeld(place.address.address, on: place.node)
+        self.held.insert(place)
         // A renewed lifetime is reported like a new address.
-        let isNews = isPresent ? self.held.insert(place).inserted : self.held.remove(place) != nil
-        guard isNews else { return }
-        let event = Event(at: now, node: node, address: address, isPresent: isPresent)
+        if !isKnown { self.note(place, true, now) }
+    }
+
+    private func disappeared(_ place: Place, _ now: Int64) {
+        guard self.held.remove(place) != nil else { return }
+        // One that is moved from one place to another never goes.
+        if !self.isHeld(place.address.address, on: place.node) { self.note(place, false, now) }
+    }
+
+    private func note(_ place: Place, _ isPresent: Bool, _ now: Int64) {
+        let event = Event(at: now, node: place.node, address: place.address.address, isPresent: isPresent)
         self.events.append(event)
         self.noted(event)
     }
 
-    public func isHeld(_ address: String, on node: Int32) -> Bool { self.held.contains(["\(node)", address]) }
+    public func isHeld(_ address: String, on node: Int32) -> Bool {
+        self.held.contains { $0.node == node && $0.address.address == address }
+    }
 
     /// When `address` appeared on, or disappeared from, `node` after `start`; nil: not yet.
     public func instant(of address: String, on node: Int32, isPresent: Bool, since start: Int64) -> Int64? {
