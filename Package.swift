@@ -159,6 +159,7 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
+        tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]

@@ -70,8 +70,9 @@ final class Fuzz {
             try node.start()
         }
         try await self.bed.etcd.heal()
-        if self.bed.patroni.leader == nil { try await self.bed.patroni.lead(plan.finalLeader) }
-        try await self.bed.waitUntilHolding(self.bed.patroni.leader ?? plan.finalLeader, timeout: .seconds(120))
+        let leader = try await self.bed.patroni.leader()
+        if leader == nil { try await self.bed.patroni.lead(plan.finalLeader) }
+        try await self.bed.waitUntilHolding(leader ?? plan.finalLeader, timeout: .seconds(120))
     }
 
     private enum Part: Sendable {

@@ -101,7 +101,7 @@ final class Node {
     func heal() async throws(BedError) {
         self.setFrozen(false)
         self.setFaults(Relay.Faults())
-        for relay in self.relays { relay.requested = { _ in } }
+        for relay in self.relays { (relay.requested, relay.answered) = ({ _ in }, { _ in }) }
         try await self.ground.setAttached(self.name, true)
     }
 }

@@ -10,8 +10,6 @@ final class PatroniStandIn {
     nonisolated static let scope = "demo"
     private nonisolated static let root = "/service/\(scope)/"
     private nonisolated static let pharos = "/pharos/\(scope)/"
-    /// The number of the member that the leader key names; nil: there is no leader key.
-    private(set) var leader: Int?
     private let http = HTTPClient()
     private let etcd: EtcdClient
 
@@ -46,7 +44,6 @@ final class PatroniStandIn {
 
     /// Moves the leader key. It hangs on a lease as Patroni's does, one that outlives the test.
     func lead(_ node: Int?) async throws(BedError) {
-        self.leader = node
         let key = Self.root + "leader"
         guard let node else {
             try await self.commit(Transaction(compares: [], success: [.delete(.key(key))]))
@@ -55,6 +52,14 @@ final class PatroniStandIn {
         let lease = try await self.ask { () async throws(EtcdError) in try await self.etcd.grantLease(seconds: 86_400) }
         let put = Transaction.Operation.put(key: key, value: Array(Node.member(node).utf8), lease: lease.id)
         try await self.commit(Transaction(compares: [], success: [put]))
+    }
+
+    /// The number of the node that the leader key names now; nil: there is no leader key.
+    func leader() async throws(BedError) -> Int? {
+        let found = try await self.ask { () async throws(EtcdError) in
+            try await self.etcd.range(.key(Self.root + "leader")).keyValues.first
+        }
+        return (0..<HistoryBed.nodeCount).first { Node.member($0) == found?.valueText }
     }
 
     /// What others write meanwhile: it moves etcd's revision by `count`.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// What happens in one round, drawn from its number and the seed.
-struct Plan: Sendable {
-    struct Step: Sendable {
+struct Plan: Hashable, Sendable {
+    struct Step: Hashable, Sendable {
         /// Milliseconds after the round's beginning.
         let at: Int
         /// Not before such a request of this node passes, or 3 s are over.
@@ -13,11 +13,11 @@ struct Plan: Sendable {
         /// The fault befalls the node that has the address when it begins, not the one that it names.
         var isOfHolder = false
     }
-    struct Trigger: Sendable {
+    struct Trigger: Hashable, Sendable {
         let node: Int
         let request: Relay.Request
     }
-    struct History: Sendable {
+    struct History: Hashable, Sendable {
         let at: Int
         let change: HistoryChange
         /// What others write before a daemon can read.

@@ -28,6 +28,8 @@ final class Relay {
         var holdsRequests = false
         /// No answer reaches the daemon; it arrives late.
         var holdsAnswers = false
+        /// These requests alone do not reach the member.
+        var heldRequests: Request?
         /// Answers to these alone are held.
         var heldKind: Request?
         /// Connections with an answer to these are ended instead.
@@ -48,8 +50,8 @@ final class Relay {
     /// Is told of each request before it is passed on.
     var requested: @EventLoop (Request) -> Void = { _ in }
 
-    /// How many answers to keep-alives were passed on, whatever they said.
-    fileprivate(set) var answeredKeepAlives = 0
+    /// Is told of each answer that is no refusal, once it was passed on.
+    var answered: @EventLoop (Request) -> Void = { _ in }
 
     private let descriptor: Int32
     private let target: sockaddr_in
@@ -156,19 +158,27 @@ private final class Connection {
                 guard count > 0 else { break }
                 if isAnswer {
                     if self.relay.faults.lostKind == self.request { break }
-                    if self.request == .keepAlive { self.relay.answeredKeepAlives += 1 }
                 } else if let request = Relay.Request(buffer[..<count]) {
                     self.request = request
                     self.relay.requested(request)
                     // What that has caused may hold back this very request.
-                    while !self.hasEnded, self.isHeld(isAnswer) { try await EventLoop.sleep(for: Self.pace) }
+                    while !self.hasEnded, self.isHeld(isAnswer) || self.relay.faults.heldRequests == request {
+                        try await EventLoop.sleep(for: Self.pace)
+                    }
                 }
                 try await self.write(buffer[..<count], to: target)
+                if isAnswer, Self.isGood(buffer[..<count], to: self.request) { self.relay.answered(self.request) }
             }
         } catch {
             // The other side is gone or silent for an hour: the connection ends.
         }
         self.end()
+    }
+
+    /// Whether this begins an answer that is no refusal. Where a lease is gone, its keep-alive is answered without a TTL.
+    private static func isGood(_ answer: ArraySlice<UInt8>, to request: Relay.Request) -> Bool {
+        guard answer.starts(with: "HTTP/1.1 200".utf8) else { return false }
+        return request != .keepAlive || String(decoding: answer, as: UTF8.self).contains(#""TTL":"#)
     }
 
     private func isHeld(_ isAnswer: Bool) -> Bool {

@@ -50,10 +50,11 @@ extension ScenePlayer {
         let form = try await self.keyForm()
         self.find("key: \(form.joined(separator: ", "))")
         var leaders = [0]
-        // Holders and others, crashed and stopped, each beside any mixture of the others.
+        // Holders and others, crashed and stopped, each beside any mixture of the others; in the middle all are today's.
         let steps: [(node: Int, isOlder: Bool, leader: Int)] = [
-            (1, false, 1), (1, true, 2), (0, false, 0), (0, true, 1), (2, false, 2), (0, false, 0), (1, false, 1),
-            (1, true, 0), (0, true, 2), (2, true, 1), (2, false, 2), (2, true, 0),
+            (1, false, 1), (1, true, 1), (1, false, 0), (0, false, 2), (2, false, 1), (1, true, 1), (1, false, 0),
+            (0, true, 0), (1, true, 2), (2, true, 2), (2, false, 0), (0, false, 1), (1, false, 2), (0, true, 2),
+            (2, true, 0), (1, true, 1),
         ]
         for (index, step) in steps.enumerated() {
             let node = self.bed.nodes[step.node]
@@ -61,9 +62,9 @@ extension ScenePlayer {
             try node.start(isOlder: step.isOlder)
             // Where it is the holder that was replaced, the address stays, or is put on again soon.
             try await pause(.seconds(1))
-            try await self.bed.waitUntilHolding(leaders[index], timeout: .seconds(1))
+            try await self.bed.waitUntilHolding(leaders.last ?? 0, timeout: .seconds(1))
             try await self.moveQuickly(to: step.leader)
-            leaders.append(step.leader)
+            if step.leader != leaders.last { leaders.append(step.leader) }
             try await self.checkSettled(on: step.leader, settled)
             let found = try await self.keyForm()
             guard found == form else { throw BedError("the address's key has another form: \(found)") }
@@ -75,7 +76,7 @@ extension ScenePlayer {
                 == expected
         else { throw BedError("the address was on other nodes than \(expected), in this order: \(takers)") }
         self.find(
-            "\(steps.count) replacements, no quarantine, put on again on the same node \(takers.count - leaders.count) times"
+            "\(steps.count) replacements, no quarantine, put on again on the same node \(takers.count - leaders.count) times, within \(self.longestGap()) ms at most"
         )
     }
 
@@ -96,6 +97,15 @@ extension ScenePlayer {
     /// The nodes on which the address was put, in this order.
     private var takers: [Int32] {
         self.bed.observer.events.filter { $0.address == HistoryBed.address && $0.isPresent }.map(\.node)
+    }
+
+    /// The longest time, in milliseconds, between the address's going from a node and its coming back to the same one.
+    private func longestGap() -> Int64 {
+        let events = self.bed.observer.events.filter { $0.address == HistoryBed.address }
+        let gaps = zip(events, events.dropFirst()).compactMap { before, after in
+            before.node == after.node && after.isPresent ? (after.at - before.at) / 1000 : nil
+        }
+        return gaps.max() ?? 0
     }
 
     private func checkSettled(on node: Int, _ settled: Settled) async throws(BedError) {

@@ -160,7 +160,7 @@ final class ScenePlayer {
     // MARK: - A deposed leader of etcd
 
     /// n1 knows only the member that leads. This is cut off the others, who elect another; n1's keep-alives are answered all
-    /// the while, as are its reads when the member has joined again. Then n1 is cut off, before it sends another keep-alive.
+    /// the while, as is a read when the member has joined again. Then n1 is cut off, before another keep-alive gets through.
     private func loseLeader() async throws(BedError) {
         let bed = self.bed
         try bed.nodes[0].configure(endpoints: [0])
@@ -173,21 +173,25 @@ final class ScenePlayer {
             try await bed.patroni.term() > term
         }
         bed.note("another leads")
-        let answered = bed.nodes[0].relays[0].answeredKeepAlives
-        try await pause(.seconds(7))
-        // The read that is answered now, and the keep-alives that were answered before, are the last that n1 hears of.
         let relay = bed.nodes[0].relays[0]
-        self.find("\(relay.answeredKeepAlives - answered) keep-alives answered by the deposed leader")
-        var hasRead = false
-        relay.requested = { request in
-            if request == .read { hasRead = true }
-            if request == .keepAlive, hasRead { relay.faults.holdsRequests = true }
+        var keepAlives = 0
+        let deposedAt = BootClock.microseconds
+        relay.answered = { request in
+            guard request == .keepAlive else { return }
+            keepAlives += 1
+            if BootClock.microseconds - deposedAt > 6_000_000 { relay.faults.heldRequests = .keepAlive }
         }
+        // One more, and no other gets through. The read that is answered next is the last that n1 hears of.
+        try await wait(for: "keep-alive by n1", timeout: .seconds(15)) { () async throws(BedError) in
+            relay.faults.heldRequests != nil
+        }
+        self.find("\(keepAlives) keep-alives answered by the deposed leader")
+        relay.answered = { if $0 == .read { relay.faults.holdsRequests = true } }
         try await bed.etcd.joinAgain(0)
         try await wait(for: "read by n1", timeout: .seconds(10)) { () async throws(BedError) in
             relay.faults.holdsRequests
         }
-        relay.requested = { _ in }
+        relay.answered = { _ in }
         (relay.faults.holdsRequests, relay.faults.holdsAnswers) = (true, true)
         bed.note("n1 is cut off")
         try await bed.patroni.lead(1)
