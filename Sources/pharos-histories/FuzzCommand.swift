@@ -15,6 +15,7 @@ struct FuzzCommand: ParsableCommand {
         0
     @Option(help: "The lease's TTL in seconds.") var ttl = 5
     @Option(help: "The margin in milliseconds.") var margin = 1550
+    @Flag(help: "Each daemon knows one member of etcd only, another one each.") var oneMember = false
     @Option(help: "A daemon of an older version, to run beside: etcd's history stays then.") var older: String?
     @Option(
         help:
@@ -23,7 +24,9 @@ struct FuzzCommand: ParsableCommand {
     var memberFault: Int?
 
     func run() throws {
-        let options = try self.common.groundOptions(older: self.older, ttl: self.ttl, margin: self.margin)
+        var ground = try self.common.groundOptions(older: self.older, ttl: self.ttl, margin: self.margin)
+        ground.asksOneMember = self.oneMember
+        let options = ground
         runHistories { () async throws(BedError) in
             let version = try await EtcdProgram.version(options.etcd)
             let limits = Plan.Limits(

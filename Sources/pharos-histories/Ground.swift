@@ -18,6 +18,8 @@ final class Ground {
         var margin = 2000
         /// A member of etcd whose election timeout is 10 s, not 0.5 s: where it leads and nobody follows, it is as slow to notice.
         var slowMember: Int?
+        /// Whether each daemon knows only the member of etcd that has its node's number, as where each asks its own machine's.
+        var asksOneMember = false
         /// Where the logs go.
         var logFolder: String
     }

@@ -31,11 +31,11 @@ final class Node {
         }
         self.relays = relays
         for folder in ["", "/run", "/state"] { try Files.makeFolder(self.folder + folder) }
-        try self.configure()
+        try self.configure(endpoints: ground.options.asksOneMember ? [number] : Array(0..<EtcdCluster.size))
     }
 
     /// `endpoints`: the numbers of the members that the daemon may ask.
-    func configure(endpoints: [Int] = [0, 1, 2]) throws(BedError) {
+    func configure(endpoints: [Int]) throws(BedError) {
         let urls = endpoints.map { "\"\(self.relays[$0].url)\"" }.joined(separator: ", ")
         try Files.write(
             self.folder + "/pharos.yml",
