@@ -16,6 +16,8 @@ enum Scene: String, CaseIterable, ExpressibleByArgument, Sendable {
     case bumped
     /// A member that led answers keep-alives after another was elected.
     case staleKeepAlive = "stale-keep-alive"
+    /// The same with one that stood still: six times, since it takes luck.
+    case frozenLeader = "frozen-leader"
     /// Daemons and etcd's members are restarted; nothing else happens.
     case restarts
     /// An older version is replaced node by node, and comes back.
@@ -30,14 +32,16 @@ enum Scene: String, CaseIterable, ExpressibleByArgument, Sendable {
         // The many writes take their time, within which the address must not lapse.
         case .bumped: 20
         // The deposed leader must go on answering for several seconds, and a lease must outlive that.
-        case .staleKeepAlive: 20
+        case .staleKeepAlive, .frozenLeader: 20
         }
     }
 
     /// The member of etcd that is slow to notice that nobody follows it.
     var slowMember: Int? {
         switch self {
-        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .bumped, .restarts, .upgrade, .twoHolders: nil
+        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .bumped, .restarts, .upgrade, .twoHolders,
+            .frozenLeader:
+            nil
         case .staleKeepAlive: 0
         }
     }

@@ -19,7 +19,8 @@ final class ScenePlayer {
         case .restoredRestarted: try await self.restore(writes: 0, restarts: true)
         case .restoredBusy: try await self.restore(writes: 100, restarts: false)
         case .bumped: try await self.restore(writes: 2000, restarts: true)
-        case .staleKeepAlive: try await self.loseLeader()
+        case .staleKeepAlive: try await self.cutLeader()
+        case .frozenLeader: try await self.freezeLeader()
         case .restarts: try await self.restartAll()
         case .upgrade: try await self.replaceVersions()
         case .twoHolders: try await self.assignTwice()
@@ -155,50 +156,5 @@ final class ScenePlayer {
         }
         try await pause(.milliseconds(200))
         try await self.bed.ground.run(in: Node.member(0), [ip, "addr", "flush", "to", HistoryBed.address])
-    }
-
-    // MARK: - A deposed leader of etcd
-
-    /// n1 knows only the member that leads. This is cut off the others, who elect another; n1's keep-alives are answered all
-    /// the while, as is a read when the member has joined again. Then n1 is cut off, before another keep-alive gets through.
-    private func loseLeader() async throws(BedError) {
-        let bed = self.bed
-        try bed.nodes[0].configure(endpoints: [0])
-        try await bed.etcd.moveLeader(to: 0)
-        try await self.startAll()
-        let term = try await bed.patroni.term()
-        try await bed.etcd.cut(0, says: true, hears: true)
-        bed.note("\(EtcdCluster.name(0)) is cut off")
-        try await wait(for: "election", timeout: .seconds(20)) { () async throws(BedError) in
-            try await bed.patroni.term() > term
-        }
-        bed.note("another leads")
-        let relay = bed.nodes[0].relays[0]
-        var keepAlives = 0
-        let deposedAt = BootClock.microseconds
-        relay.answered = { request in
-            guard request == .keepAlive else { return }
-            keepAlives += 1
-            if BootClock.microseconds - deposedAt > 6_000_000 { relay.faults.heldRequests = .keepAlive }
-        }
-        // One more, and no other gets through. The read that is answered next is the last that n1 hears of.
-        try await wait(for: "keep-alive by n1", timeout: .seconds(15)) { () async throws(BedError) in
-            relay.faults.heldRequests != nil
-        }
-        self.find("\(keepAlives) keep-alives answered by the deposed leader")
-        relay.answered = { if $0 == .read { relay.faults.holdsRequests = true } }
-        try await bed.etcd.joinAgain(0)
-        try await wait(for: "read by n1", timeout: .seconds(10)) { () async throws(BedError) in
-            relay.faults.holdsRequests
-        }
-        relay.answered = { _ in }
-        (relay.faults.holdsRequests, relay.faults.holdsAnswers) = (true, true)
-        bed.note("n1 is cut off")
-        try await bed.patroni.lead(1)
-        try await self.waitForHolder(1)
-        try await wait(for: "end of the former address", timeout: .seconds(60)) { () async throws(BedError) in
-            bed.observer.receive()
-            return !bed.isHolding(0)
-        }
     }
 }
