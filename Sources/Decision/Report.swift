@@ -42,6 +42,9 @@ public enum Report: Hashable, Sendable {
     case lifetimeChangedByOthers(AddressID, interface: String, lifetime: Duration?)
     case duplicateSeen(AddressID, linkAddress: String)
     case inspectionFailed(reason: String)
+    /// This node's clock is being corrected faster than the margin allows for; negative: slowed down.
+    case clockBeyondDrift(partsPerMillion: Int)
+    case clockWithinDrift
     case failsafeHolds(AddressID, until: Duration)
     case postgresChanged(PostgresState)
     /// Another node uses this member's name.

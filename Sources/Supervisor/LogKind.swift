@@ -35,6 +35,10 @@ public enum LogKind: CaseIterable, Sendable {
     case memoryUnwritable
     /// A member of etcd is of a version with known faults.
     case etcdOutdated
+    /// This node's clock is corrected faster than the margin allows for.
+    case clockBeyondDrift
+    /// It is no more.
+    case clockWithinDrift
     /// A read showed what the watch had not.
     case watchStale
     /// Patroni's leader key changed.
@@ -181,6 +185,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .renewalUncounted: "b645415406db429890f1d694ff689931"
         case .memoryUnwritable: "08b03bf3ee084938a05a50c2ed3be6fb"
         case .etcdOutdated: "4569a9aead8640208391519c284a3229"
+        case .clockBeyondDrift: "0d38b2d732724d2b96de2d919344e1f4"
+        case .clockWithinDrift: "6b5e3b578de044eb852ed53ce444f165"
         case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
         case .watchInterrupted: "892795f698214889a75a96ddeb96e14b"
         case .requestFailed: "c9027ccfe7fd4946a6630ffdb2057548"
@@ -252,7 +258,7 @@ public enum LogKind: CaseIterable, Sendable {
     public var priority: LogPriority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
+            .contactRestored, .clockWithinDrift, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
@@ -262,6 +268,7 @@ public enum LogKind: CaseIterable, Sendable {
             .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
+            .clockBeyondDrift,
             .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,

@@ -54,11 +54,27 @@ extension LogRecord {
                 "Patroni's leader is \(Wording.text(to)), was \(Wording.text(from)) (revision \(revision))",
                 ["LEADER": to ?? "", "OLD_LEADER": from ?? "", "REVISION": "\(revision)"])
         case .pauseChanged(let isPaused):
+            let effect =
+                isPaused
+                ? ": PostgreSQL stays as it is also without etcd, but an address does not: it leaves when its lease can no longer be renewed"
+                : ""
             self.init(
-                .pauseChanged, "Patroni's maintenance mode has \(isPaused ? "begun" : "ended")",
+                .pauseChanged, "Patroni's maintenance mode has \(isPaused ? "begun" : "ended")\(effect)",
                 ["PAUSED": isPaused ? "1" : "0"])
         case .postgresChanged(let state):
             self.init(.postgresChanged, "PostgreSQL here \(Wording.text(state))", ["POSTGRES": Wording.code(state)])
+        case .clockBeyondDrift(let rate):
+            let effect =
+                rate < 0
+                ? "leases are reckoned with that, so addresses last shorter here when etcd is lost"
+                : "if this node has etcd's leader, leases end sooner than the other nodes reckon with"
+            let drift = Wording.percent(rate)
+            self.init(
+                .clockBeyondDrift,
+                "this node's clock is \(rate < 0 ? "slowed down" : "sped up") by \(drift), more than lease.clock_drift allows for: \(effect). Who corrects it: chronyc tracking, timedatectl timesync-status",
+                ["DRIFT_PPM": "\(rate)"])
+        case .clockWithinDrift:
+            self.init(.clockWithinDrift, "this node's clock runs at its usual rate again", [:])
         case .inspectionFailed(let reason):
             self.init(.inspectionFailed, "the kernel's addresses could not be listed: \(reason)", ["REASON": reason])
         case .stopping: self.init(.stopping, "stopping: addresses are released first")

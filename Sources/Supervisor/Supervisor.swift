@@ -53,6 +53,7 @@ public final class Supervisor {
     let node: String
     private let http = HTTPClient()
     private let etcd: EtcdLink
+    private var clock = ClockRate()
     private let follower: EtcdFollower
     private let kernel: KernelLink
     private let postgres: PostgresProbe
@@ -252,7 +253,9 @@ public final class Supervisor {
     private func carryOut(_ action: Action) {
         let now = Instant.now
         switch action {
-        case .read: self.answer { await self.etcd.read(sentAt: now) }
+        case .read:
+            if let rate = self.clock.measure() { EventLoop.spawn { self.deliver(.clockMeasured(partsPerMillion: rate)) } }
+            self.answer { await self.etcd.read(sentAt: now) }
         case .restartWatch: self.follower.restart()
         case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }
         case .keepAlive(let id, let lease): self.answer { await self.etcd.keepAlive(id, lease, sentAt: now) }
