@@ -258,7 +258,8 @@ public enum LogKind: CaseIterable, Sendable {
     public var priority: LogPriority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .clockWithinDrift, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
+            .contactRestored, .clockWithinDrift, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened,
+            .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,

@@ -254,7 +254,9 @@ public final class Supervisor {
         let now = Instant.now
         switch action {
         case .read:
-            if let rate = self.clock.measure() { EventLoop.spawn { self.deliver(.clockMeasured(partsPerMillion: rate)) } }
+            if let rate = self.clock.measure() {
+                EventLoop.spawn { self.deliver(.clockMeasured(partsPerMillion: rate)) }
+            }
             self.answer { await self.etcd.read(sentAt: now) }
         case .restartWatch: self.follower.restart()
         case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }

@@ -5,7 +5,8 @@ import Testing
 
 /// A clock that a time service makes run slower or faster than its hardware.
 struct ClockTests {
-    @Test func `a slow clock shortens the right by as much of the lease, at once, and no longer than it lasts`() throws {
+    @Test func `a slow clock shortens the right by as much of the lease, at once, and no longer than it lasts`() throws
+    {
         var n1 = Script.holding()
         let whole = try #require(n1.status?.until)
         let slow = n1.on(.clockMeasured(partsPerMillion: -83_333))
@@ -29,7 +30,8 @@ struct ClockTests {
     @Test func `a fast clock is told, and gives no more than the lease`() {
         var n1 = Script.holding()
         let until = n1.status?.until
-        #expect(!n1.on(.clockMeasured(partsPerMillion: 83_333)).contains { if case .assign = $0 { true } else { false } })
+        #expect(
+            !n1.on(.clockMeasured(partsPerMillion: 83_333)).contains { if case .assign = $0 { true } else { false } })
         #expect(n1.reports == [.clockBeyondDrift(partsPerMillion: 83_333)])
         #expect(n1.status?.until == until)
     }

@@ -61,7 +61,8 @@ struct ContactTests {
         let n1 = Script.started(etcd(leader: "n1", isFailsafeEnabled: true))
         #expect(n1.core.shared.leaseTTL == Script.failsafeTTL)
         for (ttl, drift, expected) in [
-            (20, 10_000, 28), (30, 10_000, 41), (20, 90_000, 31), (30, 90_000, 45), (60, 90_000, 85), (300, 90_000, 408),
+            (20, 10_000, 28), (30, 10_000, 41), (20, 90_000, 31), (30, 90_000, 45), (60, 90_000, 85),
+            (300, 90_000, 408),
             (30, 200_000, 53),
         ] {
             let config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl))

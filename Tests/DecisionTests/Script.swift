@@ -30,7 +30,8 @@ struct Script {
     ) {
         self.now = Instant(sinceBoot: .seconds(100))
         self.core = SupervisorCore(
-            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL, clockDrift: 10_000), memory: memory,
+            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL, clockDrift: 10_000),
+            memory: memory,
             at: self.now)
     }
 
