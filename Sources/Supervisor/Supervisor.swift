@@ -111,9 +111,12 @@ public final class Supervisor {
                 let sentAt = Instant.now
                 let snapshot = try await link.read()
                 inbox.deliver(.followed(snapshot, sentAt: sentAt))
+                let groups = await groups.follow(in: snapshot.clusterID)
+                // The groups may have been read before. Of the addresses' keys, what then comes twice is old news.
                 return EtcdFollower.Reading(
-                    clusterID: snapshot.clusterID, revision: snapshot.revision,
-                    ranges: link.watched + (await groups.follow()))
+                    clusterID: snapshot.clusterID,
+                    revision: min(groups?.revision ?? snapshot.revision, snapshot.revision),
+                    ranges: link.watched + (groups?.ranges ?? []))
             },
             // Where the address is concerned it comes first.
             receive: { clusterID, revision, events in
