@@ -99,7 +99,8 @@ public final class Supervisor {
         self.memoryProblem = memory.problem
         self.core = SupervisorCore(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
-        let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
+        let detectorKeys = DetectorKeys(
+            root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
         let groups = GroupsLink(
             client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
             deliver: { inbox.deliver($0) }, report: { inbox.report($0) },
