@@ -229,7 +229,8 @@ extension AddressLease {
         self.hasBeenInspected = true
         if surprise.hasVanished {
             // The kernel counts whole seconds: a lifetime that ends within one was not ended by anybody.
-            let hasLapsed = until.map { $0 - now <= .milliseconds(1100) } ?? false
+            // A command at the patient pace gives up to 1.5 s less, and one for the whole seconds.
+            let hasLapsed = until.map { $0 - now <= .milliseconds(2600) } ?? false
             let interface = self.spec.interface
             actions.append(
                 .report(
