@@ -88,7 +88,8 @@ struct DetectorRecordTests {
     }
 
     @Test func `the keys of observations in each layout`() {
-        let plain = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        let plain = DetectorKeys(
+            root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
         #expect(plain.observation(of: Self.n2) == "/pharos/demo/observations/n2")
         #expect(plain.kind(of: "/pharos/demo-w/observations/b") == .observation(MemberID(1, "b")))
         #expect(plain.observation(of: MemberID(7, "x")) == nil)
@@ -118,7 +119,8 @@ struct DetectorRecordTests {
                             (keys.observation(of: member), DetectorKeys.Kind.observation(member)),
                             (keys.switchover(of: group), .switchover(group: group)),
                         ] {
-                            #expect(others.kind(of: key ?? "") == (index == other ? kind : nil), "\(key ?? "") by \(other)")
+                            #expect(
+                                others.kind(of: key ?? "") == (index == other ? kind : nil), "\(key ?? "") by \(other)")
                             let isFollowed = others.ranges.contains { $0.contains(Array((key ?? "").utf8)) }
                             #expect(isFollowed == (index == other), "\(key ?? "") by \(other)")
                         }

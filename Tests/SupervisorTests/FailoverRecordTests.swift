@@ -69,7 +69,8 @@ struct FailoverRecordTests {
     }
 
     @Test func `who follows the group's keys does not read the ledger, however long it gets`() throws {
-        let scopes = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        let scopes = DetectorKeys(
+            root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
         for keys in [DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode), scopes] {
             for group in [0, 1] {
                 let record = FailoverRecord(revision: 21, group: group, from: "b1", to: "b2")
