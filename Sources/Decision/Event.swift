@@ -136,7 +136,7 @@ public struct DynamicConfig: Hashable, Sendable {
     /// Patroni enters it up to `loop_wait` + 2 x `retry_timeout` after etcd has ceased to answer, which it keeps at most at
     /// `ttl`. By then a sixth of the lease may be gone (the time between two renewals), and 1 % and 2 s of margin, and it
     /// may take 1 s until it is asked: (`ttl` + 3 s) / (1 - 1/6 - 1/100), in whole seconds, rounded up to a quarter more.
-    var addressTTL: Duration {
+    public var addressTTL: Duration {
         guard self.isFailsafeEnabled else { return self.ttl }
         return .seconds(((self.ttl.components.seconds + 3) * 5 + 3) / 4)
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 
-/// The addresses in one node's kernel: each is there until its lifetime ends, and up to half a second longer.
+/// The addresses in one node's kernel: each is there until its lifetime ends, and up to a second longer.
 struct SimulatedKernel {
     /// One address in one place.
     struct Entry {
         var isPresent = false
         /// Put there by somebody else than our daemon.
         var isForeign = false
-        /// True time at which the kernel takes it away; nil: never.
+        /// True time at which its lifetime ends; nil: never.
         var endsAt: Time?
         /// Raised at each change, so that an older expiry is recognized.
         var generation = 0
@@ -26,6 +26,10 @@ struct SimulatedKernel {
     var interfaceStates = [Interface.up, .up]
     /// True time until which every removal fails.
     var removalsFailUntil: Time = 0
+    /// True time at which it last looked for addresses whose lifetime has ended.
+    var lookedAt: Time = -SimulatedKernel.lookInterval
+    /// It does not look again for as long (Linux: ADDRCONF_TIMER_FUZZ_MAX).
+    static let lookInterval: Time = 1_000_000
 
     init(addresses: Int) {
         self.entries = Array(repeating: Entry(), count: addresses * Self.places.count)
@@ -54,6 +58,13 @@ struct SimulatedKernel {
             return true
         }
         return false
+    }
+
+    /// Whether the address stands on this interface, with whatever prefix length and by whomever.
+    func stands(_ address: Int, on interface: String) -> Bool {
+        Self.slots(of: address).contains {
+            self.entries[$0].isPresent && Self.place(of: $0).interface == interface
+        }
     }
 
     /// Whether the address stands anywhere.

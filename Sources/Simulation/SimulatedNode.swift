@@ -37,6 +37,8 @@ final class SimulatedNode {
     var seen = Seen()
     var meter = ActionMeter()
 
+    var announcer = SimulatedAnnouncer()
+
     var kernel: SimulatedKernel
     var isPowered = true
 
@@ -155,19 +157,19 @@ struct Seen {
 /// Counts actions, to notice a core that spins.
 struct ActionMeter {
     /// More than this many in one simulated second is a storm. A promotion asks PostgreSQL 66 times.
-    static let limit = 150
+    static func limit(addresses: Int) -> Int { max(150, 30 * addresses) }
     private var second: Time = -1
     private var count = 0
 
-    /// Answers whether the limit is passed.
-    mutating func count(_ actions: Int, at now: Time) -> Bool {
+    /// Answers how many there were in this second.
+    mutating func count(_ actions: Int, at now: Time) -> Int {
         let second = now / 1_000_000
         if second != self.second {
             self.second = second
             self.count = 0
         }
         self.count += actions
-        return self.count > Self.limit
+        return self.count
     }
 }
 

@@ -31,9 +31,9 @@ public enum Simulator {
         let world = World(seed: seed, mutation: mutation, trace: trace)
         world.run(for: 30_000_000)
         world.awaitReturn()
-        for _ in 0..<rounds where world.violation == nil {
+        for _ in 0..<world.configuration.rounds(of: rounds) where world.violation == nil {
             world.beginFaults()
-            world.run(for: world.random.between(60_000_000, 600_000_000))
+            world.run(for: world.span(60_000_000, 600_000_000))
             world.heal()
             world.awaitReturn()
             if world.random.chance(0.15) {

@@ -4,6 +4,12 @@
 public enum Mutation: String, CaseIterable, Sendable {
     /// Lifetimes in the kernel end with the lease, not before it.
     case noMargin = "no-margin"
+    /// The margin is what was allowed while the kernel was believed to be at most half a second late.
+    case shortMargin = "short-margin"
+    /// The kernel is later than the margin allows for.
+    case slowKernel = "slow-kernel"
+    /// The announcer does not ask the kernel.
+    case announcesBlindly = "announces-blindly"
     /// The key is given back before the address is taken off the kernel.
     case keyBeforeAddress = "key-before-address"
     /// The acquire transaction compares nothing.

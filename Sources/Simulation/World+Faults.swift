@@ -28,7 +28,7 @@ extension World {
     /// Answers whether it could be done.
     private func inject(_ kind: FaultKind, on node: SimulatedNode) -> Bool {
         let brief = self.random.between(100_000, 5_000_000)
-        let long = self.random.chance(0.3) ? brief : self.random.between(1_000_000, 90_000_000)
+        let long = self.random.chance(0.3) ? brief : self.span(1_000_000, 90_000_000)
         switch kind {
         case .daemonCrash:
             guard node.isPowered else { return false }
@@ -74,9 +74,8 @@ extension World {
             guard node.isPowered else { return false }
             self.addByHand(node)
         case .removalFails: node.kernel.removalsFailUntil = self.now + long
-        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost,
-            .commandSlow,
-            .commandUnknown:
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .leaseShort,
+            .commandSlow, .commandUnknown, .kernelDelayed, .kernelOverloaded:
             return false
         }
         return true
@@ -97,6 +96,7 @@ extension World {
         node.daemon = .dead
         node.life += 1
         node.inbox = []
+        node.announcer = SimulatedAnnouncer()
         node.isWatching = false
         node.reboot()
         node.postgresGeneration += 1
@@ -160,7 +160,7 @@ extension World {
     private func changeTTL() -> Bool {
         guard self.etcd.hasQuorum, self.etcd.patroni != nil else { return false }
         let old = self.ttl
-        self.config = Self.someTTL(self.config, &self.random)
+        self.config = ClusterConfiguration.someTTL(self.config, &self.random)
         if self.ttl < old {
             self.formerTTL = max(old, self.longestTTL)
             self.ttlLoweredAt = self.now

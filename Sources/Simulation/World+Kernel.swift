@@ -8,6 +8,7 @@ extension World {
         let wasOurs = entry.isPresent && !entry.isForeign
         node.kernel.put(slot, endsAt: endsAt, isForeign: isForeign)
         if let endsAt {
+            node.kernel.lookedAt = self.now
             let generation = node.kernel.entries[slot].generation
             self.schedule(.expiry(node.index, slot: slot, generation: generation), after: max(endsAt - self.now, 0))
         }
@@ -35,15 +36,9 @@ extension World {
         KernelState.Found(
             address: self.specs[SimulatedKernel.address(of: slot)].id, place: SimulatedKernel.place(of: slot),
             lifetime: node.kernel.entries[slot].endsAt.map {
-                // The kernel tells the lifetime, not how late it will be.
-                .microseconds(max(0, node.span($0 - self.now) - 1_000_000))
+                // In whole seconds, of which the one that has begun counts.
+                .seconds(max(0, Int64((Double($0 - self.now) * node.rate / 1e6).rounded(.up))))
             })
-    }
-
-    func expire(_ slot: Int, _ generation: Int, on node: SimulatedNode) {
-        guard node.kernel.entries[slot].generation == generation else { return }
-        self.log("\(node.member): the kernel removes \(self.specs[SimulatedKernel.address(of: slot)].id)")
-        self.vanish(slot, on: node)
     }
 
     // MARK: - Commands
@@ -93,7 +88,8 @@ extension World {
             }
         }
         let isKnown = !self.strikes(.commandUnknown, 0.01)
-        let change = Assignment(node: node.index, slot: slot, seconds: seconds, life: life, isKnown: isKnown)
+        let change = Assignment(
+            node: node.index, slot: slot, seconds: seconds, until: until, life: life, isKnown: isKnown)
         if delay > 0 { self.schedule(.assign(change), after: delay) } else { self.carryOut(change) }
     }
 
@@ -101,6 +97,8 @@ extension World {
         let node: Int
         let slot: Int
         let seconds: Int64
+        /// The right that it was reckoned for.
+        let until: Instant
         let life: Int
         let isKnown: Bool
     }
@@ -113,7 +111,6 @@ extension World {
         guard node.kernel.state(of: place) != .missing else {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
-        // Its timer runs for all addresses together, and after each run not again for one second.
         // The same address with the other prefix length that is its own on that interface goes: it stands once.
         for slot in SimulatedKernel.slots(of: SimulatedKernel.address(of: change.slot))
         where slot != change.slot && SimulatedKernel.place(of: slot).interface == place.interface {
@@ -121,9 +118,11 @@ extension World {
             node.kernel.drop(slot)
             self.report(self.loss(slot), by: node)
         }
-        let late = self.random.between(0, 1_000_000)
         self.appear(
-            change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000) + late, isForeign: false)
+            change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000), isForeign: false)
+        if change.isKnown {
+            node.announcer.allow(SimulatedKernel.address(of: change.slot), until: change.until)
+        }
         self.deliver(change.isKnown ? .assigned(id) : .assignFailed(id, reason: "timed out"), to: node)
     }
 

@@ -81,6 +81,7 @@ extension World {
         switch action {
         case .read: return .readAnswered(self.etcd.snapshot(), sentAt: sentAt)
         case .grantLease(let id, let ttl):
+            let ttl = self.granted(ttl)
             let lease = self.etcd.grant(ttl: ttl.microseconds, at: self.now, late: self.lateness())
             self.watchLease(lease)
             return .leaseGranted(id, lease: lease, ttl: ttl, sentAt: sentAt)

@@ -89,7 +89,7 @@ extension World {
 
     func beginFaults() {
         self.isFaulty = true
-        self.pace = self.random.between(2_000_000, 15_000_000)
+        self.pace = self.span(2_000_000, 15_000_000)
         self.schedule(.fault, after: self.random.between(100_000, self.pace))
         self.schedule(.backup, after: self.random.between(0, 200_000_000))
     }
@@ -128,7 +128,8 @@ extension World {
     /// Once Patroni has a leader that accepts writes, the address must be there within TTL + 5 s; in a new etcd, that long
     /// after the quarantine began.
     func awaitReturn() {
-        let patience = self.now + 4 * self.longestTTL + 60_000_000
+        let leaderTTL = self.etcd.leaderLease.flatMap { self.etcd.leases[$0]?.ttl } ?? 0
+        let patience = self.now + 4 * max(leaderTTL, self.config.ttl.microseconds) + 60_000_000
         while self.violation == nil, !self.isSettled, self.now < patience { self.run(for: 500_000) }
         let settledAt = self.now
         self.run(for: 3_000_000)
@@ -150,7 +151,6 @@ extension World {
             core.addressStatuses.contains(where: { $0.stance == .wait(.historyUnknown) })
         else { return }
         var ttl = self.longestTTL
-        if self.leaseTTL == nil, self.config.isFailsafeEnabled { ttl = (ttl + 4_000_000) * 5 / 4 }
         for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.value) {
             ttl = max(ttl, trail.entries.first?.ttl.microseconds ?? 0)
         }

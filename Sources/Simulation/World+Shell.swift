@@ -12,6 +12,7 @@ extension World {
         self.wakes[node.index] = .max
         node.inbox = []
         node.isWatching = false
+        node.announcer = SimulatedAnnouncer()
         self.schedule(.start(node.index, life: node.life), after: delay)
     }
 
@@ -36,8 +37,13 @@ extension World {
 
     func settings(of node: SimulatedNode) -> CoreSettings {
         var settings = CoreSettings(
-            member: node.member, node: node.identity, addresses: node.configured, leaseTTL: self.leaseTTL)
-        if self.mutation == .noMargin { settings.margin = .zero - .milliseconds(200) }
+            member: node.member, node: node.identity, addresses: node.configured,
+            leaseTTL: self.configuration.leaseTTL, margin: self.configuration.margin)
+        switch self.mutation {
+        case .noMargin: settings.margin = .zero - .milliseconds(200)
+        case .shortMargin: settings.margin = min(settings.margin, .seconds(1))
+        default: break  // The others change something else.
+        }
         return settings
     }
 
@@ -48,8 +54,10 @@ extension World {
         node.runningSince = self.now
         let inbox = node.inbox
         node.inbox = []
+        if self.random.chance(0.7) { self.announceOverdue(by: node) }
         for event in inbox where node.daemon == .running { self.deliver(event, to: node) }
         if node.daemon == .running { self.deliver(.tick, to: node) }
+        if node.daemon == .running { self.announceOverdue(by: node) }
     }
 
     /// An event of the node itself, such as the kernel's.
@@ -88,8 +96,10 @@ extension World {
     /// Answers whether the daemon survived.
     private func carryOut(_ actions: [Action], of node: SimulatedNode, at instant: Instant) -> Bool {
         let life = node.life
+        // Many addresses mean many actions, of which each may be the last.
+        let risk = 0.006 / Double(max(3, self.specs.count))
         for action in actions {
-            if self.strikes(.daemonCrash, 0.002) || (self.isCalmMaintenance && self.random.chance(0.002)) {
+            if self.strikes(.daemonCrash, risk) || (self.isCalmMaintenance && self.random.chance(risk)) {
                 self.crashDaemon(node, restartAfter: self.random.between(200_000, 3_000_000))
                 return false
             }
@@ -122,8 +132,9 @@ extension World {
         case .assign(let spec, _, _):
             self.checkAssignment(of: spec, by: node)
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
-        case .remove(let id, _), .removeStray(let id, _):
+        case .remove(let id, let place), .removeStray(let id, let place):
             self.checkPause(action, by: node)
+            self.revokeAnnouncement(of: id, at: place, by: node)
             if self.mutation == .keyBeforeAddress { self.revokeEarly(id, node) }
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
         case .askPostgres: self.answerPostgres(node, life: life, askedAt: instant)
@@ -135,7 +146,9 @@ extension World {
         case .remember(let memory):
             let delay = self.random.between(1000, 50_000)
             if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }
-        case .startAnnouncing, .stopAnnouncing, .ready, .report, .citus, .detector, .record: break
+        case .startAnnouncing(let spec): self.startAnnouncing(spec, by: node)
+        case .stopAnnouncing(let spec): self.stopAnnouncing(spec, by: node)
+        case .ready, .report, .citus, .detector, .record: break
         }
     }
 

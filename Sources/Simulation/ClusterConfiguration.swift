@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// What the operators of one cluster chose, drawn from all that the configuration allows; and how fast its clocks run.
+///
+/// Mostly what most people have: Patroni's TTL, the default margin, few addresses. The rest is as often as it is likely to
+/// break something, and as rare as it is slow.
+struct ClusterConfiguration {
+    /// `lease.ttl`; nil: as Patroni's.
+    let leaseTTL: Duration?
+    let margin: Duration
+    let addresses: [AddressSpec]
+    /// etcd grants no lease for less: one and a half of its election timeout, 2 s by default.
+    let shortestGrant: Duration
+
+    /// What the configuration demands of a margin: the guard, the kernel's lateness, before 1 % of the TTL.
+    static let shortestMargin: Duration = .milliseconds(1500)
+    private static let shortestPatroniTTL: Duration = .seconds(20)
+
+    init(_ random: inout Randomness) {
+        let ttl = Self.someLeaseTTL(&random)
+        self.leaseTTL = ttl
+        self.margin = Self.someMargin(for: ttl ?? Self.shortestPatroniTTL, &random)
+        self.addresses = Self.someAddresses(&random)
+        self.shortestGrant = random.chance(0.9) ? .seconds(2) : .seconds(random.between(3, 30))
+    }
+
+    private static func someLeaseTTL(_ random: inout Randomness) -> Duration? {
+        switch random.between(0, 99) {
+        case 0..<55: nil
+        case 55..<85: .seconds(random.between(5, 19))
+        case 85..<97: .seconds(random.between(20, 60))
+        default: .seconds(random.chance(0.2) ? 3600 : random.between(61, 900))
+        }
+    }
+
+    /// The margin and 1 % of the TTL are less than half of the TTL.
+    private static func someMargin(for ttl: Duration, _ random: inout Randomness) -> Duration {
+        let most = ttl / 2 - ttl / 100 - .milliseconds(1)
+        let drawn: Duration =
+            switch random.between(0, 9) {
+            case 0..<4: .seconds(2)
+            case 4..<8: Self.shortestMargin
+            default: .milliseconds(random.between(1500, max(1500, most.microseconds / 1000)))
+            }
+        return min(drawn, most)
+    }
+
+    private static func someAddresses(_ random: inout Randomness) -> [AddressSpec] {
+        let policies: [AcquirePolicy] = [.writable, .leaderKey, .writable]
+        let count = random.chance(0.004) ? 64 : Int(random.between(1, 3))
+        return (0..<count).map { index in
+            AddressSpec(
+                id: "10.0.0.\(100 + index)", prefixLength: 24, interface: "eth0",
+                acquire: policies[index % policies.count])
+        }
+    }
+
+    /// Patroni's own choice, which the address leases follow unless they have a TTL of their own.
+    static func someTTL(_ config: DynamicConfig, _ random: inout Randomness) -> DynamicConfig {
+        var config = config
+        let (ttl, loopWait): (Int, Int) =
+            switch random.between(0, 39) {
+            case 0..<18: (30, 10)
+            case 18..<28: (20, 5)
+            case 28..<38: (60, 10)
+            case 38: (120, 10)
+            default: (300, 30)
+            }
+        config.ttl = .seconds(ttl)
+        config.loopWait = .seconds(loopWait)
+        return config
+    }
+
+    /// Two clocks differ by up to 1 %: each by up to half of it, and often by just that.
+    static func someRate(_ random: inout Randomness) -> Double {
+        switch random.between(0, 3) {
+        case 0: 0.995
+        case 1: 1.005
+        default: 0.995 + 0.01 * random.unit()
+        }
+    }
+
+    /// Phases of faults instead of `rounds`: many addresses cost time, and so do phases that are as long as long leases.
+    func rounds(of rounds: Int) -> Int {
+        let isSlow = self.addresses.count > 8 || (self.leaseTTL ?? .zero) > .seconds(120)
+        return isSlow ? max(1, rounds / 5) : rounds
+    }
+}
+
+/// The spans that follow from the configuration.
+extension World {
+    /// The TTL of address leases, in microseconds.
+    var ttl: Time { self.ttl(under: self.config) }
+
+    /// What it is where Patroni's configuration is this one; 0 where there is none.
+    func ttl(under patroni: DynamicConfig?) -> Time {
+        (self.configuration.leaseTTL ?? patroni?.addressTTL)?.microseconds ?? 0
+    }
+
+    /// How much longer than a minute's the leases are that faults must outlast; at least 1.
+    var stretch: Time { max(1, self.longestTTL / 60_000_000) }
+
+    /// How long a fault may last, or a phase with faults.
+    func span(_ low: Time, _ high: Time) -> Time { self.random.between(low, high * self.stretch) }
+
+    /// Longer than the longest lease that may run, and the latest watch event.
+    var aftermath: Time { max(self.longestGranted, self.longestTTL) + 12_000_000 }
+
+    /// What etcd grants where `ttl` is asked for: more, if that is less than it grants at all; sometimes less.
+    func granted(_ ttl: Duration) -> Duration {
+        var granted = max(ttl, self.configuration.shortestGrant)
+        if self.strikes(.leaseShort, 0.01) {
+            // Never so little that nothing is left beside the margin: with such a lease, which no etcd grants, the core would
+            // wait for ever.
+            let least = self.configuration.margin.components.seconds + 3
+            let less = granted.components.seconds * self.random.between(50, 99) / 100
+            granted = min(granted, .seconds(max(least, less)))
+        }
+        self.longestGranted = max(self.longestGranted, granted.microseconds)
+        return granted
+    }
+}
