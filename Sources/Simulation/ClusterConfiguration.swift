@@ -12,9 +12,13 @@ struct ClusterConfiguration {
     let addresses: [AddressSpec]
     /// etcd grants no lease for less: one and a half of its election timeout, 2 s by default.
     let shortestGrant: Duration
+    /// Whether the nodes keep secondary addresses when the primary one goes (`promote_secondaries`).
+    let promotesSecondaries: Bool
 
     /// What the configuration demands of a margin: the guard, the kernel's lateness, before 1 % of the TTL.
     static let shortestMargin: Duration = .milliseconds(1500)
+    /// What the margin covers besides, in microseconds.
+    var spareMargin: Time { (self.margin - Self.shortestMargin).microseconds }
     private static let shortestPatroniTTL: Duration = .seconds(20)
 
     init(_ random: inout Randomness) {
@@ -22,6 +26,7 @@ struct ClusterConfiguration {
         self.leaseTTL = ttl
         self.margin = Self.someMargin(for: ttl ?? Self.shortestPatroniTTL, &random)
         self.addresses = Self.someAddresses(&random)
+        self.promotesSecondaries = random.chance(0.5)
         self.shortestGrant = random.chance(0.9) ? .seconds(2) : .seconds(random.between(3, 30))
     }
 
@@ -49,9 +54,10 @@ struct ClusterConfiguration {
     private static func someAddresses(_ random: inout Randomness) -> [AddressSpec] {
         let policies: [AcquirePolicy] = [.writable, .leaderKey, .writable]
         let count = random.chance(0.004) ? 64 : Int(random.between(1, 3))
+        let prefixLength = random.chance(0.5) ? 24 : 32
         return (0..<count).map { index in
             AddressSpec(
-                id: "10.0.0.\(100 + index)", prefixLength: 24, interface: "eth0",
+                id: "10.0.0.\(100 + index)", prefixLength: prefixLength, interface: "eth0",
                 acquire: policies[index % policies.count])
         }
     }
@@ -98,11 +104,13 @@ extension World {
         (self.configuration.leaseTTL ?? patroni?.addressTTL)?.microseconds ?? 0
     }
 
-    /// How much longer than a minute's the leases are that faults must outlast; at least 1.
-    var stretch: Time { max(1, self.longestTTL / 60_000_000) }
-
-    /// How long a fault may last, or a phase with faults.
-    func span(_ low: Time, _ high: Time) -> Time { self.random.between(low, high * self.stretch) }
+    /// How long a fault may last, or a phase with faults: longer where leases are longer than a minute, which faults must
+    /// outlast, and shorter where they are short, since as many of them end.
+    func span(_ low: Time, _ high: Time) -> Time {
+        let seconds = self.longestTTL / 1_000_000
+        if seconds < 20 { return self.random.between(low, max(low, high * max(seconds, 8) / 20)) }
+        return self.random.between(low, high * max(1, seconds / 60))
+    }
 
     /// Longer than the longest lease that may run, and the latest watch event.
     var aftermath: Time { max(self.longestGranted, self.longestTTL) + 12_000_000 }

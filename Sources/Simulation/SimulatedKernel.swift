@@ -10,6 +10,8 @@ struct SimulatedKernel {
         var isForeign = false
         /// True time at which its lifetime ends; nil: never.
         var endsAt: Time?
+        /// What a suspend has used of the margin already.
+        var delayed: Time = 0
         /// Raised at each change, so that an older expiry is recognized.
         var generation = 0
     }
@@ -18,12 +20,15 @@ struct SimulatedKernel {
     /// Where an address can stand.
     static let places = [
         KernelPlace(interface: "eth0", prefixLength: 24), KernelPlace(interface: "eth1", prefixLength: 24),
-        KernelPlace(interface: "eth0", prefixLength: 32),
+        KernelPlace(interface: "eth0", prefixLength: 32), KernelPlace(interface: "eth1", prefixLength: 32),
     ]
     static let interfaces = ["eth0", "eth1"]
+    private static let interfaceIndices = [0, 1, 0, 1]
 
     private(set) var entries: [Entry]
     var interfaceStates = [Interface.up, .up]
+    /// For each interface, the addresses of the node's own prefix length.
+    var subnets = [SimulatedSubnet(), SimulatedSubnet()]
     /// True time until which every removal fails.
     var removalsFailUntil: Time = 0
     /// True time at which it last looked for addresses whose lifetime has ended.
@@ -40,6 +45,7 @@ struct SimulatedKernel {
     }
 
     static func place(of slot: Int) -> KernelPlace { Self.places[slot % Self.places.count] }
+    static func interface(of slot: Int) -> Int { self.interfaceIndices[slot % self.places.count] }
     static func address(of slot: Int) -> Int { slot / Self.places.count }
     static func slots(of address: Int) -> Range<Int> {
         address * Self.places.count..<(address + 1) * Self.places.count
@@ -74,6 +80,15 @@ struct SimulatedKernel {
         self.entries[slot].isPresent = true
         self.entries[slot].isForeign = isForeign
         self.entries[slot].endsAt = endsAt
+        self.entries[slot].delayed = 0
+        self.entries[slot].generation += 1
+    }
+
+    /// Its lifetime stands still for a while.
+    mutating func delay(_ slot: Int, by span: Time) {
+        guard let endsAt = self.entries[slot].endsAt else { return }
+        self.entries[slot].endsAt = endsAt + span
+        self.entries[slot].delayed += span
         self.entries[slot].generation += 1
     }
 

@@ -24,6 +24,13 @@ final class SimulatedNode {
     var configured: [AddressSpec]
     var configuredAt: Time = 0
     var isStopping = false
+    /// Another process follows at once.
+    var isHandingOver = false
+    /// When it continues, if the whole machine stands still.
+    var suspendedUntil: Time?
+    /// What etcd refuses to this node's daemon.
+    var refusal: Refusal?
+    var evidence = PostgresEvidence([])
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
     /// What arrived while the daemon was frozen.

@@ -10,6 +10,12 @@ public enum Mutation: String, CaseIterable, Sendable {
     case slowKernel = "slow-kernel"
     /// The announcer does not ask the kernel.
     case announcesBlindly = "announces-blindly"
+    /// An address may become the primary one of the node's own subnet.
+    case sharedSubnet = "shared-subnet"
+    /// An address is acquired wherever the leader key is, whatever PostgreSQL says.
+    case ignoredPolicy = "ignored-policy"
+    /// An etcd without space refuses to keep leases alive, too.
+    case fullStopsRenewal = "full-stops-renewal"
     /// The key is given back before the address is taken off the kernel.
     case keyBeforeAddress = "key-before-address"
     /// The acquire transaction compares nothing.

@@ -8,7 +8,8 @@ extension World {
         .daemonCrash, .daemonCrash, .daemonFreeze, .daemonFreeze, .daemonFreeze, .daemonStop, .reload, .powerOff,
         .cut, .cut, .cut, .cut, .quorumLoss, .etcdLeaderChange, .etcdReplaced, .switchover, .switchover, .switchover,
         .patroniStop, .pause, .ttlChange, .postgresDown, .watchSilent, .watchSilent, .interfaceDown, .interfaceMissing,
-        .addressDeleted, .addressAdded, .removalFails,
+        .addressDeleted, .addressAdded, .removalFails, .ownAddressRenewed, .ownAddressRenewed, .lifetimeChanged,
+        .daemonRestart, .suspend, .etcdFull, .refused,
     ]
 
     func injectFault() {
@@ -74,6 +75,12 @@ extension World {
             guard node.isPowered else { return false }
             self.addByHand(node)
         case .removalFails: node.kernel.removalsFailUntil = self.now + long
+        case .ownAddressRenewed: return self.renewOwnAddress(node)
+        case .lifetimeChanged: return self.changeLifetime(node)
+        case .daemonRestart: return self.restartDaemon(node)
+        case .suspend: return self.suspend(node)
+        case .etcdFull: return self.fillEtcd(for: long)
+        case .refused: self.refuse(node, for: long)
         case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .leaseShort,
             .commandSlow, .commandUnknown, .kernelDelayed, .kernelOverloaded:
             return false
@@ -81,7 +88,7 @@ extension World {
         return true
     }
 
-    private func cut(_ node: SimulatedNode, for span: Time) {
+    func cut(_ node: SimulatedNode, for span: Time) {
         let way = self.random.between(0, 3)
         (node.cutsRequests, node.cutsAnswers) = (way != 1, way != 2)
         node.cutsPeers = self.random.chance(0.5)
@@ -103,6 +110,8 @@ extension World {
         node.postgres = .down
         node.patroni = .dead
         node.failsafeSince = nil
+        node.suspendedUntil = nil
+        for interface in SimulatedKernel.interfaces.indices { self.emptySubnet(interface, on: node) }
         for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
     }
 
@@ -136,7 +145,7 @@ extension World {
     }
 
     func pause(for span: Time?) -> Bool {
-        guard !self.config.isPaused, self.etcd.hasQuorum else { return false }
+        guard !self.config.isPaused, self.etcd.hasQuorum, !self.isEtcdFull else { return false }
         self.config.isPaused = true
         self.writeConfig()
         if let span { self.schedule(.unpause, after: span) }
@@ -158,7 +167,7 @@ extension World {
     }
 
     private func changeTTL() -> Bool {
-        guard self.etcd.hasQuorum, self.etcd.patroni != nil else { return false }
+        guard self.etcd.hasQuorum, !self.isEtcdFull, self.etcd.patroni != nil else { return false }
         let old = self.ttl
         self.config = ClusterConfiguration.someTTL(self.config, &self.random)
         if self.ttl < old {

@@ -7,13 +7,17 @@ extension World {
         let entry = node.kernel.entries[slot]
         let wasOurs = entry.isPresent && !entry.isForeign
         node.kernel.put(slot, endsAt: endsAt, isForeign: isForeign)
+        self.joinSubnet(slot, on: node)
         if let endsAt {
             node.kernel.lookedAt = self.now
             let generation = node.kernel.entries[slot].generation
             self.schedule(.expiry(node.index, slot: slot, generation: generation), after: max(endsAt - self.now, 0))
         }
         let address = SimulatedKernel.address(of: slot)
-        if !isForeign, !wasOurs { self.checkHolders(of: address, appearedOn: node) }
+        if !isForeign, !wasOurs {
+            self.checkHolders(of: address, appearedOn: node)
+            self.countAppearance(of: address, on: node)
+        }
         // `ip monitor` tells of a new lifetime too.
         if !entry.isPresent || endsAt != entry.endsAt { self.report(.kernelSaw(self.found(slot, on: node)), by: node) }
     }
@@ -23,9 +27,8 @@ extension World {
         let isForeign = node.kernel.entries[slot].isForeign
         node.kernel.drop(slot)
         self.report(self.loss(slot), by: node)
-        if self.isCalmMaintenance, !isForeign {
-            self.fail("\(node.member) lost \(self.specs[SimulatedKernel.address(of: slot)].id) in calm maintenance")
-        }
+        if !isForeign { self.countLoss(of: SimulatedKernel.address(of: slot), on: node) }
+        self.leaveSubnet(slot, on: node)
     }
 
     private func loss(_ slot: Int) -> Event {
@@ -46,6 +49,10 @@ extension World {
     func execute(_ action: Action, on node: SimulatedNode, life: Int, since: Instant) {
         // A child dies with its daemon (PR_SET_PDEATHSIG).
         guard node.isPowered, node.life == life else { return }
+        if let resumesAt = node.suspendedUntil, resumesAt > self.now {
+            return self.schedule(
+                .command(node.index, life: life, action, since: since), after: resumesAt - self.now + 1)
+        }
         switch action {
         case .inspect: self.deliver(.inspected(self.listing(of: node), since: since), to: node)
         case .assign(let spec, let until, _): self.executeAssign(spec, until, on: node, life: life)
@@ -106,6 +113,10 @@ extension World {
     func carryOut(_ change: Assignment) {
         let node = self.nodes[change.node]
         guard node.isPowered, node.life == change.life else { return }
+        if node.suspendedUntil != nil {
+            let id = self.specs[SimulatedKernel.address(of: change.slot)].id
+            return self.deliver(.assignFailed(id, reason: "guard"), to: node)
+        }
         let place = SimulatedKernel.place(of: change.slot)
         let id = self.specs[SimulatedKernel.address(of: change.slot)].id
         guard node.kernel.state(of: place) != .missing else {
@@ -117,6 +128,7 @@ extension World {
             guard node.kernel.entries[slot].isPresent else { continue }
             node.kernel.drop(slot)
             self.report(self.loss(slot), by: node)
+            self.leaveSubnet(slot, on: node)
         }
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000), isForeign: false)
@@ -152,22 +164,28 @@ extension World {
         guard node.kernel.interfaceStates[index] != state else { return }
         node.kernel.interfaceStates[index] = state
         if state == .missing {
+            self.emptySubnet(index, on: node)
             for slot in node.kernel.entries.indices
             where SimulatedKernel.place(of: slot).interface == SimulatedKernel.interfaces[index] {
                 self.vanish(slot, on: node)
             }
         }
+        if state != .missing, index == 0, !node.kernel.subnets[0].hasOwn { self.interfaceReturned(on: node) }
         self.report(.kernelChanged, by: node)
     }
 
     func deleteByHand(_ node: SimulatedNode) {
+        self.isHandAtWork = true
+        defer { self.isHandAtWork = false }
         for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
     }
 
     func addByHand(_ node: SimulatedNode) {
         let slot = Int(self.random.between(0, Int64(node.kernel.entries.count - 1)))
         guard !node.kernel.entries[slot].isPresent,
-            node.kernel.state(of: SimulatedKernel.place(of: slot)) != .missing
+            node.kernel.state(of: SimulatedKernel.place(of: slot)) != .missing,
+            // Where the node's own address is away, it would become its primary by hand.
+            SimulatedKernel.interface(of: slot) != 0 || node.kernel.subnets[0].hasOwn
         else { return }
         self.log(
             "\(node.member): somebody adds \(self.specs[SimulatedKernel.address(of: slot)].id) to \(SimulatedKernel.place(of: slot))"

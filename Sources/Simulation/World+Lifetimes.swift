@@ -9,7 +9,7 @@ import Decision
 extension World {
     func expire(_ slot: Int, _ generation: Int, on node: SimulatedNode) {
         guard node.kernel.entries[slot].generation == generation else { return }
-        let late = self.lateness(on: node)
+        let late = self.lateness(of: slot, on: node)
         node.kernel.lookedAt = self.now + late
         self.schedule(.removal(node.index, slot: slot, generation: generation), after: late)
     }
@@ -20,7 +20,7 @@ extension World {
         self.vanish(slot, on: node)
     }
 
-    private func lateness(on node: SimulatedNode) -> Time {
+    private func lateness(of slot: Int, on node: SimulatedNode) -> Time {
         if self.mutation == .slowKernel { return self.random.between(0, 4_000_000) }
         var late = self.random.between(60_000, 150_000)
         // Somebody else's address, such as a container's, was changed just before.
@@ -29,12 +29,12 @@ extension World {
         // One look removes all that has ended by then.
         let look = node.kernel.lookedAt
         late = max(late, (look > self.now ? look : look + SimulatedKernel.lookInterval) - self.now)
-        return self.delayedByLoad(late)
+        return self.delayedByLoad(late, slot, on: node)
     }
 
     /// What keeps a loaded kernel from looking is covered as far as the margin has something to spare.
-    private func delayedByLoad(_ late: Time) -> Time {
-        let spare = (self.configuration.margin - ClusterConfiguration.shortestMargin).microseconds
+    private func delayedByLoad(_ late: Time, _ slot: Int, on node: SimulatedNode) -> Time {
+        let spare = self.configuration.spareMargin - node.kernel.entries[slot].delayed
         guard spare > 0, self.strikes(.kernelOverloaded, 0.05) else { return late }
         return min(late + self.random.between(0, spare), SimulatedKernel.lookInterval + spare)
     }

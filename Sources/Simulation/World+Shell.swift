@@ -26,6 +26,8 @@ extension World {
         self.log("\(node.member): the daemon starts")
         node.daemon = .running
         node.isStopping = false
+        node.isHandingOver = false
+        node.evidence = PostgresEvidence(node.configured)
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
@@ -42,13 +44,17 @@ extension World {
         switch self.mutation {
         case .noMargin: settings.margin = .zero - .milliseconds(200)
         case .shortMargin: settings.margin = min(settings.margin, .seconds(1))
+        case .ignoredPolicy:
+            settings.addresses = settings.addresses.map {
+                AddressSpec(id: $0.id, prefixLength: $0.prefixLength, interface: $0.interface, acquire: .leaderKey)
+            }
         default: break  // The others change something else.
         }
         return settings
     }
 
     func thaw(_ node: SimulatedNode) {
-        guard node.daemon == .frozen else { return }
+        guard node.daemon == .frozen, node.suspendedUntil == nil else { return }
         self.log("\(node.member): the daemon continues")
         node.daemon = .running
         node.runningSince = self.now
@@ -79,6 +85,7 @@ extension World {
         var actions = self.spareActions
         self.spareActions = []
         node.core?.handle(event, at: instant, into: &actions)
+        node.evidence.learn(event, isLeader: node.core?.leader == node.member, at: instant)
         self.checkPace(node, actions.count, at: instant)
         let hasSurvived = actions.isEmpty || self.carryOut(actions, of: node, at: instant)
         actions.removeAll(keepingCapacity: true)
@@ -122,11 +129,13 @@ extension World {
         switch action {
         case .read where self.mutation == .noPeriodicRead && node.watchedCluster != 0:
             self.answerFromWatch(node, sentAt: instant)
-        case .read, .grantLease, .keepAlive, .acquire, .takeOver, .markCluster:
-            self.send(action, from: node, life: life, sentAt: instant)
+        case .read, .grantLease, .keepAlive, .takeOver, .markCluster: self.request(action, from: node, life, instant)
+        case .acquire(let id, _, _, _):
+            self.checkPolicy(of: id, by: node, at: instant)
+            self.request(action, from: node, life, instant)
         case .revoke:
             self.checkPause(action, by: node)
-            self.send(action, from: node, life: life, sentAt: instant)
+            self.request(action, from: node, life, instant)
         case .restartWatch: self.restartWatch(node)
         case .inspect: self.spawn(action, on: node, life: life, after: self.random.between(1000, 5000), at: instant)
         case .assign(let spec, _, _):
@@ -142,7 +151,8 @@ extension World {
         case .report(.stopped(let unreleased)): self.checkStopped(unreleased, on: node)
         case .exit:
             self.log("\(node.member): the daemon has stopped")
-            self.startDaemon(node, after: self.random.between(200_000, 20_000_000))
+            let pause: Time = node.isHandingOver ? 300_000 : self.isFaulty ? 20_000_000 : 1_000_000
+            self.startDaemon(node, after: self.random.between(5000, pause))
         case .remember(let memory):
             let delay = self.random.between(1000, 50_000)
             if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }

@@ -63,6 +63,13 @@ final class World {
     var quarantinedAt: Time?
     /// Maintenance that nothing but crashes of daemons disturbs: what is held stays.
     var isCalmMaintenance = false
+    /// Nothing happens that may cost anybody an address.
+    var isCalm = false
+    /// Somebody changes addresses by hand at this moment.
+    var isHandAtWork = false
+    /// Whether etcd is out of space, and refuses whatever would need more.
+    var isEtcdFull = false
+    var losses: LossCounts
     var violation: Violation?
     let trace: ((String) -> Void)?
     /// Room for the actions of the next event, kept from one to the next.
@@ -77,6 +84,7 @@ final class World {
         let configuration = ClusterConfiguration(&random)
         self.configuration = configuration
         let specs = configuration.addresses
+        self.losses = LossCounts(addresses: specs.count)
         self.specs = specs
         self.config = ClusterConfiguration.someTTL(DynamicConfig(isFailsafeEnabled: random.chance(0.3)), &random)
         self.etcd = SimulatedEtcd(addresses: specs.map(\.id), patroni: self.config)
@@ -91,6 +99,7 @@ final class World {
         self.random = random
         for node in self.nodes {
             node.diskWorks = !self.random.chance(0.1)
+            self.putOwnAddress(on: node)
             self.startDaemon(node, after: self.random.between(0, 3_000_000))
             self.scheduleLoop(node, after: self.random.between(0, 1_000_000))
         }
@@ -119,9 +128,9 @@ final class World {
 
     func schedule(_ later: Later, after delay: Time) { self.schedule(.later(later, phase: self.phase), after: delay) }
 
-    /// Whether a fault that comes with `probability` strikes; never in a healed world.
+    /// Whether a fault that comes with `probability` strikes; in a calm one only what may cost nobody an address.
     func strikes(_ kind: FaultKind, _ probability: Double) -> Bool {
-        guard self.isFaulty, self.random.chance(probability) else { return false }
+        guard self.isFaulty || self.isCalm && kind.isHarmless, self.random.chance(probability) else { return false }
         self.faults.add(kind)
         return true
     }
@@ -144,7 +153,7 @@ final class World {
             }
         }
         if self.violation == nil { self.now = limit }
-        if self.isFaulty || self.isCalmMaintenance { self.faultyTime += self.now - begin }
+        if self.isFaulty || self.isCalmMaintenance || self.isCalm { self.faultyTime += self.now - begin }
     }
 
     private func happen(_ happening: Happening) {

@@ -136,6 +136,7 @@ struct Clusters: ParsableCommand {
             let count = "\(total.faults[kind])"
             print("\(String(repeating: " ", count: max(0, 10 - count.count)))\(count) \(kind.rawValue)")
         }
+        print("\(total.arrivals) arrivals of addresses, \(total.flaps) of them where they had just gone from")
         let share = Int((total.faultyNodeHours / max(total.nodeHours, 1e-9) * 100).rounded())
         print(
             "\(total.seeds) seeds: \(Int(total.nodeHours)) simulated node-hours, \(share) % of them with faults under way"
