@@ -14,6 +14,8 @@ struct ClusterConfiguration {
     let shortestGrant: Duration
     /// Whether the nodes keep secondary addresses when the primary one goes (`promote_secondaries`).
     let promotesSecondaries: Bool
+    /// Whether the daemon may have it so.
+    let mayPromote: Bool
 
     /// What the configuration demands of a margin: the guard, the kernel's lateness, before 1 % of the TTL.
     static let shortestMargin: Duration = .milliseconds(1500)
@@ -26,7 +28,8 @@ struct ClusterConfiguration {
         self.leaseTTL = ttl
         self.margin = Self.someMargin(for: ttl ?? Self.shortestPatroniTTL, &random)
         self.addresses = Self.someAddresses(&random)
-        self.promotesSecondaries = random.chance(0.5)
+        self.promotesSecondaries = random.chance(0.3)
+        self.mayPromote = random.chance(0.9)
         self.shortestGrant = random.chance(0.9) ? .seconds(2) : .seconds(random.between(3, 30))
     }
 

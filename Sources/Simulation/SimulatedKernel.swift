@@ -24,11 +24,15 @@ struct SimulatedKernel {
     ]
     static let interfaces = ["eth0", "eth1"]
     private static let interfaceIndices = [0, 1, 0, 1]
+    /// Where the node's own address stands.
+    static let ownPlace = places[0]
 
     private(set) var entries: [Entry]
     var interfaceStates = [Interface.up, .up]
     /// For each interface, the addresses of the node's own prefix length.
     var subnets = [SimulatedSubnet(), SimulatedSubnet()]
+    /// For each interface, whether secondary addresses stay when their primary goes.
+    var promotes = [false, false]
     /// True time until which every removal fails.
     var removalsFailUntil: Time = 0
     /// True time at which it last looked for addresses whose lifetime has ended.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import KernelPlaces
 
 /// One machine: its clock, its kernel's addresses, its PostgreSQL and Patroni, and the process of our daemon.
 final class SimulatedNode {
@@ -45,6 +46,12 @@ final class SimulatedNode {
     var meter = ActionMeter()
 
     var announcer = SimulatedAnnouncer()
+    /// What the daemon's shell knows of the node's own addresses.
+    var neighborhood = Neighborhood()
+    /// Whether it has listed the node's own address since that came.
+    var hasSeenOwnAddress = false
+    /// Whether it has reported that the node's own address may go with ours.
+    var isToldOfRisk = false
 
     var kernel: SimulatedKernel
     var isPowered = true

@@ -69,9 +69,10 @@ extension World {
             guard node.spec(of: id)?.place == place else { return }
             removed = self.specs.firstIndex { $0.id == id }
             // Its lifetime is nearly over: what could not be renewed goes.
-            if let address = removed, let slot = SimulatedKernel.slot(address, place) {
-                let entry = node.kernel.entries[slot]
-                guard let endsAt = entry.endsAt, endsAt - self.now > 1_500_000, !entry.isForeign else { return }
+            if let address = removed {
+                let entries = SimulatedKernel.slots(of: address).map { node.kernel.entries[$0] }
+                let last = entries.filter { $0.isPresent && !$0.isForeign }.compactMap(\.endsAt).max()
+                guard let last, last - self.now > 1_500_000 else { return }
             }
         case .revoke(_, let lease): removed = self.etcd.holders.firstIndex { $0?.lease == lease }
         default: return  // No other action takes anything away.

@@ -54,7 +54,9 @@ extension World {
                 .command(node.index, life: life, action, since: since), after: resumesAt - self.now + 1)
         }
         switch action {
-        case .inspect: self.deliver(.inspected(self.listing(of: node), since: since), to: node)
+        case .inspect:
+            self.listPlaces(of: node)
+            self.deliver(.inspected(self.listing(of: node), since: since), to: node)
         case .assign(let spec, let until, _): self.executeAssign(spec, until, on: node, life: life)
         case .remove(let id, let place): self.executeRemove(id, place, isExact: false, on: node)
         case .removeStray(let id, let place): self.executeRemove(id, place, isExact: true, on: node)
@@ -79,7 +81,7 @@ extension World {
 
     private func executeAssign(_ spec: AddressSpec, _ until: Instant, on node: SimulatedNode, life: Int) {
         guard let address = self.specs.firstIndex(where: { $0.id == spec.id }),
-            let slot = SimulatedKernel.slot(address, spec.place)
+            let (slot, former) = self.assignment(of: spec, address, on: node)
         else { return }
         guard node.kernel.state(of: spec.place) != .missing else {
             return self.deliver(.assignFailed(spec.id, reason: "no device"), to: node)
@@ -96,13 +98,15 @@ extension World {
         }
         let isKnown = !self.strikes(.commandUnknown, 0.01)
         let change = Assignment(
-            node: node.index, slot: slot, seconds: seconds, until: until, life: life, isKnown: isKnown)
+            node: node.index, slot: slot, former: former, seconds: seconds, until: until, life: life, isKnown: isKnown)
         if delay > 0 { self.schedule(.assign(change), after: delay) } else { self.carryOut(change) }
     }
 
     struct Assignment {
         let node: Int
         let slot: Int
+        /// The place that the address leaves afterwards.
+        let former: Int?
         let seconds: Int64
         /// The right that it was reckoned for.
         let until: Instant
@@ -122,16 +126,13 @@ extension World {
         guard node.kernel.state(of: place) != .missing else {
             return self.deliver(.assignFailed(id, reason: "no device"), to: node)
         }
-        // The same address with the other prefix length that is its own on that interface goes: it stands once.
-        for slot in SimulatedKernel.slots(of: SimulatedKernel.address(of: change.slot))
-        where slot != change.slot && SimulatedKernel.place(of: slot).interface == place.interface {
-            guard node.kernel.entries[slot].isPresent else { continue }
-            node.kernel.drop(slot)
-            self.report(self.loss(slot), by: node)
-            self.leaveSubnet(slot, on: node)
-        }
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000), isForeign: false)
+        if let former = change.former, change.isKnown, node.kernel.removalsFailUntil <= self.now,
+            !self.strikes(.removalFails, 0.01)
+        {
+            self.vanish(former, on: node)
+        }
         if change.isKnown {
             node.announcer.allow(SimulatedKernel.address(of: change.slot), until: change.until)
         }
@@ -144,6 +145,7 @@ extension World {
         if node.kernel.removalsFailUntil > self.now || self.strikes(.removalFails, 0.01) {
             return self.deliver(.removeFailed(id, place, reason: "injected"), to: node)
         }
+        self.protectBeforeRemoval(of: address, from: place, on: node)
         var wasPresent = false
         for slot in SimulatedKernel.slots(of: address)
         where SimulatedKernel.place(of: slot).interface == place.interface

@@ -19,6 +19,8 @@ extension World {
         /// What a daemon wanted to be kept has reached the disk; what was under way when the daemon ended has not.
         case remembered(Int, life: Int, Memory)
         case ownAddress(Int)
+        case ownAddressSeen(Int, life: Int)
+        case markFurther(Request)
         case resume(Int)
         case makeSpace
         case permit(Int)
@@ -29,7 +31,7 @@ extension World {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
                 .configure, .ownAddress, .resume, .makeSpace, .permit:
                 true
-            case .assign, .checkForeign, .remembered: false
+            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther: false
             }
         }
     }
@@ -77,6 +79,9 @@ extension World {
         case .checkForeign(let index, let slot, let generation, let since):
             self.checkForeign(slot, generation, since: since, on: self.nodes[index])
         case .ownAddress(let index): self.putOwnAddress(on: self.nodes[index])
+        case .ownAddressSeen(let index, let life):
+            if self.nodes[index].life == life { self.seeOwnAddress(self.nodes[index]) }
+        case .markFurther(let request): self.markFurther(request)
         case .resume(let index): self.resume(self.nodes[index])
         case .makeSpace: self.isEtcdFull = false
         case .permit(let index): self.nodes[index].refusal = nil

@@ -31,6 +31,7 @@ extension World {
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
+        self.beginNeighborhood(of: node)
         node.core = SupervisorCore(
             self.settings(of: node), memory: node.diskWorks && self.mutation != .noTrails ? node.disk : Memory(),
             at: node.instant(at: self.now))

@@ -5,17 +5,9 @@ import Decision
 ///
 /// eth0 bears the node's own address, by which all else reaches it. Invariant: Pharos never takes it away.
 extension World {
-    /// Whether an address is put beside the node's own in such a way that their removals do not touch each other. Where it is
-    /// not, the node's own address is left alone in clusters whose addresses share its prefix length, unless the nodes
-    /// promote secondaries.
-    static let isOwnAddressIndependent = false
-
-    /// The interface and prefix length of the node's own address.
-    static let ownPlace = KernelPlace(interface: "eth0", prefixLength: 24)
-
     /// Whether an address in this slot is of the subnet of its interface.
-    private static func isOfSubnet(_ slot: Int) -> Bool {
-        SimulatedKernel.place(of: slot).prefixLength == Self.ownPlace.prefixLength
+    static func isOfSubnet(_ slot: Int) -> Bool {
+        SimulatedKernel.place(of: slot).prefixLength == SimulatedKernel.ownPlace.prefixLength
     }
 
     func joinSubnet(_ slot: Int, on node: SimulatedNode) {
@@ -30,47 +22,61 @@ extension World {
     }
 
     private func remove(_ member: SimulatedSubnet.Member, _ interface: Int, on node: SimulatedNode) {
-        let promotes = self.configuration.promotesSecondaries
+        let promotes = node.kernel.promotes[interface]
         for other in node.kernel.subnets[interface].remove(member, promotesSecondaries: promotes) {
             switch other {
             case .virtual(let slot): self.vanish(slot, on: node)
-            case .own where self.isHandAtWork: self.schedule(.ownAddress(node.index), after: 1_000_000)
-            case .own: self.fail("\(node.member) loses its own address with a virtual one")
+            case .own:
+                if !self.isHandAtWork { self.checkOwnAddress(on: node) }
+                self.ownAddressChanged(on: node)
+                self.schedule(.ownAddress(node.index), after: 1_000_000)
             }
         }
     }
 
-    /// Whether the node's own address may go and come back without that its place behind a virtual one must break things.
-    private var mayOwnAddressChange: Bool {
-        Self.isOwnAddressIndependent || self.mutation == .sharedSubnet || self.configuration.promotesSecondaries
-            || self.specs.allSatisfy { $0.prefixLength != Self.ownPlace.prefixLength }
+    /// The node's own address went with a virtual one. Only where the daemon was told of it and could do nothing, or has not
+    /// looked since it came, may that be.
+    private func checkOwnAddress(on node: SimulatedNode) {
+        guard node.hasSeenOwnAddress, !node.isToldOfRisk else { return }
+        self.fail("\(node.member) loses its own address with a virtual one")
+    }
+
+    /// `ip monitor` tells of it.
+    private func ownAddressChanged(on node: SimulatedNode) {
+        node.hasSeenOwnAddress = false
+        self.schedule(.ownAddressSeen(node.index, life: node.life), after: 300)
     }
 
     /// A network manager applies its configuration anew: the node's own address goes, with all that is secondary to it, and
     /// comes back. Answers whether it could be done.
     func renewOwnAddress(_ node: SimulatedNode) -> Bool {
-        guard node.isPowered, node.kernel.subnets[0].hasOwn, self.mayOwnAddressChange else { return false }
+        guard node.isPowered, node.kernel.subnets[0].hasOwn else { return false }
         let span = self.random.between(1000, 3_000_000)
         self.cut(node, for: span)
         self.remove(.own, 0, on: node)
-        self.report(.kernelChanged, by: node)
+        self.ownAddressChanged(on: node)
         self.schedule(.ownAddress(node.index), after: span)
         return true
     }
 
     /// At boot, and when the interface is back.
     func putOwnAddress(on node: SimulatedNode) {
-        guard node.isPowered, node.kernel.state(of: Self.ownPlace) != .missing else { return }
+        guard node.isPowered, node.kernel.state(of: SimulatedKernel.ownPlace) != .missing else { return }
+        guard !node.kernel.subnets[0].hasOwn else { return }
         node.kernel.subnets[0].add(.own)
+        self.ownAddressChanged(on: node)
     }
 
     /// The interface has come back; its address does, too: at once, or when a network manager sees to it.
     func interfaceReturned(on node: SimulatedNode) {
-        guard self.mayOwnAddressChange else { return self.putOwnAddress(on: node) }
         self.schedule(.ownAddress(node.index), after: self.random.between(0, 2_000_000))
     }
 
-    func emptySubnet(_ interface: Int, on node: SimulatedNode) { node.kernel.subnets[interface] = SimulatedSubnet() }
+    /// The interface has gone, and what was set for it.
+    func emptySubnet(_ interface: Int, on node: SimulatedNode) {
+        node.kernel.subnets[interface] = SimulatedSubnet()
+        node.kernel.promotes[interface] = self.configuration.promotesSecondaries
+    }
 
     // MARK: - Lifetimes
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import LeaseKeys
 
 /// Several nodes, each with the real core, around one simulated etcd; everything happens in the order of simulated time.
 ///
@@ -37,9 +38,12 @@ final class World {
     /// The cluster that answered before this one, as it was left.
     var former: SimulatedEtcd?
     let nodes: [SimulatedNode]
+    /// The keys and transactions of the real shell.
+    let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
     let configuration: ClusterConfiguration
     /// The addresses as they are configured unless a reload changes them for a while.
     let specs: [AddressSpec]
+    let places: PlaceNames
     /// Patroni's dynamic configuration, as every Patroni remembers it.
     var config: DynamicConfig
 
@@ -86,8 +90,9 @@ final class World {
         let specs = configuration.addresses
         self.losses = LossCounts(addresses: specs.count)
         self.specs = specs
+        self.places = PlaceNames(specs)
         self.config = ClusterConfiguration.someTTL(DynamicConfig(isFailsafeEnabled: random.chance(0.3)), &random)
-        self.etcd = SimulatedEtcd(addresses: specs.map(\.id), patroni: self.config)
+        self.etcd = SimulatedEtcd(self.keys, addresses: specs.map(\.id), patroni: self.config)
         self.etcd.keepsTrails = mutation != .noTrails
         self.etcd.rate = ClusterConfiguration.someRate(&random)
         self.wakes = Array(repeating: .max, count: count)
@@ -99,6 +104,7 @@ final class World {
         self.random = random
         for node in self.nodes {
             node.diskWorks = !self.random.chance(0.1)
+            node.kernel.promotes = [configuration.promotesSecondaries, configuration.promotesSecondaries]
             self.putOwnAddress(on: node)
             self.startDaemon(node, after: self.random.between(0, 3_000_000))
             self.scheduleLoop(node, after: self.random.between(0, 1_000_000))
