@@ -139,7 +139,7 @@ public struct DynamicConfig: Hashable, Sendable {
     /// Patroni enters it up to `loop_wait` + 2 x `retry_timeout` after etcd has ceased to answer, which it keeps at most at
     /// `ttl`. By then a sixth of the lease may be gone (the time between two renewals), and 2 s and the clock's drift of
     /// margin, and it may take 1 s until it is asked: (`ttl` + 3 s) / (1 - 1/6 - drift), rounded up to whole seconds.
-    func addressTTL(clockDrift: Int) -> Duration {
+    public func addressTTL(clockDrift: Int) -> Duration {
         guard self.isFailsafeEnabled else { return self.ttl }
         let share = 5_000_000 - 6 * Int64(clockDrift)
         return .seconds(((self.ttl.components.seconds + 3) * 6_000_000 + share - 1) / share)

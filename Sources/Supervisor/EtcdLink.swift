@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import PatroniClient
 
 /// The core's actions on etcd, each answered by one event.

@@ -1,5 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 public import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+// Part of this module's interface: whoever imports it sees them.
+@_exported public import KernelPlaces
 public import NetworkAddress
 
 /// Puts our addresses beside those that the node has of its own, so that neither takes the other along.
@@ -62,25 +64,17 @@ public final class AddressKeeper {
 
     /// Like ``AddressCommands/assign(_:until:)``, in the place where it belongs beside the node's own addresses.
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
-        var place = self.neighborhood.place(for: virtual)
-        var twin = self.neighborhood.twin(of: place, configured: virtual.address)
-        if let old = twin {
-            // IPv6 has an address only once on an interface: setting its lifetime leaves it where it is.
-            let isStuck = old.address.address.isIPv6
-            if isStuck || self.neighborhood.leading().contains(old) && !self.protect(old) { (place, twin) = (old, nil) }
-        }
-        let outcome = await self.paced(place) { await $0.assign(place, until: until) }
+        let assignment = self.neighborhood.assignment(of: virtual) { self.protect($0) }
+        let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
         // What stays of the old place, should this fail, has a lifetime that ends earlier; the next time finds it again.
-        if case .success = outcome, let twin { _ = await self.commands.removeExactly(twin) }
+        if case .success = outcome, let former = assignment.former { _ = await self.commands.removeExactly(former) }
         return outcome
     }
 
     /// Like ``AddressCommands/remove(_:)``.
     public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
-        for other in self.neighborhood.leading() where other.interface == place.interface {
-            if other.address.address == place.address.address { _ = self.protect(other) }
-        }
+        for other in self.neighborhood.leading(at: place) { _ = self.protect(other) }
         return await self.paced(place) { await $0.remove(place) }
     }
 

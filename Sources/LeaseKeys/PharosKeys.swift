@@ -1,29 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-import Decision
-import EtcdClient
+public import Decision
+public import EtcdValues
 import LenientJSON
-import PatroniClient
+public import PatroniValues
 
-/// The keys that Pharos follows and keeps in etcd, and what their values mean to the core.
-struct PharosKeys: Sendable {
-    let patroni: PatroniKeys
+/// The keys that Pharos follows and keeps in etcd for its addresses, what their values mean to the core, and the transactions
+/// by which it changes them. Values only: the daemon sends them to a real etcd, the simulator to its own.
+public struct PharosKeys: Sendable {
+    public let patroni: PatroniKeys
     /// `<root><scope>/[group/]`.
-    let prefix: String
+    public let prefix: String
 
-    init(_ settings: SupervisorSettings) {
-        self.patroni = PatroniKeys(namespace: settings.namespace, scope: settings.scope, group: settings.group)
-        self.prefix = settings.root + settings.scope + "/" + (settings.group.map { "\($0)/" } ?? "")
+    /// - Parameters:
+    ///   - root: `lease.root`, with a slash at its end.
+    ///   - group: nil outside Citus mode.
+    public init(root: String, namespace: String, scope: String, group: Int?) {
+        self.patroni = PatroniKeys(namespace: namespace, scope: scope, group: group)
+        self.prefix = root + scope + "/" + (group.map { "\($0)/" } ?? "")
     }
 
     /// The etcd cluster that Pharos has settled in, as a decimal number. Of the keys below ``prefix`` the first after the
     /// addresses'; the failure detector's lie behind it.
-    var mark: String { self.prefix + "cluster" }
+    public var mark: String { self.prefix + "cluster" }
     /// Exists, under a lease of its own, while an etcd cluster is too new to be trusted.
-    var quarantine: String { self.prefix + "quarantine" }
-    func address(_ id: AddressID) -> String { self.addresses + id }
+    public var quarantine: String { self.prefix + "quarantine" }
+    public func address(_ id: AddressID) -> String { self.addresses + id }
     /// The leases under which an address was acquired, newest first, as decimal text with their TTL in seconds, and a `q` where a
     /// quarantine's stands: `712:30 q655:30`.
-    func trail(_ id: AddressID) -> String { self.trails + id }
+    public func trail(_ id: AddressID) -> String { self.trails + id }
     private var trails: String { self.prefix + "trail/" }
     private var addresses: String { self.prefix + "address/" }
 
@@ -31,7 +35,7 @@ struct PharosKeys: Sendable {
 
     /// A holder as JSON: member, node, lease (as text: it has 64 bits), its TTL in seconds if known, and since when in Unix
     /// seconds.
-    static func value(of holder: Holder, since: Int64) -> [UInt8] {
+    public static func value(of holder: Holder, since: Int64) -> [UInt8] {
         let text =
             "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(holder.node)),"
             + "\"lease\":\"\(holder.lease)\"," + (holder.ttl.map { "\"ttl\":\($0.components.seconds)," } ?? "")
@@ -41,7 +45,7 @@ struct PharosKeys: Sendable {
 
     /// A holder from what stands in etcd. What cannot be read still is somebody's: the lease that the key hangs on counts,
     /// the member is then unknown.
-    static func holder(_ pair: KeyValue) -> Holder {
+    public static func holder(_ pair: KeyValue) -> Holder {
         let json = JSON.parse(pair.value, limit: 4096)
         let ttl = json?["ttl"]?.int64.flatMap { (1...86_400).contains($0) ? Duration.seconds($0) : nil }
         func name(_ field: String) -> String? { (json?[field]?.string).flatMap { patroniLeader(Array($0.utf8)) } }
@@ -50,10 +54,10 @@ struct PharosKeys: Sendable {
     }
 
     /// Stands for a name that cannot be one: it is somebody's, and not ours.
-    static let unreadable = "(unreadable)"
+    public static let unreadable = "(unreadable)"
 
     /// Patroni's configuration, with the fields named that cannot be read; nil where it is no configuration at all.
-    static func config(_ value: [UInt8]) -> DynamicConfig? {
+    public static func config(_ value: [UInt8]) -> DynamicConfig? {
         let config = PatroniConfig(value: value)
         guard config.isObject else { return nil }
         var unreadable: DynamicConfig.Fields = []
@@ -74,19 +78,19 @@ struct PharosKeys: Sendable {
 
     /// The mark; only the very text that ``marking(_:seen:lease:)`` writes names a cluster, since that is what
     /// acquisitions compare with.
-    static func mark(_ pair: KeyValue) -> ClusterMark {
+    public static func mark(_ pair: KeyValue) -> ClusterMark {
         let text = pair.valueText
         let clusterID = UInt64(text).flatMap { String($0) == text ? $0 : nil }
         return ClusterMark(clusterID: clusterID, revision: pair.modRevision)
     }
 
-    static func value(of trail: Trail) -> [UInt8] {
+    public static func value(of trail: Trail) -> [UInt8] {
         let words = trail.entries.map { "\($0.isQuarantine ? "q" : "")\($0.lease):\($0.ttl.components.seconds)" }
         return Array(words.joined(separator: " ").utf8)
     }
 
     /// A trail; empty where it is not the very text that ``value(of:)`` writes.
-    static func trail(_ text: String) -> Trail {
+    public static func trail(_ text: String) -> Trail {
         var entries: [Trail.Entry] = []
         for word in text.split(separator: " ", maxSplits: Trail.limit) {
             let isQuarantine = word.first == "q"
@@ -100,12 +104,12 @@ struct PharosKeys: Sendable {
         return Self.value(of: trail) == Array(text.utf8) ? trail : Trail()
     }
 
-    static func trail(_ pair: KeyValue) -> TrailInEtcd {
+    public static func trail(_ pair: KeyValue) -> TrailInEtcd {
         TrailInEtcd(Self.trail(pair.valueText), revision: pair.modRevision)
     }
 
     /// What a watch event means to the core; nil: nothing.
-    func change(_ event: WatchEvent) -> KeyChange? {
+    public func change(_ event: WatchEvent) -> KeyChange? {
         let pair = event.keyValue
         let key = pair.keyText
         let isPut = event.kind == .put
@@ -126,14 +130,14 @@ struct PharosKeys: Sendable {
     // MARK: - Transactions
 
     /// What a read of everything that matters asks for: of trails, those of the configured addresses.
-    func reads(of ids: [AddressID]) -> [Transaction.Operation] {
+    public func reads(of ids: [AddressID]) -> [Transaction.Operation] {
         ids.map { .range(.key(self.trail($0)), limit: 1) } + [
             .range(.key(self.patroni.leader), limit: 1), .range(.key(self.patroni.config), limit: 1),
             .range(.from(self.addresses, through: self.mark), limit: 256), .range(.key(self.quarantine), limit: 1),
         ]
     }
 
-    func snapshot(_ header: Header, _ responses: [TransactionResponse.OperationResponse]) -> Snapshot {
+    public func snapshot(_ header: Header, _ responses: [TransactionResponse.OperationResponse]) -> Snapshot {
         var snapshot = Snapshot(
             clusterID: header.clusterID, revision: header.revision, raftTerm: header.raftTerm)
         for case .range(let pairs) in responses {
@@ -155,7 +159,7 @@ struct PharosKeys: Sendable {
     }
 
     /// `ids`: the addresses whose trails the answer shows where the comparisons failed.
-    func acquisition(
+    public func acquisition(
         of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64, reading ids: [AddressID]
     ) -> Transaction {
         Transaction(
@@ -170,7 +174,7 @@ struct PharosKeys: Sendable {
             failure: self.reads(of: ids))
     }
 
-    func takeOver(
+    public func takeOver(
         of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep, since: Int64,
         reading ids: [AddressID]
     ) -> Transaction {
@@ -199,7 +203,7 @@ struct PharosKeys: Sendable {
 
     /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none. The trails are extended by
     /// the quarantine, which covers whatever was acquired before.
-    func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [Addressed<TrailStep>])
+    public func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [Addressed<TrailStep>])
         -> Transaction
     {
         Transaction(
