@@ -66,7 +66,9 @@ struct ClusterConfiguration {
             case 1: 1
             default: 1 - width / 2
             }
-        return low...(low + width)
+        // No kernel lets itself be slowed down by more than a tenth.
+        let least = max(low, 0.9)
+        return least...(least + width)
     }
 
     /// The margin and the drift are less than three fifths of the TTL.
@@ -158,8 +160,9 @@ extension World {
         if self.strikes(.leaseShort, 0.01) {
             // Never so little that nothing is left beside the margin: with such a lease, which no etcd grants, the core would
             // wait for ever.
-            let drift = granted * self.configuration.clockDrift / 1_000_000
-            let least = (self.configuration.margin + drift).components.seconds + 4
+            // Nor less than two renewals, by a clock that is slow and takes that off again.
+            let share = 1 - Double(self.configuration.clockDrift) / 1e6 - 0.1 - 1.0 / 3
+            let least = Int64(Double(self.configuration.margin.components.seconds + 4) / share)
             let less = granted.components.seconds * self.random.between(50, 99) / 100
             granted = min(granted, .seconds(max(least, less)))
         }
