@@ -128,9 +128,10 @@ extension World {
         }
         self.appear(
             change.slot, on: node, endsAt: self.now + node.span(change.seconds * 1_000_000), isForeign: false)
-        if let former = change.former, change.isKnown, node.kernel.removalsFailUntil <= self.now,
-            !self.strikes(.removalFails, 0.01)
-        {
+        if let former = change.former, change.isKnown {
+            guard node.kernel.removalsFailUntil <= self.now, !self.strikes(.removalFails, 0.01) else {
+                return self.deliver(.assignFailed(id, reason: "the former place could not be cleared"), to: node)
+            }
             self.vanish(former, on: node)
         }
         if change.isKnown {

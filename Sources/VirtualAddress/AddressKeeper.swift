@@ -66,8 +66,12 @@ public final class AddressKeeper {
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
         let assignment = self.neighborhood.assignment(of: virtual) { self.protect($0) }
         let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
-        // What stays of the old place, should this fail, has a lifetime that ends earlier; the next time finds it again.
-        if case .success = outcome, let former = assignment.former { _ = await self.commands.removeExactly(former) }
+        // What stays of the old place, should this fail, may have a lifetime that others made endless: it must be done again.
+        if case .success = outcome, let former = assignment.former,
+            case .failure(let failure) = await self.commands.removeExactly(former)
+        {
+            return .failure(failure)
+        }
         return outcome
     }
 
