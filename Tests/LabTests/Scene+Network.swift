@@ -69,11 +69,11 @@ extension Scene {
         }
     }
 
-    /// Waits until a client writes through each address again, after it could not.
-    func awaitWrites() async throws {
-        try await self.wait("writes through both addresses", .seconds(60)) {
+    /// Waits until a client writes through each of these addresses again, after it could not.
+    func awaitWrites(through addresses: [String] = Self.addresses) async throws {
+        try await self.wait("writes through \(addresses)", .seconds(60)) {
             let timeline = try self.timeline()
-            return Self.addresses.allSatisfy { address in
+            return addresses.allSatisfy { address in
                 let gaps = timeline.gaps(of: address, since: self.start)
                 return !gaps.isEmpty && gaps.allSatisfy { $0.firstSuccess != nil }
             }
