@@ -31,14 +31,15 @@ extension LabTests {
             let (node, server) = (scene.leader, scene.others[1])
             // Where the others look for its services, the node stays: only what it connects from is leased.
             try await scene.run(node, "ip", "address", "add", "\(LabLayout.address(node))/32", "dev", "lo")
-            for (number, script) in [(50, manager.takeOver(.lease(node: node))), (60, manager.reapply)] {
+            let (first, second) = manager.leases
+            for (number, script) in [(first, manager.takeOver(.lease(node: node))), (second, manager.reapply)] {
                 try await scene.run(server, "sh", "-c", NetworkManager.serveLease(on: server, number: number))
                 try await scene.takeAddressesAway(script)
                 try await scene.expectOwnNetwork(of: node, "10.77.0.\(number)")
                 try await scene.expectNothingOpenedFromOurs(on: node)
             }
             try await scene.switchOver()
-            try await scene.expectOwnNetwork(of: node, "10.77.0.60")
+            try await scene.expectOwnNetwork(of: node, "10.77.0.\(second)")
             try await scene.run(node, "sh", "-c", manager.letGo)
             try await scene.run(server, "sh", "-c", NetworkManager.endLeases)
             try await scene.run(node, "ip", "address", "del", "\(LabLayout.address(node))/32", "dev", "lo")

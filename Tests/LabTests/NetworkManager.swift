@@ -115,6 +115,16 @@ enum NetworkManager: String, CaseIterable, CustomStringConvertible {
         }
     }
 
+    /// Which addresses are leased to it, one after the other. None is ever leased to another: its neighbors would look for it
+    /// where it was for some time.
+    var leases: (first: Int, second: Int) {
+        switch self {
+        case .ifupdown: (50, 60)
+        case .networkd: (51, 61)
+        case .networkManager: (52, 62)
+        }
+    }
+
     /// Makes systemd-networkd of a node give away one address of the lab's network by DHCP, and no other from then on.
     static func serveLease(on node: String, number: Int) -> String {
         """
