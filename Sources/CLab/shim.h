@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the lab's observer needs of netlink and Swift cannot express: control messages and socket options.
+// What the lab's observer needs of sockets and Swift cannot express: control messages and socket options.
 #pragma once
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/net_namespace.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,4 +59,23 @@ static inline int lab_request_addresses(int descriptor, int namespace_id, uint32
         .namespace_id = namespace_id,
     };
     return send(descriptor, &request, sizeof request, 0) < 0 ? -1 : 0;
+}
+
+/// Receives the ARP packets of this network namespace, without their link headers; -1 and errno.
+static inline int lab_arp_socket(void) {
+    return socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ARP));
+}
+
+/// Receives the neighbor advertisements of this network namespace, from the ICMPv6 header on; -1 and errno.
+static inline int lab_advertisement_socket(void) {
+    int descriptor = socket(AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+    if (descriptor < 0) return -1;
+    struct icmp6_filter filter;
+    ICMP6_FILTER_SETBLOCKALL(&filter);
+    ICMP6_FILTER_SETPASS(ND_NEIGHBOR_ADVERT, &filter);
+    if (setsockopt(descriptor, IPPROTO_ICMPV6, ICMP6_FILTER, &filter, sizeof filter) < 0) {
+        close(descriptor);
+        return -1;
+    }
+    return descriptor;
 }

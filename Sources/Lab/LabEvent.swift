@@ -8,6 +8,8 @@ public struct LabEvent: Codable, Sendable, Equatable {
         case addressAppeared = "address-appeared"
         /// `node`'s kernel no longer has `address`.
         case addressDisappeared = "address-disappeared"
+        /// `node` told the network that `address` is at its interface: by ARP, or by a neighbor advertisement.
+        case announced
         /// Patroni's leader key (of `group`, with Citus) names `node` from now on; without `node`, there is none.
         case leader
         /// The primary row of `group` in the coordinator's pg_dist_node names `node` from now on.

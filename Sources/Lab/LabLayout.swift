@@ -46,6 +46,12 @@ public enum LabLayout {
     public static func address(_ node: String) -> String { "10.77.0.\(self.number(of: node))" }
     /// A node's own IPv6 address.
     public static func address6(_ node: String) -> String { "fd77::\(self.number(of: node))" }
+    /// The link address of the interface of a host number: locally administered.
+    static func linkAddress(_ number: Int) -> String {
+        "02:00:00:00:00:\(number < 16 ? "0" : "")\(String(number, radix: 16))"
+    }
+    /// The link address of a node's interface, as its neighbors learn it.
+    public static func linkAddress(_ node: String) -> String { self.linkAddress(self.number(of: node)) }
     static let clientAddress = "10.77.0.\(clientNumber)"
     static let clientAddress6 = "fd77::\(clientNumber)"
     /// The id under which the observer knows a node's network namespace.

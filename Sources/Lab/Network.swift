@@ -49,6 +49,8 @@ enum Network {
             "peer",
             "name",
             self.nodeInterface,
+            "address",
+            LabLayout.linkAddress(number),
             "netns",
             namespace
         )
@@ -71,6 +73,16 @@ enum Network {
         try await self.ip(namespace, "addr", "replace", "10.77.0.\(number)/24", "dev", self.nodeInterface)
         // Without `nodad` the address could not be bound to for a second or two.
         try await self.ip(namespace, "addr", "replace", "fd77::\(number)/64", "dev", self.nodeInterface, "nodad")
+    }
+
+    /// Puts a node's interface back as ``make(_:)`` has made it, with a virtual address that may be there.
+    @EventLoop
+    static func resetAddresses(of node: String) async throws(LabError) {
+        let namespace = LabLayout.namespace(node)
+        try await self.ip(namespace, "link", "set", self.nodeInterface, "up")
+        // A virtual address stands there alone: IPv4 with the scope `host`, IPv6 deprecated.
+        try await self.ip(namespace, "-4", "addr", "flush", "dev", self.nodeInterface, "scope", "global")
+        try await self.addAddresses(namespace, LabLayout.number(of: node))
     }
 
     /// What power-off does to a node's network: no more packets, no addresses, no packet filter.

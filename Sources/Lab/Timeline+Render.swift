@@ -45,6 +45,7 @@ extension Timeline {
         switch event.kind {
         case .addressAppeared: return "\(node) has \(address)"
         case .addressDisappeared: return "\(node) no longer has \(address)"
+        case .announced: return "\(node) tells the network that it has \(address)"
         case .leader:
             let key = event.group.map { "the leader key of group \($0)" } ?? "Patroni's leader key"
             return event.node.map { "\(key) names \($0)" } ?? "\(key) is gone"

@@ -123,7 +123,8 @@ public struct Timeline: Sendable {
             case .writesWorking:
                 let reason = open.removeValue(forKey: its)?.reason ?? "late"
                 gaps.append(Gap(address: its, lastSuccess: last, firstSuccess: event.at, reason: reason))
-            case .addressAppeared, .addressDisappeared, .leader, .row, .writable, .readOnly, .silent, .mark, .stalled,
+            case .addressAppeared, .addressDisappeared, .announced, .leader, .row, .writable, .readOnly, .silent, .mark,
+                .stalled,
                 .overrun:
                 continue
             }

@@ -45,8 +45,8 @@ final class AddressObserver {
             let now = BootClock.microseconds
             for message in AddressMessage.parse(self.buffer[..<count]) {
                 switch message {
-                case .present(let address): self.note(node, address, true, now)
-                case .removed(let address): self.note(node, address, false, now)
+                case .present(let address): self.note(node, address.address, true, now)
+                case .removed(let address): self.note(node, address.address, false, now)
                 case .answered: break
                 }
             }

@@ -8,7 +8,8 @@ import Testing
 /// One fault on a real cluster: from a healthy beginning, through what happens, to the measured outcome.
 ///
 /// The lab is shared by the scenes that want the same cluster, and left running for the next; scripts/test takes the last
-/// one down. Every scene ends with the check that no two nodes held an address at once.
+/// one down. Every scene ends with the checks that no two nodes held an address at once, and that
+/// nobody announced one without having it.
 @EventLoop
 struct Scene {
     let lab: Lab
@@ -39,7 +40,10 @@ struct Scene {
             await self.abandonLab()
             throw error
         }
-        if !isOverlapExpected { try await scene.expectNoOverlap() }
+        if !isOverlapExpected {
+            try await scene.expectNoOverlap()
+            try scene.expectOnlyHoldersAnnounce()
+        }
         if self.hasFailed.load(ordering: .relaxed) { await scene.dump() }
         try await scene.repair()
     }
@@ -152,6 +156,12 @@ struct Scene {
         try await self.pause(.milliseconds(300))
         let overlap = try self.timeline().overlap(since: self.start, until: Lab.now)
         #expect(overlap == 0, "two nodes held one address for \(overlap) ms", sourceLocation: location)
+    }
+
+    /// Expects that nobody has announced an address that its kernel did not have.
+    private func expectOnlyHoldersAnnounce() throws {
+        let told = try self.timeline().falseAnnouncements(since: self.start)
+        #expect(told.isEmpty, "announced without having it: \(told.map { ($0.node, $0.address, $0.at - self.start) })")
     }
 
     /// Milliseconds since the scene began during which nobody held the address.

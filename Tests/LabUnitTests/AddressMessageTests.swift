@@ -21,14 +21,18 @@ struct AddressMessageTests {
         20, 0, 0, 0, 3, 0, 2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  // 20 bytes, NLMSG_DONE, multi, sequence 7
     ]
 
+    private static let address = KernelAddress(address: "10.77.0.100", prefixLength: 24, interface: 2)
+
     @Test func `an address is local before it is a peer's`() {
-        #expect(AddressMessage.parse(Self.added[...]) == [.present("10.77.0.100")])
+        #expect(AddressMessage.parse(Self.added[...]) == [.present(Self.address)])
     }
 
     @Test func `several messages in one datagram`() {
         #expect(
             AddressMessage.parse((Self.added + Self.removed + Self.done)[...]) == [
-                .present("10.77.0.100"), .removed("fd77::100"), .answered(sequence: 7, isComplete: true),
+                .present(Self.address),
+                .removed(KernelAddress(address: "fd77::100", prefixLength: 64, interface: 2)),
+                .answered(sequence: 7, isComplete: true),
             ]
         )
     }

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 
+/// One place in which a kernel has an address. Until the last of them is gone, the kernel has the address.
+public struct KernelAddress: Hashable, Sendable {
+    public let address: String
+    public let prefixLength: UInt8
+    /// The interface's number in its namespace.
+    public let interface: UInt32
+}
+
 /// What a datagram of route netlink says about addresses (rtnetlink(7)).
 ///
 /// Numbers are in the host's byte order; every length is checked, and what does not fit ends the datagram.
 public enum AddressMessage: Equatable {
     /// An address exists: as news, or as an answer to a question.
-    case present(String)
+    case present(KernelAddress)
     /// An address was removed.
-    case removed(String)
+    case removed(KernelAddress)
     /// The end of the answer to question `sequence`; incomplete if the addresses changed meanwhile or it failed.
     case answered(sequence: UInt32, isComplete: Bool)
 
@@ -43,8 +51,10 @@ public enum AddressMessage: Equatable {
     }
 
     /// struct ifaddrmsg (family, prefix length, flags, scope, index), then attributes (length, type, value).
-    private static func address(_ body: ArraySlice<UInt8>) -> String? {
-        guard let family = body.first else { return nil }
+    private static func address(_ body: ArraySlice<UInt8>) -> KernelAddress? {
+        guard let family = body.first, let prefixLength = body.number(UInt8.self, at: 1),
+            let interface = body.number(UInt32.self, at: 4)
+        else { return nil }
         var found: String?
         var rest = body.dropFirst(8)
         while let length = rest.number(UInt16.self, at: 0), let type = rest.number(UInt16.self, at: 2),
@@ -55,7 +65,7 @@ public enum AddressMessage: Equatable {
             if type == 2 || (type == 1 && found == nil) { found = self.text(Int32(family), value) ?? found }
             rest = rest.dropFirst((Int(length) + 3) & ~3)
         }
-        return found
+        return found.map { KernelAddress(address: $0, prefixLength: prefixLength, interface: interface) }
     }
 
     private static func text(_ family: Int32, _ bytes: ArraySlice<UInt8>) -> String? {

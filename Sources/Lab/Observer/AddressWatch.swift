@@ -18,7 +18,7 @@ final class AddressWatch {
 
     private struct Place: Hashable {
         var node: Int32
-        var address: String
+        var address: KernelAddress
     }
     /// What the kernels have, as far as we know.
     private var held: Set<Place> = []
@@ -73,18 +73,20 @@ final class AddressWatch {
             guard let node = self.nodes[namespace] != nil ? namespace : self.question?.node else { return }
             let place = Place(node: node, address: address)
             if self.question?.node == node { self.question?.seen.insert(place) }
-            if self.held.insert(place).inserted { self.record(.addressAppeared, place, now) }
+            let isKnown = self.holds(place)
+            self.held.insert(place)
+            if !isKnown { self.record(.addressAppeared, place, now) }
         case .removed(let address):
             let place = Place(node: namespace, address: address)
             self.question?.seen.remove(place)
-            if self.held.remove(place) != nil { self.record(.addressDisappeared, place, now) }
+            if self.held.remove(place) != nil, !self.holds(place) { self.record(.addressDisappeared, place, now) }
         case .answered(let sequence, let isComplete):
             guard let question = self.question, question.sequence == sequence else { return }
             self.question = nil
             if isComplete {
                 for place in self.held where place.node == question.node && !question.seen.contains(place) {
                     self.held.remove(place)
-                    self.record(.addressDisappeared, place, now)
+                    if !self.holds(place) { self.record(.addressDisappeared, place, now) }
                 }
             } else {
                 self.toAsk.append(question.node)
@@ -93,9 +95,15 @@ final class AddressWatch {
         }
     }
 
+    /// Whether the node has the address, wherever: one that is moved from one place to another never goes.
+    private func holds(_ place: Place) -> Bool {
+        self.held.contains { $0.node == place.node && $0.address.address == place.address.address }
+    }
+
     private func record(_ kind: LabEvent.Kind, _ place: Place, _ now: Int64) {
-        guard let node = self.nodes[place.node], !Self.isOwn(place.address, of: node) else { return }
-        self.recorder.record(LabEvent(at: now, kind, node: node, address: place.address))
+        let address = place.address.address
+        guard let node = self.nodes[place.node], !Self.isOwn(address, of: node) else { return }
+        self.recorder.record(LabEvent(at: now, kind, node: node, address: address))
     }
 
     /// A node's own addresses are not what the lab is about.

@@ -19,12 +19,13 @@ public enum Observer {
         let watch = try AddressWatch(options.nodes, recorder) {
             recorder.record(LabEvent(at: BootClock.microseconds, .mark, text: self.readyMark))
         }
+        let announcements = try AnnouncementWatch(options, recorder)
         let leaders = options.groups.map { LeaderWatch($0, options, recorder) }
         let probes = options.groups.flatMap(\.nodes).map { WritableProbe($0, recorder) }
         let rows = options.citus == nil ? [] : options.groups[0].nodes.map { RowWatch($0, recorder) }
         let clients = options.plainAddresses.map { WriteClient($0, recorder) }
         await self.measureStalls(recorder)
-        withExtendedLifetime((watch, leaders, probes, rows, clients)) {}
+        withExtendedLifetime((watch, announcements, leaders, probes, rows, clients)) {}
         return 0
     }
 
