@@ -41,6 +41,8 @@ struct AddressLease: Sendable {
     var adoptBy: Instant?
     /// The next instant at which something is due without an event, as of the last decision.
     private(set) var wakeAt = Instant.distantFuture
+    /// Another Patroni cluster that held the address when it was to be acquired last.
+    var rival: String?
     /// Until when the kernel may hold the address, as of the last decision.
     private(set) var right: Instant?
 

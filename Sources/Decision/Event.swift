@@ -162,6 +162,8 @@ public struct Snapshot: Hashable, Sendable {
     public var holders: [AddressHolder]
     /// The trail of each address that has one; sorted by address.
     public var trails: [Addressed<TrailInEtcd>]
+    /// Addresses that another Patroni cluster of this etcd holds, and which: only in the answer to an acquisition.
+    public var rivals: [Addressed<String>] = []
 
     public init(
         clusterID: UInt64, revision: Int64, raftTerm: UInt64 = 0, leader: String? = nil, patroni: DynamicConfig? = nil,

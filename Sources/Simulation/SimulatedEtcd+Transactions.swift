@@ -6,7 +6,7 @@ import PatroniValues
 
 /// What each of the keys means that a transaction may name.
 struct KeyNames {
-    enum Name: Hashable { case leader, config, mark, quarantine, address(Int), trail(Int) }
+    enum Name: Hashable { case leader, config, mark, quarantine, address(Int), trail(Int), fence(Int) }
 
     private let names: [String: Name]
 
@@ -17,6 +17,7 @@ struct KeyNames {
         for (index, id) in addresses.enumerated() {
             names[keys.address(id)] = .address(index)
             names[keys.trail(id)] = .trail(index)
+            names[keys.fence(id)] = .fence(index)
         }
         self.names = names
     }
@@ -70,6 +71,8 @@ extension SimulatedEtcd {
         case .mark: return self.mark.map { pair(self.markValue, modRevision: $0.revision) }
         case .quarantine: return self.quarantine.map { pair([], lease: $0) }
         case .address(let index): return self.holders[index].map { pair(self.holderValues[index], lease: $0.lease) }
+        // There is one cluster: a fence is put with each address's key, under its lease, and goes with it.
+        case .fence(let index): return self.holders[index].map { pair([], lease: $0.lease) }
         case .trail(let index):
             let trail = self.trails[index]
             return trail.revision > 0 ? pair(PharosKeys.value(of: trail.trail), modRevision: trail.revision) : nil
@@ -88,6 +91,8 @@ extension SimulatedEtcd {
             self.holders[index] = holder
             self.holderValues[index] = value
             self.record(.holder(self.addresses[index], holder))
+        case .fence(let index):
+            precondition(self.holders[index]?.lease == lease, "a fence without its address's key")
         case .trail(let index):
             guard self.keepsTrails else { return }
             self.trails[index] = PharosKeys.trail(pair)

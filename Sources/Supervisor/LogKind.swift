@@ -67,6 +67,10 @@ public enum LogKind: CaseIterable, Sendable {
     case addressAcquired
     /// The acquire transaction's comparisons failed.
     case acquireRefused
+    /// etcd's user may not use the keys by which one address in two clusters is found.
+    case fencesForbidden
+    /// Another Patroni cluster holds the address.
+    case heldByAnotherCluster
     /// The address was put on the interface.
     case addressAssigned
     /// The address could not be put on the interface.
@@ -200,6 +204,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .leaseLost: "bc170692e300439289bead5bcf7b7adf"
         case .leaseRefused: "3fd5d85bb09a4d3488e549feae1d7acf"
         case .addressAcquired: "a5f4270876ae41b58dd68684127bdb95"
+        case .fencesForbidden: "4d47595dcdce44bea5212b3661b9590f"
+        case .heldByAnotherCluster: "2c5fac750e6f4eb89bb8d6198a261a47"
         case .acquireRefused: "8afb53f3be1145768a0df53c2227d3d0"
         case .addressAssigned: "0e33d0f128ea45458048611b7cd394af"
         case .assignFailed: "334dd3e7b5804d12885f0b29f442c058"
@@ -269,7 +275,7 @@ public enum LogKind: CaseIterable, Sendable {
             .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
-            .clockBeyondDrift,
+            .clockBeyondDrift, .fencesForbidden,
             .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
@@ -280,7 +286,7 @@ public enum LogKind: CaseIterable, Sendable {
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .historyContradicted, .duplicateHolder, .memberClash, .citusRivalCoordinator,
+        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash, .citusRivalCoordinator,
             .nodeIsolated, .splitBrain,
             .switchoverAsked:
             .critical

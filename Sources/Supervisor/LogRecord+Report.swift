@@ -91,7 +91,8 @@ extension LogRecord {
                     .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
                     ["ADDRESS": list], priority: .warning)
             }
-        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .acquireRefused,
+        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .heldByAnotherCluster,
+            .acquireRefused,
             .released,
             .memberClash:
             self.init(leaseReport: report)
@@ -136,6 +137,11 @@ extension LogRecord {
             self.init(
                 .addressAcquired, "the key of \(id) is ours at revision \(revision)",
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16), "REVISION": "\(revision)"])
+        case .heldByAnotherCluster(let id, let cluster):
+            self.init(
+                .heldByAnotherCluster,
+                "\(id) is held by the Patroni cluster \(cluster) of this etcd: one address in two configurations. It is not taken here as long as that lasts. Look at pharos.yml on the nodes of both",
+                ["ADDRESS": id, "CLUSTER": cluster])
         case .acquireRefused(let id, let holder, let leader):
             self.init(
                 .acquireRefused,
@@ -220,6 +226,13 @@ extension LogRecord {
             .memoryUnwritable,
             "what is known of etcd cannot be kept for the next start: \(problem). This daemon is not concerned; after its next start it waits for one TTL before it acquires an address",
             ["REASON": problem])
+    }
+
+    static func fencesForbidden(_ prefix: String) -> LogRecord {
+        LogRecord(
+            .fencesForbidden,
+            "etcd's user may not read and write \(prefix): whether another Patroni cluster has one of these addresses in its configuration is not looked at. Grant it: etcdctl role grant-permission ROLE --prefix=true readwrite \(prefix)",
+            ["REQUEST": prefix])
     }
 
     static func etcdOutdated(_ version: String, _ endpoint: String) -> LogRecord {

@@ -48,6 +48,9 @@ struct LogRecordTests {
             "slowed down by 8.3 %"),
         Row(
             .clockBeyondDrift(partsPerMillion: 99_951), .clockBeyondDrift, ["DRIFT_PPM": "99951"], "sped up by 10.0 %"),
+        Row(
+            .heldByAnotherCluster("10.0.0.3", cluster: "/service/other"), .heldByAnotherCluster,
+            ["ADDRESS": "10.0.0.3", "CLUSTER": "/service/other"], "one address in two configurations"),
         Row(.clockWithinDrift, .clockWithinDrift, [:], "usual rate"),
         Row(.pauseChanged(isPaused: true), .pauseChanged, ["PAUSED": "1"], "begun"),
         Row(.pauseChanged(isPaused: false), .pauseChanged, ["PAUSED": "0"], "ended"),
@@ -147,7 +150,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 37
+    private static let caseCount = 38
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -189,8 +192,9 @@ struct LogRecordTests {
         case .lifetimeChangedByOthers: 34
         case .clockBeyondDrift: 35
         case .clockWithinDrift: 36
-        case .citus: 37  // CitusRecordTests has its cases.
-        case .detector: 37  // DetectorRecordTests has its cases.
+        case .heldByAnotherCluster: 37
+        case .citus: 38  // CitusRecordTests has its cases.
+        case .detector: 38  // DetectorRecordTests has its cases.
         }
     }
 }
