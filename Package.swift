@@ -63,23 +63,27 @@ let package = Package(
         module("NetworkAddress"),
         module("Secrets"),
         module("LenientJSON"),
+        module("EtcdValues"),
+        module("PatroniValues", ["LenientJSON"]),
+        module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
+        module("KernelPlaces", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
         module("PostgresClient", ["CPostgres", "EventLoop"]),
-        module("EtcdClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
-        module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON"]),
+        module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
+        module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
         module("CitusCatalog", ["EventLoop", "PostgresClient"]),
-        module("VirtualAddress", ["CLinux", "EventLoop", "LenientJSON", "NetworkAddress"]),
+        module("VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
         module(
             "Supervisor",
             [
                 "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
-                "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings",
+                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings",
                 "StatusServer",
                 "VirtualAddress",
             ]
@@ -94,7 +98,10 @@ let package = Package(
             ], exclude: ["link-order.txt"],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
-        .target(name: "Simulation", dependencies: ["Decision"], swiftSettings: strict + unchecked),
+        .target(
+            name: "Simulation",
+            dependencies: ["Decision", "EtcdValues", "KernelPlaces", "LeaseKeys", "NetworkAddress", "PatroniValues"],
+            swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
         module("NetworkBed", ["CLab", "CLinux", "EventLoop", "Lab"]),
@@ -107,7 +114,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "pharos-histories",
-            dependencies: ["EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", arguments],
+            dependencies: [
+                "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", arguments,
+            ],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 
@@ -116,7 +125,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
             swiftSettings: strict),
         tests("DecisionTests", ["Decision"]),
-        tests("SimulationTests", ["Simulation"]),
+        tests("SimulationTests", ["Decision", "Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
@@ -145,7 +154,8 @@ let package = Package(
         tests(
             "SupervisorTests",
             [
-                "Decision", "EtcdClient", "EventLoop", "Journal", "NetworkAddress", "PatroniClient", "Secrets",
+                "Decision", "EtcdClient", "EventLoop", "Journal", "LeaseKeys", "NetworkAddress", "PatroniClient",
+                "Secrets",
                 "Settings",
                 "StatusServer", "Supervisor", "TestSupport", "HTTPClient", "LenientJSON", "VirtualAddress",
             ]
@@ -153,7 +163,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON",
+                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
+                "LenientJSON",
                 "NetworkAddress", "PatroniClient", "PostgresClient", "Supervisor", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),

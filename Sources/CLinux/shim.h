@@ -69,11 +69,13 @@ static inline int linux_promote_secondaries(int index) {
     return result;
 }
 
-static inline int64_t linux_boot_time_microseconds(void) {
+static inline int64_t linux_clock_microseconds(clockid_t clock) {
     struct timespec now;
-    clock_gettime(CLOCK_BOOTTIME, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
+
+static inline int64_t linux_boot_time_microseconds(void) { return linux_clock_microseconds(CLOCK_BOOTTIME); }
 
 /// What a child is started with. A descriptor of -1 means /dev/null.
 struct linux_child {

@@ -124,6 +124,13 @@ extension AddressLease {
         }
     }
 
+    /// Another Patroni cluster of this etcd holds the address; nil: none does.
+    mutating func learn(rival: String?, into actions: inout [Action]) {
+        guard rival != self.rival else { return }
+        self.rival = rival
+        if let rival { actions.append(.report(.heldByAnotherCluster(self.id, cluster: rival))) }
+    }
+
     /// Tried again after 0.2, 0.4, 0.8, 1.6, then every 3.2 s, or as soon as the key is seen to be free.
     mutating func acquireFailed(_ id: LeaseID, isAnswered: Bool, at now: Instant) {
         guard self.isAcquiring(id), var lease = self.key.lease else { return }
@@ -229,7 +236,8 @@ extension AddressLease {
         self.hasBeenInspected = true
         if surprise.hasVanished {
             // The kernel counts whole seconds: a lifetime that ends within one was not ended by anybody.
-            let hasLapsed = until.map { $0 - now <= .milliseconds(1100) } ?? false
+            // A command at the patient pace gives up to 1.5 s less, and one for the whole seconds.
+            let hasLapsed = until.map { $0 - now <= .milliseconds(2600) } ?? false
             let interface = self.spec.interface
             actions.append(
                 .report(

@@ -67,9 +67,11 @@ extension AddressLease {
         self.isMemoryNew = true
     }
 
-    /// How long a history that nothing is known of is not trusted: the longest that any lease may run.
+    /// How long a history that nothing is known of is not trusted: the longest that any lease may run, by a clock that may be
+    /// slower than this node's.
     private func unknownFor(_ shared: Shared, at now: Instant) -> Duration {
-        max(shared.longestTTL(at: now), self.longestTrailTTL)
+        let ttl = max(shared.longestTTL(at: now), self.longestTrailTTL)
+        return ttl + ttl.share(shared.settings.clockDrift)
     }
 
     /// The longest lease under which the address was acquired last, in the history that is remembered or the one that etcd shows:

@@ -41,6 +41,8 @@ struct AddressLease: Sendable {
     var adoptBy: Instant?
     /// The next instant at which something is due without an event, as of the last decision.
     private(set) var wakeAt = Instant.distantFuture
+    /// Another Patroni cluster that held the address when it was to be acquired last.
+    var rival: String?
     /// Until when the kernel may hold the address, as of the last decision.
     private(set) var right: Instant?
 
@@ -146,6 +148,7 @@ struct AddressLease: Sendable {
         var right: Instant?
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
             right = min(lease.goodUntil, lastRead + shared.leaseTTL - shared.margin)
+            if shared.clockSlowness > 0 { right = right.map { $0 - lease.ttl.share(shared.clockSlowness) } }
         }
         // While etcd answers and the key is held under a lease that runs, Patroni's failsafe mode has nothing to add. After an
         // outage, a read may be answered before the lease is renewed: until then, what covers the address still does.

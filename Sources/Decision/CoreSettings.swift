@@ -46,12 +46,14 @@ public struct CoreSettings: Hashable, Sendable {
     public var addresses: [AddressSpec]
     /// Time to live of the address leases; nil: what Patroni's dynamic configuration says (`ttl`).
     public var leaseTTL: Duration?
-    /// How much earlier than the lease the kernel's lifetime ends, before 1 % of the TTL is added for clock drift.
+    /// How much earlier than the lease the kernel's lifetime ends, before ``clockDrift`` of the TTL is added.
     ///
     /// It must cover the kernel's lateness in removing an address (up to 1.0 s: its timer runs for all addresses together,
     /// and after each run not again for one second) and the guard on the command that sets the lifetime (0.5 s): at least
     /// 1.5 s.
     public var margin: Duration
+    /// By how much this node's clock may run slower than that of etcd's leader, in parts per million.
+    public var clockDrift: Int
     /// Nil where nothing of Citus is to be followed.
     public var citus: CitusSettings?
     /// Nil where no other member is watched.
@@ -59,8 +61,10 @@ public struct CoreSettings: Hashable, Sendable {
 
     public init(
         member: String, node: String, addresses: [AddressSpec], leaseTTL: Duration? = nil,
-        margin: Duration = .seconds(2), citus: CitusSettings? = nil, detector: DetectorSettings? = nil
+        margin: Duration = .seconds(2), clockDrift: Int = Self.usualClockDrift, citus: CitusSettings? = nil,
+        detector: DetectorSettings? = nil
     ) {
+        self.clockDrift = clockDrift
         self.detector = detector
         self.citus = citus
         self.member = member
@@ -69,6 +73,9 @@ public struct CoreSettings: Hashable, Sendable {
         self.leaseTTL = leaseTTL
         self.margin = margin
     }
+
+    /// 9 %: one clock that chrony corrects as fast as its default allows (`maxslewrate`, 83 333 ppm), and one that is right.
+    public static let usualClockDrift = 90_000
 }
 
 /// What each address's decision takes from the settings. It is passed with every event, and therefore small.
@@ -77,8 +84,11 @@ struct LeaseSettings: Sendable {
     let node: String
     let leaseTTL: Duration?
     private let margin: Duration
+    /// In parts per million.
+    let clockDrift: Int
 
     init(_ settings: CoreSettings) {
+        self.clockDrift = settings.clockDrift
         self.member = settings.member
         self.node = settings.node
         self.leaseTTL = settings.leaseTTL
@@ -86,5 +96,10 @@ struct LeaseSettings: Sendable {
     }
 
     /// The whole margin for a lease of `ttl`.
-    func margin(for ttl: Duration) -> Duration { self.margin + ttl / 100 }
+    func margin(for ttl: Duration) -> Duration { self.margin + ttl.share(self.clockDrift) }
+}
+
+extension Duration {
+    /// So many parts per million of it, at most all of it. Divided first: a peer may have sent the longest duration there is.
+    func share(_ partsPerMillion: Int) -> Duration { self / 1_000_000 * partsPerMillion }
 }

@@ -60,6 +60,9 @@ public enum Event: Hashable, Sendable {
     case postgres(PostgresState, askedAt: Instant)
     /// The local PostgreSQL has ended the connection over which it is asked.
     case postgresDisconnected
+    /// By how much this node's clock runs faster than its hardware since the last time, in parts per million; negative:
+    /// slower.
+    case clockMeasured(partsPerMillion: Int)
     case patroni(PatroniAnswer, askedAt: Instant)
 
     // Other members, and their groups
@@ -134,11 +137,12 @@ public struct DynamicConfig: Hashable, Sendable {
     /// until that begins.
     ///
     /// Patroni enters it up to `loop_wait` + 2 x `retry_timeout` after etcd has ceased to answer, which it keeps at most at
-    /// `ttl`. By then a sixth of the lease may be gone (the time between two renewals), and 1 % and 2 s of margin, and it
-    /// may take 1 s until it is asked: (`ttl` + 3 s) / (1 - 1/6 - 1/100), in whole seconds, rounded up to a quarter more.
-    var addressTTL: Duration {
+    /// `ttl`. By then a sixth of the lease may be gone (the time between two renewals), and 2 s and the clock's drift of
+    /// margin, and it may take 1 s until it is asked: (`ttl` + 3 s) / (1 - 1/6 - drift), rounded up to whole seconds.
+    public func addressTTL(clockDrift: Int) -> Duration {
         guard self.isFailsafeEnabled else { return self.ttl }
-        return .seconds(((self.ttl.components.seconds + 3) * 5 + 3) / 4)
+        let share = 5_000_000 - 6 * Int64(clockDrift)
+        return .seconds(((self.ttl.components.seconds + 3) * 6_000_000 + share - 1) / share)
     }
 }
 
@@ -158,6 +162,8 @@ public struct Snapshot: Hashable, Sendable {
     public var holders: [AddressHolder]
     /// The trail of each address that has one; sorted by address.
     public var trails: [Addressed<TrailInEtcd>]
+    /// Addresses that another Patroni cluster of this etcd holds, and which: only in the answer to an acquisition.
+    public var rivals: [Addressed<String>] = []
 
     public init(
         clusterID: UInt64, revision: Int64, raftTerm: UInt64 = 0, leader: String? = nil, patroni: DynamicConfig? = nil,

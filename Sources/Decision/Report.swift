@@ -25,6 +25,8 @@ public enum Report: Hashable, Sendable {
     case leaseLost(AddressID, lease: LeaseID, reason: String)
     case leaseRefused(AddressID, reason: String)
     case acquired(AddressID, lease: LeaseID, revision: Int64)
+    /// Another Patroni cluster of this etcd holds the address: it is configured twice.
+    case heldByAnotherCluster(AddressID, cluster: String)
     case acquireRefused(AddressID, holder: String?, leader: String?)
     case assigned(AddressID, interface: String, lifetime: Duration)
     case assignFailed(AddressID, reason: String)
@@ -42,6 +44,9 @@ public enum Report: Hashable, Sendable {
     case lifetimeChangedByOthers(AddressID, interface: String, lifetime: Duration?)
     case duplicateSeen(AddressID, linkAddress: String)
     case inspectionFailed(reason: String)
+    /// This node's clock is being corrected faster than the margin allows for; negative: slowed down.
+    case clockBeyondDrift(partsPerMillion: Int)
+    case clockWithinDrift
     case failsafeHolds(AddressID, until: Duration)
     case postgresChanged(PostgresState)
     /// Another node uses this member's name.

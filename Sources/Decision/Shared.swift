@@ -40,7 +40,7 @@ struct Shared: Sendable {
     }
 
     private mutating func reckonTimes() {
-        self.leaseTTL = self.settings.leaseTTL ?? self.config.addressTTL
+        self.leaseTTL = self.settings.leaseTTL ?? self.config.addressTTL(clockDrift: self.settings.clockDrift)
         self.period = self.leaseTTL / 6
         self.margin = self.settings.margin(for: self.leaseTTL)
     }
@@ -53,6 +53,9 @@ struct Shared: Sendable {
     private(set) var margin: Duration
     /// The whole margin of a lease that was granted with `ttl`: as a rule, of such a one.
     func margin(for ttl: Duration) -> Duration { ttl == self.leaseTTL ? self.margin : self.settings.margin(for: ttl) }
+    /// By how much this node's clock is being slowed down, in parts per million, as measured last. The margin covers a clock
+    /// that is slowed down while nobody looks, or etcd's running fast; this covers both at once.
+    var clockSlowness = 0
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 

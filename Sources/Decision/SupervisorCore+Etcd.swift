@@ -47,7 +47,10 @@ extension SupervisorCore {
         case .acquireRefused(let address, let lease, let found, let sentAt):
             let holder = found.holders.first { $0.address == address }?.holder.member
             actions.append(.report(.acquireRefused(address, holder: holder, leader: found.leader)))
-            self.update(address) { $0.acquireFailed(lease, isAnswered: true, at: now) }
+            self.update(address) {
+                $0.learn(rival: found.rivals.first { $0.address == address }?.value, into: &actions)
+                $0.acquireFailed(lease, isAnswered: true, at: now)
+            }
             self.learn(found, sentAt: sentAt, at: now, into: &actions)
         case .acquireFoundNoLease(let address, let lease):
             self.update(address) { $0.acquireFoundNoLease(lease, at: now) }

@@ -47,6 +47,7 @@ extension SupervisorCore {
             self.shared.postgres = state
             self.shared.postgresAskedAt = askedAt
         case .postgresDisconnected: self.isPostgresInDoubt = true
+        case .clockMeasured(let rate): self.learn(clockRate: rate, into: &actions)
         case .patroni(let answer, let askedAt):
             self.isPatroniAsked = false
             self.learn(answer, askedAt: askedAt, into: &actions)
@@ -79,6 +80,17 @@ extension SupervisorCore {
             actions.append(.report(.failsafeHolds(lease.id, until: until - askedAt)))
         }
     }
+
+    /// The usual discipline of a clock stays below 500 parts per million.
+    private mutating func learn(clockRate rate: Int, into actions: inout [Action]) {
+        self.shared.clockSlowness = rate < -Self.usualClockRate ? -rate : 0
+        let isBeyond = abs(rate) > self.shared.settings.clockDrift
+        guard isBeyond != self.isClockBeyondDrift else { return }
+        self.isClockBeyondDrift = isBeyond
+        actions.append(.report(isBeyond ? .clockBeyondDrift(partsPerMillion: rate) : .clockWithinDrift))
+    }
+
+    private static let usualClockRate = 1000
 }
 
 extension PostgresState {

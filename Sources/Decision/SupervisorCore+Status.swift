@@ -16,6 +16,9 @@ extension SupervisorCore {
     /// Whether etcd answered the last read.
     public var hasContact: Bool { self.shared.hasView && self.shared.contactLostAt == nil }
 
+    /// The member that the leader key names, as far as is known.
+    public var leader: String? { self.shared.leader }
+
     /// What the local PostgreSQL said last.
     public var postgres: PostgresState? { self.shared.postgres }
 

@@ -28,6 +28,8 @@ public struct SupervisorCore: Sendable {
     var isMarking = false
     var markAt: Instant?
     var isPostgresAsked = false
+    /// Whether the clock was last measured to be corrected faster than the margin allows for.
+    var isClockBeyondDrift = false
     /// Whether PostgreSQL ended its connection since it answered last.
     var isPostgresInDoubt = false
     var postgresAskedAt: Instant?
@@ -90,7 +92,7 @@ public struct SupervisorCore: Sendable {
             self.learnFromEtcd(event, at: now, into: &actions)
         case .inspected, .inspectionFailed, .kernelSaw, .kernelLost, .kernelChanged, .linkReturned, .assigned,
             .assignFailed,
-            .removed, .removeFailed, .duplicateSeen, .postgres, .postgresDisconnected, .patroni:
+            .removed, .removeFailed, .duplicateSeen, .clockMeasured, .postgres, .postgresDisconnected, .patroni:
             self.learnFromNode(event, at: now, into: &actions)
         }
     }

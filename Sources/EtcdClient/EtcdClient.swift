@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Part of this module's interface: whoever imports it sees them.
+@_exported public import EtcdValues
 public import EventLoop
 public import HTTPClient
 import LenientJSON

@@ -23,29 +23,6 @@ extension Lab {
         case pharos, patroni, postgres, etcd
     }
 
-    /// Power-off without warning: no process ends in order, no packet leaves the node any more.
-    @EventLoop
-    public func kill(_ node: String) async throws(LabError) {
-        try self.check(node)
-        try self.mark("power-off of \(node)")
-        // The port first: the sockets of dying processes would still say good-bye.
-        try await Network.setPlugged(node, false)
-        try await Machine(node: node).kill()
-        try await Network.powerOff(node)
-        // A group that was frozen would otherwise freeze the next boot.
-        try ControlGroup(node).remove()
-    }
-
-    /// Switches a node on again, with the disk that it had.
-    @EventLoop
-    public func start(_ node: String) async throws(LabError) {
-        try self.check(node)
-        guard try Machine(node: node).leader() == nil else { throw LabError(.state, "\(node) is on") }
-        try self.mark("power-on of \(node)")
-        try await Network.powerOn(node)
-        try await Machine(node: node).boot()
-    }
-
     /// Stops a program of the node with SIGSTOP, or all of the node in the kernel's freezer.
     @EventLoop
     public func freeze(_ node: String, _ program: Program? = nil) async throws(LabError) {

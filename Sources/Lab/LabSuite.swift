@@ -43,6 +43,8 @@ public enum LabSuite: String, Codable, Sendable, CaseIterable {
         "ca-certificates", "curl", "dbus", "etcd-client", "etcd-server", "iproute2", "iputils-arping", "iputils-ping",
         "libpq5", "libsystemd0", "libyaml-0-2", "nftables", "patroni", "procps", "python3-etcd", "python3-psycopg2",
         "systemd", "systemd-sysv",
+        // Network managers, of which none runs until a scene wants it; systemd brings its own.
+        "ifupdown", "isc-dhcp-client", "network-manager",
     ]
 
     /// What is installed beside Debian's minimal base, in the order of the alphabet.

@@ -10,7 +10,7 @@ import Glibc
 /// labs that build the same one do not meet.
 struct NodeImage: Sendable {
     /// To be raised when `prepare` or `install` change.
-    static let version = 2
+    static let version = 3
 
     /// The image's folder.
     let path: String
@@ -143,7 +143,9 @@ struct NodeImage: Sendable {
         systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
             e2scrub_reap.service fstrim.timer systemd-pstore.service console-getty.service getty.target \\
             systemd-logind.service systemd-tmpfiles-clean.timer systemd-update-utmp.service remote-fs.target
-        systemctl disable --quiet etcd.service patroni.service postgresql.service vip-manager.service || true
+        systemctl disable --quiet etcd.service patroni.service postgresql.service vip-manager.service \\
+            networking.service NetworkManager.service NetworkManager-dispatcher.service \\
+            NetworkManager-wait-online.service || true
         systemctl set-default multi-user.target
         : > /etc/machine-id
 

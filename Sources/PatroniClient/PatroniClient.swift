@@ -1,7 +1,9 @@
-// SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 public import HTTPClient
 import LenientJSON
+// SPDX-License-Identifier: Apache-2.0
+// Part of this module's interface: whoever imports it sees them.
+@_exported public import PatroniValues
 
 /// Why Patroni's REST API gave no usable answer. Contains no credentials.
 public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible {

@@ -9,6 +9,8 @@ struct PharosFile {
     var addresses: [PharosAddress] = []
     var leaseTTL: Sourced<Settings.TTL>?
     var leaseMargin: Sourced<Duration>?
+    /// In parts per million.
+    var leaseClockDrift: Sourced<Int>?
     var leaseRoot: Sourced<String>?
     /// Nil where there is no section of that name.
     var citus: PharosCitus?
@@ -153,6 +155,7 @@ struct PharosFile {
             guard duration >= .milliseconds(1500) else { throw .expected("at least 1500ms", not: text) }
             return duration
         }
+        self.leaseClockDrift = reader.value(fields, "clock_drift", ValueParsers.clockDrift)
         self.leaseRoot = reader.value(fields, "root") { text throws(Complaint) in
             let root = try ValueParsers.keyPath(text)
             guard root != "/" else { throw .expected("a path such as /pharos/", not: text) }

@@ -15,6 +15,8 @@ struct Resolution {
     /// The shortest TTL that Patroni uses, whatever it is told, in seconds.
     static let shortestPatroniTTL = 20
     static let defaultMargin = Duration.seconds(2)
+    /// In parts per million: covers chrony's default `maxslewrate`, 83 333.
+    static let defaultClockDrift = 90_000
     static let defaultLeaseRoot = "/pharos/"
     static let defaultNamespace = "/service/"
     static let defaultPatroniURL = EndpointURL(isTLS: false, host: "127.0.0.1", port: 8008)
@@ -133,24 +135,26 @@ struct Resolution {
     private mutating func lease() -> Settings.Lease {
         let ttl = self.noted("lease.ttl", self.pharos.leaseTTL, .patroni, \.description)
         let margin = self.noted("lease.margin", self.pharos.leaseMargin, Self.defaultMargin, DurationText.text)
+        let drift = self.noted(
+            "lease.clock_drift", self.pharos.leaseClockDrift, Self.defaultClockDrift, ValueParsers.clockDriftText)
         let root = self.noted("lease.root", self.pharos.leaseRoot, Self.defaultLeaseRoot) { $0 }
         let seconds =
             switch ttl {
             case .patroni: Self.shortestPatroniTTL
             case .fixed(let seconds): seconds
             }
-        // The address must be held for longer than it takes to give it up.
-        let needed = margin + .milliseconds(seconds * 10)
-        if needed >= .milliseconds(seconds * 500) {
+        // Two fifths of the lease must be left to hold the address in: more than two renewals.
+        let needed = margin + .seconds(seconds) * drift / 1_000_000
+        if needed >= .seconds(seconds) * 3 / 5 {
             let position = self.pharos.leaseMargin?.position ?? self.pharos.leaseTTL?.position ?? self.pharos.start
             let subject = ttl == .patroni ? "Patroni's shortest TTL, \(seconds)s" : "the TTL, \(seconds)s"
             self.problems.error(
                 position,
-                "'lease': the margin, \(DurationText.text(margin)), and 1 % of the TTL must be less than half of "
-                    + subject
+                "'lease': the margin, \(DurationText.text(margin)), and \(ValueParsers.clockDriftText(drift)) of the TTL "
+                    + "(clock_drift) must be less than three fifths of \(subject)"
             )
         }
-        return .init(ttl: ttl, margin: margin, root: root)
+        return .init(ttl: ttl, margin: margin, clockDrift: drift, root: root)
     }
 
     /// Pharos's keys inside of Patroni's, or the other way round, would be taken for what they are not.

@@ -36,7 +36,7 @@ enum Schema {
         ]
     )
     static let address = Section(name: "addresses", keys: ["address", "interface", "acquire", "label"])
-    static let lease = Section(name: "lease", keys: ["ttl", "margin", "root"])
+    static let lease = Section(name: "lease", keys: ["ttl", "margin", "clock_drift", "root"])
     static let citus = Section(
         name: "citus",
         keys: [

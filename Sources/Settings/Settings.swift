@@ -99,8 +99,10 @@ public struct Settings: Sendable, Equatable {
 
     public struct Lease: Sendable, Equatable {
         public var ttl: TTL
-        /// How much earlier than the etcd lease the kernel's lifetime ends, at least 1 s.
+        /// How much earlier than the etcd lease the kernel's lifetime ends, at least 1.5 s.
         public var margin: Duration
+        /// By how much the clocks of two machines may differ in rate, in parts per million.
+        public var clockDrift: Int
         /// The root of Pharos's own keys, with a slash at both ends.
         public var root: String
     }

@@ -32,6 +32,25 @@ enum ValueParsers {
         throw .expected(DurationText.expectation, not: text)
     }
 
+    /// A percentage with at most one decimal, from 1% to 20%; answers parts per million.
+    static func clockDrift(_ text: String) throws(Complaint) -> Int {
+        let what = "a percentage from 1% to 20%, such as 9%"
+        guard text.hasSuffix("%") else { throw .expected(what, not: text) }
+        let digits = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+        guard digits.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (48...57).contains($0) } }),
+            digits.count == 1 || digits[1].utf8.count == 1, digits[0].utf8.count <= 2, let whole = Int(digits[0])
+        else { throw .expected(what, not: text) }
+        let tenths = whole * 10 + (digits.count == 2 ? Int(digits[1]) ?? 0 : 0)
+        guard (10...200).contains(tenths) else { throw .expected(what, not: text) }
+        return tenths * 1000
+    }
+
+    /// Parts per million as ``clockDrift(_:)`` reads them.
+    static func clockDriftText(_ partsPerMillion: Int) -> String {
+        let tenths = partsPerMillion / 1000
+        return tenths.isMultiple(of: 10) ? "\(tenths / 10)%" : "\(tenths / 10).\(tenths % 10)%"
+    }
+
     /// The number of a Citus group.
     static func group(_ text: String) throws(Complaint) -> Int {
         guard let number = Int(text), String(number) == text, (0...Int(Int32.max)).contains(number) else {

@@ -5,12 +5,16 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case daemonCrash = "daemon crashed"
     case daemonFreeze = "daemon frozen"
     case daemonStop = "daemon stopped"
+    case daemonRestart = "daemon restarted"
     case reload = "configuration reloaded"
     case powerOff = "power off"
+    case suspend = "node suspended briefly"
     case cut = "node cut off"
     case quorumLoss = "etcd without quorum"
     case etcdLeaderChange = "etcd leader changed"
     case etcdReplaced = "etcd wiped or restored"
+    case etcdFull = "etcd out of space"
+    case refused = "requests refused"
     case switchover = "switchover"
     case patroniStop = "Patroni killed or frozen"
     case pause = "maintenance mode"
@@ -23,13 +27,28 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case requestLost = "request lost"
     case requestLate = "request late"
     case answerLost = "answer lost"
+    case leaseShort = "lease granted for less than asked"
     case interfaceDown = "interface down"
     case interfaceMissing = "interface missing"
     case addressDeleted = "address deleted by hand"
     case addressAdded = "address added by hand"
+    case ownAddressRenewed = "node's own address renewed"
+    case lifetimeChanged = "lifetime changed by hand"
     case removalFails = "removals fail"
+    case kernelDelayed = "kernel busy with another address"
+    case kernelOverloaded = "kernel late by load"
     case commandSlow = "command slow"
     case commandUnknown = "command's outcome unknown"
+}
+
+extension FaultKind {
+    /// Whether it may cost nobody an address that is held, whenever it strikes.
+    var isHarmless: Bool {
+        switch self {
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .commandSlow, .kernelDelayed: true
+        default: false  // The others are chosen with care.
+        }
+    }
 }
 
 /// How often each fault was injected.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import LeaseKeys
 
 /// etcd as its clients see it: linearizable when there is a quorum, silent when there is none.
 ///
@@ -21,30 +22,37 @@ struct SimulatedEtcd {
     private(set) var incarnation = 1
     /// Raft's term: another with every leader.
     private(set) var term: UInt64 = 1
-    private(set) var revision: Int64 = 1
+    var revision: Int64 = 1
     var hasQuorum = true
     /// Seconds of etcd's clock in a true second.
     var rate = 1.0
     private(set) var leader: String?
     private(set) var patroni: DynamicConfig?
-    private(set) var mark: ClusterMark?
-    private(set) var quarantine: LeaseID?
-    private(set) var holders: [Holder?]
-    private(set) var trails: [TrailInEtcd]
+    var mark: ClusterMark?
+    /// What stands under the mark's key, byte for byte.
+    var markValue: [UInt8] = []
+    var quarantine: LeaseID?
+    var holders: [Holder?]
+    /// What stands under each address's key, byte for byte.
+    var holderValues: [[UInt8]]
+    var trails: [TrailInEtcd]
     var keepsTrails = true
     let addresses: [AddressID]
-    private(set) var leases: [LeaseID: Lease] = [:]
+    let names: KeyNames
+    var leases: [LeaseID: Lease] = [:]
     private(set) var leaderLease: LeaseID?
     private var lastLease: LeaseID = 100
     private var current: Snapshot?
     /// Every change, oldest first, for watches that resume.
     private(set) var log: [(revision: Int64, change: KeyChange)] = []
 
-    init(addresses: [AddressID], patroni: DynamicConfig) {
+    init(_ keys: PharosKeys, addresses: [AddressID], patroni: DynamicConfig) {
         self.addresses = addresses
         self.patroni = patroni
         self.holders = addresses.map { _ in nil }
+        self.holderValues = addresses.map { _ in [] }
         self.trails = addresses.map { _ in TrailInEtcd() }
+        self.names = KeyNames(keys, addresses)
     }
 
     /// What a linearizable read answers now.
@@ -66,7 +74,7 @@ struct SimulatedEtcd {
         return snapshot
     }
 
-    private mutating func record(_ change: KeyChange) {
+    mutating func record(_ change: KeyChange) {
         self.current = nil
         self.log.append((self.revision, change))
     }
@@ -189,71 +197,5 @@ struct SimulatedEtcd {
         self.patroni = patroni
         self.revision += 1
         self.record(.patroni(patroni))
-    }
-
-    enum Acquisition { case committed(revision: Int64), refused, leaseNotFound }
-
-    mutating func acquire(
-        _ index: Int, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, comparing: Bool
-    ) -> Acquisition {
-        if comparing {
-            guard self.leader == holder.member, self.holders[index] == nil, self.mark?.clusterID == clusterID,
-                self.quarantine == nil, self.trails[index] == step.seen
-            else { return .refused }
-        }
-        return self.put(index, holder, step)
-    }
-
-    mutating func takeOver(
-        _ index: Int, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep
-    ) -> Acquisition {
-        guard self.holders[index]?.lease == old, self.mark?.clusterID == clusterID, self.quarantine == nil,
-            self.trails[index] == step.seen
-        else { return .refused }
-        return self.put(index, holder, step)
-    }
-
-    private mutating func put(_ index: Int, _ holder: Holder, _ step: TrailStep) -> Acquisition {
-        guard self.leases[holder.lease] != nil else { return .leaseNotFound }
-        if let old = self.holders[index] { self.leases[old.lease]?.key = nil }
-        self.leases[holder.lease]?.key = .address(index)
-        self.holders[index] = holder
-        self.revision += 1
-        self.record(.holder(self.addresses[index], holder))
-        self.putTrail(index, step.next)
-        return .committed(revision: self.revision)
-    }
-
-    private mutating func putTrail(_ index: Int, _ trail: Trail) {
-        guard self.keepsTrails else { return }
-        self.trails[index] = TrailInEtcd(trail, revision: self.revision)
-        self.record(.trail(self.addresses[index], self.trails[index]))
-    }
-
-    mutating func markCluster(
-        _ clusterID: UInt64, seen: Int64, ttl: Time, _ steps: [Addressed<TrailStep>], at now: Time
-    ) -> Bool {
-        guard self.mark?.revision ?? 0 == seen else { return false }
-        for entry in steps {
-            guard let index = self.addresses.firstIndex(of: entry.address), self.trails[index] == entry.value.seen
-            else {
-                return false
-            }
-        }
-        if let old = self.quarantine { self.leases[old]?.key = nil }
-        let lease = self.grant(ttl: ttl, at: now, late: 0)
-        self.leases[lease]?.key = .quarantine
-        self.revision += 1
-        let mark = ClusterMark(clusterID: clusterID, revision: self.revision)
-        self.mark = mark
-        self.quarantine = lease
-        self.record(.mark(mark))
-        self.record(.quarantine(true))
-        for entry in steps {
-            guard let index = self.addresses.firstIndex(of: entry.address) else { continue }
-            let quarantine = Trail.Entry(lease: lease, ttl: .microseconds(ttl), isQuarantine: true)
-            self.putTrail(index, entry.value.next.extended(by: quarantine))
-        }
-        return true
     }
 }

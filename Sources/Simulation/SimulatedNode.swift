@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import KernelPlaces
 
 /// One machine: its clock, its kernel's addresses, its PostgreSQL and Patroni, and the process of our daemon.
 final class SimulatedNode {
@@ -24,6 +25,13 @@ final class SimulatedNode {
     var configured: [AddressSpec]
     var configuredAt: Time = 0
     var isStopping = false
+    /// Another process follows at once.
+    var isHandingOver = false
+    /// When it continues, if the whole machine stands still.
+    var suspendedUntil: Time?
+    /// What etcd refuses to this node's daemon.
+    var refusal: Refusal?
+    var evidence = PostgresEvidence([])
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
     /// What arrived while the daemon was frozen.
@@ -36,6 +44,14 @@ final class SimulatedNode {
     /// What this life of the daemon was told.
     var seen = Seen()
     var meter = ActionMeter()
+
+    var announcer = SimulatedAnnouncer()
+    /// What the daemon's shell knows of the node's own addresses.
+    var neighborhood = Neighborhood()
+    /// Whether it has listed the node's own address since that came.
+    var hasSeenOwnAddress = false
+    /// Whether it has reported that the node's own address may go with ours.
+    var isToldOfRisk = false
 
     var kernel: SimulatedKernel
     var isPowered = true
@@ -112,6 +128,8 @@ struct Seen {
     var isPaused = false
     private var pausedRevision: Int64 = -1
     var postgres: PostgresState?
+    /// How often etcd was asked.
+    var reads = 0
 
     mutating func learn(_ event: Event) {
         switch event {
@@ -155,19 +173,19 @@ struct Seen {
 /// Counts actions, to notice a core that spins.
 struct ActionMeter {
     /// More than this many in one simulated second is a storm. A promotion asks PostgreSQL 66 times.
-    static let limit = 150
+    static func limit(addresses: Int) -> Int { max(150, 30 * addresses) }
     private var second: Time = -1
     private var count = 0
 
-    /// Answers whether the limit is passed.
-    mutating func count(_ actions: Int, at now: Time) -> Bool {
+    /// Answers how many there were in this second.
+    mutating func count(_ actions: Int, at now: Time) -> Int {
         let second = now / 1_000_000
         if second != self.second {
             self.second = second
             self.count = 0
         }
         self.count += actions
-        return self.count > Self.limit
+        return self.count
     }
 }
 

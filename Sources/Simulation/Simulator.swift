@@ -8,6 +8,10 @@ public struct SimulationSummary: Sendable {
     /// Those of them in which faults were under way.
     public var faultyNodeHours = 0.0
     public var faults = FaultCounts()
+    /// How often an address came to a node.
+    public var arrivals = 0
+    /// How often one came back to where it had just gone from, under the same leader.
+    public var flaps = 0
     public var violation: Violation?
 
     public init() {}
@@ -17,6 +21,8 @@ public struct SimulationSummary: Sendable {
         self.nodeHours += other.nodeHours
         self.faultyNodeHours += other.faultyNodeHours
         self.faults.add(other.faults)
+        self.arrivals += other.arrivals
+        self.flaps += other.flaps
         if self.violation == nil { self.violation = other.violation }
     }
 }
@@ -31,11 +37,15 @@ public enum Simulator {
         let world = World(seed: seed, mutation: mutation, trace: trace)
         world.run(for: 30_000_000)
         world.awaitReturn()
-        for _ in 0..<rounds where world.violation == nil {
+        for _ in 0..<world.configuration.rounds(of: rounds) where world.violation == nil {
             world.beginFaults()
-            world.run(for: world.random.between(60_000_000, 600_000_000))
+            world.run(for: world.span(60_000_000, 600_000_000))
             world.heal()
             world.awaitReturn()
+            if world.random.chance(0.2) {
+                world.keepCalm()
+                world.awaitReturn()
+            }
             if world.random.chance(0.15) {
                 world.maintain()
                 world.awaitReturn()
@@ -46,6 +56,8 @@ public enum Simulator {
         summary.nodeHours = Double(world.now) / 3.6e9 * Double(world.nodes.count)
         summary.faultyNodeHours = Double(world.faultyTime) / 3.6e9 * Double(world.nodes.count)
         summary.faults = world.faults
+        summary.arrivals = world.losses.arrivals
+        summary.flaps = world.losses.flaps
         summary.violation = world.violation
         return summary
     }

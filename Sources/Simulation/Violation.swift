@@ -4,6 +4,20 @@
 public enum Mutation: String, CaseIterable, Sendable {
     /// Lifetimes in the kernel end with the lease, not before it.
     case noMargin = "no-margin"
+    /// The margin is what was allowed while the kernel was believed to be at most half a second late.
+    case shortMargin = "short-margin"
+    /// Clocks may differ in rate by as much as chrony makes them, and the margin allows for 1 %.
+    case smallDrift = "small-drift"
+    /// The kernel is later than the margin allows for.
+    case slowKernel = "slow-kernel"
+    /// The announcer does not ask the kernel.
+    case announcesBlindly = "announces-blindly"
+    /// An address may become the primary one of the node's own subnet.
+    case sharedSubnet = "shared-subnet"
+    /// An address is acquired wherever the leader key is, whatever PostgreSQL says.
+    case ignoredPolicy = "ignored-policy"
+    /// An etcd without space refuses to keep leases alive, too.
+    case fullStopsRenewal = "full-stops-renewal"
     /// The key is given back before the address is taken off the kernel.
     case keyBeforeAddress = "key-before-address"
     /// The acquire transaction compares nothing.

@@ -8,7 +8,8 @@ extension World {
         .daemonCrash, .daemonCrash, .daemonFreeze, .daemonFreeze, .daemonFreeze, .daemonStop, .reload, .powerOff,
         .cut, .cut, .cut, .cut, .quorumLoss, .etcdLeaderChange, .etcdReplaced, .switchover, .switchover, .switchover,
         .patroniStop, .pause, .ttlChange, .postgresDown, .watchSilent, .watchSilent, .interfaceDown, .interfaceMissing,
-        .addressDeleted, .addressAdded, .removalFails,
+        .addressDeleted, .addressAdded, .removalFails, .ownAddressRenewed, .ownAddressRenewed, .lifetimeChanged,
+        .daemonRestart, .suspend, .etcdFull, .refused,
     ]
 
     func injectFault() {
@@ -28,7 +29,7 @@ extension World {
     /// Answers whether it could be done.
     private func inject(_ kind: FaultKind, on node: SimulatedNode) -> Bool {
         let brief = self.random.between(100_000, 5_000_000)
-        let long = self.random.chance(0.3) ? brief : self.random.between(1_000_000, 90_000_000)
+        let long = self.random.chance(0.3) ? brief : self.span(1_000_000, 90_000_000)
         switch kind {
         case .daemonCrash:
             guard node.isPowered else { return false }
@@ -74,15 +75,20 @@ extension World {
             guard node.isPowered else { return false }
             self.addByHand(node)
         case .removalFails: node.kernel.removalsFailUntil = self.now + long
-        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost,
-            .commandSlow,
-            .commandUnknown:
+        case .ownAddressRenewed: return self.renewOwnAddress(node)
+        case .lifetimeChanged: return self.changeLifetime(node)
+        case .daemonRestart: return self.restartDaemon(node)
+        case .suspend: return self.suspend(node)
+        case .etcdFull: return self.fillEtcd(for: long)
+        case .refused: self.refuse(node, for: long)
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .leaseShort,
+            .commandSlow, .commandUnknown, .kernelDelayed, .kernelOverloaded:
             return false
         }
         return true
     }
 
-    private func cut(_ node: SimulatedNode, for span: Time) {
+    func cut(_ node: SimulatedNode, for span: Time) {
         let way = self.random.between(0, 3)
         (node.cutsRequests, node.cutsAnswers) = (way != 1, way != 2)
         node.cutsPeers = self.random.chance(0.5)
@@ -97,12 +103,15 @@ extension World {
         node.daemon = .dead
         node.life += 1
         node.inbox = []
+        node.announcer = SimulatedAnnouncer()
         node.isWatching = false
         node.reboot()
         node.postgresGeneration += 1
         node.postgres = .down
         node.patroni = .dead
         node.failsafeSince = nil
+        node.suspendedUntil = nil
+        for interface in SimulatedKernel.interfaces.indices { self.emptySubnet(interface, on: node) }
         for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
     }
 
@@ -136,7 +145,7 @@ extension World {
     }
 
     func pause(for span: Time?) -> Bool {
-        guard !self.config.isPaused, self.etcd.hasQuorum else { return false }
+        guard !self.config.isPaused, self.etcd.hasQuorum, !self.isEtcdFull else { return false }
         self.config.isPaused = true
         self.writeConfig()
         if let span { self.schedule(.unpause, after: span) }
@@ -158,9 +167,9 @@ extension World {
     }
 
     private func changeTTL() -> Bool {
-        guard self.etcd.hasQuorum, self.etcd.patroni != nil else { return false }
+        guard self.etcd.hasQuorum, !self.isEtcdFull, self.etcd.patroni != nil else { return false }
         let old = self.ttl
-        self.config = Self.someTTL(self.config, &self.random)
+        self.config = ClusterConfiguration.someTTL(self.config, &self.random)
         if self.ttl < old {
             self.formerTTL = max(old, self.longestTTL)
             self.ttlLoweredAt = self.now

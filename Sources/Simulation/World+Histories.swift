@@ -55,7 +55,7 @@ extension World {
     private func restoreBackup() -> Bool {
         // How long a lease of a higher TTL than the copy's may run is not known from the copy.
         guard let backup = self.backup, backup.incarnation == self.etcd.incarnation,
-            let ttl = backup.patroni?.ttl, ttl.microseconds >= self.longestTTL, self.isHistoryKnown
+            self.ttl(under: backup.patroni) >= self.longestTTL, self.isHistoryKnown
         else { return false }
         let keepsClusterID = self.random.chance(0.6)
         let bump = self.random.chance(0.5) ? 0 : self.random.between(1, 1000)
@@ -68,8 +68,7 @@ extension World {
 
     /// The cluster of before answers again: it had been stopped, or the endpoints led elsewhere for a while.
     private func returnToFormer() -> Bool {
-        guard let former = self.former, let ttl = former.patroni?.ttl, ttl.microseconds >= self.longestTTL,
-            self.isHistoryKnown
+        guard let former = self.former, self.ttl(under: former.patroni) >= self.longestTTL, self.isHistoryKnown
         else { return false }
         self.hasReusedClusterID = true
         let leaving = self.etcd

@@ -4,10 +4,7 @@ import Decision
 /// What must never happen, and what must have happened some time after everything was healed.
 extension World {
     /// A replaced etcd knows nothing of the leases of the old one, which run on: its quarantine covers them.
-    var isReplacedLately: Bool { self.replacedAt.map { self.now - $0 < Self.aftermath } ?? false }
-
-    /// Longer than the longest TTL and the latest watch event.
-    static let aftermath: Time = 72_000_000
+    var isReplacedLately: Bool { self.replacedAt.map { self.now - $0 < self.aftermath } ?? false }
 
     /// At most one kernel holds an address, at any instant; and who has it came by it rightfully.
     func checkHolders(of address: Int, appearedOn node: SimulatedNode) {
@@ -43,8 +40,9 @@ extension World {
 
     /// A core must neither spin nor want to be woken in the past.
     func checkPace(_ node: SimulatedNode, _ actions: Int, at instant: Instant) {
-        if node.meter.count(actions, at: self.now) {
-            self.fail("\(node.member) spins: more than \(ActionMeter.limit) actions in a second")
+        let limit = ActionMeter.limit(addresses: self.specs.count)
+        if node.meter.count(actions, at: self.now) > limit {
+            self.fail("\(node.member) spins: more than \(limit) actions in a second")
         }
         if let wakeAt = node.core?.wakeAt, wakeAt <= instant {
             self.fail("\(node.member) wants to be woken in the past")
@@ -71,16 +69,17 @@ extension World {
             guard node.spec(of: id)?.place == place else { return }
             removed = self.specs.firstIndex { $0.id == id }
             // Its lifetime is nearly over: what could not be renewed goes.
-            if let address = removed, let slot = SimulatedKernel.slot(address, place) {
-                let entry = node.kernel.entries[slot]
-                guard let endsAt = entry.endsAt, endsAt - self.now > 1_500_000, !entry.isForeign else { return }
+            if let address = removed {
+                let entries = SimulatedKernel.slots(of: address).map { node.kernel.entries[$0] }
+                let last = entries.filter { $0.isPresent && !$0.isForeign }.compactMap(\.endsAt).max()
+                guard let last, last - self.now > 1_500_000 else { return }
             }
         case .revoke(_, let lease): removed = self.etcd.holders.firstIndex { $0?.lease == lease }
         default: return  // No other action takes anything away.
         }
         guard let address = removed, node.kernel.holds(address),
             node.configured.contains(self.specs[address]),
-            self.now - max(node.networkChangedAt, node.runningSince) > self.ttl,
+            self.now - max(node.networkChangedAt, node.runningSince) > self.longest(self.ttl),
             self.etcd.holders[address]?.node == node.identity, node.core?.hasContact == true,
             node.core?.addressStatuses.first(where: { $0.id == self.specs[address].id })?.stance
                 != .leave(.reconfigured)
@@ -115,7 +114,12 @@ extension World {
         }
         for (address, spec) in self.specs.enumerated() {
             let holders = self.nodes.filter { $0.kernel.answers(address) }.map(\.member)
-            guard holders != [leader.member] else { continue }
+            guard holders != [leader.member] else {
+                if leader.announcer.courses[address] == nil {
+                    self.fail("\(leader.member) holds \(spec.id) and does not announce it")
+                }
+                continue
+            }
             let status = leader.core?.addressStatuses.first { $0.id == spec.id }
             let why = status.map { "\($0.stance)" } ?? "its daemon does not run"
             let key = self.etcd.holders[address]?.member ?? "nobody"

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EtcdValues
+import LeaseKeys
 
 /// Requests to etcd on their way there and back, and what etcd does with them.
 extension World {
@@ -10,17 +12,19 @@ extension World {
         let action: Action
         let sentAt: Instant
         /// True time at which the sender's shell gives up waiting.
-        let deadline: Time
+        var deadline: Time
         /// Whether the sender had given up already when it was let go.
         let isAbandoned: Bool
         /// Whether the shell sent it by itself, to watch from there.
         let isFollowers: Bool
         /// The phase in which it was sent: when all is healed, nothing is under way any more for longer than usual.
         let phase: Int
+        /// The lease that the first half of the request was granted, where it has two.
+        var lease: LeaseID?
     }
 
     /// The shell's limit on one request.
-    private static let requestTimeout: Time = 4_000_000
+    static let requestTimeout: Time = 4_000_000
 
     func latency() -> Time {
         if self.strikes(.requestLate, 0.01) { return self.random.between(1000, 4_000_000) }
@@ -50,7 +54,12 @@ extension World {
             return self.refuse(request, node)
         }
         if self.strikes(.requestLost, 0.003) { return self.refuse(request, node) }
-        let event = self.process(request.action, of: node, sentAt: request.sentAt)
+        if case .markCluster = request.action { return self.serveMarking(request, node) }
+        self.reply(self.process(request.action, of: node, sentAt: request.sentAt), to: request, node)
+    }
+
+    /// What etcd answers goes on its way.
+    func reply(_ event: Event, to request: Request, _ node: SimulatedNode) {
         if request.isAbandoned { return }
         let delay = self.latency()
         if node.cutsAnswers || self.now + delay > request.deadline || self.strikes(.answerLost, 0.003) {
@@ -59,7 +68,7 @@ extension World {
         self.answer(event, request, after: delay)
     }
 
-    private func refuse(_ request: Request, _ node: SimulatedNode) {
+    func refuse(_ request: Request, _ node: SimulatedNode) {
         guard !request.isAbandoned else { return }
         let left = max(request.deadline - self.now, 0)
         let delay = node.isRefusedAtOnce ? min(left, self.random.between(200, 2000)) : left
@@ -81,6 +90,7 @@ extension World {
         switch action {
         case .read: return .readAnswered(self.etcd.snapshot(), sentAt: sentAt)
         case .grantLease(let id, let ttl):
+            let ttl = self.granted(ttl)
             let lease = self.etcd.grant(ttl: ttl.microseconds, at: self.now, late: self.lateness())
             self.watchLease(lease)
             return .leaseGranted(id, lease: lease, ttl: ttl, sentAt: sentAt)
@@ -90,21 +100,18 @@ extension World {
             self.endLease(lease)
             return .leaseRevoked(id, lease: lease)
         case .acquire(let id, let lease, let clusterID, let step):
-            return self.acquire(id, lease, clusterID, step, node, sentAt)
+            var transaction = self.keys.acquisition(
+                of: id, self.holder(node, lease), clusterID: clusterID, step, since: self.unixTime,
+                reading: self.etcd.addresses)
+            if self.mutation == .noCompares { transaction.compares = [] }
+            let event = self.commit(transaction, id, lease, sentAt)
+            if case .acquired = event { self.checkAcquisition(id, by: node) }
+            return event
         case .takeOver(let id, let lease, let old, let clusterID, let step):
-            guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
-            let holder = self.holder(node, lease)
-            return self.event(
-                self.etcd.takeOver(address, holder, from: old, clusterID: clusterID, step), id, lease, sentAt)
-        case .markCluster(let clusterID, let seen, let quarantine, let trails):
-            if self.etcd.markCluster(clusterID, seen: seen, ttl: quarantine.microseconds, trails, at: self.now),
-                let lease = self.etcd.quarantine
-            {
-                self.quarantinedAt = self.now
-                self.watchLease(lease)
-                self.publish()
-            }
-            return .markAnswered(reason: nil)
+            let transaction = self.keys.takeOver(
+                of: id, self.holder(node, lease), from: old, clusterID: clusterID, step, since: self.unixTime,
+                reading: self.etcd.addresses)
+            return self.commit(transaction, id, lease, sentAt)
         default: return .tick  // Only etcd's actions come here.
         }
     }
@@ -132,27 +139,21 @@ extension World {
         return Holder(member: node.member, node: node.identity, lease: lease, ttl: ttl)
     }
 
-    private func acquire(
-        _ id: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ step: TrailStep, _ node: SimulatedNode,
-        _ sentAt: Instant
-    ) -> Event {
-        guard let address = self.specs.firstIndex(where: { $0.id == id }) else { return .tick }
-        let holder = self.holder(node, lease)
-        let isComparing = self.mutation != .noCompares
-        let acquisition = self.etcd.acquire(address, holder, clusterID: clusterID, step, comparing: isComparing)
-        if case .committed = acquisition { self.checkAcquisition(id, by: node) }
-        return self.event(acquisition, id, lease, sentAt)
-    }
+    /// True time as the daemon writes it down; nothing depends on it.
+    private var unixTime: Int64 { self.now / 1_000_000 }
 
-    private func event(
-        _ acquisition: SimulatedEtcd.Acquisition, _ id: AddressID, _ lease: LeaseID, _ sentAt: Instant
-    ) -> Event {
-        self.publish()
-        return switch acquisition {
-        case .committed(let revision):
-            .acquired(id, lease: lease, revision: revision, sentAt: sentAt, by: self.answerer)
-        case .refused: .acquireRefused(id, lease: lease, found: self.etcd.snapshot(), sentAt: sentAt)
-        case .leaseNotFound: .acquireFoundNoLease(id, lease: lease)
+    private func commit(_ transaction: Transaction, _ id: AddressID, _ lease: LeaseID, _ sentAt: Instant) -> Event {
+        switch self.etcd.commit(transaction) {
+        case .committed:
+            self.publish()
+            return .acquired(id, lease: lease, revision: self.etcd.revision, sentAt: sentAt, by: self.answerer)
+        case .refused(let isRead):
+            let found =
+                isRead
+                ? self.etcd.snapshot()
+                : Snapshot(clusterID: self.etcd.clusterID, revision: self.etcd.revision, raftTerm: self.etcd.term)
+            return .acquireRefused(id, lease: lease, found: found, sentAt: sentAt)
+        case .leaseNotFound: return .acquireFoundNoLease(id, lease: lease)
         }
     }
 
@@ -169,7 +170,7 @@ extension World {
     }
 
     /// etcd ends leases late: sometimes hardly, sometimes by a second.
-    private func lateness() -> Time { self.random.chance(0.5) ? 0 : self.random.between(0, 1_000_000) }
+    func lateness() -> Time { self.random.chance(0.5) ? 0 : self.random.between(0, 1_000_000) }
 
     func watchLease(_ lease: LeaseID) {
         guard let endsAt = self.etcd.leases[lease]?.endsAt else { return }

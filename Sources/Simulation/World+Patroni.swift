@@ -72,7 +72,7 @@ extension World {
             // Another TTL, or a lease of an earlier life: the key is put again, with the same value.
             self.takeLeaderKey(node)
         }
-        if self.etcd.patroni == nil {
+        if self.etcd.patroni == nil, !self.isEtcdFull {
             self.etcd.configure(self.config)
             self.publish()
         }
@@ -89,6 +89,7 @@ extension World {
     }
 
     private func takeLeaderKey(_ node: SimulatedNode) {
+        guard !self.isEtcdFull else { return }
         let lease = self.etcd.grant(ttl: self.patroniTTL, at: self.now, late: 0)
         node.patroniLease = lease
         self.etcd.setLeader(node.member, lease: lease)
@@ -110,6 +111,7 @@ extension World {
         {
             return
         }
+        guard !self.isEtcdFull else { return }
         self.log("\(node.member): Patroni takes the leader key")
         self.takeLeaderKey(node)
         self.lead(node)

@@ -18,14 +18,20 @@ extension World {
         case checkForeign(Int, Int, Int, since: Time)
         /// What a daemon wanted to be kept has reached the disk; what was under way when the daemon ended has not.
         case remembered(Int, life: Int, Memory)
+        case ownAddress(Int)
+        case ownAddressSeen(Int, life: Int)
+        case markFurther(Request)
+        case resume(Int)
+        case makeSpace
+        case permit(Int)
 
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
             switch self {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
-                .configure:
+                .configure, .ownAddress, .resume, .makeSpace, .permit:
                 true
-            case .assign, .checkForeign, .remembered: false
+            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther: false
             }
         }
     }
@@ -54,7 +60,8 @@ extension World {
             self.etcd.changeLeader(at: self.now)
             self.publish()
         case .unpause:
-            guard self.config.isPaused, self.etcd.hasQuorum else { return }
+            guard self.config.isPaused else { return }
+            guard self.etcd.hasQuorum, !self.isEtcdFull else { return self.schedule(.unpause, after: 5_000_000) }
             self.config.isPaused = false
             self.writeConfig()
         case .backup: if self.etcd.hasQuorum { self.backup = self.etcd }
@@ -71,6 +78,13 @@ extension World {
             if self.nodes[index].life == life { self.nodes[index].disk = memory }
         case .checkForeign(let index, let slot, let generation, let since):
             self.checkForeign(slot, generation, since: since, on: self.nodes[index])
+        case .ownAddress(let index): self.putOwnAddress(on: self.nodes[index])
+        case .ownAddressSeen(let index, let life):
+            if self.nodes[index].life == life { self.seeOwnAddress(self.nodes[index]) }
+        case .markFurther(let request): self.markFurther(request)
+        case .resume(let index): self.resume(self.nodes[index])
+        case .makeSpace: self.isEtcdFull = false
+        case .permit(let index): self.nodes[index].refusal = nil
         }
     }
 
@@ -79,6 +93,7 @@ extension World {
         self.log("\(node.member): power on")
         node.isPowered = true
         node.kernel.interfaceStates = [.up, .up]
+        self.putOwnAddress(on: node)
         node.postgres = .standby
         node.patroni = .running
         self.startDaemon(node, after: self.random.between(10_000, 2_000_000))
@@ -89,7 +104,7 @@ extension World {
 
     func beginFaults() {
         self.isFaulty = true
-        self.pace = self.random.between(2_000_000, 15_000_000)
+        self.pace = self.span(2_000_000, 15_000_000)
         self.schedule(.fault, after: self.random.between(100_000, self.pace))
         self.schedule(.backup, after: self.random.between(0, 200_000_000))
     }
@@ -99,18 +114,24 @@ extension World {
         self.isFaulty = false
         self.phase += 1
         self.isCalmMaintenance = false
+        self.isCalm = false
         self.log("everything is healed")
         self.carryOut(.quorum)
+        self.carryOut(.makeSpace)
         self.carryOut(.unpause)
         for node in self.nodes {
             node.kernel.removalsFailUntil = min(node.kernel.removalsFailUntil, self.now)
+            node.staleMember = nil
             self.carryOut(.powerOn(node.index))
+            self.carryOut(.resume(node.index))
+            self.carryOut(.permit(node.index))
             self.carryOut(.restoreNetwork(node.index))
             self.carryOut(.thaw(node.index))
             self.carryOut(.startPatroni(node.index))
             for interface in SimulatedKernel.interfaces.indices {
                 self.carryOut(.interfaceUp(node.index, interface))
             }
+            self.carryOut(.ownAddress(node.index))
             self.configure(node, self.specs)
             if node.postgres == .down { self.changePostgres(to: .standby, on: node, after: 500_000) }
             if node.daemon == .dead { self.startDaemon(node, after: 100_000) }
@@ -128,7 +149,8 @@ extension World {
     /// Once Patroni has a leader that accepts writes, the address must be there within TTL + 5 s; in a new etcd, that long
     /// after the quarantine began.
     func awaitReturn() {
-        let patience = self.now + 4 * self.longestTTL + 60_000_000
+        let leaderTTL = self.etcd.leaderLease.flatMap { self.etcd.leases[$0]?.ttl } ?? 0
+        let patience = self.now + 4 * max(leaderTTL, self.config.ttl.microseconds) + 60_000_000
         while self.violation == nil, !self.isSettled, self.now < patience { self.run(for: 500_000) }
         let settledAt = self.now
         self.run(for: 3_000_000)
@@ -138,7 +160,8 @@ extension World {
             if let lease { ttl = max(ttl, self.etcd.leases[lease]?.ttl ?? 0) }
         }
         let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
-        self.run(for: max(0, begin + ttl + 5_000_000 - self.now))
+        // etcd's clock may be slow, and what failed is tried again within some seconds.
+        self.run(for: max(0, begin + self.longest(ttl) + 5_000_000 - self.now))
         self.awaitMemory()
         if self.violation == nil { self.checkLiveness() }
     }
@@ -150,17 +173,17 @@ extension World {
             core.addressStatuses.contains(where: { $0.stance == .wait(.historyUnknown) })
         else { return }
         var ttl = self.longestTTL
-        if self.leaseTTL == nil, self.config.isFailsafeEnabled { ttl = (ttl + 4_000_000) * 5 / 4 }
         for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.value) {
             ttl = max(ttl, trail.entries.first?.ttl.microseconds ?? 0)
         }
-        self.run(for: ttl + 5_000_000)
+        self.run(for: self.longest(ttl) + 5_000_000)
     }
 
     /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held
     /// stays where it is.
     func maintain() {
-        guard self.violation == nil, self.pause(for: nil) else { return }
+        // Two crashes in a row must not outlast the lifetime.
+        guard self.violation == nil, self.longestOutage > 6_000_000, self.pause(for: nil) else { return }
         self.log("calm maintenance")
         self.faults.add(.pause)
         self.run(for: 1_000_000)

@@ -12,6 +12,7 @@ extension World {
         self.wakes[node.index] = .max
         node.inbox = []
         node.isWatching = false
+        node.announcer = SimulatedAnnouncer()
         self.schedule(.start(node.index, life: node.life), after: delay)
     }
 
@@ -25,31 +26,55 @@ extension World {
         self.log("\(node.member): the daemon starts")
         node.daemon = .running
         node.isStopping = false
+        node.isHandingOver = false
+        node.evidence = PostgresEvidence(node.configured)
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
+        self.beginNeighborhood(of: node)
         node.core = SupervisorCore(
             self.settings(of: node), memory: node.diskWorks && self.mutation != .noTrails ? node.disk : Memory(),
             at: node.instant(at: self.now))
         self.deliver(.tick, to: node)
     }
 
+    /// Its shell measures the clock between one read and the next, and tells what is unusual.
+    private func tellClock(of node: SimulatedNode) {
+        let rate = Int((node.rate - 1) * 1e6)
+        node.seen.reads += 1
+        guard node.seen.reads == 2, abs(rate) > 1000 else { return }
+        self.report(.clockMeasured(partsPerMillion: rate), by: node)
+    }
+
     func settings(of node: SimulatedNode) -> CoreSettings {
         var settings = CoreSettings(
-            member: node.member, node: node.identity, addresses: node.configured, leaseTTL: self.leaseTTL)
-        if self.mutation == .noMargin { settings.margin = .zero - .milliseconds(200) }
+            member: node.member, node: node.identity, addresses: node.configured,
+            leaseTTL: self.configuration.leaseTTL, margin: self.configuration.margin,
+            clockDrift: self.configuration.clockDrift)
+        switch self.mutation {
+        case .noMargin: settings.margin = .zero - .milliseconds(200)
+        case .smallDrift: settings.clockDrift = min(settings.clockDrift, 10_000)
+        case .shortMargin: settings.margin = min(settings.margin, .seconds(1))
+        case .ignoredPolicy:
+            settings.addresses = settings.addresses.map {
+                AddressSpec(id: $0.id, prefixLength: $0.prefixLength, interface: $0.interface, acquire: .leaderKey)
+            }
+        default: break  // The others change something else.
+        }
         return settings
     }
 
     func thaw(_ node: SimulatedNode) {
-        guard node.daemon == .frozen else { return }
+        guard node.daemon == .frozen, node.suspendedUntil == nil else { return }
         self.log("\(node.member): the daemon continues")
         node.daemon = .running
         node.runningSince = self.now
         let inbox = node.inbox
         node.inbox = []
+        if self.random.chance(0.7) { self.announceOverdue(by: node) }
         for event in inbox where node.daemon == .running { self.deliver(event, to: node) }
         if node.daemon == .running { self.deliver(.tick, to: node) }
+        if node.daemon == .running { self.announceOverdue(by: node) }
     }
 
     /// An event of the node itself, such as the kernel's.
@@ -71,6 +96,7 @@ extension World {
         var actions = self.spareActions
         self.spareActions = []
         node.core?.handle(event, at: instant, into: &actions)
+        node.evidence.learn(event, isLeader: node.core?.leader == node.member, at: instant)
         self.checkPace(node, actions.count, at: instant)
         let hasSurvived = actions.isEmpty || self.carryOut(actions, of: node, at: instant)
         actions.removeAll(keepingCapacity: true)
@@ -88,8 +114,10 @@ extension World {
     /// Answers whether the daemon survived.
     private func carryOut(_ actions: [Action], of node: SimulatedNode, at instant: Instant) -> Bool {
         let life = node.life
+        // Many addresses mean many actions, of which each may be the last.
+        let risk = 0.006 / Double(max(3, self.specs.count))
         for action in actions {
-            if self.strikes(.daemonCrash, 0.002) || (self.isCalmMaintenance && self.random.chance(0.002)) {
+            if self.strikes(.daemonCrash, risk) || (self.isCalmMaintenance && self.random.chance(risk)) {
                 self.crashDaemon(node, restartAfter: self.random.between(200_000, 3_000_000))
                 return false
             }
@@ -112,18 +140,24 @@ extension World {
         switch action {
         case .read where self.mutation == .noPeriodicRead && node.watchedCluster != 0:
             self.answerFromWatch(node, sentAt: instant)
-        case .read, .grantLease, .keepAlive, .acquire, .takeOver, .markCluster:
-            self.send(action, from: node, life: life, sentAt: instant)
+        case .read:
+            self.tellClock(of: node)
+            self.request(action, from: node, life, instant)
+        case .grantLease, .keepAlive, .takeOver, .markCluster: self.request(action, from: node, life, instant)
+        case .acquire(let id, _, _, _):
+            self.checkPolicy(of: id, by: node, at: instant)
+            self.request(action, from: node, life, instant)
         case .revoke:
             self.checkPause(action, by: node)
-            self.send(action, from: node, life: life, sentAt: instant)
+            self.request(action, from: node, life, instant)
         case .restartWatch: self.restartWatch(node)
         case .inspect: self.spawn(action, on: node, life: life, after: self.random.between(1000, 5000), at: instant)
         case .assign(let spec, _, _):
             self.checkAssignment(of: spec, by: node)
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
-        case .remove(let id, _), .removeStray(let id, _):
+        case .remove(let id, let place), .removeStray(let id, let place):
             self.checkPause(action, by: node)
+            self.revokeAnnouncement(of: id, at: place, by: node)
             if self.mutation == .keyBeforeAddress { self.revokeEarly(id, node) }
             self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
         case .askPostgres: self.answerPostgres(node, life: life, askedAt: instant)
@@ -131,11 +165,14 @@ extension World {
         case .report(.stopped(let unreleased)): self.checkStopped(unreleased, on: node)
         case .exit:
             self.log("\(node.member): the daemon has stopped")
-            self.startDaemon(node, after: self.random.between(200_000, 20_000_000))
+            let pause: Time = node.isHandingOver ? 300_000 : self.isFaulty ? 20_000_000 : 1_000_000
+            self.startDaemon(node, after: self.random.between(5000, pause))
         case .remember(let memory):
             let delay = self.random.between(1000, 50_000)
             if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }
-        case .startAnnouncing, .stopAnnouncing, .ready, .report, .citus, .detector, .record: break
+        case .startAnnouncing(let spec): self.startAnnouncing(spec, by: node)
+        case .stopAnnouncing(let spec): self.stopAnnouncing(spec, by: node)
+        case .ready, .report, .citus, .detector, .record: break
         }
     }
 

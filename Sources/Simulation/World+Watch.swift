@@ -37,7 +37,7 @@ extension World {
         while first > 0, self.etcd.log[first - 1].revision > from { first -= 1 }
         for index in first..<self.etcd.log.count {
             let entry = self.etcd.log[index]
-            guard self.isFaulty else {
+            guard self.isFaulty || self.isCalm else {
                 self.feed(entry.change, entry.revision, to: node, after: 200)
                 continue
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import LeaseKeys
 
 /// Several nodes, each with the real core, around one simulated etcd; everything happens in the order of simulated time.
 ///
@@ -12,7 +13,10 @@ final class World {
         indirect case request(Request)
         indirect case watch(Int, life: Int, cluster: UInt64, revision: Int64, KeyChange)
         case leaseCheck(LeaseID, incarnation: Int)
+        /// A lifetime ends, and some time later the kernel takes the address away.
         case expiry(Int, slot: Int, generation: Int)
+        case removal(Int, slot: Int, generation: Int)
+        case announcement(Int, life: Int, Int, course: Int)
         indirect case command(Int, life: Int, Action, since: Instant)
         case patroniLoop(Int, generation: Int)
         case patroniFailed(Int, generation: Int)
@@ -34,10 +38,12 @@ final class World {
     /// The cluster that answered before this one, as it was left.
     var former: SimulatedEtcd?
     let nodes: [SimulatedNode]
+    /// The keys and transactions of the real shell.
+    let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
+    let configuration: ClusterConfiguration
     /// The addresses as they are configured unless a reload changes them for a while.
     let specs: [AddressSpec]
-    /// The address leases' TTL as configured, if it is not Patroni's.
-    let leaseTTL: Duration?
+    let places: PlaceNames
     /// Patroni's dynamic configuration, as every Patroni remembers it.
     var config: DynamicConfig
 
@@ -55,10 +61,19 @@ final class World {
     /// The longest TTL in force lately, and when it was lowered.
     var ttlLoweredAt: Time?
     var formerTTL: Time = 0
+    /// The longest TTL that etcd ever granted to an address's lease.
+    var longestGranted: Time = 0
     /// When the present quarantine began.
     var quarantinedAt: Time?
     /// Maintenance that nothing but crashes of daemons disturbs: what is held stays.
     var isCalmMaintenance = false
+    /// Nothing happens that may cost anybody an address.
+    var isCalm = false
+    /// Somebody changes addresses by hand at this moment.
+    var isHandAtWork = false
+    /// Whether etcd is out of space, and refuses whatever would need more.
+    var isEtcdFull = false
+    var losses: LossCounts
     var violation: Violation?
     let trace: ((String) -> Void)?
     /// Room for the actions of the next event, kept from one to the next.
@@ -70,45 +85,36 @@ final class World {
         self.trace = trace
         var random = Randomness(seed: seed)
         let count = Int(random.between(2, 4))
-        let policies: [AcquirePolicy] = [.writable, .leaderKey, .writable]
-        let specs = policies.prefix(Int(random.between(1, 3))).enumerated().map { index, policy in
-            AddressSpec(id: "10.0.0.10\(index)", prefixLength: 24, interface: "eth0", acquire: policy)
-        }
+        let configuration = ClusterConfiguration(&random)
+        self.configuration = configuration
+        let specs = configuration.addresses
+        self.losses = LossCounts(addresses: specs.count)
         self.specs = specs
-        self.config = Self.someTTL(DynamicConfig(isFailsafeEnabled: random.chance(0.3)), &random)
-        self.leaseTTL = random.chance(0.1) ? .seconds(20) : nil
-        self.etcd = SimulatedEtcd(addresses: specs.map(\.id), patroni: self.config)
+        self.places = PlaceNames(specs)
+        self.config = ClusterConfiguration.someTTL(DynamicConfig(isFailsafeEnabled: random.chance(0.3)), &random)
+        self.etcd = SimulatedEtcd(self.keys, addresses: specs.map(\.id), patroni: self.config)
         self.etcd.keepsTrails = mutation != .noTrails
-        self.etcd.rate = 0.99 + 0.02 * random.unit()
+        self.etcd.rate = configuration.someRate(&random)
         self.wakes = Array(repeating: .max, count: count)
         self.nodes = (0..<count).map { index in
             SimulatedNode(
-                index: index, rate: 0.99 + 0.02 * random.unit(), offset: random.between(1_000_000, 1_000_000_000),
-                configured: specs)
+                index: index, rate: configuration.someRate(&random),
+                offset: random.between(1_000_000, 1_000_000_000), configured: specs)
         }
         self.random = random
         for node in self.nodes {
             node.diskWorks = !self.random.chance(0.1)
+            node.kernel.promotes = [configuration.promotesSecondaries, configuration.promotesSecondaries]
+            self.putOwnAddress(on: node)
             self.startDaemon(node, after: self.random.between(0, 3_000_000))
             self.scheduleLoop(node, after: self.random.between(0, 1_000_000))
         }
     }
 
-    /// The TTL of address leases, in microseconds.
-    var ttl: Time { (self.leaseTTL ?? self.config.ttl).microseconds }
-
     /// The longest TTL of which a lease may still run.
     var longestTTL: Time {
         guard let loweredAt = self.ttlLoweredAt, self.now - loweredAt < self.formerTTL else { return self.ttl }
         return max(self.formerTTL, self.ttl)
-    }
-
-    static func someTTL(_ config: DynamicConfig, _ random: inout Randomness) -> DynamicConfig {
-        var config = config
-        let choice = random.between(0, 3)
-        config.ttl = .seconds([30, 20, 30, 60][Int(choice)])
-        config.loopWait = .seconds([10, 5, 10, 10][Int(choice)])
-        return config
     }
 
     func log(_ text: @autoclosure () -> String) {
@@ -128,9 +134,9 @@ final class World {
 
     func schedule(_ later: Later, after delay: Time) { self.schedule(.later(later, phase: self.phase), after: delay) }
 
-    /// Whether a fault that comes with `probability` strikes; never in a healed world.
+    /// Whether a fault that comes with `probability` strikes; in a calm one only what may cost nobody an address.
     func strikes(_ kind: FaultKind, _ probability: Double) -> Bool {
-        guard self.isFaulty, self.random.chance(probability) else { return false }
+        guard self.isFaulty || self.isCalm && kind.isHarmless, self.random.chance(probability) else { return false }
         self.faults.add(kind)
         return true
     }
@@ -153,7 +159,7 @@ final class World {
             }
         }
         if self.violation == nil { self.now = limit }
-        if self.isFaulty || self.isCalmMaintenance { self.faultyTime += self.now - begin }
+        if self.isFaulty || self.isCalmMaintenance || self.isCalm { self.faultyTime += self.now - begin }
     }
 
     private func happen(_ happening: Happening) {
@@ -168,6 +174,11 @@ final class World {
             self.deliverWatch(change, cluster: cluster, revision: revision, life: life, to: self.nodes[index])
         case .leaseCheck(let lease, let incarnation): self.checkLease(lease, incarnation)
         case .expiry(let index, let slot, let generation): self.expire(slot, generation, on: self.nodes[index])
+        case .removal(let index, let slot, let generation):
+            self.removeExpired(slot, generation, on: self.nodes[index])
+        case .announcement(let index, let life, let address, let number):
+            let node = self.nodes[index]
+            if node.life == life { self.continueCourse(number, of: address, by: node) }
         case .command(let index, let life, let action, let since):
             self.execute(action, on: self.nodes[index], life: life, since: since)
         case .patroniLoop(let index, let generation):

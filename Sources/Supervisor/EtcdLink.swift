@@ -2,6 +2,7 @@
 import Decision
 import EtcdClient
 import EventLoop
+import LeaseKeys
 import PatroniClient
 
 /// The core's actions on etcd, each answered by one event.
@@ -15,6 +16,8 @@ final class EtcdLink {
     private var ttls: [LeaseID: Duration] = [:]
     /// The addresses whose trails are read.
     var addresses: [AddressID] = []
+    /// Whether etcd's user may use the keys that all scopes share; until that was refused once, it is tried.
+    private var mayFence = true
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
     /// The hash of the configuration of Patroni that was examined last.
@@ -26,6 +29,8 @@ final class EtcdLink {
     ) {
         self.report = report
         self.client = client
+        var keys = keys
+        keys.node = node
         self.keys = keys
         self.member = member
         self.node = node
@@ -146,10 +151,11 @@ final class EtcdLink {
         _ address: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ step: TrailStep, sentAt: Instant
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
-        return await self.commit(
+        let (since, addresses) = (WallClock.seconds, self.addresses)
+        return await self.commit(address, lease, sentAt) {
             self.keys.acquisition(
-                of: address, holder, clusterID: clusterID, step, since: WallClock.seconds, reading: self.addresses),
-            address, lease, sentAt)
+                of: address, holder, clusterID: clusterID, step, since: since, isFenced: $0, reading: addresses)
+        }
     }
 
     func takeOver(
@@ -157,18 +163,33 @@ final class EtcdLink {
         sentAt: Instant
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
-        return await self.commit(
+        let (since, addresses) = (WallClock.seconds, self.addresses)
+        return await self.commit(address, lease, sentAt) {
             self.keys.takeOver(
-                of: address, holder, from: old, clusterID: clusterID, step, since: WallClock.seconds,
-                reading: self.addresses),
-            address, lease, sentAt)
+                of: address, holder, from: old, clusterID: clusterID, step, since: since, isFenced: $0,
+                reading: addresses)
+        }
+    }
+
+    /// With a fence, unless etcd's user may not use it: then without, as before there were any.
+    private func commit(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse {
+        guard self.mayFence else { return try await self.client.commit(transaction(false)) }
+        do throws(EtcdError) {
+            return try await self.client.commit(transaction(true))
+        } catch {
+            guard error.kind == .permissionDenied else { throw error }
+            let response = try await self.client.commit(transaction(false))
+            self.mayFence = false
+            self.report(.fencesForbidden(self.keys.fence("")))
+            return response
+        }
     }
 
     private func commit(
-        _ transaction: Transaction, _ address: AddressID, _ lease: LeaseID, _ sentAt: Instant
+        _ address: AddressID, _ lease: LeaseID, _ sentAt: Instant, _ transaction: (_ isFenced: Bool) -> Transaction
     ) async -> Event {
         do throws(EtcdError) {
-            let response = try await self.client.commit(transaction)
+            let response = try await self.commit(transaction)
             self.complaints.succeeded("acquiring the key of \(address)")
             if response.succeeded {
                 return .acquired(

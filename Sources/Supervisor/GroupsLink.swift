@@ -15,12 +15,17 @@ final class GroupsLink {
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
-    /// What could not be followed has become readable: see ``follow()``.
+    /// What could not be read in time has been read by now: see ``follow()``.
     private let readable: @EventLoop () -> Void
     /// Up to which revision all was read when following began; nil: it is not followed.
     private var followedFrom: Int64?
-    /// Tries again while it could not be read.
-    private var retry: Task<Void, Never>?
+    /// Goes on until all was read.
+    private var reading: Task<Void, Never>?
+    /// What was read and not taken yet.
+    private var done: Reading?
+    /// Who follows waits for it at most so long, and meanwhile watches nothing.
+    private var patience: Task<Void, Never>?
+    private static let patience: Duration = .seconds(1)
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
@@ -41,13 +46,63 @@ final class GroupsLink {
         self.readable = readable
     }
 
-    /// Reads and delivers everything; answers what is to be watched from there: nothing where it could not be read.
-    func follow() async -> [KeyRange] {
+    /// What was read, up to which revision, and what is to be watched from there.
+    struct Reading {
+        let clusterID: UInt64
+        let revision: Int64
+        let ranges: [KeyRange]
+    }
+
+    /// Reads and delivers everything; answers what was read: nothing where that could not be, took longer than a second, or was
+    /// another cluster's. It is then read in the background, and the next call has it.
+    func follow(in clusterID: UInt64) async -> Reading? {
+        if let done = self.take(clusterID) { return done }
+        self.beginReading()
+        let patience = EventLoop.spawn { await Self.pause(Self.patience) }
+        self.patience = patience
+        await patience.value
+        self.patience = nil
+        if let done = self.take(clusterID) { return done }
+        self.beginReading()
+        return nil
+    }
+
+    private func take(_ clusterID: UInt64) -> Reading? {
+        defer { self.done = nil }
+        return self.done?.clusterID == clusterID ? self.done : nil
+    }
+
+    private func beginReading() {
+        if self.reading == nil { self.reading = EventLoop.spawn { await self.readUntilDone() } }
+    }
+
+    /// Once, and if that fails again and again, at growing distances.
+    private func readUntilDone() async {
+        var pause = Self.pauses.first
+        while !Task.isCancelled, await !self.readOnce() {
+            self.patience?.cancel()
+            await Self.pause(pause)
+            pause = min(pause * 2, Self.pauses.longest)
+        }
+        self.reading = nil
+        guard !Task.isCancelled else { return }
+        // Who waits for it has it now; otherwise the addresses' keys are followed alone by now.
+        if let patience = self.patience { patience.cancel() } else { self.readable() }
+    }
+
+    private static func pause(_ delay: Duration) async {
+        do throws(WaitError) {
+            try await EventLoop.sleep(for: delay)
+        } catch {
+            // Cancelled: whoever did that knows why.
+        }
+    }
+
+    private func readOnce() async -> Bool {
         let sentAt = Instant.now
         do throws(EtcdError) {
             let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
             self.followedFrom = snapshot.revision
-            self.stop()
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
@@ -61,20 +116,20 @@ final class GroupsLink {
             }
             self.deliver(.detector(.observationsRead(published)))
             self.deliver(.detector(.claimsRead(claims)))
-            return self.keys.ranges + self.others.ranges
+            self.done = Reading(
+                clusterID: snapshot.clusterID, revision: snapshot.revision,
+                ranges: self.keys.ranges + self.others.ranges)
+            return true
         } catch {
             self.followedFrom = nil
-            guard error.kind != .cancelled else { return [] }
-            self.stop()
-            self.retry = EventLoop.spawn { await self.followLater() }
-            if self.complaints.failed(Self.request, error.kind) {
+            if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
                 self.report(
                     LogRecord(
                         .requestFailed,
                         "\(Self.request) has failed: \(error.description). The addresses do not need it",
                         ["REQUEST": Self.request, "REASON": error.description]))
             }
-            return []
+            return false
         }
     }
 
@@ -101,23 +156,9 @@ final class GroupsLink {
         }
     }
 
-    func stop() { self.retry?.cancel() }
-
-    /// Waits until everything can be read, and says so.
-    private func followLater() async {
-        var pause = Self.pauses.first
-        while !Task.isCancelled {
-            do {
-                try await EventLoop.sleep(for: pause)
-                pause = min(pause * 2, Self.pauses.longest)
-                _ = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            } catch {
-                // Not yet, which is reported; or cancelled, which the loop sees.
-                continue
-            }
-            if !Task.isCancelled { self.readable() }
-            return
-        }
+    func stop() {
+        self.reading?.cancel()
+        self.patience?.cancel()
     }
 
     /// The groups' keys as a snapshot, and the keys in `others`, at one revision.

@@ -35,6 +35,10 @@ public enum LogKind: CaseIterable, Sendable {
     case memoryUnwritable
     /// A member of etcd is of a version with known faults.
     case etcdOutdated
+    /// This node's clock is corrected faster than the margin allows for.
+    case clockBeyondDrift
+    /// It is no more.
+    case clockWithinDrift
     /// A read showed what the watch had not.
     case watchStale
     /// Patroni's leader key changed.
@@ -63,6 +67,10 @@ public enum LogKind: CaseIterable, Sendable {
     case addressAcquired
     /// The acquire transaction's comparisons failed.
     case acquireRefused
+    /// etcd's user may not use the keys by which one address in two clusters is found.
+    case fencesForbidden
+    /// Another Patroni cluster holds the address.
+    case heldByAnotherCluster
     /// The address was put on the interface.
     case addressAssigned
     /// The address could not be put on the interface.
@@ -181,6 +189,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .renewalUncounted: "b645415406db429890f1d694ff689931"
         case .memoryUnwritable: "08b03bf3ee084938a05a50c2ed3be6fb"
         case .etcdOutdated: "4569a9aead8640208391519c284a3229"
+        case .clockBeyondDrift: "0d38b2d732724d2b96de2d919344e1f4"
+        case .clockWithinDrift: "6b5e3b578de044eb852ed53ce444f165"
         case .watchStale: "e48cf7b84faf4ebc80968571ba891690"
         case .watchInterrupted: "892795f698214889a75a96ddeb96e14b"
         case .requestFailed: "c9027ccfe7fd4946a6630ffdb2057548"
@@ -194,6 +204,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .leaseLost: "bc170692e300439289bead5bcf7b7adf"
         case .leaseRefused: "3fd5d85bb09a4d3488e549feae1d7acf"
         case .addressAcquired: "a5f4270876ae41b58dd68684127bdb95"
+        case .fencesForbidden: "4d47595dcdce44bea5212b3661b9590f"
+        case .heldByAnotherCluster: "2c5fac750e6f4eb89bb8d6198a261a47"
         case .acquireRefused: "8afb53f3be1145768a0df53c2227d3d0"
         case .addressAssigned: "0e33d0f128ea45458048611b7cd394af"
         case .assignFailed: "334dd3e7b5804d12885f0b29f442c058"
@@ -252,7 +264,8 @@ public enum LogKind: CaseIterable, Sendable {
     public var priority: LogPriority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened, .addressAcquired,
+            .contactRestored, .clockWithinDrift, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened,
+            .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
@@ -262,6 +275,7 @@ public enum LogKind: CaseIterable, Sendable {
             .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
+            .clockBeyondDrift, .fencesForbidden,
             .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
@@ -272,7 +286,7 @@ public enum LogKind: CaseIterable, Sendable {
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .historyContradicted, .duplicateHolder, .memberClash, .citusRivalCoordinator,
+        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash, .citusRivalCoordinator,
             .nodeIsolated, .splitBrain,
             .switchoverAsked:
             .critical

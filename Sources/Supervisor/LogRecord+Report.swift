@@ -54,11 +54,27 @@ extension LogRecord {
                 "Patroni's leader is \(Wording.text(to)), was \(Wording.text(from)) (revision \(revision))",
                 ["LEADER": to ?? "", "OLD_LEADER": from ?? "", "REVISION": "\(revision)"])
         case .pauseChanged(let isPaused):
+            let effect =
+                isPaused
+                ? ": PostgreSQL stays as it is also without etcd, but an address does not: it leaves when its lease can no longer be renewed"
+                : ""
             self.init(
-                .pauseChanged, "Patroni's maintenance mode has \(isPaused ? "begun" : "ended")",
+                .pauseChanged, "Patroni's maintenance mode has \(isPaused ? "begun" : "ended")\(effect)",
                 ["PAUSED": isPaused ? "1" : "0"])
         case .postgresChanged(let state):
             self.init(.postgresChanged, "PostgreSQL here \(Wording.text(state))", ["POSTGRES": Wording.code(state)])
+        case .clockBeyondDrift(let rate):
+            let effect =
+                rate < 0
+                ? "leases are reckoned with that, so addresses last shorter here when etcd is lost"
+                : "if this node has etcd's leader, leases end sooner than the other nodes reckon with"
+            let drift = Wording.percent(rate)
+            self.init(
+                .clockBeyondDrift,
+                "this node's clock is \(rate < 0 ? "slowed down" : "sped up") by \(drift), more than lease.clock_drift allows for: \(effect). Who corrects it: chronyc tracking, timedatectl timesync-status",
+                ["DRIFT_PPM": "\(rate)"])
+        case .clockWithinDrift:
+            self.init(.clockWithinDrift, "this node's clock runs at its usual rate again", [:])
         case .inspectionFailed(let reason):
             self.init(.inspectionFailed, "the kernel's addresses could not be listed: \(reason)", ["REASON": reason])
         case .stopping: self.init(.stopping, "stopping: addresses are released first")
@@ -75,7 +91,8 @@ extension LogRecord {
                     .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
                     ["ADDRESS": list], priority: .warning)
             }
-        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .acquireRefused,
+        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .heldByAnotherCluster,
+            .acquireRefused,
             .released,
             .memberClash:
             self.init(leaseReport: report)
@@ -120,6 +137,11 @@ extension LogRecord {
             self.init(
                 .addressAcquired, "the key of \(id) is ours at revision \(revision)",
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16), "REVISION": "\(revision)"])
+        case .heldByAnotherCluster(let id, let cluster):
+            self.init(
+                .heldByAnotherCluster,
+                "\(id) is held by the Patroni cluster \(cluster) of this etcd: one address in two configurations. It is not taken here as long as that lasts. Look at pharos.yml on the nodes of both",
+                ["ADDRESS": id, "CLUSTER": cluster])
         case .acquireRefused(let id, let holder, let leader):
             self.init(
                 .acquireRefused,
@@ -204,6 +226,13 @@ extension LogRecord {
             .memoryUnwritable,
             "what is known of etcd cannot be kept for the next start: \(problem). This daemon is not concerned; after its next start it waits for one TTL before it acquires an address",
             ["REASON": problem])
+    }
+
+    static func fencesForbidden(_ prefix: String) -> LogRecord {
+        LogRecord(
+            .fencesForbidden,
+            "etcd's user may not read and write \(prefix): whether another Patroni cluster has one of these addresses in its configuration is not looked at. Grant it: etcdctl role grant-permission ROLE --prefix=true readwrite \(prefix)",
+            ["REQUEST": prefix])
     }
 
     static func etcdOutdated(_ version: String, _ endpoint: String) -> LogRecord {

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 public import EventLoop
 import Glibc
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import LenientJSON
 
 /// What this node remembers of etcd, in a file that outlives the process and the boot.

@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 public import EventLoop
 import HTTPClient
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import NetworkAddress
 import PatroniClient
 import StatusServer
@@ -53,6 +54,7 @@ public final class Supervisor {
     let node: String
     private let http = HTTPClient()
     private let etcd: EtcdLink
+    private var clock = ClockRate()
     private let follower: EtcdFollower
     private let kernel: KernelLink
     private let postgres: PostgresProbe
@@ -98,7 +100,8 @@ public final class Supervisor {
         self.memoryProblem = memory.problem
         self.core = SupervisorCore(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
-        let detectorKeys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
+        let detectorKeys = DetectorKeys(
+            root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
         let groups = GroupsLink(
             client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
             deliver: { inbox.deliver($0) }, report: { inbox.report($0) },
@@ -110,9 +113,12 @@ public final class Supervisor {
                 let sentAt = Instant.now
                 let snapshot = try await link.read()
                 inbox.deliver(.followed(snapshot, sentAt: sentAt))
+                let groups = await groups.follow(in: snapshot.clusterID)
+                // The groups may have been read before. Of the addresses' keys, what then comes twice is old news.
                 return EtcdFollower.Reading(
-                    clusterID: snapshot.clusterID, revision: snapshot.revision,
-                    ranges: link.watched + (await groups.follow()))
+                    clusterID: snapshot.clusterID,
+                    revision: min(groups?.revision ?? snapshot.revision, snapshot.revision),
+                    ranges: link.watched + (groups?.ranges ?? []))
             },
             // Where the address is concerned it comes first.
             receive: { clusterID, revision, events in
@@ -252,7 +258,11 @@ public final class Supervisor {
     private func carryOut(_ action: Action) {
         let now = Instant.now
         switch action {
-        case .read: self.answer { await self.etcd.read(sentAt: now) }
+        case .read:
+            if let rate = self.clock.measure() {
+                EventLoop.spawn { self.deliver(.clockMeasured(partsPerMillion: rate)) }
+            }
+            self.answer { await self.etcd.read(sentAt: now) }
         case .restartWatch: self.follower.restart()
         case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }
         case .keepAlive(let id, let lease): self.answer { await self.etcd.keepAlive(id, lease, sentAt: now) }

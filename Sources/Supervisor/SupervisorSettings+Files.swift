@@ -22,7 +22,8 @@ extension SupervisorSettings {
                 Address(
                     prefix: $0.prefix, interface: $0.interface, acquire: AcquirePolicy($0.acquire), label: $0.label)
             },
-            leaseTTL: ttl, margin: settings.lease.margin, root: settings.lease.root,
+            leaseTTL: ttl, margin: settings.lease.margin, clockDrift: settings.lease.clockDrift,
+            root: settings.lease.root,
             etcd: EtcdConfiguration(
                 endpoints: settings.etcd.endpoints, username: settings.etcd.username,
                 password: settings.etcd.password?.reveal(), tls: TLSFiles(settings.etcd.tls),

@@ -34,6 +34,8 @@ public struct SupervisorSettings: Sendable {
     /// nil: Patroni's own `ttl`.
     public var leaseTTL: Duration?
     public var margin: Duration
+    /// By how much clocks may differ in rate, in parts per million; see ``CoreSettings/clockDrift``.
+    public var clockDrift: Int
     /// Under which Pharos keeps its keys, such as `/pharos/`.
     public var root: String
     public var etcd: EtcdConfiguration
@@ -105,7 +107,8 @@ public struct SupervisorSettings: Sendable {
 
     public init(
         scope: String, member: String, namespace: String = "/service/", group: Int? = nil, addresses: [Address],
-        leaseTTL: Duration? = nil, margin: Duration = .seconds(2), root: String = "/pharos/", etcd: EtcdConfiguration,
+        leaseTTL: Duration? = nil, margin: Duration = .seconds(2), clockDrift: Int = CoreSettings.usualClockDrift,
+        root: String = "/pharos/", etcd: EtcdConfiguration,
         patroniURL: String, patroniTLS: TLSFiles? = nil, patroniCredentials: Credentials? = nil, conninfo: String,
         status: [StatusEndpoint], citus: Citus? = nil, detector: Detector = Detector(),
         alert: Alert? = nil
@@ -120,6 +123,7 @@ public struct SupervisorSettings: Sendable {
         self.addresses = addresses
         self.leaseTTL = leaseTTL
         self.margin = margin
+        self.clockDrift = clockDrift
         self.root = root
         self.etcd = etcd
         self.patroniURL = patroniURL
@@ -137,7 +141,7 @@ public struct SupervisorSettings: Sendable {
                 AddressSpec(
                     id: $0.prefix.address.description, prefixLength: $0.prefix.prefixLength, interface: $0.interface,
                     acquire: $0.acquire)
-            }, leaseTTL: self.leaseTTL, margin: self.margin, citus: self.citus?.core,
+            }, leaseTTL: self.leaseTTL, margin: self.margin, clockDrift: self.clockDrift, citus: self.citus?.core,
             detector: DetectorSettings(
                 self.detector.profile, group: self.memberID.group, watchesAllGroups: self.watchesAllGroups,
                 seed: self.seed, lagLimit: self.detector.lagLimit,

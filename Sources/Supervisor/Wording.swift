@@ -104,4 +104,10 @@ enum Wording {
         case .unreachable: "unreachable"
         }
     }
+
+    /// Parts per million without their sign, in percent with one decimal.
+    static func percent(_ partsPerMillion: Int) -> String {
+        let tenths = (partsPerMillion.magnitude + 500) / 1000
+        return "\(tenths / 10).\(tenths % 10) %"
+    }
 }

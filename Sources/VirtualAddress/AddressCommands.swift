@@ -21,12 +21,29 @@ public enum RemovalOutcome: Hashable, Sendable {
 /// Puts addresses on interfaces for a limited time, takes them off, and lists them: by `ip`, without a shell.
 ///
 /// Every change is guarded (`ChildProcess.Guard`): a child that is frozen at any instruction, with or without this
-/// process, either acts within 0.5 s of the reckoning of its lifetime or never. Leaves out: deciding, retrying.
+/// process, either acts within its ``Pace`` of the reckoning of its lifetime or never. Leaves out: deciding, retrying.
 @EventLoop
 public struct AddressCommands {
     let command: [String]
-    /// How long a change may take until its outcome is called unknown.
-    public var changeTimeout: Duration = .milliseconds(500)
+    /// How much time a change has, from the reckoning of its lifetime until its child has acted or is dead.
+    public enum Pace: Sendable {
+        /// 0.5 s: what the margin allows for.
+        case usual
+        /// 2 s, for a node that cannot start a program in less, short of memory or of processor time. A lifetime is
+        /// shorter by the difference.
+        case patient
+
+        /// In microseconds.
+        var actsWithin: Int64 {
+            switch self {
+            case .usual: 500_000
+            case .patient: 2_000_000
+            }
+        }
+    }
+    public var pace = Pace.usual
+    /// How long a change may take until its outcome is called unknown; nil: as its pace says.
+    var changeTimeout: Duration?
     /// How long a listing may take.
     public var listTimeout: Duration = .seconds(2)
 
@@ -44,8 +61,8 @@ public struct AddressCommands {
     /// Makes the address present with a lifetime that ends by `until` (microseconds since boot), whether it was there
     /// or not: adds it, or sets the lifetime of the one that is there.
     ///
-    /// The lifetime is the whole seconds from now to `until`; less than one is refused as
-    /// ``CommandFailure/Kind/tooLate``. Since the child acts within 0.5 s, the lifetime ends at most 0.5 s after
+    /// The lifetime is the whole seconds from now to `until` (1.5 s before, at the patient pace); less than one is refused as
+    /// ``CommandFailure/Kind/tooLate``. Since the child acts within its pace, the lifetime ends at most 0.5 s after
     /// `until`, and the kernel removes up to 1.0 s later still: the caller's margin covers both. (The kernel looks at the
     /// lifetimes of all addresses together, and after each look, for whichever address's sake, not again for one second.)
     /// It is at most one day, so that no arithmetic of the kernel can wrap.
@@ -60,6 +77,7 @@ public struct AddressCommands {
     /// enough. (One that stands with a subnet is the only address that the node has there.)
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
         let now = BootClock.microseconds
+        let until = until - (self.pace.actsWithin - Pace.usual.actsWithin)
         guard let seconds = Self.lifetime(until: until, now: now) else { return .failure(CommandFailure(.tooLate)) }
         // One idempotent command: `replace` adds what is absent and changes what is present, with no error in between.
         let replace = ["addr", "replace", "\(virtual.address)", "dev", virtual.interface]
@@ -71,7 +89,7 @@ public struct AddressCommands {
         if case .failure(let failure) = outcome { return .failure(failure) }
         let finished = BootClock.microseconds
         // Later than the guard allows: the kernel may have held the child in a wait that no signal ends.
-        guard finished - now <= Self.actsWithin else { return .failure(CommandFailure(.timedOut)) }
+        guard finished - now <= self.pace.actsWithin else { return .failure(CommandFailure(.timedOut)) }
         return .success(AssignOutcome(seconds: seconds, endsBy: finished + seconds * 1_000_000))
     }
 
@@ -91,9 +109,6 @@ public struct AddressCommands {
         return addresses
     }
 
-    /// Microseconds from the reckoning of a lifetime until the child has acted or is dead.
-    private nonisolated static let actsWithin: Int64 = 500_000
-
     /// The whole seconds from `now` to `until`, both in microseconds; nil when there is not one.
     nonisolated static func lifetime(until: Int64, now: Int64) -> Int64? {
         guard until > now else { return nil }
@@ -102,8 +117,8 @@ public struct AddressCommands {
     }
 
     /// Half of the time to begin in, half to act in.
-    nonisolated static func timeGuard(from start: Int64) -> ChildProcess.Guard {
-        ChildProcess.Guard(beginBy: start + Self.actsWithin / 2, aliveFor: .microseconds(Self.actsWithin / 2))
+    nonisolated static func timeGuard(from start: Int64, _ pace: Pace = .usual) -> ChildProcess.Guard {
+        ChildProcess.Guard(beginBy: start + pace.actsWithin / 2, aliveFor: .microseconds(pace.actsWithin / 2))
     }
 
     /// Runs a change that was reckoned at `start`; answers what it printed.
@@ -111,9 +126,9 @@ public struct AddressCommands {
         let command = self.command + arguments
         let child = ChildProcess(
             command,
-            timeout: self.changeTimeout,
+            timeout: self.changeTimeout ?? .microseconds(self.pace.actsWithin),
             outputLimit: 1 << 16,
-            notAfter: Self.timeGuard(from: start)
+            notAfter: Self.timeGuard(from: start, self.pace)
         )
         do throws(ChildProcessError) {
             let outcome = try await child.run()

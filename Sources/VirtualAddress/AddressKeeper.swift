@@ -1,5 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 public import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+// Part of this module's interface: whoever imports it sees them.
+@_exported public import KernelPlaces
 public import NetworkAddress
 
 /// Puts our addresses beside those that the node has of its own, so that neither takes the other along.
@@ -22,6 +24,8 @@ public final class AddressKeeper {
     private let report: Report
     private var neighborhood = Neighborhood()
     private var reported: Set<VirtualAddress> = []
+    /// Addresses of which the last command had no end in time: the next has more.
+    private var slow: Set<IPAddress> = []
 
     public convenience init(ipPath: String, report: @escaping Report) {
         self.init(
@@ -37,7 +41,10 @@ public final class AddressKeeper {
     }
 
     /// Which addresses are ours.
-    public func follow(_ addresses: Set<IPAddress>) { self.neighborhood.follow(addresses) }
+    public func follow(_ addresses: Set<IPAddress>) {
+        self.neighborhood.follow(addresses)
+        self.slow.formIntersection(addresses)
+    }
 
     /// The kernel's name of an interface, where the configuration may use an alternative one.
     public func interface(_ name: String) -> String { self.neighborhood.interface(name) }
@@ -57,33 +64,42 @@ public final class AddressKeeper {
 
     /// Like ``AddressCommands/assign(_:until:)``, in the place where it belongs beside the node's own addresses.
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
-        var place = self.neighborhood.place(for: virtual)
-        var twin = self.neighborhood.twin(of: place, configured: virtual.address)
-        if let old = twin {
-            // IPv6 has an address only once on an interface: setting its lifetime leaves it where it is.
-            let isStuck = old.address.address.isIPv6
-            if isStuck || self.neighborhood.leading().contains(old) && !self.protect(old) { (place, twin) = (old, nil) }
+        let assignment = self.neighborhood.assignment(of: virtual) { self.protect($0) }
+        let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
+        // What stays of the old place, should this fail, may have a lifetime that others made endless: it must be done again.
+        if case .success = outcome, let former = assignment.former,
+            case .failure(let failure) = await self.commands.removeExactly(former)
+        {
+            return .failure(failure)
         }
-        let outcome = await self.commands.assign(place, until: until)
-        // What stays of the old place, should this fail, has a lifetime that ends earlier; the next time finds it again.
-        if case .success = outcome, let twin { _ = await self.commands.removeExactly(twin) }
         return outcome
     }
 
     /// Like ``AddressCommands/remove(_:)``.
     public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
-        for other in self.neighborhood.leading() where other.interface == place.interface {
-            if other.address.address == place.address.address { _ = self.protect(other) }
-        }
-        return await self.commands.remove(place)
+        for other in self.neighborhood.leading(at: place) { _ = self.protect(other) }
+        return await self.paced(place) { await $0.remove(place) }
     }
 
     /// Like ``AddressCommands/removeExactly(_:)``.
     public func removeStray(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
         if self.neighborhood.leading().contains(place) { _ = self.protect(place) }
-        return await self.commands.removeExactly(place)
+        return await self.paced(place) { await $0.removeExactly(place) }
+    }
+
+    /// A node that could not run a command in the usual time gets more for the next: else it would never change anything.
+    private func paced<Outcome>(
+        _ place: VirtualAddress,
+        _ command: @EventLoop (AddressCommands) async -> Result<Outcome, CommandFailure>
+    ) async -> Result<Outcome, CommandFailure> {
+        let address = place.address.address
+        var commands = self.commands
+        if self.slow.remove(address) != nil { commands.pace = .patient }
+        let outcome = await command(commands)
+        if case .failure(let failure) = outcome, failure.kind == .timedOut { self.slow.insert(address) }
+        return outcome
     }
 
     /// Whether the node's own addresses survive the removal of this one; if not, that is reported, once.

@@ -31,6 +31,9 @@ struct Clusters: ParsableCommand {
     @Option(name: .customLong("citus-mutation"), help: "A fault in what keeps pg_dist_node, which must be found.")
     var citusMutation: CitusMutation?
 
+    @Flag(help: "Only the clusters with addresses.")
+    var addresses = false
+
     @Flag(help: "Only the clusters with Citus.")
     var citus = false
 
@@ -56,8 +59,8 @@ struct Clusters: ParsableCommand {
         let isCitus = self.citus || self.citusMutation != nil
         let isDetector = self.detector || self.detectorMutation != nil
         if !isCitus, !isDetector { try self.runAddresses() }
-        if self.mutation == nil, !isDetector { try self.runCitus() }
-        if self.mutation == nil, !isCitus { try self.runDetector() }
+        if self.mutation == nil, !isDetector, !self.addresses { try self.runCitus() }
+        if self.mutation == nil, !isCitus, !self.addresses { try self.runDetector() }
         print("every invariant held")
     }
 
@@ -133,6 +136,7 @@ struct Clusters: ParsableCommand {
             let count = "\(total.faults[kind])"
             print("\(String(repeating: " ", count: max(0, 10 - count.count)))\(count) \(kind.rawValue)")
         }
+        print("\(total.arrivals) arrivals of addresses, \(total.flaps) of them where they had just gone from")
         let share = Int((total.faultyNodeHours / max(total.nodeHours, 1e-9) * 100).rounded())
         print(
             "\(total.seeds) seeds: \(Int(total.nodeHours)) simulated node-hours, \(share) % of them with faults under way"

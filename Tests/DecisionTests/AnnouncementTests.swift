@@ -84,7 +84,8 @@ struct AnnouncementTests {
         case .stop: n1.on(.stop)
         case .reload:
             n1.on(
-                .reconfigured(CoreSettings(member: "n1", node: "boot-a", addresses: [])), after: .milliseconds(1))
+                .reconfigured(CoreSettings(member: "n1", node: "boot-a", addresses: [], clockDrift: 10_000)),
+                after: .milliseconds(1))
         case .keyGone: n1.watched(8, .holder(self.address, nil))
         }
     }

@@ -74,7 +74,8 @@ struct ClusterTests {
         var unconfigured = etcd(leader: "n2")
         unconfigured.patroni = nil
         var n1 = Script.started(unconfigured, Script(leaseTTL: .seconds(60)))
-        let shorter = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], leaseTTL: .seconds(20))
+        let shorter = CoreSettings(
+            member: "n1", node: "boot-a", addresses: [Script.spec], leaseTTL: .seconds(20), clockDrift: 10_000)
         _ = n1.on(.reconfigured(shorter), after: .seconds(1))
         var replaced = etcd(leader: "n2", revision: 3, cluster: 8, mark: nil)
         replaced.patroni = nil

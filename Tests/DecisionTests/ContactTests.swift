@@ -59,15 +59,20 @@ struct ContactTests {
 
     @Test func `where failsafe mode is on, a lease is asked for that lasts until it begins`() {
         let n1 = Script.started(etcd(leader: "n1", isFailsafeEnabled: true))
-        #expect(n1.core.shared.leaseTTL == .seconds(42))
-        for (ttl, expected) in [(20, 29), (30, 42), (60, 79), (300, 379)] {
+        #expect(n1.core.shared.leaseTTL == Script.failsafeTTL)
+        for (ttl, drift, expected) in [
+            (20, 10_000, 28), (30, 10_000, 41), (20, 90_000, 31), (30, 90_000, 45), (60, 90_000, 85),
+            (300, 90_000, 408),
+            (30, 200_000, 53),
+        ] {
             let config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl))
-            #expect(config.addressTTL == .seconds(expected))
+            let leaseTTL = config.addressTTL(clockDrift: drift)
+            #expect(leaseTTL == .seconds(expected))
             // What is left when Patroni concludes, in the worst case: it may be asked a second later.
-            let left = config.addressTTL * 5 / 6 - config.addressTTL / 100 - .seconds(2) - config.ttl
-            #expect(left >= .zero, "\(ttl) s: \(left)")
+            let left = leaseTTL * 5 / 6 - leaseTTL.share(drift) - .seconds(2) - config.ttl
+            #expect(left >= .seconds(1), "\(ttl) s: \(left)")
         }
-        #expect(DynamicConfig(ttl: .seconds(30)).addressTTL == .seconds(30))
+        #expect(DynamicConfig(ttl: .seconds(30)).addressTTL(clockDrift: 90_000) == .seconds(30))
         // What the operator has chosen is taken.
         let own = Script.started(etcd(leader: "n1", isFailsafeEnabled: true), Script(leaseTTL: .seconds(15)))
         #expect(own.core.shared.leaseTTL == .seconds(15))

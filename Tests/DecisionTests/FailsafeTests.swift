@@ -10,7 +10,7 @@ struct FailsafeTests {
 
     @Test func `failsafe mode covers no longer than Patroni's members wait, whatever its ttl`() {
         for (ttl, loopWait, most) in [(20, 10, 5), (20, 12, 4), (14, 10, 2), (300, 10, 145)] as [(Int, Int, Int)] {
-            let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec])
+            let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], clockDrift: 10_000)
             let start = Instant(sinceBoot: .seconds(100))
             var shared = Shared(settings: settings, startedAt: start)
             shared.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl), loopWait: .seconds(loopWait))

@@ -20,7 +20,7 @@ struct LateAnswerTests {
         _ = n1.read(etcd(leader: "n1", revision: 92, cluster: 8, mark: 8, isQuarantined: true))
         _ = n1.granted(12)
         // As long as anything that the former one granted can run.
-        _ = n1.on(.watched(clusterID: 8, revision: 93, changes: [.quarantine(false)]), after: .seconds(30))
+        _ = n1.on(.watched(clusterID: 8, revision: 93, changes: [.quarantine(false)]), after: .seconds(31))
         _ = n1.read(etcd(leader: "n1", revision: 93, cluster: 8, mark: 8))
         _ = n1.on(.leaseKept(self.address, lease: 12, ttl: .seconds(30), sentAt: n1.now, by: Self.answerer))
         #expect(n1.postgres(.primary).contains(.acquire(self.address, lease: 12, clusterID: 8)))

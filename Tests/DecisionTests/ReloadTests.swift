@@ -10,7 +10,7 @@ struct ReloadTests {
     let place = Script.place
 
     private func settings(_ addresses: [AddressSpec]) -> CoreSettings {
-        CoreSettings(member: "n1", node: "boot-a", addresses: addresses)
+        CoreSettings(member: "n1", node: "boot-a", addresses: addresses, clockDrift: 10_000)
     }
 
     @Test func `an address that moves to another interface is released and acquired again`() {

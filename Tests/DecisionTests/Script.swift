@@ -9,8 +9,10 @@ struct Script {
     static let cluster: UInt64 = 7
     /// What a lease of 30 s loses to the margin: 2 s and 1 %.
     static let margin: Duration = .milliseconds(2300)
+    /// How long a history that nothing is known of is not trusted, after a lease of 30 s: 1 % longer, as a clock may be slow.
+    static let historyWait: Duration = .milliseconds(30_300)
     /// What is asked for where `failsafe_mode` is on.
-    static let failsafeTTL: Duration = .seconds(42)
+    static let failsafeTTL: Duration = .seconds(41)
 
     private(set) var core: SupervisorCore
     private(set) var now: Instant
@@ -28,7 +30,8 @@ struct Script {
     ) {
         self.now = Instant(sinceBoot: .seconds(100))
         self.core = SupervisorCore(
-            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL), memory: memory,
+            CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL, clockDrift: 10_000),
+            memory: memory,
             at: self.now)
     }
 

@@ -157,7 +157,7 @@ struct SpareTests {
 
     @Test func `a reload with another ttl replaces the lease; one that changes nothing keeps it`() {
         var n1 = self.standby()
-        var settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Self.spec])
+        var settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Self.spec], clockDrift: 10_000)
         #expect(
             n1.on(.reconfigured(settings), after: .milliseconds(200)) == [.read, self.keepAlive, .inspect])
         _ = n1.listed()
@@ -215,7 +215,7 @@ struct SpareTests {
         #expect(self.period(&n1, other) == [self.grant])
         #expect(n1.granted(12) == [])
         // As long as anything that the former one granted can run.
-        _ = n1.on(.watched(clusterID: 8, revision: 4, changes: [.quarantine(false)]), after: .seconds(26))
+        _ = n1.on(.watched(clusterID: 8, revision: 4, changes: [.quarantine(false)]), after: .milliseconds(26_500))
         let actions = n1.on(.watched(clusterID: 8, revision: 5, changes: [.leader("n1")]))
         #expect(actions.contains(.acquire(self.address, lease: 12, clusterID: 8)))
         #expect(!actions.contains { if case .acquire(_, let lease, _, _) = $0 { lease != 12 } else { false } })
@@ -240,7 +240,7 @@ struct SpareTests {
         _ = n1.watched(10, .leader("n2"))
         _ = n1.read(etcd(leader: "n2", revision: 10))
         // Any reason to read will do.
-        let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Self.spec])
+        let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Self.spec], clockDrift: 10_000)
         #expect(n1.on(.reconfigured(settings)).contains(self.grant))
         #expect(n1.granted(12) == [])
         _ = n1.read(etcd(leader: "n2", revision: 10))

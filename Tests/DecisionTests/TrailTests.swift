@@ -80,12 +80,15 @@ struct TrailTests {
         _ = n1.listed()
         let actions = n1.read(etcd(leader: "n1", trail: Self.found(1)))
         #expect(!Self.isMarking(actions))
-        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: .seconds(30))))
+        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: Script.historyWait)))
         let begun = n1.now
         _ = n1.granted(11)
         _ = n1.postgres(.primary)
         #expect(n1.stance == .wait(.historyUnknown))
-        _ = n1.on(.postgres(.primary, askedAt: begun + .seconds(30)), after: begun + .seconds(30) - n1.now)
+        let due = begun + Script.historyWait
+        _ = n1.on(.postgres(.primary, askedAt: due - .milliseconds(1)), after: due - .milliseconds(1) - n1.now)
+        #expect(n1.stance == .wait(.historyUnknown))
+        _ = n1.on(.postgres(.primary, askedAt: due), after: .milliseconds(1))
         #expect(n1.stance == .hold)
     }
 
@@ -145,7 +148,7 @@ struct TrailTests {
         var other = etcd(leader: "n2", revision: 40, cluster: 8, mark: 8)
         other.trails = [Addressed(Script.address, TrailInEtcd(settled, revision: 30))]
         #expect(!Self.isMarking(n2.read(other, after: .seconds(60))))
-        #expect(!n2.reports.contains(.historyUnknown(Script.address, wait: .seconds(30))))
+        #expect(!n2.reports.contains(.historyUnknown(Script.address, wait: Script.historyWait)))
         // Gone on, but without a quarantine: something else may have been granted where this node was.
         var n3 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
         other.trails = [Addressed(Script.address, Self.found(21, 1))]
@@ -210,11 +213,11 @@ struct TrailTests {
         _ = n1.listed()
         let long = TrailInEtcd(Trail([.init(lease: 1, ttl: .seconds(60))]), revision: 3)
         _ = n1.read(etcd(leader: "n1", trail: long))
-        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: .seconds(60))))
+        #expect(n1.reports.contains(.historyUnknown(Script.address, wait: Script.historyWait * 2)))
         // As it was before it was lowered.
         var n2 = Script.started(etcd(leader: "n1", ttl: .seconds(60)))
         _ = n2.watched(6, .patroni(DynamicConfig(ttl: .seconds(20))), after: .seconds(1))
         _ = n2.read(etcd(leader: "n1", revision: 3, cluster: 8, mark: 8, ttl: .seconds(20)), after: .seconds(1))
-        #expect(n2.reports.contains(.historyUnknown(Script.address, wait: .seconds(60))))
+        #expect(n2.reports.contains(.historyUnknown(Script.address, wait: Script.historyWait * 2)))
     }
 }

@@ -3,6 +3,7 @@ import Decision
 import EtcdClient
 import EventLoop
 import HTTPClient
+import LeaseKeys
 import TestSupport
 import Testing
 

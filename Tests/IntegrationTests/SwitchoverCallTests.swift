@@ -38,7 +38,7 @@ struct SwitchoverCallTests {
                 try await connection.write(answer)
             }
             self.call = SwitchoverCall(
-                client, DetectorKeys(root: "/pharos/", scope: "demo", .citusMode), Self.keys,
+                client, DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode), Self.keys,
                 PatroniClient(self.patroni.url, http: self.http), member: "n3")
             try await self.put(Self.keys.leader, "n1")
             self.since = try await client.range(.key(Self.keys.leader)).keyValues[0].createRevision

@@ -38,13 +38,24 @@ extension LabTests {
         try await Scene.play("SIGSTOP of the daemon, then a switchover") { scene in
             // Without its watchdog, so that nothing but the lifetime ends it.
             try await scene.run(scene.leader, "systemctl", "service-watchdogs", "no")
+            // A process that takes the address over announces it at 0, 0.05, 0.2, 1 and 5 s: frozen in between, it continues
+            // with an announcement that is due.
+            try await scene.run(scene.leader, "systemctl", "restart", "pharos")
+            try await scene.wait("the next process to announce", .seconds(20)) {
+                try scene.timeline().announcements(since: scene.start).contains { $0.address == Scene.v4 }
+            }
             try await scene.lab.freeze(scene.leader, .pharos)
             let target = try await scene.lab.switchover()
             #expect(
                 try await scene.lab.holders(Scene.v4) == [scene.leader], "the frozen daemon cannot have released it")
             try await scene.awaitHolders([target], .seconds(40))
+            try await scene.awaitWrites()
+            let thawed = Lab.now
             try await scene.lab.thaw(scene.leader, .pharos)
             try await scene.pause(.seconds(2))
+            let told = try scene.timeline().announcements(since: thawed).filter { $0.node != target }
+            #expect(told.isEmpty, "the thawed daemon has announced: \(told)")
+            try await scene.expectNeighbors(target)
             #expect(try await scene.lab.holders(Scene.v4) == [target], "the thawed daemon must not take it back")
             try await scene.run(scene.leader, "systemctl", "service-watchdogs", "yes")
         }

@@ -40,7 +40,7 @@ struct LoadTests {
             addresses:
               - { address: 10.10.10.3/24, interface: eth1, acquire: leader_key, label: rw }
               - { address: "2001:db8::0:3/64", interface: eth1 }
-            lease: { ttl: 10s, margin: 1500ms, root: ha/pharos }
+            lease: { ttl: 10s, margin: 1500ms, clock_drift: 1.5%, root: ha/pharos }
             status: { socket: /run/p.sock, listen: "[::1]:8009" }
             """
         let settings = try files(text).load()
@@ -52,6 +52,7 @@ struct LoadTests {
         #expect(settings.addresses.map(\.prefix.description) == ["10.10.10.3/24", "2001:db8::3/64"])
         #expect(settings.addresses[0].acquire == .leaderKey && settings.addresses[0].label == "rw")
         #expect(settings.lease.ttl == .fixed(seconds: 10) && settings.lease.margin == .milliseconds(1500))
+        #expect(settings.lease.clockDrift == 15_000)
         #expect(settings.lease.root == "/ha/pharos/")
         #expect(settings.patroniKeys == "/db/patroni/demo/2/" && settings.addressKeys == "/ha/pharos/demo/address/")
         #expect(settings.status.listen?.description == "[::1]:8009" && settings.status.listen?.port == 8009)
@@ -120,6 +121,7 @@ struct LoadTests {
                 "addresses[0].label =   (default)",
                 "lease.ttl = patroni  (default)",
                 "lease.margin = 2s  (default)",
+                "lease.clock_drift = 9%  (default)",
                 "lease.root = /pharos/  (default)",
                 "detector.profile = hyperscale  (default)",
                 "detector.interval = 30s  (default)",

@@ -18,7 +18,7 @@ struct MistakeTests {
             "4:1: unknown key 'xyzzy'; expected one of patroni_config, scope, member, namespace, group, "
                 + "etcd, patroni, postgres, addresses, lease, citus, detector, alert, status"
         ),
-        ("lease: { xyzzy: 1 }", "4:10: unknown key 'xyzzy' in 'lease'; expected one of ttl, margin, root"),
+        ("lease: { xyzzy: 1 }", "4:10: unknown key 'xyzzy' in 'lease'; expected one of ttl, margin, clock_drift, root"),
         ("scope: twice", "4:1: key 'scope' is given twice, first in line 1"),
         ("lease: { ttl: 30s, ttl: 30s }", "4:20: key 'ttl' is given twice, first in line 4"),
         ("lease: { root: }", "4:10: 'root' has no value; give it one or leave the key out"),
@@ -34,7 +34,7 @@ struct MistakeTests {
         ),
         // Types
         ("status: 5", "4:9: 'status': expected a mapping with the keys socket, listen, not the text '5'"),
-        ("lease: [1]", "4:8: 'lease': expected a mapping with the keys ttl, margin, root, not a list"),
+        ("lease: [1]", "4:8: 'lease': expected a mapping with the keys ttl, margin, clock_drift, root, not a list"),
         ("lease: { ttl: [30s] }", "4:15: 'ttl' in 'lease': expected one value, not a list"),
         ("namespace: true", "4:12: 'namespace': expected text, not a boolean; put 'true' in quotes"),
         ("namespace: \"\"", "4:12: 'namespace': expected a value, not an empty text"),
@@ -120,15 +120,39 @@ struct MistakeTests {
         ("lease: { ttl: 5500ms }", "4:15: 'ttl' in 'lease': expected whole seconds, from 5s to 1h, not '5500ms'"),
         ("lease: { margin: 2 }", "4:18: 'margin' in 'lease': a duration needs a unit: '2s', or ms, m, h"),
         ("lease: { margin: 1499ms }", "4:18: 'margin' in 'lease': expected at least 1500ms, not '1499ms'"),
+        (
+            "lease: { clock_drift: 9 }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '9'"
+        ),
+        (
+            "lease: { clock_drift: 0.9% }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '0.9%'"
+        ),
+        (
+            "lease: { clock_drift: 20.1% }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '20.1%'"
+        ),
+        (
+            "lease: { clock_drift: -5% }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '-5%'"
+        ),
+        (
+            "lease: { clock_drift: 1.25% }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '1.25%'"
+        ),
+        (
+            "lease: { clock_drift: 1.% }",
+            "4:23: 'clock_drift' in 'lease': expected a percentage from 1% to 20%, such as 9%, not '1.%'"
+        ),
         ("lease: { margin: 1s }", "4:18: 'margin' in 'lease': expected at least 1500ms, not '1s'"),
         (
             "lease: { ttl: 5s, margin: 3s }",
-            "4:27: 'lease': the margin, 3s, and 1 % of the TTL must be less than half of the "
+            "4:27: 'lease': the margin, 3s, and 9% of the TTL (clock_drift) must be less than three fifths of the "
                 + "TTL, 5s"
         ),
         (
-            "lease: { margin: 10s }",
-            "4:18: 'lease': the margin, 10s, and 1 % of the TTL must be less than half of Patroni's "
+            "lease: { margin: 11s }",
+            "4:18: 'lease': the margin, 11s, and 9% of the TTL (clock_drift) must be less than three fifths of Patroni's "
                 + "shortest TTL, 20s"
         ),
         ("lease: { root: / }", "4:16: 'root' in 'lease': expected a path such as /pharos/, not '/'"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import LeaseKeys
 import PostgresClient
 import Testing
 
@@ -88,11 +89,12 @@ struct DetectorRecordTests {
     }
 
     @Test func `the keys of observations in each layout`() {
-        let plain = DetectorKeys(root: "/pharos/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        let plain = DetectorKeys(
+            root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
         #expect(plain.observation(of: Self.n2) == "/pharos/demo/observations/n2")
         #expect(plain.kind(of: "/pharos/demo-w/observations/b") == .observation(MemberID(1, "b")))
         #expect(plain.observation(of: MemberID(7, "x")) == nil)
-        let citus = DetectorKeys(root: "/pharos/", scope: "demo", .citusMode)
+        let citus = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode)
         #expect(citus.observation(of: MemberID(2, "b")) == "/pharos/demo/2/observations/b")
         #expect(citus.kind(of: "/pharos/demo/2/observations/b") == .observation(MemberID(2, "b")))
         #expect(plain.switchover(of: 1) == "/pharos/demo-w/switchover")
@@ -103,6 +105,33 @@ struct DetectorRecordTests {
             "/pharos/demo/2/address/10.0.0.1", "/pharos/demo/x/observations/b", "/pharos/demo/2/observations/a/b",
             "/pharos/demo/-1/observations/b", "/pharos/other/2/observations/b", "/pharos/demo/2/observations/",
         ] { #expect(citus.kind(of: key) == nil, "\(key)") }
+    }
+
+    @Test func `two clusters of one scope in two namespaces share nothing of what they say of their members`() {
+        let layouts: [GroupKeys.Layout] = [.citusMode, .scopes([0: "demo", 1: "demo-w"])]
+        let namespaces = ["/service/", "/service/a/", "/service/a/observations/", "/service%2Fa/", "/x/"]
+        for layout in layouts {
+            let all = namespaces.map { DetectorKeys(root: "/pharos/", namespace: $0, scope: "demo", layout) }
+            for (index, keys) in all.enumerated() {
+                for (other, others) in all.enumerated() {
+                    for group in [0, 1] {
+                        let member = MemberID(group, "n2")
+                        for (key, kind) in [
+                            (keys.observation(of: member), DetectorKeys.Kind.observation(member)),
+                            (keys.switchover(of: group), .switchover(group: group)),
+                        ] {
+                            #expect(
+                                others.kind(of: key ?? "") == (index == other ? kind : nil), "\(key ?? "") by \(other)")
+                            let isFollowed = others.ranges.contains { $0.contains(Array((key ?? "").utf8)) }
+                            #expect(isFollowed == (index == other), "\(key ?? "") by \(other)")
+                        }
+                    }
+                }
+            }
+            #expect(Set(all.map { $0.history(of: 0) }).count == namespaces.count)
+        }
+        let keys = DetectorKeys(root: "/pharos/", namespace: "/service/a/", scope: "demo", .scopes([0: "demo"]))
+        #expect(keys.observation(of: Self.n2) == "/pharos/demo/namespace/service%2Fa/observations/n2")
     }
 
     @Test func `a claim is read as it was written, and is somebody's whatever stands there`() {

@@ -52,7 +52,7 @@ struct FailoverRecordTests {
     }
 
     @Test func `metadata stands beside the record of its leadership, and nowhere else`() throws {
-        let keys = DetectorKeys(root: "/pharos/", scope: "demo", .citusMode)
+        let keys = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode)
         let record = FailoverRecord(revision: 21, group: 2, from: "b1", to: "b2", phases: [.keyGained: Self.instant(5)])
         let entries: [LedgerEntry] = [
             .own(record), .metadata(group: 2, revision: 21, phases: [.metadataCommitted: Self.instant(7)]),
@@ -69,8 +69,9 @@ struct FailoverRecordTests {
     }
 
     @Test func `who follows the group's keys does not read the ledger, however long it gets`() throws {
-        let scopes = DetectorKeys(root: "/pharos/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
-        for keys in [DetectorKeys(root: "/pharos/", scope: "demo", .citusMode), scopes] {
+        let scopes = DetectorKeys(
+            root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))
+        for keys in [DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode), scopes] {
             for group in [0, 1] {
                 let record = FailoverRecord(revision: 21, group: group, from: "b1", to: "b2")
                 let followed = [

@@ -29,6 +29,8 @@ final class FakeEtcd {
     var forbidden: KeyRange?
     /// Changes an answer; nil: there is none, ever.
     var tamper: (_ path: String, _ answer: String) -> String? = { $1 }
+    /// Holds the answer to this request back as long as it is true, at most for a minute.
+    var holdsBack: (_ path: String, _ body: String) -> Bool = { _, _ in false }
     /// Called before a lease ends.
     var beforeRevocation: (_ keys: [String]) -> Void = { _ in }
 
@@ -45,6 +47,9 @@ final class FakeEtcd {
 
     var url: String { self.server?.url ?? "" }
     func count(of path: String) -> Int { self.requests.count { $0 == path } }
+
+    /// As a key stands in a request.
+    static func encoded(_ key: String) -> String { Base64.encode(Array(key.utf8)) }
 
     // MARK: - Keys
 
@@ -106,6 +111,8 @@ final class FakeEtcd {
 
     private func answer(_ path: String, _ connection: ScriptedServer.Connection) async throws {
         if path.hasSuffix("/watch") { return try await self.watch(path, connection) }
+        let body = String(decoding: connection.body, as: UTF8.self)
+        for _ in 0..<6000 where self.holdsBack(path, body) { try await EventLoop.sleep(for: .milliseconds(10)) }
         let (status, text) = self.process(path, JSON.parse(connection.body) ?? .null)
         if let text = self.tamper(path, text) {
             try await connection.write(httpAnswer(status, text))

@@ -43,6 +43,15 @@ struct LogRecordTests {
         Row(
             .leaderChanged(from: "n1", to: nil, revision: 5), .leaderChanged,
             ["LEADER": "", "OLD_LEADER": "n1", "REVISION": "5"], "nobody, was n1"),
+        Row(
+            .clockBeyondDrift(partsPerMillion: -83_333), .clockBeyondDrift, ["DRIFT_PPM": "-83333"],
+            "slowed down by 8.3 %"),
+        Row(
+            .clockBeyondDrift(partsPerMillion: 99_951), .clockBeyondDrift, ["DRIFT_PPM": "99951"], "sped up by 10.0 %"),
+        Row(
+            .heldByAnotherCluster("10.0.0.3", cluster: "/service/other"), .heldByAnotherCluster,
+            ["ADDRESS": "10.0.0.3", "CLUSTER": "/service/other"], "one address in two configurations"),
+        Row(.clockWithinDrift, .clockWithinDrift, [:], "usual rate"),
         Row(.pauseChanged(isPaused: true), .pauseChanged, ["PAUSED": "1"], "begun"),
         Row(.pauseChanged(isPaused: false), .pauseChanged, ["PAUSED": "0"], "ended"),
         Row(.watchStale(revision: 5), .watchStale, ["REVISION": "5"], "begun anew"),
@@ -141,7 +150,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 35
+    private static let caseCount = 38
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -181,8 +190,11 @@ struct LogRecordTests {
         case .historyUnknown: 32
         case .renewalUncounted: 33
         case .lifetimeChangedByOthers: 34
-        case .citus: 35  // CitusRecordTests has its cases.
-        case .detector: 35  // DetectorRecordTests has its cases.
+        case .clockBeyondDrift: 35
+        case .clockWithinDrift: 36
+        case .heldByAnotherCluster: 37
+        case .citus: 38  // CitusRecordTests has its cases.
+        case .detector: 38  // DetectorRecordTests has its cases.
         }
     }
 }

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import HTTPClient
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import NetworkAddress
 import TestSupport
 import Testing

@@ -204,6 +204,28 @@ struct SupervisorTests {
         try await scene.stop()
     }
 
+    @Test @EventLoop func `groups that are read slowly hold no watch up, and are followed once they are read`()
+        async throws
+    {
+        let scene = try Scene()
+        let keys = FakeEtcd.encoded("/service/demo/")
+        var isSlow = true
+        scene.etcd.holdsBack = { path, body in isSlow && path == "/v3/kv/txn" && body.contains("\"\(keys)\"") }
+        _ = try await scene.startHolding()
+        // Patroni's keys that the address needs, and Pharos's own.
+        try await scene.expect { try scene.status["etcd"]?["is_watching"]?.bool == true }
+        #expect(scene.etcd.count(of: "/v3/watch") == 2)
+        // Before the read's own time limit.
+        isSlow = false
+        scene.etcd.put("/service/demo/members/n2", #"{"role":"primary","state":"running"}"#)
+        try await scene.expect(within: .seconds(20)) { scene.etcd.count(of: "/v3/watch") == 4 }
+        try await scene.expect { (try scene.status["detector"]?["targets"]?.array ?? []).count == 2 }
+        scene.etcd.put("/service/demo/members/n3", #"{"role":"replica","state":"running"}"#)
+        try await scene.expect { (try scene.status["detector"]?["targets"]?.array ?? []).count == 3 }
+        #expect(scene.records(.watchInterrupted).isEmpty)
+        try await scene.stop()
+    }
+
     @Test @EventLoop func `members that cannot be read hold no watch up, and are reported once`() async throws {
         let scene = try Scene()
         scene.etcd.tamper = { path, answer in path.hasSuffix("/range") ? "garbage" : answer }

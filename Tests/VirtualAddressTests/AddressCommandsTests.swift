@@ -36,6 +36,9 @@ struct CommandTextTests {
         let timeGuard = AddressCommands.timeGuard(from: 7_000_000)
         #expect(timeGuard.beginBy == 7_250_000)
         #expect(timeGuard.aliveFor == .milliseconds(250))
+        let patient = AddressCommands.timeGuard(from: 7_000_000, .patient)
+        #expect(patient.beginBy == 8_000_000)
+        #expect(patient.aliveFor == .seconds(1))
     }
 
     @Test func `success is no failure, whatever was printed`() {

@@ -354,4 +354,40 @@ struct AddressKeeperTests {
         try #require(accepted >= 0)
         return (accepted, peer)
     }
+
+    @Test @EventLoop func `a node that cannot run a command in time gets more for the next, and a shorter lifetime`()
+        async throws
+    {
+        let place = try virtual("10.77.0.100/24")
+        try await TestNetwork.with(nodes: 1) { nodes in
+            // Each command begins in time and acts 0.6 s later.
+            let slow = AddressCommands(command: ["/bin/sh", "-c", "sleep 0.6; exec \"$@\"", "sh"] + nodes[0].command)
+            let keeper = AddressKeeper(slow, promotes: { _ in true }, report: { _ in })
+            keeper.follow([place.address.address])
+            let until = BootClock.microseconds + 30_900_000
+            guard case .failure(let first) = await keeper.assign(place, until: until) else {
+                Issue.record("acted in time")
+                return
+            }
+            #expect(first.kind == .timedOut)
+            var outcome = await keeper.assign(place, until: until)
+            // A busy machine may be slower still.
+            for _ in 0..<20 {
+                guard case .failure(let failure) = outcome, failure.kind == .timedOut else { break }
+                outcome = await keeper.assign(place, until: until)
+            }
+            let endsBy = try outcome.get().endsBy
+            #expect(endsBy <= until + 500_000, "never later than at the usual pace")
+            let held = try await nodes[0].commands.list().places(of: place.address.address)
+            #expect(held.count == 1)
+            var removal = await keeper.remove(place)
+            for _ in 0..<20 {
+                guard case .failure(let failure) = removal, failure.kind == .timedOut else { break }
+                removal = await keeper.remove(place)
+            }
+            _ = try removal.get()
+            let left = try await nodes[0].commands.list().places(of: place.address.address)
+            #expect(left.isEmpty)
+        }
+    }
 }

@@ -1,12 +1,16 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import LenientJSON
 import PatroniClient
 
 /// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
 /// holds of others; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below
 /// `<root><scope>/history/[group/]`: `<revision>` and, beside it, `<revision>.metadata`.
+///
+/// Patroni knows a cluster by namespace and scope. Where its namespace is not the usual one, all of these lie below
+/// `<root><scope>/namespace/<namespace>/`, so that two clusters of one scope do not take each other's members for their own.
 struct DetectorKeys: Sendable {
     /// For all groups below one scope.
     private let cluster: String
@@ -28,13 +32,29 @@ struct DetectorKeys: Sendable {
         case switchover(group: Int)
     }
 
-    init(root: String, scope: String, _ layout: GroupKeys.Layout) {
-        self.cluster = root + scope + "/"
+    init(root: String, namespace: String, scope: String, _ layout: GroupKeys.Layout) {
+        func prefix(_ scope: String) -> String { root + scope + "/" + Self.folder(of: namespace) }
+        self.cluster = prefix(scope)
         switch layout {
         case .citusMode: self.groups = []
         case .scopes(let scopes):
-            self.groups = scopes.sorted { $0.key < $1.key }.map { (group: $0.key, prefix: root + $0.value + "/") }
+            self.groups = scopes.sorted { $0.key < $1.key }.map { (group: $0.key, prefix: prefix($0.value)) }
         }
+    }
+
+    /// Nothing for Patroni's usual namespace. The namespace is one component, so that none lies within another.
+    private static func folder(of namespace: String) -> String {
+        let path = namespace.split(separator: "/").joined(separator: "/")
+        guard path != "service" else { return "" }
+        var name = ""
+        for character in path {
+            switch character {
+            case "/": name += "%2F"
+            case "%": name += "%25"
+            default: name.append(character)  // Text, not cases of ours.
+            }
+        }
+        return "namespace/\(name)/"
     }
 
     /// What is followed: observations and claims, which are next to each other but for the quarantine's key. The ledger is not

@@ -14,7 +14,8 @@ public enum FailoverHistory {
 
     /// The records of this node's group, oldest first, their instants counted from 1970. What cannot be read is left out.
     public static func read(_ settings: SupervisorSettings) async throws(Failure) -> [FailoverRecord] {
-        let keys = DetectorKeys(root: settings.root, scope: settings.scope, settings.layout)
+        let keys = DetectorKeys(
+            root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
         guard let folder = keys.history(of: settings.memberID.group) else { return [] }
         let http = HTTPClient()
         defer { http.close() }

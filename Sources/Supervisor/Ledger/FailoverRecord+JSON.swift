@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 public import Decision
+// SPDX-License-Identifier: Apache-2.0
+import LeaseKeys
 import LenientJSON
 
 extension LedgerEntry {

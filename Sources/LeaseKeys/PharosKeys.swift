@@ -1,59 +1,91 @@
 // SPDX-License-Identifier: Apache-2.0
-import Decision
-import EtcdClient
+public import Decision
+public import EtcdValues
 import LenientJSON
-import PatroniClient
+public import PatroniValues
 
-/// The keys that Pharos follows and keeps in etcd, and what their values mean to the core.
-struct PharosKeys: Sendable {
-    let patroni: PatroniKeys
+/// The keys that Pharos follows and keeps in etcd for its addresses, what their values mean to the core, and the transactions
+/// by which it changes them. Values only: the daemon sends them to a real etcd, the simulator to its own.
+public struct PharosKeys: Sendable {
+    public let patroni: PatroniKeys
     /// `<root><scope>/[group/]`.
-    let prefix: String
+    public let prefix: String
+    /// `<root>addresses/`: of all scopes.
+    private let fences: String
+    /// This node's identity, see ``node(boot:network:)``.
+    public var node = ""
+    /// What this cluster is called there: `<namespace><scope>[/group]`.
+    public let cluster: String
 
-    init(_ settings: SupervisorSettings) {
-        self.patroni = PatroniKeys(namespace: settings.namespace, scope: settings.scope, group: settings.group)
-        self.prefix = settings.root + settings.scope + "/" + (settings.group.map { "\($0)/" } ?? "")
+    /// - Parameters:
+    ///   - root: `lease.root`, with a slash at its end.
+    ///   - group: nil outside Citus mode.
+    public init(root: String, namespace: String, scope: String, group: Int?) {
+        self.patroni = PatroniKeys(namespace: namespace, scope: scope, group: group)
+        let path = scope + (group.map { "/\($0)" } ?? "")
+        self.prefix = root + path + "/"
+        self.fences = root + "addresses/"
+        self.cluster = namespace + path
     }
 
     /// The etcd cluster that Pharos has settled in, as a decimal number. Of the keys below ``prefix`` the first after the
     /// addresses'; the failure detector's lie behind it.
-    var mark: String { self.prefix + "cluster" }
+    public var mark: String { self.prefix + "cluster" }
     /// Exists, under a lease of its own, while an etcd cluster is too new to be trusted.
-    var quarantine: String { self.prefix + "quarantine" }
-    func address(_ id: AddressID) -> String { self.addresses + id }
+    public var quarantine: String { self.prefix + "quarantine" }
+    public func address(_ id: AddressID) -> String { self.addresses + id }
+    /// Stands under the same lease as ``address(_:)``, for all scopes of one root: which cluster holds the address.
+    public func fence(_ id: AddressID) -> String { self.fences + id }
     /// The leases under which an address was acquired, newest first, as decimal text with their TTL in seconds, and a `q` where a
     /// quarantine's stands: `712:30 q655:30`.
-    func trail(_ id: AddressID) -> String { self.trails + id }
+    public func trail(_ id: AddressID) -> String { self.trails + id }
     private var trails: String { self.prefix + "trail/" }
     private var addresses: String { self.prefix + "address/" }
 
     // MARK: - Values
 
-    /// A holder as JSON: member, node, lease (as text: it has 64 bits), its TTL in seconds if known, and since when in Unix
-    /// seconds.
-    static func value(of holder: Holder, since: Int64) -> [UInt8] {
+    /// A holder as JSON: member, node (the boot), lease (as text: it has 64 bits), its TTL in seconds if known, since when in
+    /// Unix seconds, and `network`, the network namespace within the boot, where that is known.
+    public static func value(of holder: Holder, since: Int64) -> [UInt8] {
+        let (boot, network) = Self.parts(of: holder.node)
         let text =
-            "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(holder.node)),"
+            "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(boot)),"
             + "\"lease\":\"\(holder.lease)\"," + (holder.ttl.map { "\"ttl\":\($0.components.seconds)," } ?? "")
-            + "\"since\":\(since)}"
+            + "\"since\":\(since)" + (network.map { ",\"network\":\(JSON.quoted($0))" } ?? "") + "}"
         return Array(text.utf8)
     }
 
+    /// A node's identity as the core compares it: the boot, and the network namespace in it where it is known.
+    public static func node(boot: String, network: String?) -> String {
+        network.map { boot + Self.separator + $0 } ?? boot
+    }
+
+    private static func parts(of node: String) -> (boot: String, network: String?) {
+        let parts = node.split(separator: Self.separator, maxSplits: 1)
+        return (parts.first.map(String.init) ?? "", parts.count == 2 ? String(parts[1]) : nil)
+    }
+
+    private static let separator = " in network "
+
     /// A holder from what stands in etcd. What cannot be read still is somebody's: the lease that the key hangs on counts,
     /// the member is then unknown.
-    static func holder(_ pair: KeyValue) -> Holder {
+    ///
+    /// - Parameter node: this node's identity. A key without a network namespace, as versions before wrote it, is of this node if
+    ///   it names its boot.
+    public static func holder(_ pair: KeyValue, readOn node: String = "") -> Holder {
         let json = JSON.parse(pair.value, limit: 4096)
         let ttl = json?["ttl"]?.int64.flatMap { (1...86_400).contains($0) ? Duration.seconds($0) : nil }
         func name(_ field: String) -> String? { (json?[field]?.string).flatMap { patroniLeader(Array($0.utf8)) } }
-        return Holder(
-            member: name("member") ?? Self.unreadable, node: name("node") ?? "", lease: pair.lease, ttl: ttl)
+        var identity = Self.node(boot: name("node") ?? "", network: name("network"))
+        if identity == Self.parts(of: node).boot { identity = node }
+        return Holder(member: name("member") ?? Self.unreadable, node: identity, lease: pair.lease, ttl: ttl)
     }
 
     /// Stands for a name that cannot be one: it is somebody's, and not ours.
-    static let unreadable = "(unreadable)"
+    public static let unreadable = "(unreadable)"
 
     /// Patroni's configuration, with the fields named that cannot be read; nil where it is no configuration at all.
-    static func config(_ value: [UInt8]) -> DynamicConfig? {
+    public static func config(_ value: [UInt8]) -> DynamicConfig? {
         let config = PatroniConfig(value: value)
         guard config.isObject else { return nil }
         var unreadable: DynamicConfig.Fields = []
@@ -74,19 +106,19 @@ struct PharosKeys: Sendable {
 
     /// The mark; only the very text that ``marking(_:seen:lease:)`` writes names a cluster, since that is what
     /// acquisitions compare with.
-    static func mark(_ pair: KeyValue) -> ClusterMark {
+    public static func mark(_ pair: KeyValue) -> ClusterMark {
         let text = pair.valueText
         let clusterID = UInt64(text).flatMap { String($0) == text ? $0 : nil }
         return ClusterMark(clusterID: clusterID, revision: pair.modRevision)
     }
 
-    static func value(of trail: Trail) -> [UInt8] {
+    public static func value(of trail: Trail) -> [UInt8] {
         let words = trail.entries.map { "\($0.isQuarantine ? "q" : "")\($0.lease):\($0.ttl.components.seconds)" }
         return Array(words.joined(separator: " ").utf8)
     }
 
     /// A trail; empty where it is not the very text that ``value(of:)`` writes.
-    static func trail(_ text: String) -> Trail {
+    public static func trail(_ text: String) -> Trail {
         var entries: [Trail.Entry] = []
         for word in text.split(separator: " ", maxSplits: Trail.limit) {
             let isQuarantine = word.first == "q"
@@ -100,12 +132,12 @@ struct PharosKeys: Sendable {
         return Self.value(of: trail) == Array(text.utf8) ? trail : Trail()
     }
 
-    static func trail(_ pair: KeyValue) -> TrailInEtcd {
+    public static func trail(_ pair: KeyValue) -> TrailInEtcd {
         TrailInEtcd(Self.trail(pair.valueText), revision: pair.modRevision)
     }
 
     /// What a watch event means to the core; nil: nothing.
-    func change(_ event: WatchEvent) -> KeyChange? {
+    public func change(_ event: WatchEvent) -> KeyChange? {
         let pair = event.keyValue
         let key = pair.keyText
         let isPut = event.kind == .put
@@ -119,25 +151,32 @@ struct PharosKeys: Sendable {
                 return .trail(String(key.dropFirst(self.trails.count)), isPut ? Self.trail(pair) : TrailInEtcd())
             }
             guard key.hasPrefix(self.addresses) else { return nil }
-            return .holder(String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair) : nil)
+            return .holder(String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair, readOn: self.node) : nil)
         }
     }
 
     // MARK: - Transactions
 
     /// What a read of everything that matters asks for: of trails, those of the configured addresses.
-    func reads(of ids: [AddressID]) -> [Transaction.Operation] {
+    public func reads(of ids: [AddressID]) -> [Transaction.Operation] {
         ids.map { .range(.key(self.trail($0)), limit: 1) } + [
             .range(.key(self.patroni.leader), limit: 1), .range(.key(self.patroni.config), limit: 1),
             .range(.from(self.addresses, through: self.mark), limit: 256), .range(.key(self.quarantine), limit: 1),
         ]
     }
 
-    func snapshot(_ header: Header, _ responses: [TransactionResponse.OperationResponse]) -> Snapshot {
+    public func snapshot(_ header: Header, _ responses: [TransactionResponse.OperationResponse]) -> Snapshot {
         var snapshot = Snapshot(
             clusterID: header.clusterID, revision: header.revision, raftTerm: header.raftTerm)
         for case .range(let pairs) in responses {
             for pair in pairs {
+                let key = pair.keyText
+                if key.hasPrefix(self.fences), !key.hasPrefix(self.prefix) {
+                    let id = String(key.dropFirst(self.fences.count))
+                    let cluster = Self.cluster(pair.value)
+                    if cluster != self.cluster { snapshot.rivals.append(Addressed(id, cluster)) }
+                    continue
+                }
                 switch self.change(WatchEvent(kind: .put, keyValue: pair)) {
                 case .leader(let leader): snapshot.leader = leader
                 case .patroni(let config): snapshot.patroni = config
@@ -154,25 +193,42 @@ struct PharosKeys: Sendable {
         return snapshot
     }
 
-    /// `ids`: the addresses whose trails the answer shows where the comparisons failed.
-    func acquisition(
-        of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64, reading ids: [AddressID]
+    /// A cluster's name as it stands in a fence: for people, so anything that cannot be one is told as such.
+    private static func cluster(_ value: [UInt8]) -> String {
+        let name = String(decoding: value.prefix(600), as: UTF8.self)
+        let isGood = !name.isEmpty && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "\u{FFFD}" }
+        return isGood ? name : Self.unreadable
+    }
+
+    private func fencing(_ id: AddressID, _ holder: Holder) -> Transaction.Operation {
+        .put(key: self.fence(id), value: Array(self.cluster.utf8), lease: holder.lease)
+    }
+
+    /// - Parameters:
+    ///   - ids: the addresses whose trails the answer shows where the comparisons failed.
+    ///   - isFenced: false where etcd's user may not use the fences: then another scope may hold the same address.
+    public func acquisition(
+        of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64, isFenced: Bool = true,
+        reading ids: [AddressID]
     ) -> Transaction {
-        Transaction(
+        let fence: [Transaction.Compare] = isFenced ? [.absent(self.fence(id))] : []
+        let look: [Transaction.Operation] = isFenced ? [.range(.key(self.fence(id)), limit: 1)] : []
+        return Transaction(
             compares: [
                 .init(self.patroni.leader, is: .value(Array(holder.member.utf8))),
                 .absent(self.address(id)),
-            ] + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
+            ] + fence + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
                 .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
-            ],
-            failure: self.reads(of: ids))
+            ] + (isFenced ? [self.fencing(id, holder)] : []),
+            failure: self.reads(of: ids) + look)
     }
 
-    func takeOver(
+    /// The fence moves along without a comparison: a daemon of a version before has put none.
+    public func takeOver(
         of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep, since: Int64,
-        reading ids: [AddressID]
+        isFenced: Bool = true, reading ids: [AddressID]
     ) -> Transaction {
         Transaction(
             compares: [.init(self.address(id), is: .lease(old))] + self.settled(in: clusterID)
@@ -180,7 +236,7 @@ struct PharosKeys: Sendable {
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
                 .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
-            ],
+            ] + (isFenced ? [self.fencing(id, holder)] : []),
             failure: self.reads(of: ids))
     }
 
@@ -199,7 +255,7 @@ struct PharosKeys: Sendable {
 
     /// `seen`: the revision of the mark that is to be replaced, whatever it says; 0: there is none. The trails are extended by
     /// the quarantine, which covers whatever was acquired before.
-    func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [Addressed<TrailStep>])
+    public func marking(_ clusterID: UInt64, seen: Int64, quarantine: Trail.Entry, _ trails: [Addressed<TrailStep>])
         -> Transaction
     {
         Transaction(

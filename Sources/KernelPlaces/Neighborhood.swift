@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import NetworkAddress
+public import NetworkAddress
 
 /// What the node has of its own beside our addresses, and where ours therefore stand.
 ///
@@ -7,31 +7,33 @@ import NetworkAddress
 /// the same interface, ours stands there alone (IPv4 /32, IPv6 /128). Then it shares no subnet and no route with the
 /// node's own, so neither can take the other along. It is remembered because a network manager takes the node's own
 /// address away and puts it back: what is decided in between must be right afterwards.
-struct Neighborhood {
-    private struct Spot: Hashable {
+public struct Neighborhood: Sendable {
+    private struct Spot: Hashable, Sendable {
         let interface: String
         let address: IPAddress
     }
 
     /// Addresses of ours; everything else is the node's own.
-    private(set) var ours: Set<IPAddress> = []
+    public private(set) var ours: Set<IPAddress> = []
     private var shared: Set<Spot> = []
     /// What the last listing showed.
-    private(set) var kernel: KernelAddresses?
+    public private(set) var kernel: KernelAddresses?
 
-    mutating func follow(_ ours: Set<IPAddress>) {
+    public init() {}
+
+    public mutating func follow(_ ours: Set<IPAddress>) {
         self.ours = ours
         self.shared = self.shared.filter { ours.contains($0.address) }
         if let kernel = self.kernel { self.learn(kernel) }
     }
 
-    mutating func learn(_ kernel: KernelAddresses) {
+    public mutating func learn(_ kernel: KernelAddresses) {
         self.kernel = kernel
         for address in kernel.addresses { _ = self.saw(address.place) }
     }
 
     /// One address of the kernel; answers whether it is the node's own, in a subnet that holds one of ours.
-    mutating func saw(_ place: VirtualAddress) -> Bool {
+    public mutating func saw(_ place: VirtualAddress) -> Bool {
         guard !self.ours.contains(place.address.address) else { return false }
         let touched = self.ours.filter { place.address.contains($0) }
         for address in touched { self.shared.insert(Spot(interface: place.interface, address: address)) }
@@ -39,10 +41,10 @@ struct Neighborhood {
     }
 
     /// The kernel's name of the interface, where `name` may be an alternative one.
-    func interface(_ name: String) -> String { self.kernel?.interface(named: name)?.name ?? name }
+    public func interface(_ name: String) -> String { self.kernel?.interface(named: name)?.name ?? name }
 
     /// Where the address is to stand: as configured, or alone beside the node's own.
-    func place(for virtual: VirtualAddress) -> VirtualAddress {
+    public func place(for virtual: VirtualAddress) -> VirtualAddress {
         let interface = self.interface(virtual.interface)
         let isShared = self.shared.contains(Spot(interface: interface, address: virtual.address.address))
         let address = isShared ? virtual.address.alone : virtual.address
@@ -51,15 +53,45 @@ struct Neighborhood {
 
     /// The place's other one on the same interface, if the last listing showed the address there: the configured length
     /// for one that stands alone, and the other way around.
-    func twin(of place: VirtualAddress, configured: AddressPrefix) -> VirtualAddress? {
+    public func twin(of place: VirtualAddress, configured: AddressPrefix) -> VirtualAddress? {
         let other = place.address == configured ? configured.alone : configured
         guard other != place.address else { return nil }
         let twin = VirtualAddress(address: other, interface: place.interface)
         return self.kernel?.addresses.contains { $0.place == twin } == true ? twin : nil
     }
 
+    /// How an address is put on its interface.
+    public struct Assignment: Hashable, Sendable {
+        /// Where it is put, or its lifetime renewed.
+        public let place: VirtualAddress
+        /// Where it stood until now, and is taken off afterwards.
+        public let former: VirtualAddress?
+    }
+
+    /// Where the address is put now. It moves only where its old place can be given up without harm.
+    /// - Parameter protect: answers whether the node's own addresses would survive the removal of this one.
+    public func assignment(of virtual: VirtualAddress, protect: (VirtualAddress) -> Bool) -> Assignment {
+        let place = self.place(for: virtual)
+        guard let former = self.twin(of: place, configured: virtual.address) else {
+            return Assignment(place: place, former: nil)
+        }
+        // IPv6 has an address only once on an interface: setting its lifetime leaves it where it is.
+        let isStuck = former.address.address.isIPv6
+        if isStuck || self.leading().contains(former) && !protect(former) {
+            return Assignment(place: former, former: nil)
+        }
+        return Assignment(place: place, former: former)
+    }
+
+    /// Those of ``leading()`` that a removal of this address from this interface touches, whatever its prefix length.
+    public func leading(at place: VirtualAddress) -> [VirtualAddress] {
+        self.leading().filter {
+            $0.interface == place.interface && $0.address.address == place.address.address
+        }
+    }
+
     /// The places of ours with which the kernel would remove other addresses, unless `promote_secondaries` is set.
-    func leading() -> [VirtualAddress] {
+    public func leading() -> [VirtualAddress] {
         guard let kernel = self.kernel else { return [] }
         return kernel.addresses.filter { first in
             guard self.ours.contains(first.place.address.address), !first.place.address.address.isIPv6,

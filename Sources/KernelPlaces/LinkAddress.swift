@@ -23,15 +23,15 @@ public struct LinkAddress: Hashable, Sendable, LosslessStringConvertible {
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-    static let broadcast = LinkAddress([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
+    public static let broadcast = LinkAddress([0xff, 0xff, 0xff, 0xff, 0xff, 0xff])
 
     /// Where an IPv6 multicast address is sent on Ethernet (RFC 2464, section 7): 33:33 and its last four bytes.
-    static func multicast(_ last: some Collection<UInt8>) -> LinkAddress {
+    public static func multicast(_ last: some Collection<UInt8>) -> LinkAddress {
         LinkAddress([0x33, 0x33] + last.suffix(4))
     }
 
     /// Whether one station can have it: neither a group's address nor all zeros.
-    var isStation: Bool { self.bytes[0] & 1 == 0 && self.bytes.contains { $0 != 0 } }
+    public var isStation: Bool { self.bytes[0] & 1 == 0 && self.bytes.contains { $0 != 0 } }
 
     /// Lower-case pairs with colons, such as `02:00:00:00:00:0a`.
     public var description: String {

@@ -41,7 +41,7 @@ public struct Transaction: Sendable, Equatable {
     }
 
     /// Whether it changes nothing, whatever it compares: then it may be asked again elsewhere.
-    var isReadOnly: Bool {
+    public var isReadOnly: Bool {
         (self.success + self.failure).allSatisfy { operation in
             switch operation {
             case .put, .delete: false

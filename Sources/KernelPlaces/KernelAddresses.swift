@@ -17,7 +17,7 @@ public struct NetworkInterface: Hashable, Sendable {
     /// Nil where it is no Ethernet interface.
     public let linkAddress: LinkAddress?
 
-    init(
+    public init(
         name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool,
         operationalState: String, linkAddress: LinkAddress?
     ) {
@@ -51,7 +51,7 @@ public struct KernelAddress: Hashable, Sendable {
     /// `promote_secondaries` is set).
     public let isSecondary: Bool
 
-    init(
+    public init(
         place: VirtualAddress, lifetime: AddressLifetime, isTentative: Bool, isDuplicate: Bool,
         isSecondary: Bool = false
     ) {
