@@ -125,6 +125,8 @@ extension World {
             self.carryOut(.resume(node.index))
             self.carryOut(.permit(node.index))
             self.carryOut(.restoreNetwork(node.index))
+            // Its member of etcd hears who leads.
+            node.staleMember = nil
             self.carryOut(.thaw(node.index))
             self.carryOut(.startPatroni(node.index))
             for interface in SimulatedKernel.interfaces.indices {
@@ -161,8 +163,17 @@ extension World {
         let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
         // etcd's clock may be slow, and what failed is tried again within some seconds.
         self.run(for: max(0, begin + ttl + ttl / 100 + 5_000_000 - self.now))
+        self.awaitQuarantine(since: settledAt + 3_000_000)
         self.awaitMemory()
         if self.violation == nil { self.checkLiveness() }
+    }
+
+    /// A mark that was asked for before all was healed may be asked for again some seconds later: its quarantine began only then.
+    private func awaitQuarantine(since time: Time) {
+        guard let quarantinedAt = self.quarantinedAt, quarantinedAt > time, let lease = self.etcd.quarantine,
+            let ttl = self.etcd.leases[lease]?.ttl
+        else { return }
+        self.run(for: max(0, quarantinedAt + ttl + ttl / 100 + 5_000_000 - self.now))
     }
 
     /// A leader that cannot tell whether etcd's history is the one it knew waits for as long as anybody's lease may run: where
