@@ -118,7 +118,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
             swiftSettings: strict),
         tests("DecisionTests", ["Decision"]),
-        tests("SimulationTests", ["Decision", "Simulation"]),
+        tests("SimulationTests", ["Decision", "EtcdValues", "LeaseKeys", "PatroniValues", "Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
