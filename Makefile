@@ -70,6 +70,9 @@ demo-down: build-lab ## Take the demo's cluster down.
 test: .build/packages-test stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
 	scripts/test
 
+test-long: .build/packages-test stage ## Hours: real daemons and a real etcd, frozen, cut and restored at random (FOR=2h, SEED=N), and an older version beside.
+	scripts/test-long
+
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
@@ -99,4 +102,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage demo demo-down test test-long simulate mutants mutants-sample docs format lint build-bench bench bench-check

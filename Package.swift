@@ -104,11 +104,18 @@ let package = Package(
             swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
         module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
+        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "Lab"]),
         .executableTarget(
             name: "pharos-bench",
             dependencies: [
-                "CLab", "CLinux", "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Lab", "LenientJSON",
+                "CLinux", "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Lab", "LenientJSON", "NetworkBed",
                 "PostgresClient", "StatusServer", arguments,
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "pharos-histories",
+            dependencies: [
+                "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", arguments,
             ],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
@@ -163,6 +170,7 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
+        tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Glibc
+import NetworkBed
 import PostgresClient
 
 /// A PostgreSQL of the test bed, in this process's namespace, that trusts everybody.
@@ -23,13 +24,13 @@ final class BenchPostgres {
     var conninfo: String { "host=\(self.folder) port=\(self.port) user=postgres dbname=postgres" }
 
     /// `primary`: the server that it streams from; nil: it is one.
-    func start(hosts: [String], standbyOf primary: BenchPostgres? = nil) async throws(BenchError) {
-        guard let setpriv = Files.program("setpriv") else { throw BenchError("setpriv is needed: install util-linux") }
+    func start(hosts: [String], standbyOf primary: BenchPostgres? = nil) async throws(BedError) {
+        guard let setpriv = Files.program("setpriv") else { throw BedError("setpriv is needed: install util-linux") }
         let asPostgres = [setpriv, "--reuid=postgres", "--regid=postgres", "--clear-groups"]
         try Files.makeFolder(self.folder)
         guard let account = getpwnam("postgres"),
             chown(self.folder, account.pointee.pw_uid, account.pointee.pw_gid) == 0
-        else { throw BenchError("there is no user postgres: install postgresql-15") }
+        else { throw BedError("there is no user postgres: install postgresql-15") }
         let data = self.folder + "/data"
         let creation =
             if let primary {
@@ -41,7 +42,7 @@ final class BenchPostgres {
             } else {
                 ["\(Self.binaries)/initdb", "-D", data, "-A", "trust", "--no-sync", "--locale", "C.UTF-8"]
             }
-        try await pharos_bench.run(asPostgres + creation)
+        try await NetworkBed.run(asPostgres + creation)
         let program = try self.bed.start(
             "postgres",
             asPostgres + [
@@ -51,9 +52,9 @@ final class BenchPostgres {
                 "-c", "autovacuum=off",
             ])
         self.program = program
-        try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BenchError) in
+        try await wait(for: "answer of PostgreSQL", timeout: .seconds(20)) { () async throws(BedError) in
             try program.check()
-            do throws(BenchError) {
+            do throws(BedError) {
                 _ = try await self.connect()
                 return true
             } catch {
@@ -67,29 +68,29 @@ final class BenchPostgres {
         self.program = nil
     }
 
-    func connect() async throws(BenchError) -> PostgresConnection {
+    func connect() async throws(BedError) -> PostgresConnection {
         do throws(PostgresError) {
             return try await PostgresConnection(
                 self.conninfo, overriding: [(keyword: "application_name", value: "pharos-bench")])
         } catch {
-            throw BenchError(error.description)
+            throw BedError(error.description)
         }
     }
 
     /// The stand-in for Citus: Debian has no Citus.
-    func loadStandIn() async throws(BenchError) {
-        guard let psql = Files.program("psql") else { throw BenchError("psql is needed: install postgresql-client") }
+    func loadStandIn() async throws(BedError) {
+        guard let psql = Files.program("psql") else { throw BedError("psql is needed: install postgresql-client") }
         guard access(Self.standIn, R_OK) == 0 else {
-            throw BenchError("\(Self.standIn) cannot be read: run this in the repository's root")
+            throw BedError("\(Self.standIn) cannot be read: run this in the repository's root")
         }
-        try await pharos_bench.run([psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-f", Self.standIn])
+        try await NetworkBed.run([psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.conninfo, "-f", Self.standIn])
     }
 }
 
 @EventLoop
 @discardableResult
-func query(_ session: PostgresConnection, _ sql: String) async throws(BenchError) -> [[String?]] {
+func query(_ session: PostgresConnection, _ sql: String) async throws(BedError) -> [[String?]] {
     do throws(PostgresError) { return try await session.query(sql, timeout: .seconds(30)) } catch {
-        throw BenchError("\(sql): \(error.description)")
+        throw BedError("\(sql): \(error.description)")
     }
 }

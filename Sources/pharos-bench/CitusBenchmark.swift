@@ -2,6 +2,7 @@
 import CitusCatalog
 import EventLoop
 import Glibc
+import NetworkBed
 import PostgresClient
 
 /// From the put of a worker's leader key to the commit that moves its row in `pg_dist_node`; what it costs to look at 1,000
@@ -23,7 +24,7 @@ struct CitusBenchmark {
         self.runs = runs
     }
 
-    func run() async throws(BenchError) -> CitusResult {
+    func run() async throws(BedError) -> CitusResult {
         let postgres = BenchPostgres(self.bed, port: Self.port)
         try await postgres.start(hosts: (1...10).map { "127.0.0.\($0)" })
         let etcd = try self.bed.parts().etcd
@@ -43,7 +44,7 @@ struct CitusBenchmark {
         try await etcd.put("/service/\(Self.worker)/leader", "a")
         try await etcd.settle(Self.scope)
         let daemon = try self.startDaemon(postgres)
-        try await wait(for: "session of the daemon", timeout: .seconds(20)) { () async throws(BenchError) in
+        try await wait(for: "session of the daemon", timeout: .seconds(20)) { () async throws(BedError) in
             try daemon.check()
             let count =
                 "select count(*) from pg_stat_activity where application_name = 'pharos' and query like '%pg_dist_node%' and pid <> pg_backend_pid()"
@@ -71,7 +72,7 @@ struct CitusBenchmark {
 
     /// How many transactions there are in the database while nothing happens. The failure detector's, one in 29 s for each member,
     /// go to another database.
-    private func measureRest(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
+    private func measureRest(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BedError) {
         let count = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
         // What was done before may be counted up to a second later.
         try await pause(.seconds(3))
@@ -88,7 +89,7 @@ struct CitusBenchmark {
     /// A whole `pharos verify` of 8 workers, all of which answer: each is an address of the same server. What it finds of that
     /// does not matter here.
     private func measureVerification(_ session: PostgresConnection, _ result: inout CitusResult)
-        async throws(BenchError)
+        async throws(BedError)
     {
         try await query(session, "delete from pg_dist_node where groupid >= 10")
         try await query(
@@ -99,13 +100,13 @@ struct CitusBenchmark {
         for _ in 0..<10 {
             let began = BootClock.microseconds
             // 2: it finds what is wrong with a worker that is the coordinator itself.
-            try await pharos_bench.run(command, accepting: [2])
+            try await NetworkBed.run(command, accepting: [2])
             result.verification.append(Double(BootClock.microseconds - began) / 1000)
         }
     }
 
     /// What one look at 1,000 rows costs, with the daemon's own question.
-    private func measureReading(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BenchError) {
+    private func measureReading(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BedError) {
         try await query(
             session,
             "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, 'w' || g, 5432, false, false, 'primary' from generate_series(10, 1009) g"
@@ -116,7 +117,7 @@ struct CitusBenchmark {
             do throws(CitusError) {
                 guard try await catalog.nodes().count > 1000 else { throw CitusError.malformed("rows are missing") }
             } catch {
-                throw BenchError("\(error)")
+                throw BedError("\(error)")
             }
             result.reading.append(Double(BootClock.microseconds - began) / 1000)
         }
@@ -124,7 +125,7 @@ struct CitusBenchmark {
 
     // MARK: - The parts
 
-    private func startDaemon(_ postgres: BenchPostgres) throws(BenchError) -> Program {
+    private func startDaemon(_ postgres: BenchPostgres) throws(BedError) -> Program {
         let file = "\(self.bed.folder)/citus.yml"
         let folder = "\(self.bed.folder)/citus"
         try Files.makeFolder(folder)
@@ -147,7 +148,7 @@ struct CitusBenchmark {
         return try self.bed.start("pharos", [self.bed.options.pharos, "run", "-c", file])
     }
 
-    private func prepare(_ postgres: BenchPostgres, _ session: PostgresConnection) async throws(BenchError) {
+    private func prepare(_ postgres: BenchPostgres, _ session: PostgresConnection) async throws(BedError) {
         try await postgres.loadStandIn()
         for sql in CitusCatalog.fenceTable + [
             "select citus_set_coordinator_host('127.0.0.1', \(Self.port))",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Lab
+import NetworkBed
 
 /// What 50 sessions that write through the coordinator see of a worker's switchover in the lab: with Pharos in mode own, and
 /// with Patroni's own Citus handler, Pharos only looking on.
@@ -18,13 +19,13 @@ struct CitusClientBenchmark {
         self.switchovers = switchovers
     }
 
-    func run() async throws(BenchError) -> CitusClientResult {
+    func run() async throws(BedError) -> CitusClientResult {
         do throws(LabError) {
             return CitusClientResult(
                 pharos: try await self.measure(.scopes, "mode: own"),
                 patroni: try await self.measure(.mode, "mode: observe"))
         } catch {
-            throw BenchError(error.message)
+            throw BedError(error.message)
         }
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Lab
+import NetworkBed
 
 /// A client's view of real leader changes, in the lab: for how long it could not write through an address, and how much
 /// of that came after the new primary accepted writes.
@@ -19,7 +20,7 @@ struct ClientBenchmark {
         self.restarts = restarts
     }
 
-    func run() async throws(BenchError) -> ClientResult {
+    func run() async throws(BedError) -> ClientResult {
         do throws(LabError) {
             var options = LabOptions()
             options.installTree = self.install
@@ -33,7 +34,7 @@ struct ClientBenchmark {
                 throw error
             }
         } catch {
-            throw BenchError(error.message)
+            throw BedError(error.message)
         }
     }
 

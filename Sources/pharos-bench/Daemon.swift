@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import NetworkBed
 
 /// The daemon under test, as a service manager would start it, on one node.
 @EventLoop
@@ -19,7 +20,7 @@ struct Daemon {
         scope: String,
         ttl: Int,
         notify: String? = nil
-    ) throws(BenchError) -> Daemon {
+    ) throws(BedError) -> Daemon {
         let file = "\(bed.folder)/\(scope)-\(node.name).yml"
         let folder = "\(bed.folder)/\(scope)-\(node.name)"
         try Files.makeFolder(folder)
@@ -46,10 +47,10 @@ struct Daemon {
     }
 
     /// Waits until it holds the address.
-    func waitUntilHolding(_ observer: AddressObserver, timeout: Duration = .seconds(60)) async throws(BenchError) {
-        try await wait(for: "address on \(self.node.member)", timeout: timeout) { () async throws(BenchError) in
+    func waitUntilHolding(_ observer: AddressObserver, timeout: Duration = .seconds(60)) async throws(BedError) {
+        try await wait(for: "address on \(self.node.member)", timeout: timeout) { () async throws(BedError) in
             try self.program.check()
-            return observer.isHeld(Self.address, on: self.node)
+            return observer.isHeld(Self.address, on: self.node.id)
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import LenientJSON
+import NetworkBed
 import StatusServer
 
 /// What the failure detector costs a coordinator's daemon that watches 1,000 members in 300 groups, with the profile
@@ -27,14 +28,14 @@ struct DetectorBenchmark {
         self.seconds = seconds
     }
 
-    func run() async throws(BenchError) -> DetectorResult {
+    func run() async throws(BedError) -> DetectorResult {
         var result = DetectorResult()
         result.eventNanoseconds = EventCost.measure()
         let patroni: StatusServer
         do throws(StatusServerError) {
             patroni = try StatusServer(.tcp(address: "127.0.0.1", port: Self.apiPort)) { _ in .init(body: "{}") }
         } catch {
-            throw BenchError("\(error)")
+            throw BedError("\(error)")
         }
         let (primary, standby) = (
             BenchPostgres(self.bed, port: Self.primaryPort), BenchPostgres(self.bed, port: Self.standbyPort)
@@ -77,7 +78,7 @@ struct DetectorBenchmark {
     }
 
     /// What the members' Patronis write.
-    private func write(_ etcd: EtcdServer, round: Int) async throws(BenchError) {
+    private func write(_ etcd: EtcdServer, round: Int) async throws(BedError) {
         let keys = (0..<Self.members).map { index -> (key: String, value: String) in
             let (group, leads, host) = Self.place(index)
             let port = leads ? Self.primaryPort : Self.standbyPort
@@ -93,7 +94,7 @@ struct DetectorBenchmark {
     }
 
     /// Spread over each round, as theirs are.
-    private func letPatronisWrite(_ etcd: EtcdServer, seconds: Int) async throws(BenchError) {
+    private func letPatronisWrite(_ etcd: EtcdServer, seconds: Int) async throws(BedError) {
         let end = BootClock.microseconds + Int64(seconds) * 1_000_000
         var round = 0
         while BootClock.microseconds < end {
@@ -104,7 +105,7 @@ struct DetectorBenchmark {
         }
     }
 
-    private func prepare(_ primary: BenchPostgres) async throws(BenchError) {
+    private func prepare(_ primary: BenchPostgres) async throws(BedError) {
         try await primary.loadStandIn()
         let session = try await primary.connect()
         try await query(session, "select citus_set_coordinator_host('\(Self.place(0).host)', \(Self.primaryPort))")
@@ -118,7 +119,7 @@ struct DetectorBenchmark {
 
     private var socket: String { "\(self.bed.folder)/scale/pharos.sock" }
 
-    private func startDaemon(_ primary: BenchPostgres, _ etcd: EtcdServer) throws(BenchError) -> Program {
+    private func startDaemon(_ primary: BenchPostgres, _ etcd: EtcdServer) throws(BedError) -> Program {
         let folder = "\(self.bed.folder)/scale"
         try Files.makeFolder(folder)
         let patroni = "\(folder)/patroni.yml"
@@ -145,17 +146,17 @@ struct DetectorBenchmark {
     }
 
     /// Throws unless every member was reached: what was measured would be something else.
-    private func checkVerdicts() async throws(BenchError) {
+    private func checkVerdicts() async throws(BedError) {
         let command = [self.bed.options.pharos, "status", "--json", "--socket", self.socket]
         let outcome: ChildProcess.Outcome
         do throws(ChildProcessError) { outcome = try await ChildProcess(command, outputLimit: 1 << 24).run() } catch {
-            throw BenchError(error.description)
+            throw BedError(error.description)
         }
         let targets = JSON.parse(Array(outcome.text.utf8), limit: 1 << 24)?["detector"]?["targets"]?.array ?? []
         let unwell = targets.filter { $0["verdict"]?.string != "well" }
         guard targets.count == Self.members, unwell.isEmpty else {
             let example = unwell.first.map { "\($0["member"]?.string ?? "?"): \($0["reason"]?.string ?? "?")" } ?? ""
-            throw BenchError("\(unwell.count) of \(targets.count) members were not found well, as \(example)")
+            throw BedError("\(unwell.count) of \(targets.count) members were not found well, as \(example)")
         }
     }
 }

@@ -2,6 +2,7 @@
 import EventLoop
 import HTTPClient
 import LenientJSON
+import NetworkBed
 
 /// One etcd, and the requests that the benchmarks send to it: as bare as can be, over one kept connection.
 @EventLoop
@@ -14,9 +15,9 @@ final class EtcdServer {
     isolated deinit { self.http.close() }
 
     /// The command that starts it; with API v2 where this etcd still has it, for vip-manager.
-    func command(dataFolder: String) async throws(BenchError) -> [String] {
+    func command(dataFolder: String) async throws(BedError) -> [String] {
         guard let etcd = Files.program("etcd") else {
-            throw BenchError("there is no etcd program: install etcd-server")
+            throw BedError("there is no etcd program: install etcd-server")
         }
         var command = [
             etcd, "--name", "bench", "--data-dir", dataFolder, "--logger", "zap", "--log-level", "error",
@@ -28,13 +29,13 @@ final class EtcdServer {
             let help = try await ChildProcess([etcd, "--help"]).run()
             if help.text.contains("--enable-v2") { command.append("--enable-v2=true") }
         } catch {
-            throw BenchError(error.description)
+            throw BedError(error.description)
         }
         return command
     }
 
     func isReady() async -> Bool {
-        do throws(BenchError) {
+        do throws(BedError) {
             return try await self.send(.get, "/health").contains("true")
         } catch {
             return false
@@ -43,7 +44,7 @@ final class EtcdServer {
 
     // MARK: - API v3
 
-    func put(_ key: String, _ value: String, lease: Int64 = 0) async throws(BenchError) {
+    func put(_ key: String, _ value: String, lease: Int64 = 0) async throws(BedError) {
         _ = try await self.send(
             .post,
             "/v3/kv/put",
@@ -52,7 +53,7 @@ final class EtcdServer {
     }
 
     /// Puts many in one transaction: at most 128, as etcd allows.
-    func put(_ pairs: [(key: String, value: String)]) async throws(BenchError) {
+    func put(_ pairs: [(key: String, value: String)]) async throws(BedError) {
         for start in stride(from: 0, to: pairs.count, by: 128) {
             let puts = pairs[start..<min(start + 128, pairs.count)].map {
                 #"{"request_put":{"key":"\#(base64($0.key))","value":"\#(base64($0.value))"}}"#
@@ -61,22 +62,22 @@ final class EtcdServer {
         }
     }
 
-    func delete(_ key: String) async throws(BenchError) {
+    func delete(_ key: String) async throws(BedError) {
         _ = try await self.send(.post, "/v3/kv/deleterange", #"{"key":"\#(base64(key))"}"#)
     }
 
-    func grant(seconds: Int) async throws(BenchError) -> Int64 {
+    func grant(seconds: Int) async throws(BedError) -> Int64 {
         let answer = JSON.parse(Array(try await self.send(.post, "/v3/lease/grant", #"{"TTL":"\#(seconds)"}"#).utf8))
-        guard let lease = answer?["ID"]?.int64 else { throw BenchError("etcd granted no lease") }
+        guard let lease = answer?["ID"]?.int64 else { throw BedError("etcd granted no lease") }
         return lease
     }
 
-    func revoke(_ lease: Int64) async throws(BenchError) {
+    func revoke(_ lease: Int64) async throws(BedError) {
         _ = try await self.send(.post, "/v3/lease/revoke", #"{"ID":"\#(lease)"}"#)
     }
 
     /// The transaction that acquires an address: if `leader` is `member` and `key` is absent, put `key`.
-    func acquire(_ key: String, lease: Int64, leader: String, member: String) async throws(BenchError) {
+    func acquire(_ key: String, lease: Int64, leader: String, member: String) async throws(BedError) {
         let compares = [
             #"{"target":"VALUE","key":"\#(base64(leader))","value":"\#(base64(member))"}"#,
             #"{"target":"VERSION","key":"\#(base64(key))","version":"0"}"#,
@@ -88,21 +89,21 @@ final class EtcdServer {
             #"{"compare":[\#(compares.joined(separator: ","))],"success":[\#(put)]}"#
         )
         guard answer.contains(#""succeeded":true"#) else {
-            throw BenchError("the floor's transaction failed: \(answer)")
+            throw BedError("the floor's transaction failed: \(answer)")
         }
     }
 
     /// Makes Pharos regard this cluster as one that it has long known, so that no quarantine has to be waited for.
-    func settle(_ scope: String) async throws(BenchError) {
+    func settle(_ scope: String) async throws(BedError) {
         let answer = JSON.parse(Array(try await self.send(.post, "/v3/kv/range", #"{"key":"\#(base64("/"))"}"#).utf8))
-        guard let cluster = answer?["header"]?["cluster_id"]?.uint64 else { throw BenchError("etcd has no cluster id") }
+        guard let cluster = answer?["header"]?["cluster_id"]?.uint64 else { throw BedError("etcd has no cluster id") }
         try await self.put("/pharos/\(scope)/cluster", "\(cluster)")
     }
 
     // MARK: - Besides
 
     /// Puts a key by API v2; throws where this etcd has no such API.
-    func putV2(_ key: String, _ value: String) async throws(BenchError) {
+    func putV2(_ key: String, _ value: String) async throws(BedError) {
         var request = HTTPRequest(.put, "\(self.url)/v2/keys\(key)")
         request.headers = [("Content-Type", "application/x-www-form-urlencoded")]
         request.body = Array("value=\(value)".utf8)
@@ -110,7 +111,7 @@ final class EtcdServer {
     }
 
     /// How many gRPC requests this etcd has answered since its start, those of its JSON gateway included.
-    func requestCount() async throws(BenchError) -> Int {
+    func requestCount() async throws(BedError) -> Int {
         let metrics = try await self.send(.get, "/metrics")
         return metrics.split(separator: "\n").filter { $0.hasPrefix("grpc_server_handled_total{") }
             .compactMap { $0.split(separator: " ").last.flatMap { Double($0) } }.reduce(0) { $0 + Int($1) }
@@ -120,18 +121,18 @@ final class EtcdServer {
         _ method: HTTPRequest.Method,
         _ path: String,
         _ body: String = ""
-    ) async throws(BenchError) -> String {
+    ) async throws(BedError) -> String {
         var request = HTTPRequest(method, self.url + path)
         request.body = Array(body.utf8)
         if !body.isEmpty { request.headers = [("Content-Type", "application/json")] }
         return try await self.send(request)
     }
 
-    private func send(_ request: HTTPRequest) async throws(BenchError) -> String {
+    private func send(_ request: HTTPRequest) async throws(BedError) -> String {
         let response: HTTPResponse
-        do throws(HTTPError) { response = try await self.http.send(request) } catch { throw BenchError(error.message) }
+        do throws(HTTPError) { response = try await self.http.send(request) } catch { throw BedError(error.message) }
         let text = String(decoding: response.body, as: UTF8.self)
-        guard (200..<300).contains(response.status) else { throw BenchError("etcd: \(response.status) \(text)") }
+        guard (200..<300).contains(response.status) else { throw BedError("etcd: \(response.status) \(text)") }
         return text
     }
 }

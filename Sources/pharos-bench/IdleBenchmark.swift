@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import NetworkBed
 
 /// What the daemon that holds the address costs while nothing happens, with a lease of 30 s (Patroni's default).
 @EventLoop
@@ -13,7 +14,7 @@ struct IdleBenchmark {
         self.seconds = seconds
     }
 
-    func run() async throws(BenchError) -> IdleResult {
+    func run() async throws(BedError) -> IdleResult {
         let (etcd, observer) = try self.bed.parts()
         try await etcd.settle(Self.scope)
         try await etcd.put(Daemon.leaderKey(Self.scope), TestBed.Node.a.member)
@@ -51,7 +52,7 @@ struct IdleBenchmark {
 
     /// Writes what Patroni's three members write in every `loop_wait` (10 s), until the time is over; answers in how many
     /// requests.
-    private func letPatroniWrite(_ etcd: EtcdServer) async throws(BenchError) -> Int {
+    private func letPatroniWrite(_ etcd: EtcdServer) async throws(BedError) -> Int {
         let end = BootClock.microseconds + Int64(self.seconds) * 1_000_000
         let members = ["bench", "n1", "n2"]
         var round = 0

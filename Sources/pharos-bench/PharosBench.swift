@@ -2,6 +2,7 @@
 import ArgumentParser
 import EventLoop
 import Glibc
+import NetworkBed
 
 @main
 struct PharosBench: ParsableCommand {
@@ -22,14 +23,14 @@ struct CommonOptions: ParsableArguments {
     @Option(help: "The daemon to measure; without it, the one built beside this program.") var pharos: String?
     @Flag(help: "Keep etcd's data in memory (/dev/shm) instead of on disk (/var/tmp).") var inMemory = false
 
-    func bedOptions() throws(BenchError) -> TestBed.Options {
+    func bedOptions() throws(BedError) -> TestBed.Options {
         TestBed.Options(pharos: try self.daemon(), isInMemory: self.inMemory)
     }
 
-    private func daemon() throws(BenchError) -> String {
+    private func daemon() throws(BedError) -> String {
         let path = self.pharos ?? Files.ownFolder() + "/pharos"
         guard let absolute = Files.absolute(path), access(absolute, X_OK) == 0 else {
-            throw BenchError("\(path) cannot be run; build the product pharos, or say --pharos PATH")
+            throw BedError("\(path) cannot be run; build the product pharos, or say --pharos PATH")
         }
         return absolute
     }
@@ -49,22 +50,22 @@ struct MeasureAll: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
             var report = Report(machine: Machine.read(), etcdData: "", command: CommandLine.arguments)
-            report.reaction = try await TestBed.use(options) { bed async throws(BenchError) in
+            report.reaction = try await TestBed.use(options) { bed async throws(BedError) in
                 report.etcdData = bed.dataDescription
                 return try await ReactionBenchmark(bed, runs: self.runs).run()
             }
-            report.idle = try await TestBed.use(options) { bed async throws(BenchError) in
+            report.idle = try await TestBed.use(options) { bed async throws(BedError) in
                 try await IdleBenchmark(bed, seconds: self.seconds).run()
             }
-            report.start = try await TestBed.use(options) { bed async throws(BenchError) in
+            report.start = try await TestBed.use(options) { bed async throws(BedError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
             }
-            report.citus = try await TestBed.use(options) { bed async throws(BenchError) in
+            report.citus = try await TestBed.use(options) { bed async throws(BedError) in
                 try await CitusBenchmark(bed, runs: self.runs).run()
             }
-            report.detector = try await TestBed.use(options) { bed async throws(BenchError) in
+            report.detector = try await TestBed.use(options) { bed async throws(BedError) in
                 try await DetectorBenchmark(bed, seconds: self.seconds).run()
             }
             report.client = try await self.client.benchmark().run()
@@ -86,8 +87,8 @@ struct MeasureReaction: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BenchError) in
-            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
+            let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await ReactionBenchmark(bed, runs: self.runs).run()
             }
             printLine(result.text)
@@ -124,7 +125,7 @@ struct MeasureClient: ParsableCommand {
 
     func run() throws {
         let client = self.client
-        runBenchmark { () async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
             printLine(try await client.benchmark().run().text)
             return 0
         }
@@ -141,8 +142,8 @@ struct MeasureCitus: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BenchError) in
-            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
+            let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await CitusBenchmark(bed, runs: self.runs).run()
             }
             printLine(result.text)
@@ -160,7 +161,7 @@ struct MeasureCitusClient: ParsableCommand {
 
     func run() throws {
         let client = self.client
-        runBenchmark { () async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
             printLine(try await client.citusBenchmark().run().text)
             return 0
         }
@@ -182,8 +183,8 @@ struct MeasureIdle: ParsableCommand {
         let options = try self.common.bedOptions()
         let thresholds = self.check ? try Thresholds(file: self.thresholds) : nil
         let seconds = self.seconds ?? (self.check ? 20 : 60)
-        runBenchmark { () async throws(BenchError) in
-            let (idle, overlap) = try await TestBed.use(options) { bed async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
+            let (idle, overlap) = try await TestBed.use(options) { bed async throws(BedError) in
                 let idle = try await IdleBenchmark(bed, seconds: seconds).run()
                 return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
             }
@@ -206,8 +207,8 @@ struct MeasureStart: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BenchError) in
-            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
+            let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
             }
             printLine(result.text)
@@ -226,8 +227,8 @@ struct MeasureDetector: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BenchError) in
-            let result = try await TestBed.use(options) { bed async throws(BenchError) in
+        runBenchmark { () async throws(BedError) in
+            let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await DetectorBenchmark(bed, seconds: self.seconds).run()
             }
             printLine(result.text)
@@ -238,12 +239,12 @@ struct MeasureDetector: ParsableCommand {
 
 /// Runs `operation` on the event loop of this thread to its end, also when it is interrupted: it is cancelled then, and
 /// cleans up before the process ends.
-func runBenchmark(_ operation: @escaping @EventLoop () async throws(BenchError) -> Int32) -> Never {
+func runBenchmark(_ operation: @escaping @EventLoop () async throws(BedError) -> Int32) -> Never {
     blockSignals(SIGCHLD, SIGINT, SIGTERM, SIGHUP)
     signal(SIGPIPE, SIG_IGN)
     EventLoop.spawn {
         let work = EventLoop.spawn {
-            do throws(BenchError) {
+            do throws(BedError) {
                 EventLoop.exit(code: try await operation())
             } catch {
                 complain(error.message)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import NetworkBed
 
 /// What the kernel has counted of a process, from /proc.
 struct ProcessFigures: Sendable {
@@ -13,10 +14,10 @@ struct ProcessFigures: Sendable {
     var ownMilliseconds = 0
     var childrenMilliseconds = 0
 
-    init(process: Int32) throws(BenchError) {
+    init(process: Int32) throws(BedError) {
         guard let status = Files.read("/proc/\(process)/status"), let stat = Files.read("/proc/\(process)/stat"),
             let rollup = Files.read("/proc/\(process)/smaps_rollup")
-        else { throw BenchError("process \(process) is gone") }
+        else { throw BedError("process \(process) is gone") }
         self.residentKiB = Self.number("VmRSS:", in: status)
         self.proportionalKiB = Self.number("Pss:", in: rollup)
         for thread in Files.names(in: "/proc/\(process)/task") {
@@ -27,7 +28,7 @@ struct ProcessFigures: Sendable {
         // After the name in parentheses, which may contain anything, field 3 of proc(5) follows.
         let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ").dropFirst()
         let ticks = fields.dropFirst(11).prefix(4).compactMap { Int($0) }
-        guard ticks.count == 4 else { throw BenchError("/proc/\(process)/stat cannot be understood") }
+        guard ticks.count == 4 else { throw BedError("/proc/\(process)/stat cannot be understood") }
         let perSecond = sysconf(Int32(_SC_CLK_TCK))
         self.ownMilliseconds = (ticks[0] + ticks[1]) * 1000 / perSecond
         self.childrenMilliseconds = (ticks[2] + ticks[3]) * 1000 / perSecond

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import NetworkBed
 
 /// From the put of the leader key to the address on the new node: Pharos, the floor of its protocol, and vip-manager, in
 /// turns, so that whatever else the machine does falls on all of them.
@@ -13,7 +14,7 @@ struct ReactionBenchmark {
         self.runs = runs
     }
 
-    func run() async throws(BenchError) -> ReactionResult {
+    func run() async throws(BedError) -> ReactionResult {
         let observer = try self.bed.parts().observer
         let pharos = try await PharosSubject.start(self.bed)
         let floor = try Floor(self.bed)
@@ -34,7 +35,9 @@ struct ReactionBenchmark {
             holder = holder.other
             try await floor.move()
             result.floor.on.append(try self.floorReaction(floor))
-            if let off = observer.instant(of: floor.address, on: .bench, isPresent: false, since: floor.beganAt) {
+            if let off = observer.instant(
+                of: floor.address, on: TestBed.Node.bench.id, isPresent: false, since: floor.beganAt)
+            {
                 result.floor.off.append(milliseconds(from: floor.beganAt, to: off))
             }
             if let other {
@@ -51,12 +54,15 @@ struct ReactionBenchmark {
         return result
     }
 
-    private func floorReaction(_ floor: Floor) throws(BenchError) -> Double {
+    private func floorReaction(_ floor: Floor) throws(BedError) -> Double {
         let observer = try self.bed.parts().observer
         // `ip` has ended, so the event is there, though perhaps not read yet.
         observer.receive()
-        guard let on = observer.instant(of: floor.address, on: .bench, isPresent: true, since: floor.beganAt) else {
-            throw BenchError("the floor's address did not appear")
+        guard
+            let on = observer.instant(
+                of: floor.address, on: TestBed.Node.bench.id, isPresent: true, since: floor.beganAt)
+        else {
+            throw BedError("the floor's address did not appear")
         }
         return milliseconds(from: floor.beganAt, to: on)
     }
@@ -65,40 +71,40 @@ struct ReactionBenchmark {
     private func move(
         _ subject: some Subject,
         to target: TestBed.Node
-    ) async throws(BenchError) -> (on: Double, off: Double) {
+    ) async throws(BedError) -> (on: Double, off: Double) {
         let observer = try self.bed.parts().observer
         let old = target.other
         try await settle()
         let began = BootClock.microseconds
         try await subject.name(target)
         try await wait(for: "address on \(target.member)", timeout: .seconds(10)) {
-            observer.instant(of: subject.address, on: target, isPresent: true, since: began) != nil
-                && observer.instant(of: subject.address, on: old, isPresent: false, since: began) != nil
+            observer.instant(of: subject.address, on: target.id, isPresent: true, since: began) != nil
+                && observer.instant(of: subject.address, on: old.id, isPresent: false, since: began) != nil
         }
-        guard let on = observer.instant(of: subject.address, on: target, isPresent: true, since: began),
-            let off = observer.instant(of: subject.address, on: old, isPresent: false, since: began)
-        else { throw BenchError("an event vanished") }
+        guard let on = observer.instant(of: subject.address, on: target.id, isPresent: true, since: began),
+            let off = observer.instant(of: subject.address, on: old.id, isPresent: false, since: began)
+        else { throw BedError("an event vanished") }
         return (milliseconds(from: began, to: on), milliseconds(from: began, to: off))
     }
 
     /// Takes the leader key away, and waits until nobody has the address.
-    private func free(_ subject: PharosSubject, from holder: TestBed.Node) async throws(BenchError) {
+    private func free(_ subject: PharosSubject, from holder: TestBed.Node) async throws(BedError) {
         let observer = try self.bed.parts().observer
         try await subject.nameNobody()
         try await wait(for: "release by \(holder.member)", timeout: .seconds(10)) {
-            !observer.isHeld(subject.address, on: holder)
+            !observer.isHeld(subject.address, on: holder.id)
         }
     }
 
-    private func take(_ subject: PharosSubject, by target: TestBed.Node) async throws(BenchError) -> Double {
+    private func take(_ subject: PharosSubject, by target: TestBed.Node) async throws(BedError) -> Double {
         let observer = try self.bed.parts().observer
         try await settle()
         let began = BootClock.microseconds
         try await subject.name(target)
         try await wait(for: "address on \(target.member)", timeout: .seconds(10)) {
-            observer.instant(of: subject.address, on: target, isPresent: true, since: began) != nil
+            observer.instant(of: subject.address, on: target.id, isPresent: true, since: began) != nil
         }
-        let on = observer.instant(of: subject.address, on: target, isPresent: true, since: began)
+        let on = observer.instant(of: subject.address, on: target.id, isPresent: true, since: began)
         return milliseconds(from: began, to: on ?? began)
     }
 
@@ -107,7 +113,7 @@ struct ReactionBenchmark {
 /// Lets everything come to rest, for a time that does not keep step with anybody's timer. Every measured reaction begins
 /// after one, that of the floor too: a machine that has just done the same is faster.
 @EventLoop
-func settle() async throws(BenchError) {
+func settle() async throws(BedError) {
     try await pause(.milliseconds(Int64.random(in: 1200...1800)))
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import NetworkBed
 
 /// How one subject reacted, run by run, in milliseconds since the put of the leader key was sent.
 struct Reactions: Sendable {
@@ -16,7 +17,7 @@ struct Reactions: Sendable {
 protocol Subject {
     var address: String { get }
     /// Names `node` in the leader key.
-    func name(_ node: TestBed.Node) async throws(BenchError)
+    func name(_ node: TestBed.Node) async throws(BedError)
 }
 
 /// Two daemons of ours.
@@ -26,7 +27,7 @@ struct PharosSubject: Subject {
     let etcd: EtcdServer
     var address: String { Daemon.address }
 
-    static func start(_ bed: TestBed) async throws(BenchError) -> PharosSubject {
+    static func start(_ bed: TestBed) async throws(BedError) -> PharosSubject {
         let (etcd, observer) = try bed.parts()
         try await etcd.settle(self.scope)
         try await etcd.put(Daemon.leaderKey(self.scope), TestBed.Node.a.member)
@@ -36,11 +37,11 @@ struct PharosSubject: Subject {
         return PharosSubject(etcd: etcd)
     }
 
-    func name(_ node: TestBed.Node) async throws(BenchError) {
+    func name(_ node: TestBed.Node) async throws(BedError) {
         try await self.etcd.put(Daemon.leaderKey(Self.scope), node.member)
     }
 
-    func nameNobody() async throws(BenchError) { try await self.etcd.delete(Daemon.leaderKey(Self.scope)) }
+    func nameNobody() async throws(BedError) { try await self.etcd.delete(Daemon.leaderKey(Self.scope)) }
 }
 
 /// Two of Debian's vip-manager. Version 1 polls once a second (its default), and speaks etcd's API v2 only.
@@ -51,13 +52,13 @@ struct VipManagerSubject: Subject {
     let address = "10.97.0.101"
 
     /// Answers why it cannot be measured, where it cannot.
-    static func start(_ bed: TestBed) async throws(BenchError) -> Result<VipManagerSubject, BenchError> {
+    static func start(_ bed: TestBed) async throws(BedError) -> Result<VipManagerSubject, BedError> {
         let (etcd, observer) = try bed.parts()
-        guard let program = Files.program("vip-manager") else { return .failure(BenchError("it is not installed")) }
-        do throws(BenchError) {
+        guard let program = Files.program("vip-manager") else { return .failure(BedError("it is not installed")) }
+        do throws(BedError) {
             try await etcd.putV2(self.key, TestBed.Node.a.member)
         } catch {
-            return .failure(BenchError("it speaks etcd's API v2 only, which this etcd does not have (\(error))"))
+            return .failure(BedError("it speaks etcd's API v2 only, which this etcd does not have (\(error))"))
         }
         let subject = VipManagerSubject(etcd: etcd)
         for node in [TestBed.Node.a, .b] {
@@ -72,12 +73,12 @@ struct VipManagerSubject: Subject {
             )
         }
         try await wait(for: "address of vip-manager", timeout: .seconds(20)) {
-            observer.isHeld(subject.address, on: .a)
+            observer.isHeld(subject.address, on: TestBed.Node.a.id)
         }
         return .success(subject)
     }
 
-    func name(_ node: TestBed.Node) async throws(BenchError) { try await self.etcd.putV2(Self.key, node.member) }
+    func name(_ node: TestBed.Node) async throws(BedError) { try await self.etcd.putV2(Self.key, node.member) }
 }
 
 /// The least that this protocol needs, one step after the other, with the daemon's own primitives: commits over a kept
@@ -91,13 +92,13 @@ final class Floor {
     private let etcd: EtcdServer
     private var lease: Int64?
 
-    init(_ bed: TestBed) throws(BenchError) {
+    init(_ bed: TestBed) throws(BedError) {
         self.bed = bed
         self.etcd = try bed.parts().etcd
     }
 
     /// Somebody holds the address: three commits and two spawns.
-    func move() async throws(BenchError) {
+    func move() async throws(BedError) {
         if self.lease == nil { try await self.take() }
         let old = self.lease
         let new = try await self.etcd.grant(seconds: 60)
@@ -110,7 +111,7 @@ final class Floor {
     }
 
     /// Nobody holds it: two commits and one spawn.
-    func take() async throws(BenchError) {
+    func take() async throws(BedError) {
         try await self.give()
         let new = try await self.etcd.grant(seconds: 60)
         try await settle()
@@ -122,14 +123,14 @@ final class Floor {
     /// When the last run began, in microseconds since boot.
     private(set) var beganAt: Int64 = 0
 
-    private func acquire(_ lease: Int64) async throws(BenchError) {
+    private func acquire(_ lease: Int64) async throws(BedError) {
         try await self.etcd.acquire(Self.addressKey, lease: lease, leader: Self.leaderKey, member: "n2")
         let lifetime = ["valid_lft", "58", "preferred_lft", "58"]
         try await self.bed.ip(["addr", "add", "\(self.address)/24", "dev", TestBed.interface] + lifetime)
         self.lease = lease
     }
 
-    private func give() async throws(BenchError) {
+    private func give() async throws(BedError) {
         guard let lease = self.lease else { return }
         self.lease = nil
         try await self.bed.ip(["addr", "del", "\(self.address)/24", "dev", TestBed.interface])

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Lab
 import LenientJSON
+import NetworkBed
 
 /// Everything that was measured, as Markdown and as JSON.
 struct Report {
@@ -33,7 +34,7 @@ struct Report {
     // MARK: - docs/benchmarks.md
 
     /// Writes benchmarks.md and benchmarks.json into `folder`.
-    func write(to folder: String) throws(BenchError) {
+    func write(to folder: String) throws(BedError) {
         try Files.makeFolder(folder)
         try Files.write(folder + "/benchmarks.md", self.markdown)
         try Files.write(folder + "/benchmarks.json", self.json)

@@ -2,6 +2,7 @@
 import CLab
 import EventLoop
 import Glibc
+import NetworkBed
 
 /// From the start of the daemon's process to its READY=1, with etcd up.
 @EventLoop
@@ -15,7 +16,7 @@ struct StartBenchmark {
         self.starts = starts
     }
 
-    func run() async throws(BenchError) -> StartResult {
+    func run() async throws(BedError) -> StartResult {
         let etcd = try self.bed.parts().etcd
         try await etcd.settle(Self.scope)
         try await etcd.put(Daemon.leaderKey(Self.scope), TestBed.Node.a.member)
@@ -25,7 +26,7 @@ struct StartBenchmark {
             socket.forget()
             let began = BootClock.microseconds
             let daemon = try Daemon.start(self.bed, .bench, scope: Self.scope, ttl: 30, notify: socket.path)
-            try await wait(for: "READY=1", timeout: .seconds(10)) { () async throws(BenchError) in
+            try await wait(for: "READY=1", timeout: .seconds(10)) { () async throws(BedError) in
                 try daemon.program.check()
                 return socket.readyAt != nil
             }
@@ -62,7 +63,7 @@ final class NotifySocket {
     private let descriptor: Int32
     private var source: EventSource?
 
-    init(path: String) throws(BenchError) {
+    init(path: String) throws(BedError) {
         self.path = path
         self.descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
         guard self.descriptor >= 0 else { throw Files.failure("cannot make a socket") }
@@ -71,7 +72,7 @@ final class NotifySocket {
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
         guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else {
-            throw BenchError("\(path) is too long")
+            throw BedError("\(path) is too long")
         }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         let bound = withUnsafeBytes(of: &address) { raw in

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import LenientJSON
+import NetworkBed
 
 /// The limits on what does not depend on the machine's speed, as they stand in Benchmarks/thresholds.json.
 struct Thresholds: Sendable {
@@ -10,9 +11,9 @@ struct Thresholds: Sendable {
         "resident_kib", "threads", "wakeups_per_second", "etcd_requests_per_second", "overlap_ms",
     ]
 
-    init(file: String) throws(BenchError) {
+    init(file: String) throws(BedError) {
         guard let text = Files.read(file), let json = JSON.parse(Array(text.utf8)) else {
-            throw BenchError("\(file) cannot be read, or is not JSON")
+            throw BedError("\(file) cannot be read, or is not JSON")
         }
         var limits: [(String, Double)] = []
         for name in Self.names {
@@ -20,7 +21,7 @@ struct Thresholds: Sendable {
             case .integer(let value): limits.append((name, Double(value)))
             case .fraction(let value): limits.append((name, value))
             case .null, .bool, .unsigned, .string, .array, .object, nil:
-                throw BenchError("\(file): a number is expected for \(name)")
+                throw BedError("\(file): a number is expected for \(name)")
             }
         }
         self.limits = limits
@@ -54,13 +55,13 @@ struct OverlapCheck {
     init(_ bed: TestBed) { self.bed = bed }
 
     /// Milliseconds of overlap.
-    func run() async throws(BenchError) -> Double {
+    func run() async throws(BedError) -> Double {
         let observer = try self.bed.parts().observer
         let subject = try await PharosSubject.start(self.bed)
         for node in [TestBed.Node.b, .a, .b, .a, .b] {
             try await subject.name(node)
             try await wait(for: "address on \(node.member)", timeout: .seconds(10)) {
-                observer.isHeld(subject.address, on: node)
+                observer.isHeld(subject.address, on: node.id)
             }
             try await pause(.milliseconds(300))
         }

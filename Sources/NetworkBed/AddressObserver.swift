@@ -1,30 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLab
-import EventLoop
+public import EventLoop
 import Glibc
 import Lab
 
 /// Records when addresses appear in, and disappear from, the kernels of all nodes: by rtnetlink, with one clock
 /// (CLOCK_BOOTTIME), through one socket, so that the kernel's own order of events is kept across namespaces.
 @EventLoop
-final class AddressObserver {
-    struct Event {
+public final class AddressObserver {
+    public struct Event {
         /// Microseconds since boot.
-        let at: Int64
-        let node: Int32
-        let address: String
-        let isPresent: Bool
+        public let at: Int64
+        public let node: Int32
+        public let address: String
+        public let isPresent: Bool
     }
 
-    private(set) var events: [Event] = []
-    private var held: Set<[String]> = []
+    public private(set) var events: [Event] = []
+    /// Is told of each event as it is noted.
+    public var noted: @EventLoop (Event) -> Void = { _ in }
+    private struct Place: Hashable {
+        let node: Int32
+        let address: KernelAddress
+    }
+    /// What the kernels have, as far as we know.
+    private var held: Set<Place> = []
     private var hasOverrun = false
     private let descriptor: Int32
     private var source: EventSource?
     private var buffer = [UInt8](repeating: 0, count: 65536)
 
     /// To be called in the namespace in which the nodes' namespaces have their ids.
-    init() throws(BenchError) {
+    public init() throws(BedError) {
         self.descriptor = lab_address_socket(8 << 20)
         guard self.descriptor >= 0 else { throw Files.failure("cannot open a netlink socket") }
         self.source = .descriptor(self.descriptor, .read) { [weak self] _ in self?.receive() }
@@ -33,7 +40,7 @@ final class AddressObserver {
     isolated deinit { close(self.descriptor) }
 
     /// Takes over what the kernel has reported; the loop calls it whenever there is something.
-    func receive() {
+    public func receive() {
         while true {
             var node: Int32 = -1
             let count = lab_receive(self.descriptor, &self.buffer, self.buffer.count, &node)
@@ -45,34 +52,48 @@ final class AddressObserver {
             let now = BootClock.microseconds
             for message in AddressMessage.parse(self.buffer[..<count]) {
                 switch message {
-                case .present(let address): self.note(node, address.address, true, now)
-                case .removed(let address): self.note(node, address.address, false, now)
+                case .present(let address): self.appeared(Place(node: node, address: address), now)
+                case .removed(let address): self.disappeared(Place(node: node, address: address), now)
                 case .answered: break
                 }
             }
         }
     }
 
-    private func note(_ node: Int32, _ address: String, _ isPresent: Bool, _ now: Int64) {
-        let place = ["\(node)", address]
+    private func appeared(_ place: Place, _ now: Int64) {
+        let isKnown = self.isHeld(place.address.address, on: place.node)
+        self.held.insert(place)
         // A renewed lifetime is reported like a new address.
-        let isNews = isPresent ? self.held.insert(place).inserted : self.held.remove(place) != nil
-        if isNews { self.events.append(Event(at: now, node: node, address: address, isPresent: isPresent)) }
+        if !isKnown { self.note(place, true, now) }
     }
 
-    func isHeld(_ address: String, on node: TestBed.Node) -> Bool { self.held.contains(["\(node.id)", address]) }
+    private func disappeared(_ place: Place, _ now: Int64) {
+        guard self.held.remove(place) != nil else { return }
+        // One that is moved from one place to another never goes.
+        if !self.isHeld(place.address.address, on: place.node) { self.note(place, false, now) }
+    }
+
+    private func note(_ place: Place, _ isPresent: Bool, _ now: Int64) {
+        let event = Event(at: now, node: place.node, address: place.address.address, isPresent: isPresent)
+        self.events.append(event)
+        self.noted(event)
+    }
+
+    public func isHeld(_ address: String, on node: Int32) -> Bool {
+        self.held.contains { $0.node == node && $0.address.address == address }
+    }
 
     /// When `address` appeared on, or disappeared from, `node` after `start`; nil: not yet.
-    func instant(of address: String, on node: TestBed.Node, isPresent: Bool, since start: Int64) -> Int64? {
+    public func instant(of address: String, on node: Int32, isPresent: Bool, since start: Int64) -> Int64? {
         self.events.first {
-            $0.at >= start && $0.node == node.id && $0.address == address && $0.isPresent == isPresent
+            $0.at >= start && $0.node == node && $0.address == address && $0.isPresent == isPresent
         }?.at
     }
 
     /// Milliseconds during which two nodes had `address` at once.
-    func overlap(of address: String) throws(BenchError) -> Double {
+    public func overlap(of address: String) throws(BedError) -> Double {
         guard !self.hasOverrun else {
-            throw BenchError("the kernel dropped events: nothing can be said about overlaps")
+            throw BedError("the kernel dropped events: nothing can be said about overlaps")
         }
         var holders: Set<Int32> = []
         var last: Int64 = 0
