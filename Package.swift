@@ -165,7 +165,8 @@ let package = Package(
             [
                 "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
                 "LenientJSON",
-                "NetworkAddress", "PatroniClient", "PostgresClient", "Supervisor", "TestSupport", "VirtualAddress",
+                "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Supervisor", "TestSupport",
+                "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
