@@ -125,7 +125,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
             swiftSettings: strict),
         tests("DecisionTests", ["Decision"]),
-        tests("SimulationTests", ["Decision", "Simulation"]),
+        tests("SimulationTests", ["Decision", "EtcdValues", "LeaseKeys", "PatroniValues", "Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
@@ -165,7 +165,8 @@ let package = Package(
             [
                 "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
                 "LenientJSON",
-                "NetworkAddress", "PatroniClient", "PostgresClient", "Supervisor", "TestSupport", "VirtualAddress",
+                "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Supervisor", "TestSupport",
+                "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),

@@ -79,12 +79,15 @@ extension AddressLease {
     var longestTrailTTL: Duration { max(self.memory.newestTTL, self.trail.value.trail.newestTTL) }
 
     /// When an unknown history is trusted; nil where it is not unknown.
+    // Inlined: for a call, the whole machine would be copied, at every event.
+    @inline(__always)
     func trustedAt(_ shared: Shared, at now: Instant) -> Instant? {
         guard case .unknown(let since) = self.trust else { return nil }
         return since + self.unknownFor(shared, at: now)
     }
 
     mutating func settleTrust(_ shared: Shared, at now: Instant) {
+        guard case .unknown = self.trust else { return }
         guard let due = self.trustedAt(shared, at: now), due <= now, shared.isTTLKnown else { return }
         self.trust(self.trail.value.trail)
     }

@@ -188,7 +188,8 @@ struct AddressLease: Sendable {
             return
         }
         guard let right = self.right, right > now else {
-            if self.isCoveredByOlderTTL(shared, at: now) { return }
+            // A lifetime that others gave does not end by then.
+            if !self.kernel.isForeign, self.isCoveredByOlderTTL(shared, at: now) { return }
             let lost = self.kernel.isForeign ? Reason.foreign : .contactLost
             return self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, into: &actions)
         }

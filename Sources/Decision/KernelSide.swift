@@ -13,7 +13,7 @@ struct KernelSide: Sendable {
     private(set) var isPresent = false
     /// Whether its presence is assumed only, after a command whose outcome is unknown.
     private(set) var isAssumed = false
-    /// Whether it came into its configured place by somebody else's hand, while this process looked on.
+    /// Whether it came into its configured place, or got its lifetime, by somebody else's hand while this process looked on.
     private(set) var isForeign = false
     /// Whether the kernel's duplicate detection has failed for it.
     private(set) var isDuplicate = false
@@ -159,14 +159,10 @@ struct KernelSide: Sendable {
     }
 
     /// A listing showed the address in its configured place with a lifetime that is longer than ours, so somebody else's.
-    /// Answers whether ours was known; where it was not, the address is somebody else's altogether.
+    /// Answers whether ours was known. Until it is set anew, the address is somebody else's.
     mutating func lostLifetime() -> Bool {
-        guard self.until == nil else {
-            self.until = nil
-            return true
-        }
-        self.isForeign = true
-        return false
+        defer { (self.until, self.isForeign) = (nil, true) }
+        return self.until != nil
     }
 
     /// A listing showed the address in its configured place, and dead.

@@ -91,6 +91,8 @@ struct Shared: Sendable {
 
     /// Whether enough is known to take an address off the kernel. What an earlier process put there is covered by its
     /// lease, and after one TTL by nothing.
+    // Inlined: for a call, all of this would be copied, at every event.
+    @inline(__always)
     func mayJudgeKernel(isKeyKnown: Bool, at now: Instant) -> Bool {
         if self.hasView { return isKeyKnown || self.isStopping }
         return self.isStopping || now - self.startedAt >= self.leaseTTL

@@ -21,7 +21,9 @@ extension SupervisorCore {
             self.readAt = min(self.readAt, now)
         }
         // What a leader waits for, a lost watch event may have told: it reads more often.
-        if let sentAt = self.readSentAt, self.shared.isLeader, self.leases.contains(where: \.isWaiting) {
+        if let sentAt = self.readSentAt, self.shared.isLeader,
+            self.leases.indices.contains(where: { self.leases[$0].isWaiting })
+        {
             self.readAt = min(self.readAt, sentAt + Self.waitingPace)
         }
         if self.readAt <= now, !self.isReadUnderWay {
@@ -125,7 +127,7 @@ extension SupervisorCore {
     @inline(__always)
     private var patroniDue: Instant? {
         guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
-            self.leases.contains(where: \.isHere)
+            self.leases.indices.contains(where: { self.leases[$0].isHere })
         else { return nil }
         return self.patroniAskedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) } ?? lostAt
     }

@@ -99,7 +99,8 @@ public struct SupervisorCore: Sendable {
 
     /// Hands what is newly remembered to the shell, with what is remembered of addresses that are not configured any more.
     private mutating func remember(into actions: inout [Action]) {
-        guard self.leases.contains(where: \.isMemoryNew) else { return }
+        // By index: an element would be copied, at every event.
+        guard self.leases.indices.contains(where: { self.leases[$0].isMemoryNew }) else { return }
         for index in self.leases.indices where self.leases[index].isMemoryNew {
             self.leases[index].isMemoryNew = false
             let (id, trail) = (self.leases[index].id, self.leases[index].memory)

@@ -75,12 +75,12 @@ enum Network {
         try await self.ip(namespace, "addr", "replace", "fd77::\(number)/64", "dev", self.nodeInterface, "nodad")
     }
 
-    /// Puts a node's interface back as ``make(_:)`` has made it, with a virtual address that may be there.
+    /// Puts a node's interface back as ``make(_:)`` has made it; a virtual address that stands there alone stays.
     @EventLoop
     static func resetAddresses(of node: String) async throws(LabError) {
         let namespace = LabLayout.namespace(node)
         try await self.ip(namespace, "link", "set", self.nodeInterface, "up")
-        // A virtual address stands there alone: IPv4 with the scope `host`, IPv6 deprecated.
+        // Not the virtual one, whose scope is `host`.
         try await self.ip(namespace, "-4", "addr", "flush", "dev", self.nodeInterface, "scope", "global")
         try await self.addAddresses(namespace, LabLayout.number(of: node))
     }

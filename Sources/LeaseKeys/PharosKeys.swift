@@ -151,7 +151,8 @@ public struct PharosKeys: Sendable {
                 return .trail(String(key.dropFirst(self.trails.count)), isPut ? Self.trail(pair) : TrailInEtcd())
             }
             guard key.hasPrefix(self.addresses) else { return nil }
-            return .holder(String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair, readOn: self.node) : nil)
+            return .holder(
+                String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair, readOn: self.node) : nil)
         }
     }
 
@@ -196,7 +197,8 @@ public struct PharosKeys: Sendable {
     /// A cluster's name as it stands in a fence: for people, so anything that cannot be one is told as such.
     private static func cluster(_ value: [UInt8]) -> String {
         let name = String(decoding: value.prefix(600), as: UTF8.self)
-        let isGood = !name.isEmpty && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "\u{FFFD}" }
+        let isGood =
+            !name.isEmpty && name.unicodeScalars.allSatisfy { $0.value >= 32 && $0.value != 127 && $0 != "\u{FFFD}" }
         return isGood ? name : Self.unreadable
     }
 

@@ -42,8 +42,8 @@ struct ClusterConfiguration {
 
     private static func someLeaseTTL(_ random: inout Randomness) -> Duration? {
         switch random.between(0, 99) {
-        case 0..<55: nil
-        case 55..<85: .seconds(random.between(5, 19))
+        case 0..<65: nil
+        case 65..<85: .seconds(random.between(5, 19))
         case 85..<97: .seconds(random.between(20, 60))
         default: .seconds(random.chance(0.2) ? 3600 : random.between(61, 900))
         }
@@ -85,7 +85,7 @@ struct ClusterConfiguration {
 
     private static func someAddresses(_ random: inout Randomness) -> [AddressSpec] {
         let policies: [AcquirePolicy] = [.writable, .leaderKey, .writable]
-        let count = random.chance(0.004) ? 64 : Int(random.between(1, 3))
+        let count = random.chance(0.002) ? 64 : Int(random.between(1, 3))
         let prefixLength = random.chance(0.5) ? 24 : 32
         return (0..<count).map { index in
             AddressSpec(
@@ -121,8 +121,8 @@ struct ClusterConfiguration {
 
     /// Phases of faults instead of `rounds`: many addresses cost time, and so do phases that are as long as long leases.
     func rounds(of rounds: Int) -> Int {
-        let isSlow = self.addresses.count > 8 || (self.leaseTTL ?? .zero) > .seconds(120)
-        return isSlow ? max(1, rounds / 5) : rounds
+        if self.addresses.count > 8 { return 1 }
+        return (self.leaseTTL ?? .zero) > .seconds(120) ? max(1, rounds / 5) : rounds
     }
 }
 

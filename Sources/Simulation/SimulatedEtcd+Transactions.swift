@@ -75,7 +75,7 @@ extension SimulatedEtcd {
         case .fence(let index): return self.holders[index].map { pair([], lease: $0.lease) }
         case .trail(let index):
             let trail = self.trails[index]
-            return trail.revision > 0 ? pair(PharosKeys.value(of: trail.trail), modRevision: trail.revision) : nil
+            return trail.revision > 0 ? pair(self.trailValues[index], modRevision: trail.revision) : nil
         case .config, nil: preconditionFailure("a transaction compares \(key)")
         }
     }
@@ -96,6 +96,7 @@ extension SimulatedEtcd {
         case .trail(let index):
             guard self.keepsTrails else { return }
             self.trails[index] = PharosKeys.trail(pair)
+            self.trailValues[index] = value
             self.record(.trail(self.addresses[index], self.trails[index]))
         case .mark:
             let mark = PharosKeys.mark(pair)

@@ -36,6 +36,8 @@ struct SimulatedEtcd {
     /// What stands under each address's key, byte for byte.
     var holderValues: [[UInt8]]
     var trails: [TrailInEtcd]
+    /// What stands under each trail's key, byte for byte.
+    var trailValues: [[UInt8]]
     var keepsTrails = true
     let addresses: [AddressID]
     let names: KeyNames
@@ -51,6 +53,7 @@ struct SimulatedEtcd {
         self.patroni = patroni
         self.holders = addresses.map { _ in nil }
         self.holderValues = addresses.map { _ in [] }
+        self.trailValues = addresses.map { _ in [] }
         self.trails = addresses.map { _ in TrailInEtcd() }
         self.names = KeyNames(keys, addresses)
     }

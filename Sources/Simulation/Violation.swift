@@ -12,6 +12,10 @@ public enum Mutation: String, CaseIterable, Sendable {
     case slowKernel = "slow-kernel"
     /// The announcer does not ask the kernel.
     case announcesBlindly = "announces-blindly"
+    /// The announcer does not hear that it should fall silent.
+    case keepsAnnouncing = "keeps-announcing"
+    /// The announcer does not hear that it should begin.
+    case staysSilent = "stays-silent"
     /// An address may become the primary one of the node's own subnet.
     case sharedSubnet = "shared-subnet"
     /// An address is acquired wherever the leader key is, whatever PostgreSQL says.
@@ -22,6 +26,8 @@ public enum Mutation: String, CaseIterable, Sendable {
     case keyBeforeAddress = "key-before-address"
     /// The acquire transaction compares nothing.
     case noCompares = "no-compares"
+    /// The acquire transaction does not compare the leader key.
+    case noLeaderCompare = "no-leader-compare"
     /// Reads answer what the watch last showed.
     case noPeriodicRead = "no-periodic-read"
     /// A member of etcd that was deposed unawares answers keep-alives as if it led.

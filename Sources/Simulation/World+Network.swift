@@ -2,6 +2,7 @@
 import Decision
 import EtcdValues
 import LeaseKeys
+import PatroniValues
 
 /// Requests to etcd on their way there and back, and what etcd does with them.
 extension World {
@@ -103,7 +104,7 @@ extension World {
             var transaction = self.keys.acquisition(
                 of: id, self.holder(node, lease), clusterID: clusterID, step, since: self.unixTime,
                 reading: self.etcd.addresses)
-            if self.mutation == .noCompares { transaction.compares = [] }
+            self.mutate(&transaction)
             let event = self.commit(transaction, id, lease, sentAt)
             if case .acquired = event { self.checkAcquisition(id, by: node) }
             return event
@@ -137,6 +138,15 @@ extension World {
     private func holder(_ node: SimulatedNode, _ lease: LeaseID) -> Holder {
         let ttl = self.etcd.leases[lease].map { Duration.microseconds($0.ttl) }
         return Holder(member: node.member, node: node.identity, lease: lease, ttl: ttl)
+    }
+
+    /// Leaves compares out of an acquisition, where that is what this run does wrong.
+    private func mutate(_ transaction: inout Transaction) {
+        switch self.mutation {
+        case .noCompares: transaction.compares = []
+        case .noLeaderCompare: transaction.compares.removeAll { $0.key == self.keys.patroni.leader }
+        default: break  // The others change something else.
+        }
     }
 
     /// True time as the daemon writes it down; nothing depends on it.

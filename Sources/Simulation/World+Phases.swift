@@ -121,11 +121,12 @@ extension World {
         self.carryOut(.unpause)
         for node in self.nodes {
             node.kernel.removalsFailUntil = min(node.kernel.removalsFailUntil, self.now)
-            node.staleMember = nil
             self.carryOut(.powerOn(node.index))
             self.carryOut(.resume(node.index))
             self.carryOut(.permit(node.index))
             self.carryOut(.restoreNetwork(node.index))
+            // Its member of etcd hears who leads.
+            node.staleMember = nil
             self.carryOut(.thaw(node.index))
             self.carryOut(.startPatroni(node.index))
             for interface in SimulatedKernel.interfaces.indices {
@@ -162,8 +163,17 @@ extension World {
         let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
         // etcd's clock may be slow, and what failed is tried again within some seconds.
         self.run(for: max(0, begin + self.longest(ttl) + 5_000_000 - self.now))
+        self.awaitQuarantine(since: settledAt + 3_000_000)
         self.awaitMemory()
         if self.violation == nil { self.checkLiveness() }
+    }
+
+    /// A mark that was asked for before all was healed may be asked for again some seconds later: its quarantine began only then.
+    private func awaitQuarantine(since time: Time) {
+        guard let quarantinedAt = self.quarantinedAt, quarantinedAt > time, let lease = self.etcd.quarantine,
+            let ttl = self.etcd.leases[lease]?.ttl
+        else { return }
+        self.run(for: max(0, quarantinedAt + self.longest(ttl) + 5_000_000 - self.now))
     }
 
     /// A leader that cannot tell whether etcd's history is the one it knew waits for as long as anybody's lease may run: where

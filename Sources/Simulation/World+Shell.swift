@@ -170,8 +170,8 @@ extension World {
         case .remember(let memory):
             let delay = self.random.between(1000, 50_000)
             if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }
-        case .startAnnouncing(let spec): self.startAnnouncing(spec, by: node)
-        case .stopAnnouncing(let spec): self.stopAnnouncing(spec, by: node)
+        case .startAnnouncing(let spec): if self.mutation != .staysSilent { self.startAnnouncing(spec, by: node) }
+        case .stopAnnouncing(let spec): if self.mutation != .keepsAnnouncing { self.stopAnnouncing(spec, by: node) }
         case .ready, .report, .citus, .detector, .record: break
         }
     }

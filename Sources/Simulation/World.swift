@@ -102,6 +102,9 @@ final class World {
                 offset: random.between(1_000_000, 1_000_000_000), configured: specs)
         }
         self.random = random
+        self.log(
+            "\(count) nodes, \(specs.count) addresses, lease.ttl \(configuration.leaseTTL.map { "\($0)" } ?? "as Patroni's"), margin \(configuration.margin), Patroni's ttl \(self.config.ttl)"
+        )
         for node in self.nodes {
             node.diskWorks = !self.random.chance(0.1)
             node.kernel.promotes = [configuration.promotesSecondaries, configuration.promotesSecondaries]

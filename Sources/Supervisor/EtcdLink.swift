@@ -172,7 +172,8 @@ final class EtcdLink {
     }
 
     /// With a fence, unless etcd's user may not use it: then without, as before there were any.
-    private func commit(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse {
+    private func commit(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse
+    {
         guard self.mayFence else { return try await self.client.commit(transaction(false)) }
         do throws(EtcdError) {
             return try await self.client.commit(transaction(true))

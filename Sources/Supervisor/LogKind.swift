@@ -286,7 +286,8 @@ public enum LogKind: CaseIterable, Sendable {
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash, .citusRivalCoordinator,
+        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,
+            .citusRivalCoordinator,
             .nodeIsolated, .splitBrain,
             .switchoverAsked:
             .critical

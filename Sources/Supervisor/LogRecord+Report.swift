@@ -91,7 +91,8 @@ extension LogRecord {
                     .stopped, "stopped without confirmed release of \(list): their leases end by themselves",
                     ["ADDRESS": list], priority: .warning)
             }
-        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired, .heldByAnotherCluster,
+        case .stanceChanged, .leaseAdopted, .leaseShortened, .leaseLost, .leaseRefused, .acquired,
+            .heldByAnotherCluster,
             .acquireRefused,
             .released,
             .memberClash:

@@ -201,4 +201,19 @@ struct AcquireTests {
         _ = n1.postgres(.primary)
         #expect(n1.listed() == [.acquire(self.address, lease: 11, clusterID: Script.cluster)])
     }
+
+    @Test func `an address that another cluster holds is told once, and tried for all the same`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        var found = etcd(leader: "n1")
+        found.rivals = [Addressed(Script.address, "/service/other")]
+        _ = n1.on(.acquireRefused(Script.address, lease: 11, found: found, sentAt: n1.now))
+        #expect(n1.reports.contains(.heldByAnotherCluster(Script.address, cluster: "/service/other")))
+        _ = n1.postgres(.primary)
+        let again = n1.on(.postgres(.primary, askedAt: n1.now + .milliseconds(300)), after: .milliseconds(300))
+        #expect(again.contains { if case .acquire(_, lease: 11, _, _) = $0 { true } else { false } })
+        _ = n1.on(.acquireRefused(Script.address, lease: 11, found: found, sentAt: n1.now))
+        #expect(!n1.reports.contains(.heldByAnotherCluster(Script.address, cluster: "/service/other")))
+    }
 }

@@ -159,4 +159,19 @@ struct KernelPlaceTests {
         let actions = n1.on(.removed(Script.address, renamed, wasPresent: true))
         #expect(actions == [.revoke(Script.address, lease: 11)])
     }
+
+    @Test func `a lease that is longer than was asked for covers no lifetime that others made endless`() {
+        var n1 = Script.started(etcd(leader: "n1"), Script(leaseTTL: .seconds(8)))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11, ttl: .seconds(29))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(self.address))
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(2))
+        // The right has ended with the 8 s; the lifetime is covered by the lease.
+        let quiet = n1.on(.tick, after: .seconds(7))
+        #expect(!quiet.contains(.remove(self.address, self.place)))
+        _ = n1.on(.kernelSaw(self.found(self.place, lifetime: nil)), after: .seconds(1))
+        let actions = n1.listed(found: [self.found(self.place, lifetime: nil)])
+        #expect(actions.contains(.remove(self.address, self.place)))
+    }
 }

@@ -165,7 +165,7 @@ struct PharosKeysTests {
             of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, reading: ["10.0.0.3"])
         let compares: [Transaction.Compare] = [
             .init("/service/demo/leader", is: .value(Array("n1".utf8))),
-            .absent("/pharos/demo/address/10.0.0.3"),
+            .absent("/pharos/demo/address/10.0.0.3"), .absent("/pharos/addresses/10.0.0.3"),
             .init("/pharos/demo/cluster", is: .value(Array("7".utf8))),
             .absent("/pharos/demo/quarantine"),
         ]
@@ -175,8 +175,54 @@ struct PharosKeysTests {
             transaction.success == [
                 .put(key: "/pharos/demo/address/10.0.0.3", value: value, lease: 5),
                 .put(key: "/pharos/demo/trail/10.0.0.3", value: Array("5:30".utf8), lease: 0),
+                .put(key: "/pharos/addresses/10.0.0.3", value: Array("/service/demo".utf8), lease: 5),
             ])
-        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]))
+        let look = Transaction.Operation.range(.key("/pharos/addresses/10.0.0.3"), limit: 1)
+        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]) + [look])
+    }
+
+    @Test func `without the right to the keys that all scopes share, nothing of them is asked`() {
+        let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
+        for transaction in [
+            self.keys.acquisition(
+                of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, isFenced: false, reading: []),
+            self.keys.takeOver(
+                of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, isFenced: false, reading: []),
+        ] { #expect(!"\(transaction)".contains("/pharos/addresses/")) }
+    }
+
+    @Test(
+        arguments: [
+            (nil, "/service/demo", nil), (nil, "/service/other", "/service/other"), (nil, "", "(unreadable)"),
+            (nil, "\u{1b}[2J", "(unreadable)"), (1, "/service/demo/1", nil), (1, "/service/demo", "/service/demo"),
+        ] as [(Int?, String, String?)])
+    func `whose an address is that this cluster does not have, is told`(group: Int?, value: String, rival: String?) {
+        let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: group)
+        let pair = KeyValue(
+            key: Array("/pharos/addresses/10.0.0.3".utf8), value: Array(value.utf8), createRevision: 4, modRevision: 4,
+            version: 1, lease: 9)
+        let header = Header(clusterID: 7, memberID: 1, revision: 5, raftTerm: 2)
+        #expect(keys.snapshot(header, [.range([pair])]).rivals == (rival.map { [Addressed("10.0.0.3", $0)] } ?? []))
+    }
+
+    @Test func `a boot in another network namespace is another node; a key of a version before tells none`() throws {
+        var keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
+        keys.node = PharosKeys.node(boot: "boot", network: "4026531840")
+        func read(_ node: String) throws -> String {
+            let holder = Holder(member: "n1", node: node, lease: 9, ttl: .seconds(30))
+            let pair = KeyValue(
+                key: Array(keys.address("10.0.0.3").utf8), value: PharosKeys.value(of: holder, since: 1),
+                createRevision: 4, modRevision: 4, version: 1, lease: 9)
+            guard case .holder(_, let found?)? = keys.change(WatchEvent(kind: .put, keyValue: pair)) else { return "" }
+            return found.node
+        }
+        #expect(try read(keys.node) == keys.node)
+        #expect(try read("boot") == keys.node, "written by a version before")
+        #expect(try read(PharosKeys.node(boot: "boot", network: "4026532001")) != keys.node)
+        #expect(try read("another") != keys.node)
+        let text = String(
+            decoding: PharosKeys.value(of: Holder(member: "n1", node: keys.node, lease: 9), since: 1), as: UTF8.self)
+        #expect(text.contains(#""node":"boot""#) && text.contains(#""network":"4026531840""#))
     }
 
     @Test func `an address is taken over from the lease that was seen, in the marked cluster, outside quarantine`() {
@@ -194,6 +240,7 @@ struct PharosKeysTests {
             transaction.success == [
                 .put(key: "/pharos/demo/address/10.0.0.3", value: value, lease: 5),
                 .put(key: "/pharos/demo/trail/10.0.0.3", value: Array("5:30".utf8), lease: 0),
+                .put(key: "/pharos/addresses/10.0.0.3", value: Array("/service/demo".utf8), lease: 5),
             ])
         #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]))
     }
