@@ -147,8 +147,9 @@ struct AddressLease: Sendable {
     private func reckonRight(_ shared: Shared, at now: Instant) -> Instant? {
         var right: Instant?
         if case .held(let lease) = self.key, let lastRead = shared.lastRead {
-            right = min(lease.goodUntil, lastRead + shared.leaseTTL - shared.margin)
-            if shared.clockSlowness > 0 { right = right.map { $0 - lease.ttl.share(shared.clockSlowness) } }
+            right = min(
+                lease.goodUntil - shared.clockLoss(in: lease.ttl),
+                lastRead + shared.leaseTTL - shared.margin - shared.clockLoss(in: shared.leaseTTL))
         }
         // While etcd answers and the key is held under a lease that runs, Patroni's failsafe mode has nothing to add. After an
         // outage, a read may be answered before the lease is renewed: until then, what covers the address still does.

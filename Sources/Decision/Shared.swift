@@ -56,6 +56,9 @@ struct Shared: Sendable {
     /// By how much this node's clock is being slowed down, in parts per million, as measured last. The margin covers a clock
     /// that is slowed down while nobody looks, or etcd's running fast; this covers both at once.
     var clockSlowness = 0
+    /// What that adds up to in one lease.
+    @inline(__always)
+    func clockLoss(in ttl: Duration) -> Duration { self.clockSlowness == 0 ? .zero : ttl.share(self.clockSlowness) }
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 

@@ -12,8 +12,6 @@ public struct PharosKeys: Sendable {
     public let prefix: String
     /// `<root>addresses/`: of all scopes.
     private let fences: String
-    /// This node's identity, see ``node(boot:network:)``.
-    public var node = ""
     /// What this cluster is called there: `<namespace><scope>[/group]`.
     public let cluster: String
 
@@ -44,41 +42,24 @@ public struct PharosKeys: Sendable {
 
     // MARK: - Values
 
-    /// A holder as JSON: member, node (the boot), lease (as text: it has 64 bits), its TTL in seconds if known, since when in
-    /// Unix seconds, and `network`, the network namespace within the boot, where that is known.
+    /// A holder as JSON: member, node, lease (as text: it has 64 bits), its TTL in seconds if known, and since when in Unix
+    /// seconds.
     public static func value(of holder: Holder, since: Int64) -> [UInt8] {
-        let (boot, network) = Self.parts(of: holder.node)
         let text =
-            "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(boot)),"
+            "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(holder.node)),"
             + "\"lease\":\"\(holder.lease)\"," + (holder.ttl.map { "\"ttl\":\($0.components.seconds)," } ?? "")
-            + "\"since\":\(since)" + (network.map { ",\"network\":\(JSON.quoted($0))" } ?? "") + "}"
+            + "\"since\":\(since)}"
         return Array(text.utf8)
     }
 
-    /// A node's identity as the core compares it: the boot, and the network namespace in it where it is known.
-    public static func node(boot: String, network: String?) -> String {
-        network.map { boot + Self.separator + $0 } ?? boot
-    }
-
-    private static func parts(of node: String) -> (boot: String, network: String?) {
-        let parts = node.split(separator: Self.separator, maxSplits: 1)
-        return (parts.first.map(String.init) ?? "", parts.count == 2 ? String(parts[1]) : nil)
-    }
-
-    private static let separator = " in network "
-
     /// A holder from what stands in etcd. What cannot be read still is somebody's: the lease that the key hangs on counts,
     /// the member is then unknown.
-    ///
-    /// - Parameter node: this node's identity. A key without a network namespace, as versions before wrote it, is of this node if
-    ///   it names its boot.
-    public static func holder(_ pair: KeyValue, readOn node: String = "") -> Holder {
+    public static func holder(_ pair: KeyValue) -> Holder {
         let json = JSON.parse(pair.value, limit: 4096)
         let ttl = json?["ttl"]?.int64.flatMap { (1...86_400).contains($0) ? Duration.seconds($0) : nil }
         func name(_ field: String) -> String? { (json?[field]?.string).flatMap { patroniLeader(Array($0.utf8)) } }
-        var identity = Self.node(boot: name("node") ?? "", network: name("network"))
-        if identity == Self.parts(of: node).boot { identity = node }
-        return Holder(member: name("member") ?? Self.unreadable, node: identity, lease: pair.lease, ttl: ttl)
+        return Holder(
+            member: name("member") ?? Self.unreadable, node: name("node") ?? "", lease: pair.lease, ttl: ttl)
     }
 
     /// Stands for a name that cannot be one: it is somebody's, and not ours.
@@ -152,7 +133,7 @@ public struct PharosKeys: Sendable {
             }
             guard key.hasPrefix(self.addresses) else { return nil }
             return .holder(
-                String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair, readOn: self.node) : nil)
+                String(key.dropFirst(self.addresses.count)), isPut ? Self.holder(pair) : nil)
         }
     }
 
@@ -202,28 +183,51 @@ public struct PharosKeys: Sendable {
         return isGood ? name : Self.unreadable
     }
 
+    /// What an acquisition demands of the fence.
+    public enum FenceRule: Sendable {
+        case absent
+        /// It is this cluster's, of a lease under which the address's own key stands no more: a version before took that over, and
+        /// left the fence behind.
+        case ours
+        /// etcd's user may not use it: then another cluster may hold the same address.
+        case unused
+    }
+
     private func fencing(_ id: AddressID, _ holder: Holder) -> Transaction.Operation {
         .put(key: self.fence(id), value: Array(self.cluster.utf8), lease: holder.lease)
     }
 
-    /// - Parameters:
-    ///   - ids: the addresses whose trails the answer shows where the comparisons failed.
-    ///   - isFenced: false where etcd's user may not use the fences: then another scope may hold the same address.
+    private func compares(_ rule: FenceRule, of id: AddressID) -> [Transaction.Compare] {
+        switch rule {
+        case .absent: [.absent(self.fence(id))]
+        case .ours: [.init(self.fence(id), is: .value(Array(self.cluster.utf8)))]
+        case .unused: []
+        }
+    }
+
+    /// Whether an acquisition that was refused found the fence to be this cluster's.
+    public func isFenceOurs(_ responses: [TransactionResponse.OperationResponse], of id: AddressID) -> Bool {
+        responses.contains { response in
+            guard case .range(let pairs) = response else { return false }
+            return pairs.contains { $0.keyText == self.fence(id) && $0.value == Array(self.cluster.utf8) }
+        }
+    }
+
+    /// `ids`: the addresses whose trails the answer shows where the comparisons failed.
     public func acquisition(
-        of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64, isFenced: Bool = true,
-        reading ids: [AddressID]
+        of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64,
+        fence rule: FenceRule = .absent, reading ids: [AddressID]
     ) -> Transaction {
-        let fence: [Transaction.Compare] = isFenced ? [.absent(self.fence(id))] : []
-        let look: [Transaction.Operation] = isFenced ? [.range(.key(self.fence(id)), limit: 1)] : []
+        let look: [Transaction.Operation] = rule == .unused ? [] : [.range(.key(self.fence(id)), limit: 1)]
         return Transaction(
             compares: [
                 .init(self.patroni.leader, is: .value(Array(holder.member.utf8))),
                 .absent(self.address(id)),
-            ] + fence + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
+            ] + self.compares(rule, of: id) + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
             success: [
                 .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
                 .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
-            ] + (isFenced ? [self.fencing(id, holder)] : []),
+            ] + (rule == .unused ? [] : [self.fencing(id, holder)]),
             failure: self.reads(of: ids) + look)
     }
 

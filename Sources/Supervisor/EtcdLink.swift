@@ -29,8 +29,6 @@ final class EtcdLink {
     ) {
         self.report = report
         self.client = client
-        var keys = keys
-        keys.node = node
         self.keys = keys
         self.member = member
         self.node = node
@@ -151,10 +149,15 @@ final class EtcdLink {
         _ address: AddressID, _ lease: LeaseID, _ clusterID: UInt64, _ step: TrailStep, sentAt: Instant
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
-        let (since, addresses) = (WallClock.seconds, self.addresses)
-        return await self.commit(address, lease, sentAt) {
-            self.keys.acquisition(
-                of: address, holder, clusterID: clusterID, step, since: since, isFenced: $0, reading: addresses)
+        let (since, addresses, keys) = (WallClock.seconds, self.addresses, self.keys)
+        func acquisition(_ rule: PharosKeys.FenceRule) -> Transaction {
+            keys.acquisition(
+                of: address, holder, clusterID: clusterID, step, since: since, fence: rule, reading: addresses)
+        }
+        return await self.commit(address, lease, sentAt) { () async throws(EtcdError) in
+            let response = try await self.fenced { acquisition($0 ? .absent : .unused) }
+            guard !response.succeeded, keys.isFenceOurs(response.responses, of: address) else { return response }
+            return try await self.client.commit(acquisition(.ours))
         }
     }
 
@@ -164,15 +167,17 @@ final class EtcdLink {
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
         let (since, addresses) = (WallClock.seconds, self.addresses)
-        return await self.commit(address, lease, sentAt) {
-            self.keys.takeOver(
-                of: address, holder, from: old, clusterID: clusterID, step, since: since, isFenced: $0,
-                reading: addresses)
+        return await self.commit(address, lease, sentAt) { () async throws(EtcdError) in
+            try await self.fenced {
+                self.keys.takeOver(
+                    of: address, holder, from: old, clusterID: clusterID, step, since: since, isFenced: $0,
+                    reading: addresses)
+            }
         }
     }
 
     /// With a fence, unless etcd's user may not use it: then without, as before there were any.
-    private func commit(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse
+    private func fenced(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse
     {
         guard self.mayFence else { return try await self.client.commit(transaction(false)) }
         do throws(EtcdError) {
@@ -187,10 +192,11 @@ final class EtcdLink {
     }
 
     private func commit(
-        _ address: AddressID, _ lease: LeaseID, _ sentAt: Instant, _ transaction: (_ isFenced: Bool) -> Transaction
+        _ address: AddressID, _ lease: LeaseID, _ sentAt: Instant,
+        _ transaction: () async throws(EtcdError) -> TransactionResponse
     ) async -> Event {
         do throws(EtcdError) {
-            let response = try await self.commit(transaction)
+            let response = try await transaction()
             self.complaints.succeeded("acquiring the key of \(address)")
             if response.succeeded {
                 return .acquired(

@@ -185,7 +185,7 @@ struct PharosKeysTests {
         let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
         for transaction in [
             self.keys.acquisition(
-                of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, isFenced: false, reading: []),
+                of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, fence: .unused, reading: []),
             self.keys.takeOver(
                 of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, isFenced: false, reading: []),
         ] { #expect(!"\(transaction)".contains("/pharos/addresses/")) }
@@ -205,24 +205,22 @@ struct PharosKeysTests {
         #expect(keys.snapshot(header, [.range([pair])]).rivals == (rival.map { [Addressed("10.0.0.3", $0)] } ?? []))
     }
 
-    @Test func `a boot in another network namespace is another node; a key of a version before tells none`() throws {
-        var keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
-        keys.node = PharosKeys.node(boot: "boot", network: "4026531840")
-        func read(_ node: String) throws -> String {
-            let holder = Holder(member: "n1", node: node, lease: 9, ttl: .seconds(30))
+    @Test func `a fence that a version before left behind is passed by its own cluster`() {
+        let holder = Holder(member: "n1", node: "boot", lease: 5, ttl: .seconds(30))
+        let transaction = self.keys.acquisition(
+            of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, fence: .ours, reading: [])
+        #expect(
+            transaction.compares.contains(.init("/pharos/addresses/10.0.0.3", is: .value(Array("/service/demo".utf8)))))
+        #expect(transaction.compares.contains(.absent("/pharos/demo/address/10.0.0.3")))
+        for (key, value, isOurs) in [
+            ("/pharos/addresses/10.0.0.3", "/service/demo", true),
+            ("/pharos/addresses/10.0.0.3", "/service/demo2", false),
+            ("/pharos/addresses/10.0.0.30", "/service/demo", false),
+        ] {
             let pair = KeyValue(
-                key: Array(keys.address("10.0.0.3").utf8), value: PharosKeys.value(of: holder, since: 1),
-                createRevision: 4, modRevision: 4, version: 1, lease: 9)
-            guard case .holder(_, let found?)? = keys.change(WatchEvent(kind: .put, keyValue: pair)) else { return "" }
-            return found.node
+                key: Array(key.utf8), value: Array(value.utf8), createRevision: 4, modRevision: 4, version: 1, lease: 9)
+            #expect(self.keys.isFenceOurs([.put, .range([]), .range([pair])], of: "10.0.0.3") == isOurs)
         }
-        #expect(try read(keys.node) == keys.node)
-        #expect(try read("boot") == keys.node, "written by a version before")
-        #expect(try read(PharosKeys.node(boot: "boot", network: "4026532001")) != keys.node)
-        #expect(try read("another") != keys.node)
-        let text = String(
-            decoding: PharosKeys.value(of: Holder(member: "n1", node: keys.node, lease: 9), since: 1), as: UTF8.self)
-        #expect(text.contains(#""node":"boot""#) && text.contains(#""network":"4026531840""#))
     }
 
     @Test func `an address is taken over from the lease that was seen, in the marked cluster, outside quarantine`() {
