@@ -104,6 +104,34 @@ extension IntegrationTests {
             }
         }
 
+        @Test @EventLoop func `what a version before leaves behind when it takes an address over holds nobody up`()
+            async throws
+        {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(http: http)
+            let client = EtcdClient(EtcdConfiguration(endpoints: etcd.endpoints), http: http, jitter: { 0 })
+            let records = Records()
+            let (link, keys) = Self.link(client, namespace: "/service/", scope: "demo", records)
+            try await Self.settle(client, [keys])
+            guard case .acquired = try await Self.acquire(link, client, keys) else {
+                Issue.record("refused")
+                return
+            }
+            // It moves the address's key to a lease of its own, knows nothing of the fence, and gives its lease back.
+            let lease = try await client.grantLease(seconds: 60)
+            let put = Transaction.Operation.put(key: keys.address(Self.address), value: [], lease: lease.id)
+            _ = try await client.commit(Transaction(compares: [], success: [put]))
+            try await client.revokeLease(lease.id)
+            let left = try await client.range(.key(keys.fence(Self.address))).keyValues
+            #expect(left.count == 1)
+            guard case .acquired(_, let next, _, _, _) = try await Self.acquire(link, client, keys) else {
+                Issue.record("its own cluster's fence held it up")
+                return
+            }
+            let fence = try await client.range(.key(keys.fence(Self.address))).keyValues
+            #expect(fence.map(\.lease) == [next])
+        }
+
         @Test @EventLoop
         func `a user without the right to what all scopes share acquires all the same, and is told once`()
             async throws
