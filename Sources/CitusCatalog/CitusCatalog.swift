@@ -1,5 +1,5 @@
-public import EventLoop
 // SPDX-License-Identifier: Apache-2.0
+public import EventLoop
 public import PostgresClient
 
 /// What is read from and written to Citus's catalogs in one database, through one connection.

@@ -30,5 +30,5 @@ extension AddressLease {
     }
 
     /// The interface has its carrier back: begins the announcements anew, if there are any.
-    mutating func announceAnew() { self.isAnnounced = false }
+    mutating func announceAnew(into actions: inout [Action]) { self.stopAnnouncing(into: &actions) }
 }

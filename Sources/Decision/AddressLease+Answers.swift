@@ -115,6 +115,7 @@ extension AddressLease {
             return
         }
         self.acquireFailures = 0
+        self.rival = nil
         actions.append(.report(.acquired(self.id, lease: id, revision: revision)))
         if lease.hasEnded {
             self.key = .none(retryAt: nil)
@@ -174,6 +175,7 @@ extension AddressLease {
         self.stepUnderWay = nil
         self.endedLease = nil
         self.acquireFailures = 0
+        self.rival = nil
     }
 
     // MARK: - The kernel
@@ -224,7 +226,8 @@ extension AddressLease {
         for found in state.found where found.address == self.id {
             let isOwn = self.spec.belongs(in: found.place)
             if isOwn, found.isDuplicate { isDuplicate = true }
-            if isOwn, self.isBeyondRight(found.lifetime, at: now) { foreign = found }
+            // Reckoned from before the listing: it may have taken a while.
+            if isOwn, self.isBeyondRight(found.lifetime, at: since) { foreign = found }
             if isOwn { standsIn = found.place }
             let place = isOwn ? self.spec.place : found.place
             if !places.contains(place) { places.append(place) }
@@ -235,8 +238,8 @@ extension AddressLease {
         else { return true }
         self.hasBeenInspected = true
         if surprise.hasVanished {
-            // The kernel counts whole seconds: a lifetime that ends within one was not ended by anybody.
-            // A command at the patient pace gives up to 1.5 s less, and one for the whole seconds.
+            // The kernel counts whole seconds, and a command at the patient pace gives 1.5 s less: a lifetime that would end
+            // by then was not ended by anybody.
             let hasLapsed = until.map { $0 - now <= .milliseconds(2600) } ?? false
             let interface = self.spec.interface
             actions.append(

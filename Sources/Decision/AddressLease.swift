@@ -173,6 +173,8 @@ struct AddressLease: Sendable {
             self.kernel.holdsForeign || shared.mayJudgeKernel(isKeyKnown: self.isKeyKnown, at: now)
         else { return }
         let mustLeave = if case .leave = self.stance { true } else { false }
+        // What is due where it belongs comes first: a stray that cannot be removed must not cost the address its lifetime.
+        if self.renewIfDue(at: now, into: &actions) { return }
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
         if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
@@ -188,16 +190,21 @@ struct AddressLease: Sendable {
             // Its lifetime is still the one that the lease of before allows.
             return
         }
-        guard let right = self.right, right > now else {
-            // A lifetime that others gave does not end by then.
-            if !self.kernel.isForeign, self.isCoveredByOlderTTL(shared, at: now) { return }
-            let lost = self.kernel.isForeign ? Reason.foreign : .contactLost
-            return self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, into: &actions)
-        }
+        if let right = self.right, right > now { return }
+        // A lifetime that others gave does not end by then.
+        if !self.kernel.isForeign, self.isCoveredByOlderTTL(shared, at: now) { return }
+        let lost = self.kernel.isForeign ? Reason.foreign : .contactLost
+        self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, into: &actions)
+    }
+
+    /// Answers whether the lifetime is being set.
+    private mutating func renewIfDue(at now: Instant, into actions: inout [Action]) -> Bool {
+        guard let right = self.right, right > now, !self.kernel.isDuplicate else { return false }
         switch self.stance {
         case .hold, .keep: self.renewKernel(until: right, at: now, into: &actions)
         case .wait, .leave: break
         }
+        return self.kernel.command != nil
     }
 
     private mutating func clearKernel(_ reason: Reason, into actions: inout [Action]) {

@@ -16,7 +16,7 @@ extension SupervisorCore {
         case .linkReturned(let interface):
             // Behind it may be another switch, which has never heard of our addresses.
             for index in self.leases.indices where self.leases[index].spec.interface == interface {
-                self.leases[index].announceAnew()
+                self.leases[index].announceAnew(into: &actions)
             }
         case .kernelSaw(let found):
             let isExpected = self.leases.first { $0.id == found.address }?.expects(found, at: now) ?? true

@@ -1,5 +1,5 @@
-import CSystemd
 // SPDX-License-Identifier: Apache-2.0
+import CSystemd
 import Glibc
 
 /// The daemon's one thread of control: everything that is not a pure value runs here.

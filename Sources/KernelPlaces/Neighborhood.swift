@@ -16,15 +16,41 @@ public struct Neighborhood: Sendable {
     /// Addresses of ours; everything else is the node's own.
     public private(set) var ours: Set<IPAddress> = []
     private var shared: Set<Spot> = []
-    /// What the last listing showed.
+    /// Addresses that were ours: what is left of them, and late news of them, is nothing of the node's own.
+    private var former: Set<IPAddress> = []
+    private static let formerLimit = 256
+    /// What the last listing showed, and what has gone since.
     public private(set) var kernel: KernelAddresses?
 
     public init() {}
 
     public mutating func follow(_ ours: Set<IPAddress>) {
+        let isNew = !ours.isSubset(of: self.ours)
+        self.forget(self.ours.subtracting(ours))
         self.ours = ours
         self.shared = self.shared.filter { ours.contains($0.address) }
-        if let kernel = self.kernel { self.learn(kernel) }
+        if isNew, let kernel = self.kernel { self.learn(kernel) }
+    }
+
+    /// These were ours, here or in an earlier process.
+    public mutating func forget(_ addresses: Set<IPAddress>) {
+        if self.former.count + addresses.count > Self.formerLimit { self.former = [] }
+        self.former.formUnion(addresses)
+    }
+
+    /// The address has gone from there.
+    public mutating func lost(_ place: VirtualAddress) { self.drop { $0 == place } }
+
+    /// The address has gone from the interface, whatever its prefix length was.
+    public mutating func lost(_ address: IPAddress, from interface: String) {
+        self.drop { $0.address.address == address && $0.interface == interface }
+    }
+
+    private mutating func drop(_ isGone: (VirtualAddress) -> Bool) {
+        guard let kernel = self.kernel else { return }
+        self.kernel = KernelAddresses(
+            interfaces: kernel.interfaces, addresses: kernel.addresses.filter { !isGone($0.place) },
+            unreadable: kernel.unreadable, firstUnreadable: kernel.firstUnreadable)
     }
 
     public mutating func learn(_ kernel: KernelAddresses) {
@@ -34,7 +60,8 @@ public struct Neighborhood: Sendable {
 
     /// One address of the kernel; answers whether it is the node's own, in a subnet that holds one of ours.
     public mutating func saw(_ place: VirtualAddress) -> Bool {
-        guard !self.ours.contains(place.address.address) else { return false }
+        let address = place.address.address
+        guard !self.ours.contains(address), !self.former.contains(address) else { return false }
         let touched = self.ours.filter { place.address.contains($0) }
         for address in touched { self.shared.insert(Spot(interface: place.interface, address: address)) }
         return !touched.isEmpty

@@ -183,18 +183,14 @@ public struct PharosKeys: Sendable {
         return isGood ? name : Self.unreadable
     }
 
-    /// What an acquisition demands of the fence.
+    /// What an acquisition or a take-over demands of the fence.
     public enum FenceRule: Sendable {
         case absent
-        /// It is this cluster's, of a lease under which the address's own key stands no more: a version before took that over, and
-        /// left the fence behind.
+        /// It is this cluster's. For an acquisition: of a lease under which the address's own key stands no more, because a
+        /// version before took that over and left the fence behind.
         case ours
         /// etcd's user may not use it: then another cluster may hold the same address.
         case unused
-    }
-
-    private func fencing(_ id: AddressID, _ holder: Holder) -> Transaction.Operation {
-        .put(key: self.fence(id), value: Array(self.cluster.utf8), lease: holder.lease)
     }
 
     private func compares(_ rule: FenceRule, of id: AddressID) -> [Transaction.Compare] {
@@ -205,12 +201,12 @@ public struct PharosKeys: Sendable {
         }
     }
 
-    /// Whether an acquisition that was refused found the fence to be this cluster's.
-    public func isFenceOurs(_ responses: [TransactionResponse.OperationResponse], of id: AddressID) -> Bool {
-        responses.contains { response in
-            guard case .range(let pairs) = response else { return false }
-            return pairs.contains { $0.keyText == self.fence(id) && $0.value == Array(self.cluster.utf8) }
+    /// Which cluster a transaction that was refused found to have the address; nil: none.
+    public func fencedBy(_ responses: [TransactionResponse.OperationResponse], _ id: AddressID) -> String? {
+        for case .range(let pairs) in responses {
+            for pair in pairs where pair.keyText == self.fence(id) { return Self.cluster(pair.value) }
         }
+        return nil
     }
 
     /// `ids`: the addresses whose trails the answer shows where the comparisons failed.
@@ -218,32 +214,43 @@ public struct PharosKeys: Sendable {
         of id: AddressID, _ holder: Holder, clusterID: UInt64, _ step: TrailStep, since: Int64,
         fence rule: FenceRule = .absent, reading ids: [AddressID]
     ) -> Transaction {
-        let look: [Transaction.Operation] = rule == .unused ? [] : [.range(.key(self.fence(id)), limit: 1)]
-        return Transaction(
+        Transaction(
             compares: [
                 .init(self.patroni.leader, is: .value(Array(holder.member.utf8))),
                 .absent(self.address(id)),
             ] + self.compares(rule, of: id) + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
-            success: [
-                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
-                .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
-            ] + (rule == .unused ? [] : [self.fencing(id, holder)]),
-            failure: self.reads(of: ids) + look)
+            success: self.puts(id, holder, step, since, rule), failure: self.reads(of: ids) + self.look(rule, at: id))
     }
 
-    /// The fence moves along without a comparison: a daemon of a version before has put none.
     public func takeOver(
         of id: AddressID, _ holder: Holder, from old: LeaseID, clusterID: UInt64, _ step: TrailStep, since: Int64,
-        isFenced: Bool = true, reading ids: [AddressID]
+        fence rule: FenceRule = .ours, reading ids: [AddressID]
     ) -> Transaction {
         Transaction(
-            compares: [.init(self.address(id), is: .lease(old))] + self.settled(in: clusterID)
-                + [self.unchanged(step, of: id)],
-            success: [
-                .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
-                .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
-            ] + (isFenced ? [self.fencing(id, holder)] : []),
-            failure: self.reads(of: ids))
+            compares: [.init(self.address(id), is: .lease(old))] + self.compares(rule, of: id)
+                + self.settled(in: clusterID) + [self.unchanged(step, of: id)],
+            success: self.puts(id, holder, step, since, rule), failure: self.reads(of: ids) + self.look(rule, at: id))
+    }
+
+    private func puts(
+        _ id: AddressID, _ holder: Holder, _ step: TrailStep, _ since: Int64, _ rule: FenceRule
+    ) -> [Transaction.Operation] {
+        let puts: [Transaction.Operation] = [
+            .put(key: self.address(id), value: Self.value(of: holder, since: since), lease: holder.lease),
+            .put(key: self.trail(id), value: Self.value(of: step.next), lease: 0),
+        ]
+        switch rule {
+        case .unused: return puts
+        case .absent, .ours:
+            return puts + [.put(key: self.fence(id), value: Array(self.cluster.utf8), lease: holder.lease)]
+        }
+    }
+
+    private func look(_ rule: FenceRule, at id: AddressID) -> [Transaction.Operation] {
+        switch rule {
+        case .unused: []
+        case .absent, .ours: [.range(.key(self.fence(id)), limit: 1)]
+        }
     }
 
     /// Whether Pharos has settled in this cluster, and its quarantine is over.

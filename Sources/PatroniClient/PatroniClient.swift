@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 public import HTTPClient
 import LenientJSON
-// SPDX-License-Identifier: Apache-2.0
 // Part of this module's interface: whoever imports it sees them.
 @_exported public import PatroniValues
 

@@ -9,8 +9,11 @@ struct KeyNames {
     enum Name: Hashable { case leader, config, mark, quarantine, address(Int), trail(Int), fence(Int) }
 
     private let names: [String: Name]
+    /// What a fence says.
+    let cluster: [UInt8]
 
     init(_ keys: PharosKeys, _ addresses: [AddressID]) {
+        self.cluster = Array(keys.cluster.utf8)
         var names: [String: Name] = [
             keys.patroni.leader: .leader, keys.patroni.config: .config, keys.mark: .mark, keys.quarantine: .quarantine,
         ]
@@ -72,7 +75,7 @@ extension SimulatedEtcd {
         case .quarantine: return self.quarantine.map { pair([], lease: $0) }
         case .address(let index): return self.holders[index].map { pair(self.holderValues[index], lease: $0.lease) }
         // There is one cluster: a fence is put with each address's key, under its lease, and goes with it.
-        case .fence(let index): return self.holders[index].map { pair([], lease: $0.lease) }
+        case .fence(let index): return self.holders[index].map { pair(self.names.cluster, lease: $0.lease) }
         case .trail(let index):
             let trail = self.trails[index]
             return trail.revision > 0 ? pair(self.trailValues[index], modRevision: trail.revision) : nil

@@ -26,8 +26,7 @@ struct ClockRate {
         let raw = now.raw - last.raw
         guard raw >= Self.shortest else { return nil }
         self.last = now
-        let rate = Int(((now.corrected - last.corrected) * 1_000_000).dividedReportingOverflow(by: raw).partialValue)
-        let excess = rate - 1_000_000
+        let excess = Int(((Double(now.corrected - last.corrected) / Double(raw) - 1) * 1_000_000).rounded())
         guard abs(excess - self.told) >= Self.step else { return nil }
         self.told = excess
         return excess

@@ -16,8 +16,8 @@ final class EtcdLink {
     private var ttls: [LeaseID: Duration] = [:]
     /// The addresses whose trails are read.
     var addresses: [AddressID] = []
-    /// Whether etcd's user may use the keys that all scopes share; until that was refused once, it is tried.
-    private var mayFence = true
+    /// Whether etcd's user was last refused the keys that all scopes share: told once, and tried again each time.
+    private var isFenceForbidden = false
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
     /// The hash of the configuration of Patroni that was examined last.
@@ -155,8 +155,10 @@ final class EtcdLink {
                 of: address, holder, clusterID: clusterID, step, since: since, fence: rule, reading: addresses)
         }
         return await self.commit(address, lease, sentAt) { () async throws(EtcdError) in
-            let response = try await self.fenced { acquisition($0 ? .absent : .unused) }
-            guard !response.succeeded, keys.isFenceOurs(response.responses, of: address) else { return response }
+            let response = try await self.fenced(acquisition, first: .absent)
+            guard !response.succeeded, keys.fencedBy(response.responses, address) == keys.cluster else {
+                return response
+            }
             return try await self.client.commit(acquisition(.ours))
         }
     }
@@ -166,27 +168,39 @@ final class EtcdLink {
         sentAt: Instant
     ) async -> Event {
         let holder = Holder(member: self.member, node: self.node, lease: lease, ttl: self.ttls[lease])
-        let (since, addresses) = (WallClock.seconds, self.addresses)
+        let (since, addresses, keys) = (WallClock.seconds, self.addresses, self.keys)
+        func takeOver(_ rule: PharosKeys.FenceRule) -> Transaction {
+            keys.takeOver(
+                of: address, holder, from: old, clusterID: clusterID, step, since: since, fence: rule,
+                reading: addresses)
+        }
         return await self.commit(address, lease, sentAt) { () async throws(EtcdError) in
-            try await self.fenced {
-                self.keys.takeOver(
-                    of: address, holder, from: old, clusterID: clusterID, step, since: since, isFenced: $0,
-                    reading: addresses)
+            let response = try await self.fenced(takeOver, first: .ours)
+            guard !response.succeeded else { return response }
+            guard let cluster = keys.fencedBy(response.responses, address) else {
+                // A version before has put none; or something else was in the way, and is so again.
+                return try await self.client.commit(takeOver(self.isFenceForbidden ? .unused : .absent))
             }
+            guard cluster != keys.cluster else { return response }
+            // Both hold it already: it is told, and what stands here is not made worse.
+            self.report(LogRecord(Report.heldByAnotherCluster(address, cluster: cluster)))
+            return try await self.client.commit(takeOver(.unused))
         }
     }
 
-    /// With a fence, unless etcd's user may not use it: then without, as before there were any.
-    private func fenced(_ transaction: (_ isFenced: Bool) -> Transaction) async throws(EtcdError) -> TransactionResponse
-    {
-        guard self.mayFence else { return try await self.client.commit(transaction(false)) }
+    /// With the fence, unless etcd's user may not use it: then without, as before there were any.
+    private func fenced(
+        _ transaction: (PharosKeys.FenceRule) -> Transaction, first rule: PharosKeys.FenceRule
+    ) async throws(EtcdError) -> TransactionResponse {
         do throws(EtcdError) {
-            return try await self.client.commit(transaction(true))
+            let response = try await self.client.commit(transaction(rule))
+            self.isFenceForbidden = false
+            return response
         } catch {
             guard error.kind == .permissionDenied else { throw error }
-            let response = try await self.client.commit(transaction(false))
-            self.mayFence = false
-            self.report(.fencesForbidden(self.keys.fence("")))
+            let response = try await self.client.commit(transaction(.unused))
+            if !self.isFenceForbidden { self.report(.fencesForbidden(self.keys.fence(""))) }
+            self.isFenceForbidden = true
             return response
         }
     }

@@ -46,6 +46,9 @@ final class KernelLink {
         self.keeper?.follow(Set(self.addresses.values))
     }
 
+    /// These addresses were held by an earlier process, or may have been: what is left of them is not the node's own.
+    func forget(_ ids: [AddressID]) { self.keeper?.forget(Set(ids.compactMap { IPAddress($0) })) }
+
     /// Forgets those that the core has dropped.
     func keep(_ ids: some Sequence<AddressID>) {
         let ids = Set(ids)
@@ -148,6 +151,7 @@ final class KernelLink {
             if let id = self.ours(address.place) { return self.deliver(.kernelSaw(self.found(address, of: id))) }
             if self.keeper?.saw(address.place) == true { self.deliver(.kernelChanged) }
         case .disappeared(let address):
+            self.keeper?.lost(address)
             if let id = self.ours(address) { return self.deliver(.kernelLost(id, self.place(address, of: id))) }
             if self.keeper?.saw(address) == true { self.deliver(.kernelChanged) }
         case .linkChanged(let interface):

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 public import EventLoop
 import Glibc
-// SPDX-License-Identifier: Apache-2.0
 import LeaseKeys
 import LenientJSON
 

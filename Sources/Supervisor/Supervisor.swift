@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 public import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import LeaseKeys
 import NetworkAddress
 import PatroniClient
@@ -128,6 +128,7 @@ public final class Supervisor {
             established: { inbox.supervisor?.watchEstablished() }, report: { inbox.report($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
+        self.kernel.forget(memory.memory.trails.map(\.address))
         self.postgres = PostgresProbe(
             conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(

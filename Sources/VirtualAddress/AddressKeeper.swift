@@ -1,5 +1,5 @@
-public import EventLoop
 // SPDX-License-Identifier: Apache-2.0
+public import EventLoop
 // Part of this module's interface: whoever imports it sees them.
 @_exported public import KernelPlaces
 public import NetworkAddress
@@ -59,6 +59,12 @@ public final class AddressKeeper {
         return kernel
     }
 
+    /// These were ours in an earlier process.
+    public func forget(_ addresses: Set<IPAddress>) { self.neighborhood.forget(addresses) }
+
+    /// The kernel reported that the address has gone from there.
+    public func lost(_ place: VirtualAddress) { self.neighborhood.lost(place) }
+
     /// One change of the kernel; answers whether it is of the node's own addresses and concerns ours.
     public func saw(_ place: VirtualAddress) -> Bool { self.neighborhood.saw(place) }
 
@@ -67,11 +73,11 @@ public final class AddressKeeper {
         let assignment = self.neighborhood.assignment(of: virtual) { self.protect($0) }
         let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
         // What stays of the old place, should this fail, may have a lifetime that others made endless: it must be done again.
-        if case .success = outcome, let former = assignment.former,
-            case .failure(let failure) = await self.commands.removeExactly(former)
-        {
+        guard case .success = outcome, let former = assignment.former else { return outcome }
+        if case .failure(let failure) = await self.paced(former, { await $0.removeExactly(former) }) {
             return .failure(failure)
         }
+        self.neighborhood.lost(former)
         return outcome
     }
 
@@ -79,14 +85,18 @@ public final class AddressKeeper {
     public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
         for other in self.neighborhood.leading(at: place) { _ = self.protect(other) }
-        return await self.paced(place) { await $0.remove(place) }
+        let outcome = await self.paced(place) { await $0.remove(place) }
+        if case .success = outcome { self.neighborhood.lost(place.address.address, from: place.interface) }
+        return outcome
     }
 
     /// Like ``AddressCommands/removeExactly(_:)``.
     public func removeStray(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
         if self.neighborhood.leading().contains(place) { _ = self.protect(place) }
-        return await self.paced(place) { await $0.removeExactly(place) }
+        let outcome = await self.paced(place) { await $0.removeExactly(place) }
+        if case .success = outcome { self.neighborhood.lost(place) }
+        return outcome
     }
 
     /// A node that could not run a command in the usual time gets more for the next: else it would never change anything.

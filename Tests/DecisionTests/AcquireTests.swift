@@ -215,5 +215,13 @@ struct AcquireTests {
         #expect(again.contains { if case .acquire(_, lease: 11, _, _) = $0 { true } else { false } })
         _ = n1.on(.acquireRefused(Script.address, lease: 11, found: found, sentAt: n1.now))
         #expect(!n1.reports.contains(.heldByAnotherCluster(Script.address, cluster: "/service/other")))
+        // It was free for a while, and is the other's once more.
+        _ = n1.on(.postgres(.primary, askedAt: n1.now + .seconds(1)), after: .seconds(1))
+        _ = n1.acquired(11, 6)
+        _ = n1.on(.leaseGone(Script.address, lease: 11))
+        _ = n1.granted(12)
+        _ = n1.postgres(.primary)
+        _ = n1.on(.acquireRefused(Script.address, lease: 12, found: found, sentAt: n1.now))
+        #expect(n1.reports.contains(.heldByAnotherCluster(Script.address, cluster: "/service/other")))
     }
 }

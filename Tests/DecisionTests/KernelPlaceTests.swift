@@ -135,7 +135,7 @@ struct KernelPlaceTests {
     @Test func `an address whose link comes back is announced again at once; one that is not here is not`() {
         var n1 = Script.holding()
         #expect(n1.on(.linkReturned(interface: "eth1"), after: .seconds(1)) == [])
-        #expect(n1.on(.linkReturned(interface: "eth0")) == [.startAnnouncing(self.spec)])
+        #expect(n1.on(.linkReturned(interface: "eth0")) == [.stopAnnouncing(self.spec), .startAnnouncing(self.spec)])
         _ = n1.watched(8, .leader("n2"))
         #expect(!n1.on(.linkReturned(interface: "eth0")).contains(.startAnnouncing(self.spec)))
         _ = n1.on(.removed(self.address, self.place, wasPresent: true))
@@ -173,5 +173,37 @@ struct KernelPlaceTests {
         _ = n1.on(.kernelSaw(self.found(self.place, lifetime: nil)), after: .seconds(1))
         let actions = n1.listed(found: [self.found(self.place, lifetime: nil)])
         #expect(actions.contains(.remove(self.address, self.place)))
+    }
+
+    @Test func `a stray that cannot be removed does not keep the address from being renewed`() {
+        var n1 = Script.holding()
+        let stray = KernelPlace(interface: "eth1", prefixLength: 24)
+        _ = n1.on(.kernelChanged, after: .seconds(1))
+        #expect(n1.listed([self.place, stray]) == [.removeStray(self.address, stray)])
+        let until = n1.status?.until
+        for _ in 0..<6 {
+            var actions = n1.on(.removeFailed(self.address, stray, reason: "busy"), after: .seconds(1))
+            actions += n1.read(etcd(leader: "n1", holder: mine(11)), after: .seconds(1))
+            actions += n1.on(
+                .leaseKept(self.address, lease: 11, ttl: .seconds(30), sentAt: n1.now, by: Script.answerer()))
+            actions += n1.on(.tick, after: .seconds(2))
+            if actions.contains(where: self.isAssignment) { _ = n1.on(.assigned(self.address)) }
+        }
+        guard let until, let now = n1.status?.until else {
+            Issue.record("no lifetime")
+            return
+        }
+        #expect(now > until + .seconds(10))
+    }
+
+    @Test func `a listing that comes late is no word of another's hand`() {
+        var n1 = Script.holding()
+        let until = n1.status?.until ?? n1.now
+        let asked = n1.now
+        let listing = KernelState(
+            found: [self.found(self.place, lifetime: until - asked)], usableInterfaces: ["eth0", "eth1"])
+        _ = n1.on(.kernelChanged, after: .zero)
+        _ = n1.on(.inspected(listing, since: asked), after: .seconds(4))
+        #expect(n1.reports == [])
     }
 }

@@ -98,7 +98,9 @@ extension IntegrationTests {
             let refusals = scene.records(.citusUpdateFailed)
             #expect((1...3).contains(refusals.count))
             for refusal in refusals {
-                #expect(refusal["GROUP"] == "2" && refusal["REASON"]?.hasPrefix("older revision") == true)
+                #expect(
+                    refusal["GROUP"] == "2" && refusal["REASON"]?.hasPrefix("older revision") == true,
+                    "\(refusal.message)")
             }
             let fences = try await scene.session.query(
                 "select groupid, etcd_cluster, revision < 100000 from pharos.citus_fence order by groupid")

@@ -63,17 +63,18 @@ struct SimulatedEtcdTests {
         #expect(etcd.trails == [TrailInEtcd()])
     }
 
-    /// What stands in the way of an acquisition, and the key whose compare finds it.
+    /// What stands in the way of an acquisition, and the keys whose compares find it.
     enum Obstacle: CaseIterable {
         case anotherLeads, held, unmarked, quarantined, otherTrail
 
-        var compared: String {
+        var compared: [String] {
             switch self {
-            case .anotherLeads: keys.patroni.leader
-            case .held: keys.address(id)
-            case .unmarked: keys.mark
-            case .quarantined: keys.quarantine
-            case .otherTrail: keys.trail(id)
+            case .anotherLeads: [keys.patroni.leader]
+            // The fence stands with the address's key, under its lease.
+            case .held: [keys.address(id), keys.fence(id)]
+            case .unmarked: [keys.mark]
+            case .quarantined: [keys.quarantine]
+            case .otherTrail: [keys.trail(id)]
             }
         }
     }
@@ -98,8 +99,8 @@ struct SimulatedEtcdTests {
             return
         }
         let count = transaction.compares.count
-        transaction.compares.removeAll { $0.key == obstacle.compared }
-        try #require(transaction.compares.count == count - 1)
+        transaction.compares.removeAll { obstacle.compared.contains($0.key) }
+        try #require(transaction.compares.count == count - obstacle.compared.count)
         guard case .committed = etcd.commit(transaction) else {
             Issue.record("something else stands in the way")
             return

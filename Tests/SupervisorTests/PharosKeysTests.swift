@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import LeaseKeys
 import NetworkAddress
 import TestSupport
@@ -187,7 +187,7 @@ struct PharosKeysTests {
             self.keys.acquisition(
                 of: "10.0.0.3", holder, clusterID: 7, Self.firstStep, since: 1, fence: .unused, reading: []),
             self.keys.takeOver(
-                of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, isFenced: false, reading: []),
+                of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, fence: .unused, reading: []),
         ] { #expect(!"\(transaction)".contains("/pharos/addresses/")) }
     }
 
@@ -219,7 +219,8 @@ struct PharosKeysTests {
         ] {
             let pair = KeyValue(
                 key: Array(key.utf8), value: Array(value.utf8), createRevision: 4, modRevision: 4, version: 1, lease: 9)
-            #expect(self.keys.isFenceOurs([.put, .range([]), .range([pair])], of: "10.0.0.3") == isOurs)
+            let cluster = self.keys.fencedBy([.put, .range([]), .range([pair])], "10.0.0.3")
+            #expect((cluster == self.keys.cluster) == isOurs)
         }
     }
 
@@ -229,6 +230,7 @@ struct PharosKeysTests {
             of: "10.0.0.3", holder, from: 4, clusterID: 7, Self.firstStep, since: 1, reading: ["10.0.0.3"])
         let compares: [Transaction.Compare] = [
             .init("/pharos/demo/address/10.0.0.3", is: .lease(4)),
+            .init("/pharos/addresses/10.0.0.3", is: .value(Array("/service/demo".utf8))),
             .init("/pharos/demo/cluster", is: .value(Array("7".utf8))),
             .absent("/pharos/demo/quarantine"),
         ]
@@ -240,7 +242,8 @@ struct PharosKeysTests {
                 .put(key: "/pharos/demo/trail/10.0.0.3", value: Array("5:30".utf8), lease: 0),
                 .put(key: "/pharos/addresses/10.0.0.3", value: Array("/service/demo".utf8), lease: 5),
             ])
-        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]))
+        let look = Transaction.Operation.range(.key("/pharos/addresses/10.0.0.3"), limit: 1)
+        #expect(transaction.failure == self.keys.reads(of: ["10.0.0.3"]) + [look])
     }
 
     @Test func `a read asks for all that a snapshot tells`() {

@@ -390,4 +390,39 @@ struct AddressKeeperTests {
             #expect(left.isEmpty)
         }
     }
+
+    @Test func `an address that was ours does not become the node's own`() throws {
+        let (one, two) = (try virtual("10.77.0.100/24"), try virtual("10.77.0.101/24"))
+        let both = KernelAddresses(
+            interfaces: [],
+            addresses: [one, two].map {
+                KernelAddress(place: $0, lifetime: .seconds(20), isTentative: false, isDuplicate: false)
+            }, unreadable: 0)
+        // Taken out of the configuration of the running daemon, or of one that is restarted and remembers it.
+        var reloaded = Neighborhood()
+        reloaded.follow([one.address.address, two.address.address])
+        reloaded.learn(both)
+        reloaded.follow([one.address.address])
+        var restarted = Neighborhood()
+        restarted.forget([two.address.address])
+        restarted.follow([one.address.address])
+        for var neighborhood in [reloaded, restarted] {
+            #expect(neighborhood.place(for: one) == one)
+            neighborhood.learn(both)
+            let isOwn = neighborhood.saw(two)
+            #expect(!isOwn)
+            #expect(neighborhood.place(for: one) == one, "no address of the node's own is there")
+            _ = neighborhood.saw(try virtual("10.77.0.1/24"))
+            let alone = try virtual("10.77.0.100/32")
+            #expect(neighborhood.place(for: one) == alone)
+        }
+        // Ours again, it is beside the node's own at once.
+        var again = reloaded
+        _ = again.saw(try virtual("10.77.0.1/24"))
+        again.follow([one.address.address, two.address.address])
+        let place = try virtual("10.77.0.101/32")
+        #expect(again.twin(of: place, configured: two.address) == two)
+        again.lost(two)
+        #expect(again.twin(of: place, configured: two.address) == nil)
+    }
 }

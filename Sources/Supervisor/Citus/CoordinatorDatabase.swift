@@ -13,6 +13,8 @@ final class CoordinatorDatabase {
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
     private var connection: PostgresConnection?
+    /// What uses it at present, or did so last.
+    private var last: Task<CitusEvent, Never>?
     private var held: PostgresConnection?
 
     /// How long a call may be blocked before it is found out by whom.
@@ -47,7 +49,22 @@ final class CoordinatorDatabase {
         return connection
     }
 
+    /// What uses the kept connection goes one after the other: it takes one query at a time.
+    private func inTurn(_ body: @escaping @EventLoop () async -> CitusEvent) async -> CitusEvent {
+        let before = self.last
+        let task = EventLoop.task { () -> CitusEvent in
+            _ = await before?.value
+            return await body()
+        }
+        self.last = task
+        return await task.value
+    }
+
     func readRows(askedAt: Instant) async -> CitusEvent {
+        await self.inTurn { await self.readRowsNow(askedAt: askedAt) }
+    }
+
+    private func readRowsNow(askedAt: Instant) async -> CitusEvent {
         do throws(CitusError) {
             let connection = try await self.connecting()
             let rows = try await CitusCatalog(connection).nodes().map { NodeRow($0) }
@@ -62,6 +79,10 @@ final class CoordinatorDatabase {
     }
 
     func update(_ update: RowUpdate) async -> CitusEvent {
+        await self.inTurn { await self.updateNow(update) }
+    }
+
+    private func updateNow(_ update: RowUpdate) async -> CitusEvent {
         do throws(CitusError) {
             let connection = try await self.connecting()
             let watch = self.watchBlockers(of: connection, update.group)

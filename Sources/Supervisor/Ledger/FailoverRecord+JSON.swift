@@ -1,5 +1,5 @@
-public import Decision
 // SPDX-License-Identifier: Apache-2.0
+public import Decision
 import LeaseKeys
 import LenientJSON
 
