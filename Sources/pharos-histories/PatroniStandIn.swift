@@ -50,9 +50,12 @@ final class PatroniStandIn {
             try await self.commit(Transaction(compares: [], success: [.delete(.key(key))]))
             return
         }
-        let lease = try await self.ask { () async throws(EtcdError) in try await self.etcd.grantLease(seconds: 86_400) }
-        let put = Transaction.Operation.put(key: key, value: Array(Node.member(node).utf8), lease: lease.id)
-        try await self.commit(Transaction(compares: [], success: [put]))
+        // Both together: etcd may be put back to another history in between, which knows nothing of the lease.
+        _ = try await self.ask { () async throws(EtcdError) in
+            let lease = try await self.etcd.grantLease(seconds: 86_400)
+            let put = Transaction.Operation.put(key: key, value: Array(Node.member(node).utf8), lease: lease.id)
+            return try await self.etcd.commit(Transaction(compares: [], success: [put]))
+        }
     }
 
     /// The number of the node that the leader key names now; nil: there is no leader key.
