@@ -19,6 +19,8 @@ public struct Neighborhood: Sendable {
     /// Addresses that were ours: what is left of them, and late news of them, is nothing of the node's own.
     private var former: Set<IPAddress> = []
     private static let formerLimit = 256
+    /// 64 addresses on 64 interfaces.
+    private static let sharedLimit = 4096
     /// What the last listing showed, and what has gone since.
     public private(set) var kernel: KernelAddresses?
 
@@ -63,7 +65,9 @@ public struct Neighborhood: Sendable {
         let address = place.address.address
         guard !self.ours.contains(address), !self.former.contains(address) else { return false }
         let touched = self.ours.filter { place.address.contains($0) }
-        for address in touched { self.shared.insert(Spot(interface: place.interface, address: address)) }
+        for address in touched where self.shared.count < Self.sharedLimit {
+            self.shared.insert(Spot(interface: place.interface, address: address))
+        }
         return !touched.isEmpty
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import NetworkAddress
 import Secrets
 
@@ -15,8 +16,6 @@ struct Resolution {
     /// The shortest TTL that Patroni uses, whatever it is told, in seconds.
     static let shortestPatroniTTL = 20
     static let defaultMargin = Duration.seconds(2)
-    /// In parts per million: covers chrony's default `maxslewrate`, 83 333.
-    static let defaultClockDrift = 90_000
     static let defaultLeaseRoot = "/pharos/"
     static let defaultNamespace = "/service/"
     static let defaultPatroniURL = EndpointURL(isTLS: false, host: "127.0.0.1", port: 8008)
@@ -136,7 +135,7 @@ struct Resolution {
         let ttl = self.noted("lease.ttl", self.pharos.leaseTTL, .patroni, \.description)
         let margin = self.noted("lease.margin", self.pharos.leaseMargin, Self.defaultMargin, DurationText.text)
         let drift = self.noted(
-            "lease.clock_drift", self.pharos.leaseClockDrift, Self.defaultClockDrift, ValueParsers.clockDriftText)
+            "lease.clock_drift", self.pharos.leaseClockDrift, CoreSettings.usualClockDrift, ValueParsers.clockDriftText)
         let root = self.noted("lease.root", self.pharos.leaseRoot, Self.defaultLeaseRoot) { $0 }
         let seconds =
             switch ttl {

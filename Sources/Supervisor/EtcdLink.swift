@@ -18,6 +18,8 @@ final class EtcdLink {
     var addresses: [AddressID] = []
     /// Whether etcd's user was last refused the keys that all scopes share: told once, and tried again each time.
     private var isFenceForbidden = false
+    /// Clusters that were found to hold an address that was to be taken over here; as many as there are addresses.
+    private var rivals: [AddressID: String] = [:]
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
     /// The hash of the configuration of Patroni that was examined last.
@@ -159,6 +161,9 @@ final class EtcdLink {
             guard !response.succeeded, keys.fencedBy(response.responses, address) == keys.cluster else {
                 return response
             }
+            // As a rule another member of this cluster has the address, and the fence with it.
+            let found = self.snapshot(response)
+            guard !found.holders.contains(where: { $0.address == address }) else { return response }
             return try await self.client.commit(acquisition(.ours))
         }
     }
@@ -176,14 +181,17 @@ final class EtcdLink {
         }
         return await self.commit(address, lease, sentAt) { () async throws(EtcdError) in
             let response = try await self.fenced(takeOver, first: .ours)
-            guard !response.succeeded else { return response }
+            guard !response.succeeded, !self.isFenceForbidden else { return response }
             guard let cluster = keys.fencedBy(response.responses, address) else {
                 // A version before has put none; or something else was in the way, and is so again.
-                return try await self.client.commit(takeOver(self.isFenceForbidden ? .unused : .absent))
+                return try await self.client.commit(takeOver(.absent))
             }
             guard cluster != keys.cluster else { return response }
-            // Both hold it already: it is told, and what stands here is not made worse.
-            self.report(LogRecord(Report.heldByAnotherCluster(address, cluster: cluster)))
+            // Both hold it already: it is told, once, and what stands here is not made worse.
+            if self.rivals[address] != cluster {
+                self.report(LogRecord(Report.heldByAnotherCluster(address, cluster: cluster)))
+            }
+            self.rivals[address] = cluster
             return try await self.client.commit(takeOver(.unused))
         }
     }

@@ -15,7 +15,7 @@ final class GroupsLink {
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
-    /// What could not be read in time has been read by now: see ``follow()``.
+    /// What could not be read in time has been read by now: see ``follow(in:)``.
     private let readable: @EventLoop () -> Void
     /// Up to which revision all was read when following began; nil: it is not followed.
     private var followedFrom: Int64?

@@ -6,7 +6,7 @@ import Glibc
 /// others. Where it is 0, as Linux has it by default, they go with the first, and so does the route.
 enum SecondaryPromotion {
     /// Whether it is in force for the interface, set for it if need be. Reads and writes the network namespace of this
-    /// thread. Waits for the kernel's network lock, as every look at the interfaces does.
+    /// thread. Waits for the kernel's network lock only where it sets it, which is once: whoever may not is refused before.
     static func ensure(on interface: String) -> Bool {
         if self.isInForce(on: interface) { return true }
         let index = if_nametoindex(interface)

@@ -10,22 +10,13 @@ extension IntegrationTests {
     struct EtcdAuthTests {
         init() { EventLoop.shared.executor.startThread() }
 
-        /// Runs etcdctl.
-        @EventLoop
-        private func control(_ etcd: LocalEtcd, _ arguments: String...) async throws {
-            let command = ["/usr/bin/env", "ETCDCTL_API=3", "etcdctl", "--endpoints", etcd.endpoints[0]] + arguments
-            let outcome = try await ChildProcess(command, timeout: .seconds(20)).run()
-            guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
-        }
-
         @Test @EventLoop func `a user with rights on a prefix follows it, also when the token expires`() async throws {
             let http = HTTPClient()
             let etcd = try await LocalEtcd(arguments: ["--auth-token", "simple", "--auth-token-ttl", "1"], http: http)
-            try await self.control(etcd, "user", "add", "root:r")
-            try await self.control(etcd, "user", "add", "pharos:s3cret")
-            try await self.control(etcd, "role", "add", "follower")
-            try await self.control(
-                etcd,
+            try await etcd.control("user", "add", "root:r")
+            try await etcd.control("user", "add", "pharos:s3cret")
+            try await etcd.control("role", "add", "follower")
+            try await etcd.control(
                 "role",
                 "grant-permission",
                 "follower",
@@ -33,8 +24,8 @@ extension IntegrationTests {
                 "readwrite",
                 "/service/"
             )
-            try await self.control(etcd, "user", "grant-role", "pharos", "follower")
-            try await self.control(etcd, "user", "grant-role", "root", "root")
+            try await etcd.control("user", "grant-role", "pharos", "follower")
+            try await etcd.control("user", "grant-role", "root", "root")
             var configuration = EtcdConfiguration(
                 endpoints: etcd.endpoints,
                 username: "pharos",
@@ -44,7 +35,7 @@ extension IntegrationTests {
             let client = EtcdClient(configuration, http: http, jitter: { 0 })
             // Before authentication is enabled, no token is needed.
             _ = try await client.range(.prefix("/service/"))
-            try await self.control(etcd, "auth", "enable")
+            try await etcd.control("auth", "enable")
             _ = try await client.range(.prefix("/service/"))
             let write = Transaction(compares: [], success: [.put(key: "/service/x", value: [49], lease: 0)])
             for _ in 0..<3 {

@@ -25,13 +25,6 @@ extension IntegrationTests {
 
         init() { EventLoop.shared.executor.startThread() }
 
-        @EventLoop
-        private static func control(_ etcd: LocalEtcd, _ arguments: String...) async throws {
-            let command = ["/usr/bin/env", "ETCDCTL_API=3", "etcdctl", "--endpoints", etcd.endpoints[0]] + arguments
-            let outcome = try await ChildProcess(command, timeout: .seconds(20)).run()
-            guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
-        }
-
         /// The only member of a cluster, which leads it, in an etcd that Pharos has settled in.
         @EventLoop
         private static func link(
@@ -146,17 +139,15 @@ extension IntegrationTests {
                 jitter: { 0 })
             let records = Records()
             let (link, keys) = Self.link(client, namespace: "/service/", scope: "demo", records)
-            try await Self.control(etcd, "user", "add", "root:r")
-            try await Self.control(etcd, "user", "add", "pharos:s3cret")
-            try await Self.control(etcd, "role", "add", "pharos")
+            try await etcd.control("user", "add", "root:r")
+            try await etcd.control("user", "add", "pharos:s3cret")
+            try await etcd.control("role", "add", "pharos")
             // What the manual granted before there were fences.
-            try await Self.control(
-                etcd, "role", "grant-permission", "pharos", "--prefix=true", "read", "/service/demo/")
-            try await Self.control(
-                etcd, "role", "grant-permission", "pharos", "--prefix=true", "readwrite", "/pharos/demo/")
-            try await Self.control(etcd, "user", "grant-role", "pharos", "pharos")
-            try await Self.control(etcd, "user", "grant-role", "root", "root")
-            try await Self.control(etcd, "auth", "enable")
+            try await etcd.control("role", "grant-permission", "pharos", "--prefix=true", "read", "/service/demo/")
+            try await etcd.control("role", "grant-permission", "pharos", "--prefix=true", "readwrite", "/pharos/demo/")
+            try await etcd.control("user", "grant-role", "pharos", "pharos")
+            try await etcd.control("user", "grant-role", "root", "root")
+            try await etcd.control("auth", "enable")
             try await Self.settle(root, [keys])
             for _ in 0..<2 {
                 guard case .acquired(_, let lease, _, _, _) = try await Self.acquire(link, client, keys) else {

@@ -31,8 +31,12 @@ struct ClockRateTests {
     }
 
     @Test func `this machine's clocks run on together`() throws {
-        let first = try #require(ClockPair.read())
-        let second = try #require(ClockPair.read())
+        // A busy machine interrupts whoever reads them.
+        func read() throws -> ClockPair {
+            for _ in 0..<10_000 { if let pair = ClockPair.read() { return pair } }
+            return try #require(nil as ClockPair?)
+        }
+        let (first, second) = (try read(), try read())
         #expect(second.raw >= first.raw && second.corrected >= first.corrected)
     }
 }

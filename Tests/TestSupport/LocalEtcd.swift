@@ -83,6 +83,11 @@ public final class LocalEtcd {
         try self.start(0)
     }
 
+    /// Runs etcdctl against the first member.
+    public func control(_ arguments: String...) async throws {
+        try await Self.etcdctl(["--endpoints", self.endpoints[0]] + arguments)
+    }
+
     private static func etcdctl(_ arguments: [String]) async throws {
         let outcome = try await ChildProcess(["/usr/bin/etcdctl"] + arguments, timeout: .seconds(20)).run()
         guard outcome.exitCode == 0 else { throw TestSupportError("etcdctl \(arguments): \(outcome.text)") }
