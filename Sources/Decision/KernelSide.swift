@@ -53,7 +53,6 @@ struct KernelSide: Sendable {
         self.isPresent = true
         self.isAssumed = false
         self.isForeign = false
-        self.isDuplicate = false
         self.until = until
         self.succeed(at: now)
         return wasAbsent

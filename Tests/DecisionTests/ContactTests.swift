@@ -62,7 +62,7 @@ struct ContactTests {
         #expect(n1.core.shared.leaseTTL == Script.failsafeTTL)
         for (ttl, drift, expected) in [
             (20, 10_000, 28), (30, 10_000, 41), (20, 90_000, 31), (30, 90_000, 45), (60, 90_000, 85),
-            (300, 90_000, 408),
+            (300, 90_000, 408), (244, 10_000, 300),
             (30, 200_000, 53),
         ] {
             let config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl))

@@ -180,6 +180,9 @@ struct KernelPlaceTests {
         let stray = KernelPlace(interface: "eth1", prefixLength: 24)
         _ = n1.on(.kernelChanged, after: .seconds(1))
         #expect(n1.listed([self.place, stray]) == [.removeStray(self.address, stray)])
+        // Nothing is due where the address belongs: the stray is tried again.
+        _ = n1.on(.removeFailed(self.address, stray, reason: "busy"))
+        #expect(n1.on(.tick, after: .milliseconds(201)).contains(.removeStray(self.address, stray)))
         let until = n1.status?.until
         for _ in 0..<6 {
             var actions = n1.on(.removeFailed(self.address, stray, reason: "busy"), after: .seconds(1))
@@ -205,5 +208,38 @@ struct KernelPlaceTests {
         _ = n1.on(.kernelChanged, after: .zero)
         _ = n1.on(.inspected(listing, since: asked), after: .seconds(4))
         #expect(n1.reports == [])
+    }
+
+    /// Holds the address under a lease of 29 s where 8 s were asked for, as etcd grants no shorter one.
+    private func holdingLonger() -> Script {
+        var n1 = Script.started(etcd(leader: "n1"), Script(leaseTTL: .seconds(8)))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11, ttl: .seconds(29))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(self.address))
+        // It is tried once to move the key to a lease as short as was asked for.
+        _ = n1.granted(12, ttl: .seconds(29))
+        _ = n1.acquired(12, 6)
+        _ = n1.on(.assigned(self.address))
+        #expect(n1.status?.lease == 12 && n1.status?.until != nil)
+        return n1
+    }
+
+    @Test func `under a lease that is longer than was asked for, a slow clock takes its share of what was asked for`() {
+        var n1 = self.holdingLonger()
+        let until = n1.status?.until ?? n1.now
+        for case .assign(_, let shorter, isPresent: true) in n1.on(.clockMeasured(partsPerMillion: -100_000)) {
+            #expect(until - shorter == .milliseconds(800))
+            return
+        }
+        Issue.record("the lifetime is not shortened")
+    }
+
+    @Test func `what an older TTL covers is no lifetime that others made endless`() {
+        var n1 = self.holdingLonger()
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(2))
+        #expect(!n1.on(.tick, after: .seconds(7)).contains(.remove(self.address, self.place)))
+        _ = n1.on(.kernelSaw(self.found(self.place, lifetime: nil)), after: .seconds(1))
+        #expect(n1.listed(found: [self.found(self.place, lifetime: nil)]).contains(.remove(self.address, self.place)))
     }
 }
