@@ -7,19 +7,26 @@ extension AddressLease {
         return holder
     }
 
+    /// The lease under which the key stands. It is asked for at every event, and the holder's names would be copied with it.
+    @inline(__always)
+    var currentHolderLease: LeaseID? {
+        guard let lease = self.holder.value?.lease, lease != self.endedLease else { return nil }
+        return lease
+    }
+
     /// Draws the consequences of what etcd shows under the address's key.
     mutating func compareWithKey(_ shared: Shared, at now: Instant, _ actions: inout [Action]) {
-        let holder = self.currentHolder
+        let holder = self.currentHolderLease
         switch self.key {
-        case .held(let lease) where holder?.lease != lease.id:
-            let reason = holder.map { "the key names \($0.member)" } ?? "the key was deleted"
+        case .held(let lease) where holder != lease.id:
+            let reason = self.currentHolder.map { "the key names \($0.member)" } ?? "the key was deleted"
             actions.append(.report(.leaseLost(self.id, lease: lease.id, reason: reason)))
             self.quietUntil = now + .seconds(1)
             self.wantsRead = true
             // Its lease is ended when the kernel is clear: what was seen may be wrong.
             self.key = .returning(lease.id, isUnderWay: false, retryAt: now)
             return
-        case .adopting(let old, let step) where holder?.lease != old:
+        case .adopting(let old, let step) where holder != old:
             // Either our own transaction was committed, or the earlier process's release was.
             switch step {
             case .waiting: self.key = .none(retryAt: nil)
@@ -29,13 +36,13 @@ extension AddressLease {
                 lease.isInDoubt = true
                 self.settle(lease, under: holder)
             }
-        case .returning(let lease, false, let retryAt) where retryAt > now && holder?.lease != lease:
+        case .returning(let lease, false, let retryAt) where retryAt > now && holder != lease:
             // The revocation was not answered, but no key stands under that lease, and it is never used again.
             self.key = .none(retryAt: nil)
             actions.append(.report(.released(self.id, lease: lease)))
         case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
         }
-        guard let holder, holder.member == shared.settings.member else { return }
+        guard self.holder.value?.member == shared.settings.member, let holder = self.currentHolder else { return }
         guard holder.node == shared.settings.node else {
             if self.reportedClash != holder.node {
                 self.reportedClash = holder.node
@@ -63,10 +70,10 @@ extension AddressLease {
         }
     }
 
-    private mutating func settle(_ lease: KeySide.Lease, under holder: Holder?) {
+    private mutating func settle(_ lease: KeySide.Lease, under holder: LeaseID?) {
         self.key =
             lease.hasEnded
-            ? .none(retryAt: nil) : holder?.lease == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+            ? .none(retryAt: nil) : holder == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
     }
 
     private mutating func adopt(

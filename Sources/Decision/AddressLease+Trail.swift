@@ -69,6 +69,7 @@ extension AddressLease {
 
     /// How long a history that nothing is known of is not trusted: the longest that any lease may run, by a clock that may be
     /// slower than this node's.
+    @inline(__always)
     private func unknownFor(_ shared: Shared, at now: Instant) -> Duration {
         let ttl = max(shared.longestTTL(at: now), self.longestTrailTTL)
         return ttl + ttl.share(shared.settings.clockDrift)

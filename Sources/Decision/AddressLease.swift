@@ -128,17 +128,22 @@ struct AddressLease: Sendable {
     // Inlined: for a call, the whole machine would be copied, at every event. The next one too.
     @inline(__always)
     private func facts(_ shared: Shared, at now: Instant) -> StanceFacts {
-        let holder = self.currentHolder
         return StanceFacts(
             isStopping: shared.isStopping, isBeingReconfigured: self.next != nil,
             hasContact: shared.hasView && self.isKeyKnown,
             leader: shared.leader, member: shared.settings.member, isPaused: shared.config.isPaused,
             isHeld: self.key.isHeld, isCoveredByFailsafe: self.mayFailsafeCover && shared.isCoveredByFailsafe(at: now),
-            postgres: shared.postgres, isPostgresAnswerFresh: shared.isPostgresAnswerFresh(at: now),
+            postgres: shared.postgres, isPostgresAnswerFresh: !self.key.isHeld && shared.isPostgresAnswerFresh(at: now),
             policy: self.spec.acquire, interface: self.spec.interface, interfaceState: self.interfaceState,
             isMarked: shared.isMarked, isQuarantined: shared.isQuarantined,
-            otherHolder: holder.flatMap { self.key.owns($0.lease) ? nil : $0.member },
+            otherHolder: self.otherHolder,
             isReturningLease: self.key.isReturning, isHistoryTrusted: self.trust == .trusted)
+    }
+
+    @inline(__always)
+    private var otherHolder: String? {
+        guard let lease = self.currentHolderLease, !self.key.owns(lease) else { return nil }
+        return self.holder.value?.member
     }
 
     /// Until when the kernel may hold the address; nil: it may not. Both the lease and the knowledge of who leads must
@@ -159,6 +164,7 @@ struct AddressLease: Sendable {
     }
 
     /// A TTL that was lowered ends the right sooner than it was given; until then, nothing needs to be taken away.
+    @inline(__always)
     private func isCoveredByOlderTTL(_ shared: Shared, at now: Instant) -> Bool {
         guard case .held(let lease) = self.key, lease.ttl > shared.leaseTTL, lease.goodUntil > now,
             let lastRead = shared.lastRead
@@ -243,6 +249,7 @@ struct AddressLease: Sendable {
         self.keepAlive(into: &actions)
     }
 
+    @inline(__always)
     private mutating func reckonWake(_ shared: Shared, after now: Instant) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {

@@ -101,5 +101,8 @@ struct LeaseSettings: Sendable {
 
 extension Duration {
     /// So many parts per million of it, at most all of it. Divided first: a peer may have sent the longest duration there is.
-    func share(_ partsPerMillion: Int) -> Duration { self / 1_000_000 * partsPerMillion }
+    func share(_ partsPerMillion: Int) -> Duration {
+        // By its attoseconds: the library's operators take several times as long, and every decision asks.
+        Duration(attoseconds: self.attoseconds / 1_000_000 * Int128(partsPerMillion))
+    }
 }

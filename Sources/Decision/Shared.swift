@@ -43,6 +43,7 @@ struct Shared: Sendable {
         self.leaseTTL = self.settings.leaseTTL ?? self.config.addressTTL(clockDrift: self.settings.clockDrift)
         self.period = self.leaseTTL / 6
         self.margin = self.settings.margin(for: self.leaseTTL)
+        self.clockLoss = self.leaseTTL.share(self.clockSlowness)
     }
 
     /// Time to live of the leases that are granted from now on.
@@ -55,10 +56,13 @@ struct Shared: Sendable {
     func margin(for ttl: Duration) -> Duration { ttl == self.leaseTTL ? self.margin : self.settings.margin(for: ttl) }
     /// By how much this node's clock is being slowed down, in parts per million, as measured last. The margin covers a clock
     /// that is slowed down while nobody looks, or etcd's running fast; this covers both at once.
-    var clockSlowness = 0
-    /// What that adds up to in one lease.
+    var clockSlowness = 0 { didSet { self.reckonTimes() } }
+    /// What that adds up to in a lease that was granted with `ttl`: as a rule, in one of those that are granted now.
     @inline(__always)
-    func clockLoss(in ttl: Duration) -> Duration { self.clockSlowness == 0 ? .zero : ttl.share(self.clockSlowness) }
+    func clockLoss(in ttl: Duration) -> Duration {
+        ttl == self.leaseTTL ? self.clockLoss : ttl.share(self.clockSlowness)
+    }
+    private var clockLoss = Duration.zero
     /// Whether ``leaseTTL`` is more than an assumption.
     var isTTLKnown: Bool { self.settings.leaseTTL != nil || self.view?.isConfigKnown == true }
 

@@ -80,6 +80,8 @@ enum InterfaceState { case usable, down, missing }
 
 extension Stance {
     /// The rules, in order: the first that applies decides.
+    // Inlined: the facts are put together for this call alone, at every event.
+    @inline(__always)
     static func judge(_ facts: StanceFacts) -> Stance {
         if facts.isStopping { return .leave(.stopping) }
         if facts.isBeingReconfigured { return .leave(.reconfigured) }

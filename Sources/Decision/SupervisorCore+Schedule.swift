@@ -44,11 +44,12 @@ extension SupervisorCore {
             self.inspectAt = now + Self.inspectionPause
             actions.append(.inspect)
         }
-        let postgresDue = self.postgresDue(at: now)
+        var postgresDue = self.postgresDue(at: now)
         if let due = postgresDue, due <= now, !self.isPostgresAsked {
             self.isPostgresAsked = true
             self.postgresAskedAt = now
             actions.append(.askPostgres)
+            postgresDue = self.postgresDue(at: now)
         }
         let patroniDue = self.patroniDue
         if let due = patroniDue, due <= now, !self.isPatroniAsked {
@@ -65,7 +66,7 @@ extension SupervisorCore {
             actions.append(.report(.stopped(unreleased: self.leases.filter { !$0.isReleased }.map(\.id))))
             actions.append(.exit)
         }
-        self.reckonWake(after: now)
+        self.reckonWake(after: now, postgresDue)
     }
 
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
@@ -75,7 +76,7 @@ extension SupervisorCore {
         return ttl == self.shared.leaseTTL ? self.shared.period : ttl / 6
     }
 
-    private mutating func reckonWake(after now: Instant) {
+    private mutating func reckonWake(after now: Instant, _ postgresDue: Instant?) {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
@@ -83,7 +84,7 @@ extension SupervisorCore {
         consider(self.readAt)
         consider(self.watchDebts.deadline)
         if self.isInspectionDue { consider(self.inspectAt) }
-        consider(self.postgresDue(at: now))
+        consider(postgresDue)
         consider(self.patroniDue)
         consider(self.stopBy)
         consider(self.citus?.wakeAt)
@@ -93,9 +94,8 @@ extension SupervisorCore {
     }
 
     /// While a promotion is under way PostgreSQL is asked every 15, then every 50 ms; while its answer changes nothing, seldom.
-    // Inlined: for a call, the whole core would be copied, at every event. The next one too.
-    @inline(__always)
-    private func postgresDue(at now: Instant) -> Instant? {
+    // It changes nothing. Were it not `mutating`, the whole core would be copied for the call, at every event.
+    private mutating func postgresDue(at now: Instant) -> Instant? {
         guard !self.shared.isStopping else { return nil }
         var (isWanted, areHeld, isInMaintenance) = (false, true, false)
         for index in self.leases.indices where self.leases[index].spec.acquire == .writable {
@@ -124,6 +124,7 @@ extension SupervisorCore {
     }
 
     /// Patroni is asked only while its failsafe mode may matter.
+    // Inlined: for a call, the whole core would be copied, at every event.
     @inline(__always)
     private var patroniDue: Instant? {
         guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,

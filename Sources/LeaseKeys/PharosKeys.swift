@@ -94,8 +94,15 @@ public struct PharosKeys: Sendable {
     }
 
     public static func value(of trail: Trail) -> [UInt8] {
-        let words = trail.entries.map { "\($0.isQuarantine ? "q" : "")\($0.lease):\($0.ttl.components.seconds)" }
-        return Array(words.joined(separator: " ").utf8)
+        var text = ""
+        for entry in trail.entries {
+            if !text.isEmpty { text += " " }
+            if entry.isQuarantine { text += "q" }
+            text += String(entry.lease)
+            text += ":"
+            text += String(entry.ttl.components.seconds)
+        }
+        return Array(text.utf8)
     }
 
     /// A trail; empty where it is not the very text that ``value(of:)`` writes.
@@ -110,7 +117,7 @@ public struct PharosKeys: Sendable {
             entries.append(Trail.Entry(lease: lease, ttl: .seconds(ttl), isQuarantine: isQuarantine))
         }
         let trail = Trail(entries)
-        return Self.value(of: trail) == Array(text.utf8) ? trail : Trail()
+        return text.utf8.elementsEqual(Self.value(of: trail)) ? trail : Trail()
     }
 
     public static func trail(_ pair: KeyValue) -> TrailInEtcd {
