@@ -127,6 +127,14 @@ public struct Lab: Sendable {
         try Host.write("\(LabLayout.root(node))\(path)", text, mode: mode)
     }
 
+    /// Copies a file from one node's disk to another's, at the same absolute path (`/run` and `/tmp` are elsewhere).
+    @EventLoop
+    public func copy(_ path: String, from source: String, to node: String) async throws(LabError) {
+        try self.check(source)
+        try self.check(node)
+        try await Host.run(["cp", "\(LabLayout.root(source))\(path)", "\(LabLayout.root(node))\(path)"])
+    }
+
     /// A node's journal, read from outside, so that it answers also while the node is off or frozen.
     ///
     /// `arguments` are journalctl's, such as `-u pharos -o json`.

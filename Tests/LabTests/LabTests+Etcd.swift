@@ -103,4 +103,42 @@ extension LabTests {
             }
         }
     }
+
+    /// The steps of the manual's "etcd is restored from a snapshot", after the addresses have moved on since the snapshot.
+    @Test(arguments: [false, true]) @EventLoop
+    func `etcd restored from a snapshot by the manual costs one quarantine`(keepsItsNumber: Bool) async throws {
+        try await Scene.play("etcd restored from a snapshot, its number \(keepsItsNumber ? "kept" : "new")") { scene in
+            let nodes = scene.lab.options.nodes
+            let snapshot = "/var/lib/before.db"
+            try await scene.run(nodes[0], "etcdctl", "snapshot", "save", snapshot)
+            let target = try await scene.insistOnSwitchover(to: scene.others[0])
+            try await scene.awaitHolders([target], .seconds(40))
+
+            for node in nodes { try await scene.run(node, "systemctl", "stop", "patroni") }
+            for node in nodes { try await scene.run(node, "sh", "-c", Scene.stopEtcd) }
+            let token = keepsItsNumber ? "pharos-lab" : "restored-\(Lab.now)"
+            for node in nodes {
+                if node != nodes[0] { try await scene.lab.copy(snapshot, from: nodes[0], to: node) }
+                try await scene.restoreEtcd(on: node, from: snapshot, token: token)
+            }
+            let restored = Lab.now
+            for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
+            try await scene.wait("all members of etcd to be well", .seconds(60)) {
+                do { try await scene.run(nodes[0], "etcdctl", "endpoint", "health", "--cluster") } catch { return false }
+                return true
+            }
+            if keepsItsNumber { try await scene.run(nodes[0], "etcdctl", "del", "/pharos/demo/cluster") }
+            for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "patroni") }
+            try await scene.lab.awaitHealth()
+
+            let ttl = Int64(scene.lab.options.ttl) * 1_000_000
+            let timeline = try scene.timeline()
+            for address in Scene.addresses {
+                let holdings = timeline.holdings(of: address).filter { $0.from >= restored }
+                let came = try #require(holdings.map(\.from).min(), "\(address) has not come back")
+                print("\(address) came back \((came - restored) / 1000) ms after etcd was started anew")
+                #expect(came >= restored + ttl, "\(address) came back before the quarantine was over")
+            }
+        }
+    }
 }

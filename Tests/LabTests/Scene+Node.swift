@@ -145,6 +145,22 @@ extension Scene {
         }
     }
 
+    /// What the manual says for each member under "etcd is restored from a snapshot".
+    func restoreEtcd(on node: String, from snapshot: String, token: String) async throws {
+        let members = self.lab.options.nodes.map { "\($0)=http://\(LabLayout.address($0)):2380" }
+        try await self.run(
+            node, "sh", "-c",
+            """
+            set -e
+            rm -rf /var/lib/etcd/default.old
+            mv /var/lib/etcd/default /var/lib/etcd/default.old
+            etcdctl snapshot restore \(snapshot) --data-dir /var/lib/etcd/default --initial-cluster-token \(token) \\
+              --name \(node) --initial-advertise-peer-urls http://\(LabLayout.address(node)):2380 \\
+              --initial-cluster \(members.joined(separator: ","))
+            chown -R etcd:etcd /var/lib/etcd/default
+            """)
+    }
+
     /// Leaves no byte to journald on a node, neither on its disk nor in memory.
     func fillLogs(of node: String) async throws {
         try await self.run(
