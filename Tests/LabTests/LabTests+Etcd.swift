@@ -124,7 +124,9 @@ extension LabTests {
             let restored = Lab.now
             for node in nodes { try await scene.run(node, "systemctl", "start", "--no-block", "etcd") }
             try await scene.wait("all members of etcd to be well", .seconds(60)) {
-                do { try await scene.run(nodes[0], "etcdctl", "endpoint", "health", "--cluster") } catch { return false }
+                do { try await scene.run(nodes[0], "etcdctl", "endpoint", "health", "--cluster") } catch {
+                    return false
+                }
                 return true
             }
             if keepsItsNumber { try await scene.run(nodes[0], "etcdctl", "del", "/pharos/demo/cluster") }
