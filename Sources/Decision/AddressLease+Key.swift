@@ -60,11 +60,7 @@ extension AddressLease {
             self.adopt(holder.lease, .waiting(retryAt: retryAt), by: now + shared.longestTTL(at: now), &actions)
         case .granted(let lease, let retryAt):
             guard self.mayAdopt(shared) else { break }
-            var step = KeySide.Adoption.granted(lease, retryAt: retryAt)
-            if lease.ttl < self.adoptionTTL(shared, at: now) {
-                actions.append(.revoke(self.id, lease: lease.id))
-                step = .waiting(retryAt: nil)
-            }
+            let step = KeySide.Adoption.granted(lease, retryAt: retryAt)
             self.adopt(holder.lease, step, by: now + shared.longestTTL(at: now), &actions)
         case .granting, .acquiring, .adopting, .held, .returning: break
         }
@@ -173,6 +169,14 @@ extension AddressLease {
             self.grant(self.adoptionTTL(shared, at: now), into: &actions)
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, let view = shared.view else { return }
+            let needed = self.adoptionTTL(shared, at: now)
+            guard lease.ttl >= needed else {
+                // It was asked for before that was known; or granted for less than was asked for, which is not tried at once.
+                let wasAskedForLess = (self.askedTTL ?? .zero) < needed
+                actions.append(.revoke(self.id, lease: lease.id))
+                self.key = .adopting(old: old, .waiting(retryAt: wasAskedForLess ? nil : now + .seconds(1)))
+                return self.pursueAdoption(shared, at: now, into: &actions)
+            }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
             self.key = .adopting(old: old, .takingOver(lease))
             actions.append(

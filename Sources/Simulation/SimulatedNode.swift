@@ -66,6 +66,8 @@ final class SimulatedNode {
     var staleMember: (term: UInt64, until: Time, incarnation: Int)?
     /// What the node's disk holds of what its daemon remembered.
     var disk = Memory()
+    /// The newest that it wanted to be kept.
+    var unwritten = Memory()
     /// Whether its disk takes anything.
     var diskWorks = true
     /// When it was last cut off, or healed.

@@ -54,6 +54,11 @@ extension World {
         return Time(left / self.configuration.rates.upperBound)
     }
 
+    /// Whether a fault that comes by chance may come in a calm time.
+    func isHarmless(_ kind: FaultKind) -> Bool {
+        kind.isHarmless && (kind != .commandSlow || self.mayCommandsBeSlow)
+    }
+
     private enum CalmFault: CaseIterable {
         case crash, restart, freeze, silentWatch, etcdLeaderChange, reload, fullEtcd, lifetime, refusal, otherNode
     }
@@ -66,6 +71,8 @@ extension World {
         }
         self.log("calm")
         self.isCalm = true
+        // A command that is slow twice takes more than a second: lifetimes of two do not outlast it.
+        self.mayCommandsBeSlow = self.longestOutage > 0
         for _ in 0..<6 where self.violation == nil {
             let kind = CalmFault.allCases[Int(self.random.between(0, Int64(CalmFault.allCases.count - 1)))]
             let node =

@@ -38,12 +38,16 @@ extension World {
         }
     }
 
-    /// A core must neither spin nor want to be woken in the past.
-    func checkPace(_ node: SimulatedNode, _ actions: Int, at instant: Instant) {
+    /// A core must not spin.
+    func checkPace(_ node: SimulatedNode, _ actions: Int) {
         let limit = ActionMeter.limit(addresses: self.specs.count)
         if node.meter.count(actions, at: self.now) > limit {
             self.fail("\(node.member) spins: more than \(limit) actions in a second")
         }
+    }
+
+    /// Nor must one that goes on want to be woken in the past.
+    func checkWake(of node: SimulatedNode, at instant: Instant) {
         if let wakeAt = node.core?.wakeAt, wakeAt <= instant {
             self.fail("\(node.member) wants to be woken in the past")
         }

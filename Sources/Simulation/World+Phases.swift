@@ -16,8 +16,8 @@ extension World {
         case configure(Int, [AddressSpec])
         case assign(Assignment)
         case checkForeign(Int, Int, Int, since: Time)
-        /// What a daemon wanted to be kept has reached the disk; what was under way when the daemon ended has not.
-        case remembered(Int, life: Int, Memory)
+        /// The newest that a daemon wanted to be kept has reached the disk; what was under way when the daemon ended has not.
+        case remembered(Int, life: Int)
         case ownAddress(Int)
         case ownAddressSeen(Int, life: Int)
         case markFurther(Request)
@@ -74,8 +74,9 @@ extension World {
             self.endLease(lease)
         case .configure(let index, let specs): self.configure(self.nodes[index], specs)
         case .assign(let change): self.carryOut(change)
-        case .remembered(let index, let life, let memory):
-            if self.nodes[index].life == life { self.nodes[index].disk = memory }
+        case .remembered(let index, let life):
+            let node = self.nodes[index]
+            if node.life == life { node.disk = node.unwritten }
         case .checkForeign(let index, let slot, let generation, let since):
             self.checkForeign(slot, generation, since: since, on: self.nodes[index])
         case .ownAddress(let index): self.putOwnAddress(on: self.nodes[index])

@@ -97,11 +97,12 @@ extension World {
         self.spareActions = []
         node.core?.handle(event, at: instant, into: &actions)
         node.evidence.learn(event, isLeader: node.core?.leader == node.member, at: instant)
-        self.checkPace(node, actions.count, at: instant)
+        self.checkPace(node, actions.count)
         let hasSurvived = actions.isEmpty || self.carryOut(actions, of: node, at: instant)
         actions.removeAll(keepingCapacity: true)
         self.spareActions = actions
         guard hasSurvived else { return }
+        self.checkWake(of: node, at: instant)
         if !node.isWatching, case .followed(let snapshot, _) = event { self.startWatch(node, from: snapshot) }
         if !node.isWatching, case .readAnswered(let snapshot, let sentAt) = event {
             self.startWatch(node, from: snapshot)
@@ -169,7 +170,8 @@ extension World {
             self.startDaemon(node, after: self.random.between(5000, pause))
         case .remember(let memory):
             let delay = self.random.between(1000, 50_000)
-            if node.diskWorks { self.schedule(.remembered(node.index, life: life, memory), after: delay) }
+            node.unwritten = memory
+            if node.diskWorks { self.schedule(.remembered(node.index, life: life), after: delay) }
         case .startAnnouncing(let spec): if self.mutation != .staysSilent { self.startAnnouncing(spec, by: node) }
         case .stopAnnouncing(let spec): if self.mutation != .keepsAnnouncing { self.stopAnnouncing(spec, by: node) }
         case .ready, .report, .citus, .detector, .record: break

@@ -69,6 +69,8 @@ final class World {
     var isCalmMaintenance = false
     /// Nothing happens that may cost anybody an address.
     var isCalm = false
+    /// Whether lifetimes are long enough for commands that are slow.
+    var mayCommandsBeSlow = true
     /// Somebody changes addresses by hand at this moment.
     var isHandAtWork = false
     /// Whether etcd is out of space, and refuses whatever would need more.
@@ -139,7 +141,9 @@ final class World {
 
     /// Whether a fault that comes with `probability` strikes; in a calm one only what may cost nobody an address.
     func strikes(_ kind: FaultKind, _ probability: Double) -> Bool {
-        guard self.isFaulty || self.isCalm && kind.isHarmless, self.random.chance(probability) else { return false }
+        guard self.isFaulty || self.isCalm && self.isHarmless(kind), self.random.chance(probability) else {
+            return false
+        }
         self.faults.add(kind)
         return true
     }

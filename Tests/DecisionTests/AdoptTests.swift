@@ -74,6 +74,23 @@ struct AdoptTests {
         #expect(lowered.watched(8, .leader("n1")).contains(.grantLease(self.address, ttl: .seconds(60))))
     }
 
+    /// No etcd that is known does so. Were one to, the key could end before a lifetime that the earlier process gave.
+    @Test func `a lease that was granted for less than was asked for takes nothing over, and another is asked for`() {
+        let old = Holder(member: "n1", node: "boot-a", lease: 9, ttl: .seconds(60))
+        var n1 = Script()
+        _ = n1.on(.tick)
+        _ = n1.listed([self.place])
+        let asked = Action.grantLease(self.address, ttl: .seconds(60))
+        #expect(n1.read(etcd(leader: "n1", holder: old)).contains(asked))
+        #expect(n1.granted(11, ttl: .seconds(59)) == [.revoke(self.address, lease: 11)])
+        #expect(!n1.on(.tick, after: .milliseconds(999)).contains(asked))
+        #expect(n1.on(.tick, after: .milliseconds(1)).contains(asked))
+        #expect(
+            n1.granted(12, ttl: .seconds(60)) == [
+                .takeOver(self.address, lease: 12, from: 9, clusterID: Script.cluster)
+            ])
+    }
+
     @Test func `a release that the earlier process sent may come late: the key is acquired anew`() {
         var n1 = Script.started(etcd(leader: "n1", holder: mine(9)), found: [self.place])
         _ = n1.postgres(.primary)
