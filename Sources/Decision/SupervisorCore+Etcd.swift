@@ -286,6 +286,10 @@ extension SupervisorCore {
         _ wasPaused: Bool, _ ttl: Duration?, at now: Instant, into actions: inout [Action]
     ) {
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
+        // A TTL that was lowered is renewed by its own pace from the last read on, not from the next.
+        if let ttl, self.shared.leaseTTL < ttl {
+            self.readAt = min(self.readAt, (self.readSentAt ?? now) + self.period)
+        }
         let isPaused = self.shared.config.isPaused
         if isPaused != wasPaused { actions.append(.report(.pauseChanged(isPaused: isPaused))) }
     }

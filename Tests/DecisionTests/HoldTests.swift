@@ -174,6 +174,20 @@ struct HoldTests {
         #expect(n1.stance == .hold)
     }
 
+    @Test func `a TTL that was lowered is renewed by its own pace at once`() {
+        var n1 = Script.started(etcd(leader: "n1", ttl: .seconds(300)))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11, ttl: .seconds(300))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(self.address))
+        let config = DynamicConfig(ttl: .seconds(30))
+        let next = etcd(leader: "n1", holder: mine(11), revision: 8, ttl: .seconds(300))
+        #expect(n1.on(.tick, after: .seconds(30)).contains(.read))
+        _ = n1.on(.readAnswered(next, sentAt: n1.now))
+        #expect(!n1.on(.tick, after: .seconds(6)).contains(.read))
+        #expect(n1.watched(9, .patroni(config)).contains(.read))
+    }
+
     @Test func `a TTL that was lowered while the daemon was frozen takes nothing away that the lease still covers`() {
         var n1 = Script.started(etcd(leader: "n1", ttl: .seconds(60)))
         _ = n1.postgres(.primary)
