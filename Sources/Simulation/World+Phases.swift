@@ -183,11 +183,8 @@ extension World {
         guard let core = self.nodes.first(where: { $0.member == self.etcd.leader })?.core,
             core.addressStatuses.contains(where: { $0.stance == .wait(.historyUnknown) })
         else { return }
-        var ttl = self.longestTTL
-        for trail in self.etcd.trails.map(\.trail) + core.memory.trails.map(\.value) {
-            ttl = max(ttl, trail.entries.first?.ttl.microseconds ?? 0)
-        }
-        self.run(for: self.longest(ttl) + 5_000_000)
+        // A restored etcd may have shown an older configuration.
+        self.run(for: self.longest(max(self.longestTTL, self.longestGranted)) + 5_000_000)
     }
 
     /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held

@@ -85,7 +85,8 @@ extension World {
         let slots = node.kernel.entries.indices.filter {
             node.kernel.entries[$0].isPresent && !node.kernel.entries[$0].isForeign
         }
-        guard !slots.isEmpty, node.daemon == .running else { return false }
+        // One that has read nothing yet cannot tell what an earlier process may have given.
+        guard !slots.isEmpty, node.daemon == .running, node.core?.believedSnapshot != nil else { return false }
         let slot = slots[Int(self.random.between(0, Int64(slots.count - 1)))]
         let endsAt = self.random.chance(0.5) ? nil : self.now + self.random.between(60_000_000, 7_200_000_000)
         // From here on it is no doing of ours, until our daemon has set it right.
