@@ -55,6 +55,28 @@ public struct KeyRange: Sendable, Hashable {
         return KeyRange(start: self.start, end: isLonger ? laterEnd : end)
     }
 
+    /// What is left of this range without the keys of `others`: in order, and disjoint.
+    public func subtracting(_ others: [KeyRange]) -> [KeyRange] {
+        var left = [self]
+        for other in others { left = left.flatMap { $0.subtracting(other) } }
+        return left
+    }
+
+    private func subtracting(_ other: KeyRange) -> [KeyRange] {
+        let (end, otherEnd) = (self.end ?? self.start + [0], other.end ?? other.start + [0])
+        let isBefore = otherEnd != [0] && !self.start.lexicographicallyPrecedes(otherEnd)
+        let isBehind = end != [0] && !other.start.lexicographicallyPrecedes(end)
+        if isBefore || isBehind { return [self] }
+        var left: [KeyRange] = []
+        if self.start.lexicographicallyPrecedes(other.start) {
+            left.append(KeyRange(start: self.start, end: other.start))
+        }
+        if otherEnd != [0], end == [0] || otherEnd.lexicographicallyPrecedes(end) {
+            left.append(KeyRange(start: otherEnd, end: end))
+        }
+        return left
+    }
+
     public func contains(_ key: [UInt8]) -> Bool {
         guard let end = self.end else { return key == self.start }
         return !key.lexicographicallyPrecedes(self.start) && (end == [0] || key.lexicographicallyPrecedes(end))

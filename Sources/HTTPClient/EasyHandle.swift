@@ -57,7 +57,8 @@ final class EasyHandle {
     }
 
     /// Sets the options for `transfer`; answers the first that was refused, by its error text.
-    func configure(for transfer: Transfer) -> String? {
+    /// `connectionAge`: only connections that are younger are used, in microseconds; nil: any.
+    func configure(for transfer: Transfer, connectionAge: Int64?) -> String? {
         let request = transfer.request
         var refusal: CURLcode = CURLE_OK
         func check(_ code: CURLcode) { if refusal == CURLE_OK { refusal = code } }
@@ -80,7 +81,11 @@ final class EasyHandle {
         check(curl_easy_limit_dead_peer(self.raw))
         check(curl_easy_note_head_end(self.raw, self.headEnd))
         set(CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeout.wholeMilliseconds)
-        if transfer.form == .whole { set(CURLOPT_TIMEOUT_MS, request.timeout.wholeMilliseconds) }
+        // A name that is still being looked up when the exchange ends is not waited for.
+        set(CURLOPT_QUICK_EXIT, 1)
+        // The authorities' file is read with each connection: libcurl keeps what it has read for a day otherwise.
+        set(CURLOPT_CA_CACHE_TIMEOUT, 0)
+        if let connectionAge { set(CURLOPT_MAXLIFETIME_CONN, max(1, Int(connectionAge / 1_000_000))) }
         if let path = request.unixSocket { set(CURLOPT_UNIX_SOCKET_PATH, path) }
         if let credentials = request.credentials {
             set(CURLOPT_HTTPAUTH, 1)  // CURLAUTH_BASIC
@@ -133,6 +138,8 @@ final class EasyHandle {
 }
 
 extension Duration {
+    var inMilliseconds: String { "\(self.wholeMilliseconds) ms" }
+
     /// Rounded up, at least 1: to libcurl 0 means no limit.
     fileprivate var wholeMilliseconds: Int {
         let (seconds, attoseconds) = self.components

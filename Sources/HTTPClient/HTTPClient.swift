@@ -3,7 +3,31 @@ import CCurl
 public import EventLoop
 import Glibc
 
-/// HTTP over libcurl's multi interface, driven by the event loop; connections are kept and shared by all requests.
+/// How many connections an ``HTTPClient`` may have. A request that finds none free waits for one, within its time limit.
+public struct ConnectionLimits: Sendable, Equatable {
+    /// At once, in all and to one host; nil: as many as there are requests.
+    public var total: Int?
+    public var perHost: Int?
+    /// How many are kept while nothing uses them.
+    public var kept: Int
+
+    public init(total: Int?, perHost: Int?, kept: Int) {
+        self.total = total
+        self.perHost = perHost
+        self.kept = kept
+    }
+
+    /// For whoever asks a few servers now and then.
+    public static let few = ConnectionLimits(total: 64, perHost: 16, kept: 16)
+    /// For what nothing else may hold up: no request waits for another's connection.
+    public static let unlimited = ConnectionLimits(total: nil, perHost: nil, kept: 64)
+}
+
+/// HTTP over libcurl's multi interface, driven by the event loop; connections are kept and shared by all requests of one
+/// client, and by those of no other.
+///
+/// A request is ended by the loop's own timer, in whatever state libcurl is: libcurl 7.88 looks at no time limit while a request
+/// waits for a connection.
 ///
 /// Invariants: libcurl is never entered from within one of its callbacks (they only note what to do), and every easy
 /// handle in the multi handle belongs to exactly one ``Transfer`` that `transfers` keeps alive.
@@ -15,18 +39,23 @@ public final class HTTPClient {
     private var transfers: [UnsafeMutableRawPointer: Transfer] = [:]
     private var idle: [EasyHandle] = []
     private var isClosed = false
-    /// libcurl asked for a call without delay while it was being called.
+    /// libcurl asked for a call without delay.
     private var mustContinue = false
+    /// Such calls are being made at this moment.
+    private var isProceeding = false
+    /// Connections that were made before are not used for later requests.
+    private var freshSince: Int64?
 
     private static let idleLimit = 8
 
-    public init() {
+    public init(_ limits: ConnectionLimits = .few) {
         curl_global_init(Int(CURL_GLOBAL_DEFAULT))
         guard let multi = curl_multi_init() else { preconditionFailure("curl_multi_init: out of memory") }
         self.multi = multi
-        curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 64)
-        curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, 16)
-        curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, 16)
+        // To libcurl 0 means that there is no limit.
+        curl_multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, limits.total ?? 0)
+        curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, limits.perHost ?? 0)
+        curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, limits.kept)
         curl_multi_set_long(multi, CURLMOPT_PIPELINING, 0)  // CURLPIPE_NOTHING
         // Unretained: `shutDown()` takes the callbacks away before this object goes.
         let context = Unmanaged.passUnretained(self).toOpaque()
@@ -69,6 +98,9 @@ public final class HTTPClient {
         curl_multi_cleanup(self.multi)
     }
 
+    /// Later requests are sent over new connections, which read the TLS files as they are then.
+    public func dropKeptConnections() { self.freshSince = BootClock.microseconds }
+
     /// Sends `request`; answers the whole response, whatever its status.
     public func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
         let transfer = Transfer(request, .whole)
@@ -92,7 +124,8 @@ public final class HTTPClient {
         guard let easy = self.idle.popLast() ?? EasyHandle() else {
             return self.refuse(transfer, .other, "out of memory")
         }
-        if let refusal = easy.configure(for: transfer) {
+        let freshness = self.freshSince.map { BootClock.microseconds - $0 }
+        if let refusal = easy.configure(for: transfer, connectionAge: freshness) {
             easy.reset()
             return self.refuse(transfer, .other, refusal)
         }
@@ -116,7 +149,22 @@ public final class HTTPClient {
         }
         transfer.easy = easy
         self.transfers[easy.raw] = transfer
+        self.setDeadlines(of: transfer)
         self.proceed()
+    }
+
+    private func setDeadlines(of transfer: Transfer) {
+        let request = transfer.request
+        if transfer.form == .whole {
+            transfer.deadline = .timer(after: request.timeout) { [weak self, unowned transfer] in
+                self?.end(transfer, as: .timeout, "no answer within \(request.timeout.inMilliseconds)")
+            }
+            guard request.connectTimeout < request.timeout else { return }
+        }
+        transfer.connectDeadline = .timer(after: request.connectTimeout) { [weak self, unowned transfer] in
+            guard let easy = transfer.easy, !easy.hasSentRequest else { return }
+            self?.end(transfer, as: .timeout, "no connection within \(request.connectTimeout.inMilliseconds)")
+        }
     }
 
     private func refuse(_ transfer: Transfer, _ kind: HTTPError.Kind, _ reason: String) {
@@ -183,9 +231,11 @@ public final class HTTPClient {
         }
     }
 
+    /// At once is in the next turn, unless libcurl is being called for it already: it asks also while something else is done
+    /// with it, such as the removal of a handle for which another has waited.
     private func setTimer(_ milliseconds: Int) {
         self.mustContinue = milliseconds == 0
-        guard milliseconds > 0 else {
+        guard milliseconds > 0 || (milliseconds == 0 && !self.isProceeding) else {
             self.timer?.setEnabled(false)
             return
         }
@@ -218,16 +268,22 @@ public final class HTTPClient {
 
     /// Lets libcurl do what it wants done at once, and collects what has ended.
     private func proceed() {
+        guard !self.isProceeding else { return }
+        self.isProceeding = true
         var rounds = 0
         var running: CInt = 0
-        while self.mustContinue, rounds < 32 {
-            self.mustContinue = false
+        repeat {
+            if self.mustContinue {
+                self.mustContinue = false
+                curl_multi_socket_action(self.multi, CURL_SOCKET_TIMEOUT, 0, &running)
+            }
+            // What ends may let another begin.
+            self.collect()
             rounds += 1
-            curl_multi_socket_action(self.multi, CURL_SOCKET_TIMEOUT, 0, &running)
-        }
+        } while self.mustContinue && rounds < 32
+        self.isProceeding = false
         // Enough for one turn: the rest in the next, after other events.
-        if self.mustContinue { self.setTimer(1) }
-        self.collect()
+        if self.mustContinue { self.setTimer(0) }
     }
 
     private func collect() {

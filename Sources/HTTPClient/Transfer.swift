@@ -21,6 +21,9 @@ final class Transfer {
     let form: Form
     var easy: EasyHandle?
     var isPaused = false
+    /// The loop's own time limits: of the whole exchange, and until the request is being sent.
+    var deadline: EventSource?
+    var connectDeadline: EventSource?
     private(set) var isTooLarge = false
     private var received: [UInt8] = []
     private(set) var outcome: Result<Int, HTTPError>?
@@ -55,6 +58,7 @@ final class Transfer {
     func finish(_ outcome: Result<Int, HTTPError>) {
         guard self.outcome == nil else { return }
         self.outcome = outcome
+        (self.deadline, self.connectDeadline) = (nil, nil)
         self.waiter.take()?.resume()
     }
 

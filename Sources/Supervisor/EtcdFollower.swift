@@ -19,18 +19,22 @@ final class EtcdFollower {
     }
 
     private let client: EtcdClient
+    /// What is followed, for a person; nil: what the addresses need.
+    private let what: String?
+    /// Between reads that fail: the first, doubled each time up to the longest.
+    private let pauses: (first: Duration, longest: Duration)
     private let jitter: @EventLoop () -> Double
     private let read: @EventLoop () async throws(EtcdError) -> Reading
     private let receive: @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void
     private let established: @EventLoop () -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var task: Task<Void, Never>?
-    private var watches: [Task<Void, Never>] = []
-    /// Since when all watches are established.
+    private var watching: Task<Void, Never>?
+    /// Since when everything is watched.
     private var establishedAt: Instant?
-    /// Which of them etcd has not confirmed yet.
-    private var unconfirmed: Set<KeyRange> = []
-    /// The first reason why one of the present watches ended.
+    /// Whether all is to be read anew, as was said since the last read began.
+    private var isRenewed = false
+    /// The first reason why the present watch ended.
     private var ending: Ending?
     private var reported: Set<Cause> = []
     /// Why the watch was interrupted last; nil once it is established again.
@@ -52,12 +56,16 @@ final class EtcdFollower {
     ///   - receive: is told what changed at each later revision.
     ///   - established: is called whenever etcd has confirmed every watch.
     init(
-        _ client: EtcdClient, jitter: @escaping @EventLoop () -> Double,
+        _ client: EtcdClient, what: String? = nil,
+        pauses: (first: Duration, longest: Duration) = (.milliseconds(50), .seconds(2)),
+        jitter: @escaping @EventLoop () -> Double,
         read: @escaping @EventLoop () async throws(EtcdError) -> Reading,
         receive: @escaping @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void,
         established: @escaping @EventLoop () -> Void = {}, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.client = client
+        self.what = what
+        self.pauses = pauses
         self.jitter = jitter
         self.read = read
         self.receive = receive
@@ -86,25 +94,37 @@ final class EtcdFollower {
         self.client.dropCurrentEndpoint("its watch is behind")
     }
 
-    /// What is to be followed has changed: all is read anew.
-    func renew() { self.end(.asked) }
+    /// All is read anew; begins to follow, if that has not begun.
+    func renew() {
+        self.isRenewed = true
+        self.end(.asked)
+        self.start()
+    }
 
     private func follow() async {
-        var failures = 0
+        var (failures, flights) = (0, 0)
         while !Task.isCancelled {
+            var step = Duration.zero
             do throws(EtcdError) {
+                self.isRenewed = false
                 let reading = try await self.read()
-                let hasLasted = await self.watch(reading)
-                failures = hasLasted ? 0 : failures + 1
+                failures = 0
+                // What was asked for meanwhile is not in it.
+                if !self.isRenewed { flights = await self.watch(reading) ? 0 : flights + 1 }
+                step = Self.step(.milliseconds(50), .seconds(2), flights)
             } catch {
-                // Reported by the core, whose own reads fail like this one.
+                // Reported by who reads: the core's own reads fail like this one.
                 self.interruption = error.description
+                step = Self.step(self.pauses.first, self.pauses.longest, failures)
                 failures += 1
             }
-            // 50 ms to 2 s, doubled at each failure, and spread by half.
-            let step = min(Duration.milliseconds(50) * (1 << min(failures, 6)), .seconds(2))
+            // Spread by half.
             await self.pause(step * (0.5 + self.jitter() / 2))
         }
+    }
+
+    private static func step(_ first: Duration, _ longest: Duration, _ failures: Int) -> Duration {
+        min(first * (1 << min(failures, 6)), longest)
     }
 
     private func pause(_ delay: Duration) async {
@@ -117,23 +137,24 @@ final class EtcdFollower {
 
     // MARK: - The watches
 
-    /// Watches every range until one watch ends; answers whether they lasted.
+    /// Watches every range until the watch ends; answers whether it lasted.
     private func watch(_ reading: Reading) async -> Bool {
-        (self.ending, self.unconfirmed) = (nil, Set(KeyRange.joined(reading.ranges)))
-        let watches = self.unconfirmed.map { range in
-            EventLoop.spawn {
-                do throws(EtcdError) {
-                    try await self.client.watch(range, from: reading.revision + 1) { batch in
-                        if batch.isCreation { self.confirm(range) }
-                        self.receive(batch, clusterID: reading.clusterID)
-                    }
-                } catch {
-                    self.end(.error(error))
+        self.ending = nil
+        let watching = EventLoop.spawn {
+            // Nothing of its own: until all is to be read anew.
+            while reading.ranges.isEmpty, self.ending == nil { await self.pause(.seconds(3600)) }
+            if self.ending != nil { return }
+            do throws(EtcdError) {
+                try await self.client.watch(KeyRange.joined(reading.ranges), from: reading.revision + 1) { batch in
+                    if batch.isCreation { self.confirm() }
+                    self.receive(batch, clusterID: reading.clusterID)
                 }
+            } catch {
+                self.end(.error(error))
             }
         }
-        self.watches = watches
-        for watch in watches { await watch.value }
+        self.watching = watching
+        await watching.value
         let hasLasted = self.establishedAt.map { Instant.now - $0 >= Self.lasting } ?? false
         self.establishedAt = nil
         if hasLasted { self.reported = [] }
@@ -141,9 +162,8 @@ final class EtcdFollower {
         return hasLasted
     }
 
-    private func confirm(_ range: KeyRange) {
-        self.unconfirmed.remove(range)
-        guard self.unconfirmed.isEmpty, self.ending == nil, self.establishedAt == nil else { return }
+    private func confirm() {
+        guard self.ending == nil, self.establishedAt == nil else { return }
         self.establishedAt = .now
         self.interruption = nil
         self.established()
@@ -151,8 +171,8 @@ final class EtcdFollower {
 
     private func end(_ ending: Ending) {
         if self.ending == nil { self.ending = ending }
-        for watch in self.watches { watch.cancel() }
-        self.watches = []
+        self.watching?.cancel()
+        self.watching = nil
     }
 
     private func tellInterruption() {
@@ -169,7 +189,7 @@ final class EtcdFollower {
         self.report(
             LogRecord(
                 .watchInterrupted,
-                "the watch of etcd is interrupted: \(reason). Until it is established again, changes are seen by reads only",
+                "the watch of etcd\(self.what.map { " for \($0)" } ?? "") is interrupted: \(reason). Until it is established again, changes are seen by reads only",
                 ["REASON": reason]))
     }
 

@@ -5,100 +5,49 @@ import EventLoop
 
 /// What etcd holds of all groups: Patroni's keys, and what other daemons have published of their members.
 ///
-/// It is followed along with the addresses' keys, so that each key is watched once; an address does not depend on it: what
-/// cannot be read here keeps nothing from being followed there.
+/// It is followed by itself: what cannot be read or watched here, or takes its time, keeps nothing from being followed there
+/// where the addresses are concerned. Keys that are watched there already are not watched twice: what they show is handed on to
+/// ``receive(_:_:_:)``.
 @EventLoop
 final class GroupsLink {
     private let etcd: EtcdClient
     private let keys: GroupKeys
     private let others: DetectorKeys
+    private let watchedElsewhere: [KeyRange]
     private let deliver: @EventLoop (Event) -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
-    /// What could not be read in time has been read by now: see ``follow(in:)``.
-    private let readable: @EventLoop () -> Void
+    private var follower: EtcdFollower?
     /// Up to which revision all was read when following began; nil: it is not followed.
     private var followedFrom: Int64?
-    /// Goes on until all was read.
-    private var reading: Task<Void, Never>?
-    /// What was read and not taken yet.
-    private var done: Reading?
-    /// Who follows waits for it at most so long, and meanwhile watches nothing.
-    private var patience: Task<Void, Never>?
-    private static let patience: Duration = .seconds(1)
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
-    /// Between attempts, each twice the one before: what cannot be read may be 10,000 keys.
+    /// Between attempts to read: what cannot be read may be 10,000 keys.
     private static let pauses: (first: Duration, longest: Duration) = (.seconds(3), .seconds(30))
     private static let request = "following the members and groups in etcd"
 
     init(
-        _ etcd: EtcdClient, _ keys: GroupKeys, _ others: DetectorKeys,
-        deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void,
-        readable: @escaping @EventLoop () -> Void
+        _ etcd: EtcdClient, _ keys: GroupKeys, _ others: DetectorKeys, watchedElsewhere: [KeyRange],
+        jitter: @escaping @EventLoop () -> Double,
+        deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.etcd = etcd
         self.keys = keys
         self.others = others
+        self.watchedElsewhere = KeyRange.joined(watchedElsewhere)
         self.deliver = deliver
         self.report = report
-        self.readable = readable
+        self.follower = EtcdFollower(
+            etcd, what: "the members and groups", pauses: Self.pauses, jitter: jitter,
+            read: { [unowned self] () async throws(EtcdError) in try await self.readAll() },
+            receive: { [unowned self] in self.receive($0, $1, $2) }, report: report)
     }
 
-    /// What was read, up to which revision, and what is to be watched from there.
-    struct Reading {
-        let clusterID: UInt64
-        let revision: Int64
-        let ranges: [KeyRange]
-    }
+    /// Reads everything, and follows it from there: at the beginning, and whenever what is watched elsewhere begins anew there.
+    func renew() { self.follower?.renew() }
 
-    /// Reads and delivers everything; answers what was read: nothing where that could not be, took longer than a second, or was
-    /// another cluster's. It is then read in the background, and the next call has it.
-    func follow(in clusterID: UInt64) async -> Reading? {
-        if let done = self.take(clusterID) { return done }
-        self.beginReading()
-        let patience = EventLoop.spawn { await Self.pause(Self.patience) }
-        self.patience = patience
-        await patience.value
-        self.patience = nil
-        if let done = self.take(clusterID) { return done }
-        self.beginReading()
-        return nil
-    }
-
-    private func take(_ clusterID: UInt64) -> Reading? {
-        defer { self.done = nil }
-        return self.done?.clusterID == clusterID ? self.done : nil
-    }
-
-    private func beginReading() {
-        if self.reading == nil { self.reading = EventLoop.spawn { await self.readUntilDone() } }
-    }
-
-    /// Once, and if that fails again and again, at growing distances.
-    private func readUntilDone() async {
-        var pause = Self.pauses.first
-        while !Task.isCancelled, await !self.readOnce() {
-            self.patience?.cancel()
-            await Self.pause(pause)
-            pause = min(pause * 2, Self.pauses.longest)
-        }
-        self.reading = nil
-        guard !Task.isCancelled else { return }
-        // Who waits for it has it now; otherwise the addresses' keys are followed alone by now.
-        if let patience = self.patience { patience.cancel() } else { self.readable() }
-    }
-
-    private static func pause(_ delay: Duration) async {
-        do throws(WaitError) {
-            try await EventLoop.sleep(for: delay)
-        } catch {
-            // Cancelled: whoever did that knows why.
-        }
-    }
-
-    private func readOnce() async -> Bool {
+    private func readAll() async throws(EtcdError) -> EtcdFollower.Reading {
         let sentAt = Instant.now
         do throws(EtcdError) {
             let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
@@ -116,10 +65,10 @@ final class GroupsLink {
             }
             self.deliver(.detector(.observationsRead(published)))
             self.deliver(.detector(.claimsRead(claims)))
-            self.done = Reading(
+            let ranges = KeyRange.joined(self.keys.ranges + self.others.ranges)
+            return EtcdFollower.Reading(
                 clusterID: snapshot.clusterID, revision: snapshot.revision,
-                ranges: self.keys.ranges + self.others.ranges)
-            return true
+                ranges: ranges.flatMap { $0.subtracting(self.watchedElsewhere) })
         } catch {
             self.followedFrom = nil
             if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
@@ -129,7 +78,7 @@ final class GroupsLink {
                         "\(Self.request) has failed: \(error.description). The addresses do not need it",
                         ["REQUEST": Self.request, "REASON": error.description]))
             }
-            return false
+            throw error
         }
     }
 
@@ -156,10 +105,7 @@ final class GroupsLink {
         }
     }
 
-    func stop() {
-        self.reading?.cancel()
-        self.patience?.cancel()
-    }
+    func stop() { self.follower?.stop() }
 
     /// The groups' keys as a snapshot, and the keys in `others`, at one revision.
     static func read(

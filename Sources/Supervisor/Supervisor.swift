@@ -52,7 +52,10 @@ public final class Supervisor {
     private(set) var settings: SupervisorSettings
     private let surroundings: Surroundings
     let node: String
-    private let http = HTTPClient()
+    /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
+    private let http = HTTPClient(.unlimited)
+    /// For what looks at others.
+    private let lookingHTTP = HTTPClient(.few)
     private let etcd: EtcdLink
     private var clock = ClockRate()
     private let follower: EtcdFollower
@@ -104,8 +107,8 @@ public final class Supervisor {
             root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
         let groups = GroupsLink(
             client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
-            deliver: { inbox.deliver($0) }, report: { inbox.report($0) },
-            readable: { inbox.supervisor?.follower.renew() })
+            watchedElsewhere: link.watched, jitter: surroundings.jitter,
+            deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.groups = groups
         self.follower = EtcdFollower(
             client, jitter: surroundings.jitter,
@@ -113,12 +116,10 @@ public final class Supervisor {
                 let sentAt = Instant.now
                 let snapshot = try await link.read()
                 inbox.deliver(.followed(snapshot, sentAt: sentAt))
-                let groups = await groups.follow(in: snapshot.clusterID)
-                // The groups may have been read before. Of the addresses' keys, what then comes twice is old news.
+                // What the groups have of these keys has a gap.
+                groups.renew()
                 return EtcdFollower.Reading(
-                    clusterID: snapshot.clusterID,
-                    revision: min(groups?.revision ?? snapshot.revision, snapshot.revision),
-                    ranges: link.watched + (groups?.ranges ?? []))
+                    clusterID: snapshot.clusterID, revision: snapshot.revision, ranges: link.watched)
             },
             // Where the address is concerned it comes first.
             receive: { clusterID, revision, events in
@@ -141,7 +142,7 @@ public final class Supervisor {
                 failed: { inbox.report($0) })
         }
         self.detector = DetectorLink(
-            client, settings, detectorKeys, patroni: self.patroni, http: self.http, report: { inbox.report($0) },
+            client, settings, detectorKeys, patroni: self.patroni, http: self.lookingHTTP, report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
         self.follow(settings)
         surroundings.memory?.report(
@@ -197,6 +198,8 @@ public final class Supervisor {
         }
         self.settings = settings
         self.etcd.client.setLimits(as: settings.etcd)
+        // Certificates and authorities may be others.
+        for http in [self.http, self.lookingHTTP] { http.dropKeptConnections() }
         self.follow(settings)
         self.deliver(.reconfigured(settings.core(node: self.node)))
         return nil

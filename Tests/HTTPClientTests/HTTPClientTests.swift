@@ -5,6 +5,11 @@ import HTTPClient
 import TestSupport
 import Testing
 
+@EventLoop
+private final class Gate {
+    var isOpen = false
+}
+
 @Suite(.serialized)
 struct HTTPClientTests {
     init() { EventLoop.shared.executor.startThread() }
@@ -252,6 +257,52 @@ struct HTTPClientTests {
         #expect(answers.count == 200)
         // The cap on connections to one host.
         #expect(server.connectionCount <= 16)
+        http.close()
+    }
+
+    /// libcurl looks at no time limit of what waits for a connection.
+    @Test(.timeLimit(.minutes(1))) @EventLoop
+    func `a request that waits for a connection ends at its time limit, and begins when one is free`()
+        async throws
+    {
+        let gate = Gate()
+        let server = try ScriptedServer { connection in
+            while let line = try await connection.readRequest() {
+                while !gate.isOpen, line.contains("/held") { try await EventLoop.sleep(for: .milliseconds(5)) }
+                try await connection.write(httpAnswer(200, line))
+            }
+        }
+        let http = HTTPClient(ConnectionLimits(total: 1, perHost: 1, kept: 1))
+        let held = EventLoop.spawn { _ = try? await http.send(HTTPRequest(.get, server.url + "/held")) }
+        #expect(try await eventually(within: .seconds(10)) { server.requests.count == 1 })
+        var late = HTTPRequest(.get, server.url + "/late")
+        late.timeout = .milliseconds(200)
+        let error = await #expect(throws: HTTPError.self) { try await http.send(late) }
+        #expect(error?.kind == .timeout && error?.mayHaveBeenSent == false)
+        // One that is patient begins by itself when the connection becomes free, also where its holder was cancelled.
+        var answered = false
+        let patient = EventLoop.spawn {
+            answered = (try? await http.send(HTTPRequest(.get, server.url + "/patient"))) != nil
+        }
+        try await EventLoop.sleep(for: .milliseconds(20))
+        held.cancel()
+        gate.isOpen = true
+        await patient.value
+        #expect(answered)
+        await held.value
+        http.close()
+    }
+
+    @Test @EventLoop func `kept connections can be dropped`() async throws {
+        let server = try ScriptedServer(answering: { httpAnswer(200, $0) })
+        let http = HTTPClient()
+        for _ in 0..<2 { _ = try await http.send(HTTPRequest(.get, server.url)) }
+        #expect(server.connectionCount == 1)
+        // libcurl counts the age of a connection in whole seconds.
+        try await EventLoop.sleep(for: .milliseconds(2100))
+        http.dropKeptConnections()
+        for _ in 0..<2 { _ = try await http.send(HTTPRequest(.get, server.url)) }
+        #expect(server.connectionCount == 2)
         http.close()
     }
 }

@@ -56,12 +56,12 @@ extension IntegrationTests {
             request.body = Array(#"{"revision":"\#(revision - 2)"}"#.utf8)
             try #require(try await http.send(request).status == 200)
             let error = await #expect(throws: EtcdError.self) {
-                try await client.watch(.key("/a"), from: 2) { _ in }
+                try await client.watch([.key("/a")], from: 2) { _ in }
             }
             #expect(error?.kind == .compacted(revision - 2))
             var seen: [UInt8] = []
             let enough = await #expect(throws: EtcdError.self) {
-                try await client.watch(.key("/a"), from: revision - 2) { batch in
+                try await client.watch([.key("/a")], from: revision - 2) { batch in
                     seen += batch.events.flatMap(\.keyValue.value)
                     if seen.count == 3 { client.dropCurrentEndpoint("enough") }
                 }
@@ -82,7 +82,7 @@ extension IntegrationTests {
             let revision = try await client.commit(put).header.revision
             var deleted: [WatchEvent] = []
             await #expect(throws: EtcdError.self) {
-                try await client.watch(.prefix("/"), from: revision + 1) { batch in
+                try await client.watch([.prefix("/")], from: revision + 1) { batch in
                     deleted += batch.events
                     if !batch.events.isEmpty { client.dropCurrentEndpoint("enough") }
                 }
@@ -92,6 +92,51 @@ extension IntegrationTests {
             #expect(try await client.keepAlive(lease.id).ttl == 0)
             let dead = await #expect(throws: EtcdError.self) { _ = try await client.commit(put) }
             #expect(dead?.kind == .leaseNotFound)
+            http.close()
+        }
+
+        /// As many as the scopes of 64 groups have, Patroni's keys and ours: one connection carries all of them.
+        @Test @EventLoop func `128 ranges are watched over one connection, and requests go on beside it`() async throws
+        {
+            let http = HTTPClient(ConnectionLimits(total: 2, perHost: 2, kept: 2))
+            let etcd = try await LocalEtcd(http: http)
+            let client = EtcdClient(EtcdConfiguration(endpoints: etcd.endpoints), http: http, jitter: { 0 })
+            let keys = (0..<128).map { "/service/scope\($0)/leader" }
+            var established = false
+            var seen: Set<String> = []
+            let watching = EventLoop.spawn {
+                do throws(EtcdError) {
+                    try await client.watch(keys.map { .key($0) }, from: 1) { batch in
+                        if batch.isCreation { established = true }
+                        seen.formUnion(batch.events.map(\.keyValue.keyText))
+                    }
+                } catch {}
+            }
+            #expect(try await eventually(within: .seconds(10)) { established })
+            for key in keys {
+                _ = try await client.commit(
+                    Transaction(compares: [], success: [.put(key: key, value: [1], lease: 0)]))
+            }
+            #expect(try await eventually(within: .seconds(10)) { seen == Set(keys) })
+            client.dropCurrentEndpoint("enough")
+            await watching.value
+            http.close()
+        }
+
+        @Test @EventLoop func `an authority that is replaced is believed at the next connection, without a restart`()
+            async throws
+        {
+            let certificates = try await TestCertificates()
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(certificates: certificates, http: http)
+            let configuration = EtcdConfiguration(endpoints: etcd.endpoints, tls: certificates.clientFiles)
+            let client = EtcdClient(configuration, http: http, jitter: { 0 })
+            _ = try await client.range(.key("/a"))
+            etcd.kill(0)
+            try await certificates.renew()
+            try etcd.start(0)
+            try await etcd.waitForHealth(0, http: HTTPClient())
+            _ = try await client.range(.key("/a"))
             http.close()
         }
     }

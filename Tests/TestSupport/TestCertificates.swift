@@ -22,6 +22,12 @@ public final class TestCertificates {
             certificate: directory.file("client.pem"),
             key: directory.file("client.key")
         )
+        try await self.renew()
+    }
+
+    /// Makes all of them anew, the authority too, in the same files.
+    public func renew() async throws {
+        let directory = self.directory
         try directory.write("server.ext", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
         try directory.write("client.ext", "extendedKeyUsage=clientAuth\n")
         let newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
