@@ -54,8 +54,8 @@ public final class Supervisor {
     let node: String
     /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
     private let http = HTTPClient(.unlimited)
-    /// For what looks at others.
-    private let lookingHTTP = HTTPClient(.few)
+    /// For what looks at others: as many connections as members are probed at once, and the endpoints of etcd.
+    private let lookingHTTP = HTTPClient(ConnectionLimits(total: 256, perHost: 16, kept: 16))
     private let etcd: EtcdLink
     private var clock = ClockRate()
     private let follower: EtcdFollower

@@ -275,4 +275,42 @@ struct DetectorCoreTests {
         let sources = script.core.evidence(.postgres, of: MemberID(0, "n2")).map(\.source)
         #expect(sources == [.own, .etcd, .peer(MemberID(2, "n3")), .peer(MemberID(0, "n3"))])
     }
+
+    /// Where nobody answers, each probe lasts as long as it may.
+    @Test(arguments: [DetectorProfile.hyperscale, .fast])
+    func `however many members are silent, only so many are probed at once, and all in turn`(_ profile: DetectorProfile)
+    {
+        let start = Instant(sinceBoot: .seconds(1000))
+        let names = (1...600).map { "n\($0)" }
+        var core = DetectorCore(DetectorSettings(profile, seed: 1, onGrayFailure: .alert), member: "n1", at: start)
+        var underWay: [(id: MemberID, since: Instant)] = []
+        var counts: [MemberID: Int] = [:]
+        var (most, now) = (0, start)
+        func handle(_ event: DetectorEvent?) {
+            var (actions, reports): ([DetectorAction], [DetectorReport]) = ([], [])
+            core.handle(event, hasContact: true, isPaused: false, at: now, into: &actions, &reports)
+            for case .probe(let id, _, _, _) in actions {
+                underWay.append((id, now))
+                counts[id, default: 0] += 1
+            }
+            most = max(most, underWay.count)
+        }
+        let facts = names.map { GroupChange(0, .member($0, DetectorScript.member($0))) }
+        handle(.groups(.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)))
+        while now - start < .seconds(120) {
+            #expect(core.wakeAt > now, "it wants to be woken at once, again and again")
+            let ended = underWay.first.map { $0.since + profile.timeout } ?? .distantFuture
+            now = max(now, min(core.wakeAt, ended))
+            if ended <= now {
+                let (id, since) = underWay.removeFirst()
+                handle(.probed(id, DetectorScript.dead, askedAt: since))
+            } else {
+                handle(nil)
+            }
+        }
+        #expect(most <= DetectorCore.probeLimit)
+        // 128 at once, a second each, are a round in five seconds; with the longer interval everybody keeps to it.
+        let least = profile == .fast ? 20 : 3
+        #expect(counts.count == 600 && counts.values.allSatisfy { $0 >= least }, "\(counts.values.min() ?? 0)")
+    }
 }

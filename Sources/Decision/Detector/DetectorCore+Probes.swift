@@ -3,7 +3,7 @@
 /// This daemon's own probes, and what they say of itself.
 extension DetectorCore {
     mutating func probe(at now: Instant, into wanted: inout [DetectorAction]) {
-        while let (id, due) = self.queue.pop(at: now) {
+        while self.probesUnderWay < Self.probeLimit, let (id, due) = self.queue.pop(at: now) {
             guard let target = self.targets[id] else { continue }
             if let missingSince = target.missingSince, now - missingSince > Self.memory, !target.isProbing {
                 self.forget(id)
@@ -46,6 +46,7 @@ extension DetectorCore {
             (target.api, target.endpoint) = (known.api, known.endpoint)
         }
         target.isProbing = true
+        self.probesUnderWay += 1
         self.targets[id] = target
         wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
         // A standby's WAL receiver speaks of its primary; asked along with it.
@@ -60,6 +61,7 @@ extension DetectorCore {
     ) {
         guard var target = self.targets[id] else { return }
         let before = target
+        if target.isProbing { self.probesUnderWay -= 1 }
         target.isProbing = false
         target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)

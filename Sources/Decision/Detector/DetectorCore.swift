@@ -80,6 +80,8 @@ struct DetectorCore: Sendable {
     var isCutOff = false
     var wakeAt: Instant
     var queue = ProbeQueue()
+    /// How many targets are being probed.
+    var probesUnderWay = 0
     /// How many targets other than this member are dark.
     var darkCount = 0
     /// And how many have been so for as many probes as make a failure.
@@ -106,6 +108,9 @@ struct DetectorCore: Sendable {
     /// A member that etcd has not named for so long is forgotten.
     static let memory: Duration = .seconds(3600)
     static let targetLimit = 4096
+    /// So many are probed at once: each takes two sockets, and where none answers, for the whole time limit. Who must wait is probed
+    /// later, which counts as this daemon's own fault, not as the member's.
+    static let probeLimit = 128
     static let groupLimit = 1024
     /// Between two reads of the groups' keys at least: a watch alone can go stale.
     private static let readPause: Duration = .seconds(10)
@@ -177,7 +182,8 @@ struct DetectorCore: Sendable {
     var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
 
     private mutating func reckonWake() {
-        self.wakeAt = min(self.queue.next ?? .distantFuture, self.healthDue)
+        let nextProbe = self.probesUnderWay < Self.probeLimit ? self.queue.next : nil
+        self.wakeAt = min(nextProbe ?? .distantFuture, self.healthDue)
         if !self.isReading { self.wakeAt = min(self.wakeAt, self.readAt) }
         if !self.etcd.isAsking { self.wakeAt = min(self.wakeAt, self.etcd.askAt) }
     }
