@@ -164,7 +164,7 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
+                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
                 "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Settings",
                 "Supervisor",
                 "TestSupport", "VirtualAddress",

@@ -78,7 +78,7 @@ public final class PostgresConnection {
         self.idleWatch = nil
     }
 
-    private static func start(_ conninfo: String, _ options: [(keyword: String, value: String)]) -> OpaquePointer? {
+    static func start(_ conninfo: String, _ options: [(keyword: String, value: String)]) -> OpaquePointer? {
         // Of a keyword that stands twice the last one counts; the first `dbname` is expanded to all that it says.
         let pairs =
             [("fallback_application_name", "pharos"), ("gssencmode", "disable"), ("dbname", conninfo)]

@@ -156,14 +156,6 @@ public struct Settings: Sendable, Equatable {
         public var listen: ListenAddress?
     }
 
-    /// What the keys of this node's Patroni begin with: `/service/demo/`, in Citus mode `/service/demo/0/`.
-    public var patroniKeys: String {
-        "\(self.namespace)\(self.scope)/" + (self.group.map { "\($0)/" } ?? "")
-    }
-
-    /// What the keys of the cluster's addresses begin with: `/pharos/demo/address/`.
-    public var addressKeys: String { "\(self.lease.root)\(self.scope)/address/" }
-
     /// Whether a running daemon can change over to `other` without a restart: whether they differ in nothing but addresses and
     /// lease. Whatever is not named here needs a restart, and so does every setting that is added to this type.
     public func differsOnlyInAddresses(from other: Settings) -> Bool {

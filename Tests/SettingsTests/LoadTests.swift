@@ -24,7 +24,7 @@ struct LoadTests {
         #expect(settings.lease.ttl == nil && settings.lease.margin == .seconds(2))
         #expect(settings.lease.root == "/pharos/")
         #expect(settings.status.socket == "/run/pharos/pharos.sock" && settings.status.listen == nil)
-        #expect(settings.patroniKeys == "/service/demo/" && settings.addressKeys == "/pharos/demo/address/")
+        #expect(settings.namespace == "/service/" && settings.group == nil && settings.lease.root == "/pharos/")
         #expect(settings.warnings.isEmpty && settings.secrets.isEmpty)
     }
 
@@ -54,7 +54,7 @@ struct LoadTests {
         #expect(settings.lease.ttl == .seconds(10) && settings.lease.margin == .milliseconds(1500))
         #expect(settings.lease.clockDrift == 15_000)
         #expect(settings.lease.root == "/ha/pharos/")
-        #expect(settings.patroniKeys == "/db/patroni/demo/2/" && settings.addressKeys == "/ha/pharos/demo/address/")
+        #expect(settings.namespace == "/db/patroni/" && settings.group == 2)
         #expect(settings.status.listen?.description == "[::1]:8009" && settings.status.listen?.port == 8009)
     }
 
