@@ -24,11 +24,12 @@ extension IntegrationTests {
             #expect(PostgresConnection.namesDatabase(conninfo) == names)
         }
 
-        @Test(arguments: [
-            ("host=/nonexistent", [], "disable"), ("host=/nonexistent gssencmode=prefer", [], "prefer"),
-            ("postgresql:///d?host=/nonexistent&gssencmode=prefer", [], "prefer"),
-            ("host=/nonexistent gssencmode=prefer", [("gssencmode", "disable")], "disable"),
-        ] as [(String, [(keyword: String, value: String)], String)])
+        @Test(
+            arguments: [
+                ("host=/nonexistent", [], "disable"), ("host=/nonexistent gssencmode=prefer", [], "prefer"),
+                ("postgresql:///d?host=/nonexistent&gssencmode=prefer", [], "prefer"),
+                ("host=/nonexistent gssencmode=prefer", [("gssencmode", "disable")], "disable"),
+            ] as [(String, [(keyword: String, value: String)], String)])
         @EventLoop func `there is no encryption by GSSAPI unless somebody says so`(
             conninfo: String, options: [(keyword: String, value: String)], expected: String
         ) throws {
