@@ -62,25 +62,23 @@ struct MergeTests {
     /// Eight sources in each of four levels, above a mapping of as many keys as fit: 4096 walks over it for each key that is
     /// looked for and not there, when merges are walked at each look.
     private static func bomb(keys: Int) -> String {
-        var text = "a0: &a0\n" + (0..<keys).map { "  key\($0): 1\n" }.joined()
-        for level in 1...4 {
-            let sources = Array(repeating: "*a\(level - 1)", count: 8).joined(separator: ", ")
-            text += "a\(level): &a\(level) { <<: [\(sources)] }\n"
+        func merge(_ level: Int) -> String {
+            "<<: [" + Array(repeating: "*a\(level)", count: 8).joined(separator: ", ") + "]"
         }
-        return text + "<<: *a4\n"
+        let last = "a0: &a0\n" + (0..<keys).map { "  key\($0): 1\n" }.joined()
+        return last + (1...3).map { "a\($0): &a\($0) { \(merge($0 - 1)) }\n" }.joined() + merge(3) + "\n"
     }
 
-    @Test func `a bomb of merges is refused before it costs anything`() {
+    @Test func `a bomb of merges is refused before it costs anything`() throws {
         let text = Self.bomb(keys: 9000)
         #expect((100_000...130_000).contains(text.utf8.count))
         let message = "more values in one file than expected, with those that '<<' copies: at most 20000"
-        var messages: [String] = []
-        // The same reading of the same bytes, but for the merges, is what it may cost.
-        let harmless = text.replacing("<<", with: "no")
-        let clock = ContinuousClock()
-        let plain = clock.measure { _ = files(minimal, patroni: harmless).errors() }
-        let spent = clock.measure { messages = files(minimal, patroni: text).errors() }
-        #expect(messages == ["\(patroniPath):9002:11: \(message)"])
+        #expect(files(minimal, patroni: text).errors() == ["\(patroniPath):9002:11: \(message)"])
+        // What the same bytes cost without merges is what it may cost; the best of five, for the machine has other work too.
+        func cost(_ text: String) -> Duration? {
+            (1...5).map { _ in ContinuousClock().measure { _ = files(minimal, patroni: text).errors() } }.min()
+        }
+        let (plain, spent) = (try #require(cost(text.replacing("<<", with: "no"))), try #require(cost(text)))
         #expect(spent < plain * 2 + .milliseconds(20), "\(spent), without merges \(plain)")
         #expect(files(text).errors() == ["pharos.yml:9002:11: \(message)"])
     }
@@ -95,6 +93,6 @@ struct MergeTests {
         let root = try #require(document.root)
         #expect(document.value(of: "key99", in: root) != nil && document.value(of: "key100", in: root) == nil)
         guard case .mapping(let pairs) = document[root].content else { return }
-        #expect(pairs.count == 100 + 5)
+        #expect(pairs.count == 100 + 4)
     }
 }
