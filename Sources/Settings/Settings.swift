@@ -157,12 +157,14 @@ public struct Settings: Sendable, Equatable {
     }
 
     /// Whether a running daemon can change over to `other` without a restart: whether they differ in nothing but addresses and
-    /// lease. Whatever is not named here needs a restart, and so does every setting that is added to this type.
+    /// lease (but for its root). Whatever is not named here needs a restart, and so does every setting that is added to this type.
     public func differsOnlyInAddresses(from other: Settings) -> Bool {
         var changed = self
         changed.addresses = other.addresses
-        changed.lease = other.lease
-        changed.lease.root = self.lease.root
+        changed.lease.ttl = other.lease.ttl
+        changed.lease.margin = other.lease.margin
+        changed.lease.clockDrift = other.lease.clockDrift
+        changed.lease.requestTimeout = other.lease.requestTimeout
         changed.provenance = other.provenance
         changed.warnings = other.warnings
         return changed == other
