@@ -67,12 +67,13 @@ let package = Package(
         module("PatroniValues", ["LenientJSON"]),
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
         module("KernelPlaces", ["NetworkAddress"]),
-        module("Settings", ["CYAML", "Decision", "NetworkAddress", "Secrets"]),
+        module("Conninfo", ["CPostgres"]),
+        module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
-        module("PostgresClient", ["CPostgres", "EventLoop"]),
+        module("PostgresClient", ["CPostgres", "Conninfo", "EventLoop"]),
         module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
         module("CitusCatalog", ["EventLoop", "PostgresClient"]),
@@ -82,18 +83,16 @@ let package = Package(
         module(
             "Supervisor",
             [
-                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
-                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient", "Secrets", "Settings",
-                "StatusServer",
-                "VirtualAddress",
+                "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
+                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient",
+                "Secrets", "Settings", "StatusServer", "VirtualAddress",
             ]
         ),
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "CitusCatalog", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON", "NetworkAddress",
-                "Secrets",
-                "Settings",
+                "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
+                "NetworkAddress", "Secrets", "Settings",
                 "Supervisor", "VirtualAddress", arguments,
             ], exclude: ["link-order.txt"],
             swiftSettings: strict, linkerSettings: lean),
@@ -122,7 +121,8 @@ let package = Package(
 
         // Servers for tests: real ones started on loopback, and scripted ones.
         .target(
-            name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient", "Settings"],
+            path: "Tests/TestSupport",
             swiftSettings: strict),
         tests("DecisionTests", ["Decision"]),
         tests("SimulationTests", ["Decision", "EtcdValues", "LeaseKeys", "PatroniValues", "Simulation"]),
@@ -130,6 +130,7 @@ let package = Package(
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
+        tests("ConninfoTests", ["Conninfo", "TestSupport"]),
         tests("SettingsTests", ["Decision", "NetworkAddress", "Secrets", "Settings", "TestSupport"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
@@ -163,10 +164,10 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
-                "LenientJSON",
-                "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Supervisor", "TestSupport",
-                "VirtualAddress",
+                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
+                "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Settings",
+                "Supervisor",
+                "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),

@@ -4,11 +4,11 @@
 public typealias AddressID = String
 
 /// What an address's holder must be, besides the member that Patroni's leader key names.
-public enum AcquirePolicy: Hashable, Sendable {
+public enum AcquirePolicy: String, Hashable, Sendable, CaseIterable {
     /// Its PostgreSQL must be out of recovery: an address that answers is an address that accepts writes.
     case writable
     /// Nothing more.
-    case leaderKey
+    case leaderKey = "leader_key"
 }
 
 /// One virtual address as configured.

@@ -38,29 +38,6 @@ public struct PatroniMember: Sendable, Equatable {
     }
 }
 
-extension PatroniMember {
-    /// Where its PostgreSQL is reached, as ``connURL`` says: `postgres://HOST[:PORT]/…`, IPv6 in brackets, 5432 where there
-    /// is no port. Nil for what is no such URL. At most 253 bytes of a name or an address.
-    public var server: (host: String, port: Int)? {
-        guard let url = self.connURL,
-            let scheme = ["postgres://", "postgresql://"].first(where: { url.hasPrefix($0) })
-        else { return nil }
-        var authority = url.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-        if let at = authority.lastIndex(of: "@") { authority = authority[authority.index(after: at)...] }
-        var port = 5432
-        if let colon = authority.lastIndex(of: ":"), !authority.hasSuffix("]") {
-            guard let number = Int(authority[authority.index(after: colon)...]), (1...65535).contains(number) else {
-                return nil
-            }
-            port = number
-            authority = authority[..<colon]
-        }
-        if authority.hasPrefix("["), authority.hasSuffix("]") { authority = authority.dropFirst().dropLast() }
-        let isGood = authority.utf8.allSatisfy { $0 > 32 && $0 != 127 && !"[]',\\\"".utf8.contains($0) }
-        return isGood && !authority.isEmpty && authority.utf8.count <= 253 ? (String(authority), port) : nil
-    }
-}
-
 /// A member's tags: what it may be used for.
 public struct PatroniTags: Sendable, Equatable {
     public let noFailover: Bool

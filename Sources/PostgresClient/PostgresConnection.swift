@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CPostgres
+import Conninfo
 public import EventLoop
 import Glibc
 
@@ -31,27 +32,25 @@ public final class PostgresConnection {
 
     /// Whether `conninfo` itself names a database.
     public nonisolated static func namesDatabase(_ conninfo: String) -> Bool {
-        guard let options = PQconninfoParse(conninfo, nil) else { return false }
-        defer { PQconninfoFree(options) }
-        var option = options
-        while let keyword = option.pointee.keyword {
-            if String(cString: keyword) == "dbname" { return option.pointee.val != nil }
-            option += 1
+        do throws(ConnectionString.ParsingError) {
+            return try ConnectionString(conninfo)["dbname"] != nil
+        } catch {
+            return false
         }
-        return false
     }
 
-    /// Connects as `conninfo` says (the environment's PG* variables and the service file fill its gaps), within
-    /// `timeout` in all; `connect_timeout` has no effect. The application name is `pharos` unless said otherwise.
-    /// What `options` say wins over `conninfo`.
+    /// Connects as `conninfo` says, within `timeout` in all; `connect_timeout` has no effect. Unless it says otherwise, the
+    /// application name is `pharos`, and there is no encryption by GSSAPI, for which libpq would wait for a KDC. What `options`
+    /// say wins over `conninfo`. PG* variables of the environment would fill its gaps: see `LibpqEnvironment`.
     public init(
         _ conninfo: String, overriding options: [(keyword: String, value: String)] = [], timeout: Duration = .seconds(5)
     ) async throws(PostgresError) {
         // libpq's own complaint would quote the text, which may contain a password.
-        guard let parsed = PQconninfoParse(conninfo, nil) else {
+        do throws(ConnectionString.ParsingError) {
+            _ = try ConnectionString(conninfo)
+        } catch {
             throw PostgresError(kind: .connection, message: "the conninfo is malformed")
         }
-        PQconninfoFree(parsed)
         guard let raw = Self.start(conninfo, options) else {
             throw PostgresError(kind: .connection, message: "out of memory")
         }
@@ -79,10 +78,11 @@ public final class PostgresConnection {
         self.idleWatch = nil
     }
 
-    private static func start(_ conninfo: String, _ options: [(keyword: String, value: String)]) -> OpaquePointer? {
+    static func start(_ conninfo: String, _ options: [(keyword: String, value: String)]) -> OpaquePointer? {
         // Of a keyword that stands twice the last one counts; the first `dbname` is expanded to all that it says.
         let pairs =
-            [("fallback_application_name", "pharos"), ("dbname", conninfo)] + options.map { ($0.keyword, $0.value) }
+            [("fallback_application_name", "pharos"), ("gssencmode", "disable"), ("dbname", conninfo)]
+            + options.map { ($0.keyword, $0.value) }
         var keywords = pairs.map { UnsafePointer(strdup($0.0)) }
         var values = pairs.map { UnsafePointer(strdup($0.1)) }
         defer { for text in keywords + values { free(UnsafeMutablePointer(mutating: text)) } }

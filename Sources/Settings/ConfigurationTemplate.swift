@@ -57,10 +57,10 @@ private func checked<Value>(
     _ text: String,
     option: String,
     _ problems: inout DiagnosticList,
-    _ parse: (String) throws(Complaint) -> Value
+    _ parse: (String) throws(InvalidValue) -> Value
 ) -> Value? {
-    do throws(Complaint) {
-        try FieldReader.checkText(text)
+    do throws(InvalidValue) {
+        try PharosFileReader.checkText(text)
         return try parse(text)
     } catch {
         problems.error(file: option, mark: nil, error.message)

@@ -25,7 +25,7 @@ struct CredentialFiles {
     }
 
     /// Checks the PEM files among `credentials`. They are read again by the library that uses them.
-    func check(_ credentials: Credentials, _ problems: inout DiagnosticList) {
+    func check(_ credentials: PartialCredentials, _ problems: inout DiagnosticList) {
         for path in [credentials.caFile, credentials.certFile] {
             if let path { _ = self.read(path, limit: Self.pemLimit, isSecret: false, &problems) }
         }

@@ -12,6 +12,9 @@ struct EndpointURL: Hashable, Sendable, CustomStringConvertible {
         "\(self.isTLS ? "https" : "http")://\(self.host.contains(":") ? "[\(self.host)]" : self.host):\(self.port)"
     }
 
+    /// Whether it is surely on this host.
+    var isLoopback: Bool { self.host == "localhost" || IPAddress(self.host)?.category == .loopback }
+
     init(isTLS: Bool, host: String, port: UInt16) {
         self.isTLS = isTLS
         self.host = host
@@ -19,11 +22,11 @@ struct EndpointURL: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Parses `http(s)://HOST[:PORT][/]`.
-    init(_ text: String, defaultPort: UInt16) throws(Complaint) {
+    init(_ text: String, defaultPort: UInt16) throws(InvalidValue) {
         let what = "a URL such as http://10.0.0.1:\(defaultPort)"
         // Whatever stands before an '@' may be a password: it is not shown.
         guard !text.contains("@") else {
-            throw Complaint("a URL here holds no user or password; use 'username' and 'password_file'")
+            throw InvalidValue("a URL here holds no user or password; use 'username' and 'password_file'")
         }
         guard let separator = text.firstIndex(of: ":"), text[separator...].hasPrefix("://") else {
             throw .expected(what, not: text)

@@ -9,15 +9,14 @@ struct PartialSettings {
     var group: Sourced<Int>?
     var citusDatabase: Sourced<String>?
     var etcdEndpoints: Sourced<[EndpointURL]>?
-    var etcd = Credentials()
+    var etcd = PartialCredentials()
     var patroniURL: Sourced<EndpointURL>?
-    var patroni = Credentials()
+    var patroni = PartialCredentials()
     var conninfo: Sourced<String>?
-    var hints = Settings.Hints()
 }
 
 /// How to prove who we are, and whom to trust, in one section of one file.
-struct Credentials {
+struct PartialCredentials {
     var username: Sourced<String>?
     /// The position is that of the file's name, if the password is in a file of its own.
     var password: Sourced<Secret>?
@@ -29,7 +28,7 @@ struct Credentials {
 
     /// These, and the other file's where these are silent. A user and a password belong together, and so do a certificate
     /// and its key: a pair is never made of two files.
-    func falling(backTo other: Credentials) -> Credentials {
+    func falling(backTo other: PartialCredentials) -> PartialCredentials {
         var merged = self
         if self.username == nil, self.password == nil {
             (merged.username, merged.password) = (other.username, other.password)

@@ -3,7 +3,7 @@ import Secrets
 
 /// The section `etcd3`. As for Patroni, `proxy` comes before `url`, `url` before `hosts`, and `hosts` before `host`.
 extension PatroniFile {
-    mutating func readEtcd(_ reader: inout PatroniReader) {
+    mutating func readEtcd(_ reader: inout PatroniFileReader) {
         let isTLS = reader.value("etcd3", "protocol") { $0.lowercased() == "https" }?.value ?? false
         let port = reader.value("etcd3", "port", parse: Self.port)?.value ?? 2379
         if let node = reader.node("etcd3", "proxy") ?? reader.node("etcd3", "url") {
@@ -11,7 +11,7 @@ extension PatroniFile {
         } else if let node = reader.node("etcd3", "hosts") {
             self.readHosts(node, isTLS: isTLS, defaultPort: port, &reader)
         } else if let node = reader.node("etcd3", "host") {
-            let endpoint = reader.value(node, named: "etcd3.host") { text throws(Complaint) in
+            let endpoint = reader.value(node, named: "etcd3.host") { text throws(InvalidValue) in
                 try Self.endpoint(text, isTLS: isTLS, defaultPort: port)
             }
             self.settings.etcdEndpoints = endpoint.map { Sourced(value: [$0.value], position: $0.position) }
@@ -35,9 +35,9 @@ extension PatroniFile {
     }
 
     /// `url` may hold a user and a password, for Patroni too.
-    private mutating func readURL(_ node: Int, _ reader: inout PatroniReader) {
+    private mutating func readURL(_ node: Int, _ reader: inout PatroniFileReader) {
         var login: Substring?
-        let endpoint = reader.value(node, named: "etcd3.url") { text throws(Complaint) in
+        let endpoint = reader.value(node, named: "etcd3.url") { text throws(InvalidValue) in
             guard let at = text.lastIndex(of: "@") else { return try EndpointURL(text, defaultPort: 2379) }
             let scheme = String(text.prefix { $0 != "/" }) + "//"
             guard text.hasPrefix(scheme), text[..<at].count >= scheme.count else {
@@ -56,7 +56,7 @@ extension PatroniFile {
     }
 
     /// `hosts`: a list, or a text with commas.
-    private mutating func readHosts(_ node: Int, isTLS: Bool, defaultPort: UInt16, _ reader: inout PatroniReader) {
+    private mutating func readHosts(_ node: Int, isTLS: Bool, defaultPort: UInt16, _ reader: inout PatroniFileReader) {
         var hosts: [(text: String, node: Int)] = []
         if case .sequence(let items) = reader.document[node].content {
             hosts = items.compactMap { item in reader.document.text(item).map { ($0, item) } }
@@ -65,7 +65,7 @@ extension PatroniFile {
         }
         var endpoints: [EndpointURL] = []
         for (text, item) in hosts.prefix(Settings.endpointLimit) {
-            do throws(Complaint) {
+            do throws(InvalidValue) {
                 let endpoint = try Self.endpoint(text, isTLS: isTLS, defaultPort: defaultPort)
                 if !endpoints.contains(endpoint) { endpoints.append(endpoint) }
             } catch {
@@ -81,7 +81,7 @@ extension PatroniFile {
     }
 
     /// One `HOST[:PORT]`; a whole URL is understood too.
-    private static func endpoint(_ text: String, isTLS: Bool, defaultPort: UInt16) throws(Complaint) -> EndpointURL {
+    private static func endpoint(_ text: String, isTLS: Bool, defaultPort: UInt16) throws(InvalidValue) -> EndpointURL {
         let text = trimmed(text)
         if text.utf8.contains(UInt8(ascii: "/")) { return try EndpointURL(text, defaultPort: defaultPort) }
         guard let (host, port) = EndpointURL.split(text), !host.isEmpty else {
@@ -90,7 +90,7 @@ extension PatroniFile {
         return EndpointURL(isTLS: isTLS, host: host, port: port ?? defaultPort)
     }
 
-    private static func port(_ text: String) throws(Complaint) -> UInt16 {
+    private static func port(_ text: String) throws(InvalidValue) -> UInt16 {
         guard let port = ValueParsers.port(text) else { throw .expected("a port", not: text) }
         return port
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+import Conninfo
 
 /// Patroni's REST API on this node: sections `restapi` and `ctl`.
 extension PatroniFile {
-    mutating func readREST(_ reader: inout PatroniReader) {
+    mutating func readREST(_ reader: inout PatroniFileReader) {
         let certificate = reader.value("restapi", "certfile") { $0 }
         let listen = reader.value("restapi", "listen", parse: Self.restAddress)
         let connect = reader.value("restapi", "connect_address", parse: Self.restAddress)
@@ -23,7 +24,7 @@ extension PatroniFile {
         if certificate != nil { self.readRESTFiles(&reader) }
     }
 
-    private mutating func readRESTFiles(_ reader: inout PatroniReader) {
+    private mutating func readRESTFiles(_ reader: inout PatroniFileReader) {
         if let node = reader.node("ctl", "insecure"), reader.document.text(node)?.lowercased() == "true" {
             reader.problems.warning(
                 reader.position(node),
@@ -47,7 +48,7 @@ extension PatroniFile {
         self.settings.patroni.keyFile = reader.value("ctl", "keyfile", parse: ValueParsers.absolutePath)
     }
 
-    private static func restAddress(_ text: String) throws(Complaint) -> (host: String, port: UInt16?) {
+    private static func restAddress(_ text: String) throws(InvalidValue) -> (host: String, port: UInt16?) {
         let text = trimmed(text)
         // '*' is no name, but a way to say every address.
         guard let address = EndpointURL.split(text.hasPrefix("*") ? String(text.dropFirst()) : text) else {
@@ -69,22 +70,23 @@ extension PatroniFile {
 /// The local PostgreSQL: section `postgresql`.
 extension PatroniFile {
     /// A connection over the server's socket where it has one, or over TCP.
-    mutating func readPostgres(_ reader: inout PatroniReader) {
+    mutating func readPostgres(_ reader: inout PatroniFileReader) {
         guard let listen = reader.value("postgresql", "listen", parse: Self.listenAddresses) else { return }
         let host = Self.socketDirectory(&reader) ?? Self.tcpHost(listen.value.hosts)
-        guard ConnectionInfo.needsNoResolver(host) else {
+        guard ConninfoRules.needsNoResolver(host) else {
             return reader.problems.warning(
                 listen.position,
                 "'postgresql.listen' is passed over: a name would have to be resolved, and everything else would wait "
                     + "for it; set 'conninfo' in 'postgres'"
             )
         }
-        let conninfo = "host=\(ConnectionInfo.quote(host)) port=\(listen.value.port) user=pharos dbname=postgres"
+        let place = ConnectionString.pair("host", host)
+        let conninfo = "\(place) port=\(listen.value.port) user=pharos dbname=postgres"
         self.settings.conninfo = Sourced(value: conninfo, position: listen.position)
     }
 
     /// Splits `ADDRESS[,ADDRESS…][:PORT]`. The port follows the last colon, unless that one is inside of brackets.
-    private static func listenAddresses(_ text: String) throws(Complaint) -> (hosts: String, port: UInt16) {
+    private static func listenAddresses(_ text: String) throws(InvalidValue) -> (hosts: String, port: UInt16) {
         let text = trimmed(text)
         guard let colon = text.lastIndex(of: ":"), !text.hasSuffix("]") else { return (text, 5432) }
         guard let port = ValueParsers.port(text[colon...].dropFirst()) else {
@@ -95,7 +97,7 @@ extension PatroniFile {
 
     /// The first directory of `unix_socket_directories`, or Debian's default; nil if the server has no socket. A relative
     /// one is inside of the data directory, where the server runs.
-    private static func socketDirectory(_ reader: inout PatroniReader) -> String? {
+    private static func socketDirectory(_ reader: inout PatroniFileReader) -> String? {
         guard let node = reader.node("postgresql", "parameters", "unix_socket_directories"),
             case .scalar(let text, _) = reader.document[node].content, !reader.document.isNull(node) || text.isEmpty
         else { return Settings.Postgres.defaultSocketDirectory }

@@ -8,7 +8,7 @@ struct PatroniFile {
     /// The configuration stores that Patroni can keep its keys in, in the order in which it looks for them.
     private static let stores = ["consul", "etcd", "etcd3", "exhibitor", "kubernetes", "raft", "zookeeper"]
 
-    init(_ reader: inout PatroniReader) {
+    init(_ reader: inout PatroniFileReader) {
         guard let root = reader.document.root, case .mapping = reader.document[root].content else {
             let mark = reader.document.root.map { reader.document[$0].mark } ?? .start
             let message = "expected Patroni's configuration: a mapping with 'scope', 'name' and 'etcd3'"
@@ -20,15 +20,13 @@ struct PatroniFile {
         self.settings.namespace = reader.value("namespace", parse: ValueParsers.keyPath)
         self.settings.group = reader.value("citus", "group", parse: ValueParsers.group)
         self.settings.citusDatabase = reader.value("citus", "database") { $0 }
-        self.settings.hints.ttl = reader.value("bootstrap", "dcs", "ttl", parse: Self.seconds)?.value
-        self.settings.hints.loopWait = reader.value("bootstrap", "dcs", "loop_wait", parse: Self.seconds)?.value
         if Self.checkStore(&reader) { self.readEtcd(&reader) }
         self.readREST(&reader)
         self.readPostgres(&reader)
     }
 
     /// Whether Patroni's keys are in etcd's v3 store, the only one that Pharos can follow.
-    private static func checkStore(_ reader: inout PatroniReader) -> Bool {
+    private static func checkStore(_ reader: inout PatroniFileReader) -> Bool {
         // Patroni takes the first section it finds, in the order of its modules' names.
         for store in self.stores {
             guard let node = reader.node(store) else { continue }
@@ -51,10 +49,5 @@ struct PatroniFile {
             }
         }
         return true
-    }
-
-    private static func seconds(_ text: String) throws(Complaint) -> Int {
-        guard let seconds = Int(text), (1...86_400).contains(seconds) else { throw .expected("seconds", not: text) }
-        return seconds
     }
 }

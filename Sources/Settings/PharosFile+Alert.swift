@@ -7,10 +7,10 @@ struct PharosAlert {
     var timeout: Sourced<Duration>?
     var priority: Sourced<Settings.Alert.Priority>?
 
-    init(_ fields: Fields, _ reader: inout FieldReader) {
+    init(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
         self.position = Position(file: reader.file, mark: fields.mark)
         if let node = fields.values["command"] { self.command = Self.command(node, &reader) }
-        self.timeout = reader.value(fields, "timeout") { text throws(Complaint) in
+        self.timeout = reader.value(fields, "timeout") { text throws(InvalidValue) in
             let duration = try ValueParsers.duration(text)
             guard duration >= .seconds(1), duration <= .seconds(300) else {
                 throw .expected("from 1s to 5m", not: text)
@@ -20,11 +20,11 @@ struct PharosAlert {
         self.priority = reader.value(fields, "priority", ValueParsers.choice)
     }
 
-    private static func command(_ node: Int, _ reader: inout FieldReader) -> Sourced<[String]> {
+    private static func command(_ node: Int, _ reader: inout PharosFileReader) -> Sourced<[String]> {
         var words: [String] = []
         let items = reader.items(node, "command", of: "a program and its arguments", limit: 64)
         for (index, item) in items.enumerated() {
-            let word = reader.value(item, named: "'command[\(index)]' in 'alert'") { text throws(Complaint) in
+            let word = reader.value(item, named: "'command[\(index)]' in 'alert'") { text throws(InvalidValue) in
                 index == 0 ? try ValueParsers.absolutePath(text) : text
             }
             if let word { words.append(word.value) }

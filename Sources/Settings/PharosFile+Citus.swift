@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 
 /// The section `citus`, as it is said.
 struct PharosCitus {
+    /// Whether standbys are registered for reading.
+    enum Secondaries: String, CaseIterable { case ignore, register }
+
     var position: Position
     var databases: Sourced<[String]>?
-    var mode: Sourced<Settings.Citus.Mode>?
+    var mode: Sourced<CitusMode>?
     var settle: Sourced<Duration>?
     var groups: Sourced<[Int: String]>?
-    var secondaries: Sourced<Settings.Citus.Secondaries>?
-    var addGroups: Sourced<Settings.Citus.AddGroups>?
+    var secondaries: Sourced<Secondaries>?
+    var addGroups: Sourced<GroupAdmission>?
     var poolInfo: Sourced<[Int: String]>?
     var nodeConninfo: Sourced<String>?
 
-    init(_ fields: Fields, _ reader: inout FieldReader) {
+    init(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
         self.position = Position(file: reader.file, mark: fields.mark)
         if let node = fields.values["databases"] { self.databases = Self.databases(node, &reader) }
         self.mode = reader.value(fields, "mode", ValueParsers.choice)
-        self.settle = reader.value(fields, "settle") { text throws(Complaint) in
+        self.settle = reader.value(fields, "settle") { text throws(InvalidValue) in
             let duration = try ValueParsers.duration(text)
             guard duration >= .seconds(1), duration <= .seconds(3600) else {
                 throw .expected("from 1s to 1h", not: text)
@@ -30,20 +34,20 @@ struct PharosCitus {
         self.secondaries = reader.value(fields, "secondaries", ValueParsers.choice)
         self.addGroups = reader.value(fields, "add_groups", ValueParsers.choice)
         if let node = fields.values["poolinfo"] {
-            self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConnectionInfo.checkPool)
+            self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConninfoRules.checkPool)
         }
-        self.nodeConninfo = reader.value(fields, "node_conninfo", ConnectionInfo.check)
+        self.nodeConninfo = reader.value(fields, "node_conninfo", ConninfoRules.check)
     }
 
-    private static func databases(_ node: Int, _ reader: inout FieldReader) -> Sourced<[String]> {
+    private static func databases(_ node: Int, _ reader: inout PharosFileReader) -> Sourced<[String]> {
         var names: [String] = []
         let items = reader.items(node, "databases", of: "databases", limit: Settings.Citus.databaseLimit)
         for (index, item) in items.enumerated() {
-            let name = reader.value(item, named: "'databases[\(index)]' in 'citus'") { text throws(Complaint) in
+            let name = reader.value(item, named: "'databases[\(index)]' in 'citus'") { text throws(InvalidValue) in
                 guard text.utf8.count <= 63 else {
                     throw .expected("a database's name, of at most 63 bytes", not: text)
                 }
-                guard !names.contains(text) else { throw Complaint("\(quoted(text)) is given twice") }
+                guard !names.contains(text) else { throw InvalidValue("\(quoted(text)) is given twice") }
                 return text
             }
             if let name { names.append(name.value) }
@@ -51,7 +55,7 @@ struct PharosCitus {
         return Sourced(value: names, position: reader.position(node))
     }
 
-    private func checkGroups(_ node: Int, _ reader: inout FieldReader) {
+    private func checkGroups(_ node: Int, _ reader: inout PharosFileReader) {
         guard let groups = self.groups?.value else { return }
         let position = reader.position(node)
         if groups[0] == nil {
@@ -64,10 +68,10 @@ struct PharosCitus {
     }
 }
 
-extension FieldReader {
+extension PharosFileReader {
     /// A mapping from groups' numbers to values, each read through `parse`.
     mutating func byGroup<Value: Sendable>(
-        _ node: Int, _ name: String, of what: String, _ parse: (String) throws(Complaint) -> Value
+        _ node: Int, _ name: String, of what: String, _ parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<[Int: Value]>? {
         guard case .mapping(let pairs) = self.document[node].content else {
             self.problems.error(

@@ -28,13 +28,13 @@ struct PharosDetector {
     var nodeConninfo: Sourced<String>?
     var onGrayFailure: Sourced<GrayPolicy>?
 
-    init(_ fields: Fields, _ reader: inout FieldReader) {
+    init(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
         self.position = Position(file: reader.file, mark: fields.mark)
         self.profile = reader.value(fields, "profile", ValueParsers.choice)
         self.interval = reader.value(fields, "interval", ValueParsers.duration)
         self.timeout = reader.value(fields, "timeout", ValueParsers.duration)
         self.threshold = reader.value(fields, "threshold", Self.count)
-        self.leak = reader.value(fields, "leak") { text throws(Complaint) in
+        self.leak = reader.value(fields, "leak") { text throws(InvalidValue) in
             guard let leak = Double(text), leak.isFinite else { throw .expected("a number such as 0.5", not: text) }
             return leak
         }
@@ -43,10 +43,10 @@ struct PharosDetector {
         self.minimumSources = reader.value(fields, "minimum_sources", Self.count)
         self.lagLimit = reader.value(fields, "lag_limit", ValueParsers.bytes)
         self.onGrayFailure = reader.value(fields, "on_gray_failure", ValueParsers.choice)
-        self.nodeConninfo = reader.value(fields, "node_conninfo", ConnectionInfo.check)
+        self.nodeConninfo = reader.value(fields, "node_conninfo", ConninfoRules.check)
     }
 
-    private static func count(_ text: String) throws(Complaint) -> Int {
+    private static func count(_ text: String) throws(InvalidValue) -> Int {
         guard let number = Int(text), (0...1000).contains(number) else {
             throw .expected("a whole number up to 1000", not: text)
         }

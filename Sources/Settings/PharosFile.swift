@@ -7,7 +7,8 @@ struct PharosFile {
     var patroniConfig: Sourced<String>?
     var settings = PartialSettings()
     var addresses: [PharosAddress] = []
-    var leaseTTL: Sourced<Settings.TTL>?
+    /// A value of nil: `patroni`.
+    var leaseTTL: Sourced<Duration?>?
     var leaseMargin: Sourced<Duration>?
     /// In parts per million.
     var leaseClockDrift: Sourced<Int>?
@@ -22,7 +23,7 @@ struct PharosFile {
     var said: Set<String> = []
 
     /// Nil if the file is no mapping at all, which has been reported.
-    init?(_ reader: inout FieldReader) {
+    init?(_ reader: inout PharosFileReader) {
         self.start = Position(file: reader.file, mark: .start)
         guard let root = reader.document.root, !reader.document.isNull(root) else {
             reader.problems.error(self.start, "the file is empty; expected at least 'addresses'")
@@ -38,7 +39,7 @@ struct PharosFile {
         if let fields = Self.section(top, Schema.etcd, &reader) { self.readEtcd(fields, &reader) }
         if let fields = Self.section(top, Schema.patroni, &reader) { self.readPatroni(fields, &reader) }
         if let fields = Self.section(top, Schema.postgres, &reader) {
-            self.settings.conninfo = reader.value(fields, "conninfo", ConnectionInfo.check)
+            self.settings.conninfo = reader.value(fields, "conninfo", ConninfoRules.check)
         }
         if let node = top.values["addresses"] { self.readAddresses(node, &reader) }
         if let fields = Self.section(top, Schema.lease, &reader) { self.readLease(fields, &reader) }
@@ -46,9 +47,9 @@ struct PharosFile {
         if let fields = Self.section(top, Schema.alert, &reader) { self.alert = PharosAlert(fields, &reader) }
         if let fields = Self.section(top, Schema.detector, &reader) { self.detector = PharosDetector(fields, &reader) }
         if let fields = Self.section(top, Schema.status, &reader) {
-            self.statusSocket = reader.value(fields, "socket") { text throws(Complaint) in
+            self.statusSocket = reader.value(fields, "socket") { text throws(InvalidValue) in
                 // sockaddr_un has room for 108 bytes, its NUL included.
-                guard text.utf8.count <= 107 else { throw Complaint("a socket's path has at most 107 bytes") }
+                guard text.utf8.count <= 107 else { throw InvalidValue("a socket's path has at most 107 bytes") }
                 return try ValueParsers.absolutePath(text)
             }
             self.statusListen = reader.value(fields, "listen", ValueParsers.listenAddress)
@@ -60,19 +61,21 @@ struct PharosFile {
         self.said = reader.said
     }
 
-    private static func section(_ top: Fields, _ section: Schema.Section, _ reader: inout FieldReader) -> Fields? {
+    private static func section(_ top: SectionKeys, _ section: Schema.Section, _ reader: inout PharosFileReader)
+        -> SectionKeys?
+    {
         guard let node = top.values[section.name] else { return nil }
         return reader.fields(node, section)
     }
 
-    private mutating func readEtcd(_ fields: Fields, _ reader: inout FieldReader) {
+    private mutating func readEtcd(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
         if let node = fields.values["endpoints"] {
             let items = reader.items(node, "endpoints", of: "URLs", limit: Settings.endpointLimit)
             var endpoints: [EndpointURL] = []
             for (index, item) in items.enumerated() {
-                let parsed = reader.value(item, named: "'endpoints[\(index)]' in 'etcd'") { text throws(Complaint) in
+                let parsed = reader.value(item, named: "'endpoints[\(index)]' in 'etcd'") { text throws(InvalidValue) in
                     let url = try EndpointURL(text, defaultPort: 2379)
-                    guard !endpoints.contains(url) else { throw Complaint("\(url) is given twice") }
+                    guard !endpoints.contains(url) else { throw InvalidValue("\(url) is given twice") }
                     return url
                 }
                 if let parsed { endpoints.append(parsed.value) }
@@ -85,8 +88,8 @@ struct PharosFile {
         }
     }
 
-    private mutating func readPatroni(_ fields: Fields, _ reader: inout FieldReader) {
-        self.settings.patroniURL = reader.value(fields, "url") { text throws(Complaint) in
+    private mutating func readPatroni(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
+        self.settings.patroniURL = reader.value(fields, "url") { text throws(InvalidValue) in
             try EndpointURL(text, defaultPort: 8008)
         }
         self.settings.patroni = Self.credentials(fields, &reader)
@@ -95,10 +98,10 @@ struct PharosFile {
         }
     }
 
-    private static func credentials(_ fields: Fields, _ reader: inout FieldReader) -> Credentials {
+    private static func credentials(_ fields: SectionKeys, _ reader: inout PharosFileReader) -> PartialCredentials {
         let errors = reader.problems.count
-        var credentials = Credentials()
-        credentials.username = reader.value(fields, "username") { text throws(Complaint) in
+        var credentials = PartialCredentials()
+        credentials.username = reader.value(fields, "username") { text throws(InvalidValue) in
             guard text.utf8.count <= 255 else { throw .expected("a user's name", not: text) }
             return text
         }
@@ -119,18 +122,18 @@ struct PharosFile {
     }
 
     /// Never shows the text: people write the password itself here.
-    private static func passwordPath(_ text: String) throws(Complaint) -> String {
+    private static func passwordPath(_ text: String) throws(InvalidValue) -> String {
         guard text.hasPrefix("/") else {
-            throw Complaint("expected the absolute path of a file that holds the password")
+            throw InvalidValue("expected the absolute path of a file that holds the password")
         }
         return try ValueParsers.absolutePath(text)
     }
 
     private static func refuseFilesWithoutTLS(
-        _ credentials: Credentials,
+        _ credentials: PartialCredentials,
         _ urls: [EndpointURL],
         in section: String,
-        _ reader: inout FieldReader
+        _ reader: inout PharosFileReader
     ) {
         guard !urls.contains(where: \.isTLS) else { return }
         let files = [credentials.caFile, credentials.certFile, credentials.keyFile].compactMap(\.self)
@@ -138,25 +141,25 @@ struct PharosFile {
         reader.problems.error(first.position, "a certificate, key or authority in '\(section)' needs an https URL")
     }
 
-    private mutating func readLease(_ fields: Fields, _ reader: inout FieldReader) {
-        self.leaseTTL = reader.value(fields, "ttl") { text throws(Complaint) in
-            if text == "patroni" { return .patroni }
+    private mutating func readLease(_ fields: SectionKeys, _ reader: inout PharosFileReader) {
+        self.leaseTTL = reader.value(fields, "ttl") { text throws(InvalidValue) in
+            if text == "patroni" { return Duration?.none }
             guard let duration = DurationText.parse(text) else {
                 throw .expected("'patroni' or \(DurationText.expectation)", not: text)
             }
             guard duration >= .seconds(5), duration <= .seconds(3600), duration.components.attoseconds == 0 else {
                 throw .expected("whole seconds, from 5s to 1h", not: text)
             }
-            return .fixed(seconds: Int(duration.components.seconds))
+            return duration
         }
-        self.leaseMargin = reader.value(fields, "margin") { text throws(Complaint) in
+        self.leaseMargin = reader.value(fields, "margin") { text throws(InvalidValue) in
             let duration = try ValueParsers.duration(text)
             // The command that sets a lifetime acts up to 0.5 s late, and the kernel removes an address up to 1.0 s late.
             guard duration >= .milliseconds(1500) else { throw .expected("at least 1500ms", not: text) }
             return duration
         }
         self.leaseClockDrift = reader.value(fields, "clock_drift", ValueParsers.clockDrift)
-        self.leaseRoot = reader.value(fields, "root") { text throws(Complaint) in
+        self.leaseRoot = reader.value(fields, "root") { text throws(InvalidValue) in
             let root = try ValueParsers.keyPath(text)
             guard root != "/" else { throw .expected("a path such as /pharos/", not: text) }
             return root

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 
 extension Resolution {
     static let defaultNodeConninfo = "user=pharos"
@@ -24,9 +25,11 @@ extension Resolution {
         let conninfo = self.noted("citus.node_conninfo", said.nodeConninfo, Self.defaultNodeConninfo) { $0 }
         guard let own = self.ownGroup(said, scope: scope, group: group), let databases else { return nil }
         return Settings.Citus(
-            group: own, databases: databases.value, mode: mode, settle: settle, scopes: said.groups?.value,
-            secondaries: secondaries, addGroups: addGroups, poolInfo: said.poolInfo?.value ?? [:],
-            nodeConninfo: conninfo)
+            core: CitusSettings(
+                group: own, databases: databases.value, mode: mode, settle: settle,
+                registersSecondaries: secondaries == .register, admission: addGroups,
+                poolInfo: said.poolInfo?.value ?? [:]),
+            scopes: said.groups?.value, nodeConninfo: conninfo)
     }
 
     private mutating func ownGroup(_ said: PharosCitus, scope: String?, group: Sourced<Int>?) -> Int? {

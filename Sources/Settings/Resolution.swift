@@ -13,8 +13,8 @@ struct Resolution {
     var problems: DiagnosticList
     private var provenance: [EffectiveSetting] = []
 
-    /// The shortest TTL that Patroni uses, whatever it is told, in seconds.
-    static let shortestPatroniTTL = 20
+    /// The shortest TTL that Patroni uses, whatever it is told.
+    static let shortestPatroniTTL = Duration.seconds(20)
     static let defaultMargin = Duration.seconds(2)
     static let defaultLeaseRoot = "/pharos/"
     static let defaultNamespace = "/service/"
@@ -64,7 +64,6 @@ struct Resolution {
             detector: detector,
             alert: alert,
             status: .init(socket: socket, listen: self.pharos.statusListen?.value),
-            hints: patroni.hints,
             provenance: self.provenance,
             warnings: []
         )
@@ -78,7 +77,7 @@ struct Resolution {
         let endpoints = own.etcdEndpoints ?? patroni.etcdEndpoints
         if endpoints == nil { self.missing("etcd.endpoints", in: "etcd3.hosts") }
         self.note("etcd.endpoints", endpoints) { $0.map(\.description).joined(separator: ", ") }
-        let credentials = self.credentials("etcd", own.etcd, patroni.etcd)
+        let credentials = self.credentials("etcd", own.etcd, patroni.etcd, for: endpoints?.value ?? [])
         guard let endpoints else { return nil }
         return .init(
             endpoints: endpoints.value.map(\.description),
@@ -90,7 +89,7 @@ struct Resolution {
 
     private mutating func rest(_ own: PartialSettings, _ patroni: PartialSettings) -> Settings.Patroni {
         let url = self.noted("patroni.url", own.patroniURL ?? patroni.patroniURL, Self.defaultPatroniURL, \.description)
-        let credentials = self.credentials("patroni", own.patroni, patroni.patroni)
+        let credentials = self.credentials("patroni", own.patroni, patroni.patroni, for: [url])
         return .init(
             url: url.description,
             username: credentials.username?.value,
@@ -100,7 +99,9 @@ struct Resolution {
     }
 
     /// The credentials of one section in effect, with their files checked.
-    private mutating func credentials(_ section: String, _ own: Credentials, _ patroni: Credentials) -> Credentials {
+    private mutating func credentials(
+        _ section: String, _ own: PartialCredentials, _ patroni: PartialCredentials, for urls: [EndpointURL]
+    ) -> PartialCredentials {
         let credentials = own.falling(backTo: patroni)
         // What pharos.yml says has been checked with the places at hand.
         if own.username == nil, own.password == nil, let (present, absent) = credentials.loneLogin {
@@ -112,7 +113,20 @@ struct Resolution {
         self.note("\(section).cert_file", credentials.certFile) { $0 }
         self.note("\(section).key_file", credentials.keyFile) { $0 }
         CredentialFiles(environment: self.environment).check(credentials, &self.problems)
+        self.warnOfPlainText(section, credentials, urls)
         return credentials
+    }
+
+    /// A password without TLS, and for etcd the token that follows from it, is for everyone on the way to read. To this very
+    /// host there is no way: Patroni on loopback is as usual.
+    private mutating func warnOfPlainText(_ section: String, _ credentials: PartialCredentials, _ urls: [EndpointURL]) {
+        guard let password = credentials.password, let url = urls.first(where: { !$0.isTLS && !$0.isLoopback }) else {
+            return
+        }
+        self.problems.warning(
+            password.position,
+            "'\(section)': the password is sent to \(url) without encryption, for everyone on the way to read; use an https URL"
+        )
     }
 
     private mutating func addresses() -> [Settings.Address] {
@@ -132,28 +146,25 @@ struct Resolution {
     }
 
     private mutating func lease() -> Settings.Lease {
-        let ttl = self.noted("lease.ttl", self.pharos.leaseTTL, .patroni, \.description)
+        let ttl = self.noted("lease.ttl", self.pharos.leaseTTL, nil) { $0.map(DurationText.text) ?? "patroni" }
         let margin = self.noted("lease.margin", self.pharos.leaseMargin, Self.defaultMargin, DurationText.text)
         let drift = self.noted(
             "lease.clock_drift", self.pharos.leaseClockDrift, CoreSettings.usualClockDrift, ValueParsers.clockDriftText)
         let root = self.noted("lease.root", self.pharos.leaseRoot, Self.defaultLeaseRoot) { $0 }
-        let seconds =
-            switch ttl {
-            case .patroni: Self.shortestPatroniTTL
-            case .fixed(let seconds): seconds
-            }
+        let shortest = ttl ?? Self.shortestPatroniTTL
         // Two fifths of the lease must be left to hold the address in: more than two renewals.
-        let needed = margin + .seconds(seconds) * drift / 1_000_000
-        if needed >= .seconds(seconds) * 3 / 5 {
+        if margin + shortest * drift / 1_000_000 >= shortest * 3 / 5 {
             let position = self.pharos.leaseMargin?.position ?? self.pharos.leaseTTL?.position ?? self.pharos.start
-            let subject = ttl == .patroni ? "Patroni's shortest TTL, \(seconds)s" : "the TTL, \(seconds)s"
+            let subject = "\(ttl == nil ? "Patroni's shortest TTL" : "the TTL"), \(shortest.components.seconds)s"
             self.problems.error(
                 position,
                 "'lease': the margin, \(DurationText.text(margin)), and \(ValueParsers.clockDriftText(drift)) of the TTL "
                     + "(clock_drift) must be less than three fifths of \(subject)"
             )
         }
-        return .init(ttl: ttl, margin: margin, clockDrift: drift, root: root)
+        // A quarter of the lease: a renewal that fails can be repeated twice before the address lapses.
+        let requestTimeout = min(shortest / 4, .seconds(5))
+        return .init(ttl: ttl, margin: margin, clockDrift: drift, root: root, requestTimeout: requestTimeout)
     }
 
     /// Pharos's keys inside of Patroni's, or the other way round, would be taken for what they are not.
@@ -209,17 +220,8 @@ extension Resolution {
     }
 }
 
-extension Settings.TTL {
-    fileprivate var description: String {
-        switch self {
-        case .patroni: "patroni"
-        case .fixed(let seconds): DurationText.text(.seconds(seconds))
-        }
-    }
-}
-
-extension Settings.TLSFiles {
-    fileprivate init(_ credentials: Credentials) {
+extension Settings.CertificatePaths {
+    fileprivate init(_ credentials: PartialCredentials) {
         self.init(
             caFile: credentials.caFile?.value,
             certFile: credentials.certFile?.value,
@@ -228,7 +230,7 @@ extension Settings.TLSFiles {
     }
 }
 
-extension Credentials {
+extension PartialCredentials {
     /// A user without a password, or the other way round: where it stands, and what is missing.
     fileprivate var loneLogin: (Position, String)? {
         switch (self.username, self.password) {

@@ -14,7 +14,7 @@ extension Settings {
     ) throws(SettingsError) -> Settings {
         var problems = DiagnosticList()
         guard let document = self.document(path, environment, &problems) else { throw problems.failure ?? .init() }
-        var reader = FieldReader(file: path, document: document.yaml, environment: environment, problems: problems)
+        var reader = PharosFileReader(file: path, document: document.yaml, environment: environment, problems: problems)
         guard let pharos = PharosFile(&reader) else { throw reader.problems.failure ?? .init() }
         problems = reader.problems
         let patroni = self.patroniSettings(pharos, environment, &problems)
@@ -36,7 +36,8 @@ extension Settings {
         let document = self.document(path.value, environment, &problems, namedAt: path.position)
         guard let document else { return nil }
         let errors = problems.count
-        var reader = PatroniReader(file: path.value, document: document.yaml, mode: document.mode, problems: problems)
+        var reader = PatroniFileReader(
+            file: path.value, document: document.yaml, mode: document.mode, problems: problems)
         let file = PatroniFile(&reader)
         problems = reader.problems
         return problems.count == errors ? file.settings : nil

@@ -29,8 +29,6 @@ public struct Settings: Sendable, Equatable {
     /// Nil where nobody is to be told beside the journal.
     public var alert: Alert?
     public var status: Status
-    /// What Patroni's file says about its timing. Only a hint: the truth is in etcd and can change at any time.
-    public var hints: Hints
     /// Every setting as `pharos check-config` prints it, in a fixed order. Secrets are redacted.
     public var provenance: [EffectiveSetting]
     /// What can be used but deserves a look.
@@ -45,7 +43,7 @@ public struct Settings: Sendable, Equatable {
         public var endpoints: [String]
         public var username: String?
         public var password: Secret?
-        public var tls: TLSFiles
+        public var tls: CertificatePaths
     }
 
     /// How this node's Patroni is reached.
@@ -54,11 +52,11 @@ public struct Settings: Sendable, Equatable {
         public var url: String
         public var username: String?
         public var password: Secret?
-        public var tls: TLSFiles
+        public var tls: CertificatePaths
     }
 
     /// PEM files for TLS as absolute paths, each readable when the settings were loaded.
-    public struct TLSFiles: Sendable, Equatable {
+    public struct CertificatePaths: Sendable, Equatable {
         /// The authorities to trust; nil for the system's.
         public var caFile: String?
         /// The client's certificate.
@@ -84,35 +82,23 @@ public struct Settings: Sendable, Equatable {
         public var prefix: AddressPrefix
         /// The interface's name. Whether it exists is known only when it is used.
         public var interface: String
-        public var acquire: Acquire
+        public var acquire: AcquirePolicy
         /// A name for people; nil for none.
         public var label: String?
     }
 
-    /// When the leader's node may take an address.
-    public enum Acquire: String, Sendable, Equatable, CaseIterable {
-        /// Once PostgreSQL there is out of recovery.
-        case writable
-        /// As soon as Patroni's leader key names the member.
-        case leaderKey = "leader_key"
-    }
-
     public struct Lease: Sendable, Equatable {
-        public var ttl: TTL
+        /// Whole seconds, 5 at least. Nil: as long as Patroni's, whatever that is at the time; somewhat longer with its
+        /// `failsafe_mode`.
+        public var ttl: Duration?
         /// How much earlier than the etcd lease the kernel's lifetime ends, at least 1.5 s.
         public var margin: Duration
         /// By how much the clocks of two machines may differ in rate, in parts per million.
         public var clockDrift: Int
         /// The root of Pharos's own keys, with a slash at both ends.
         public var root: String
-    }
-
-    /// How long an address's lease in etcd lives.
-    public enum TTL: Sendable, Equatable {
-        /// As long as Patroni's, whatever that is at the time; somewhat longer with its `failsafe_mode`.
-        case patroni
-        /// Whole seconds, 5 at least.
-        case fixed(seconds: Int)
+        /// Limit on a whole request to etcd. No key of its own: it follows from the TTL.
+        public var requestTimeout: Duration
     }
 
     /// How `pg_dist_node` is kept.
@@ -120,26 +106,10 @@ public struct Settings: Sendable, Equatable {
         public static let databaseLimit = 32
         public static let groupLimit = 64
 
-        /// Who writes.
-        public enum Mode: String, Sendable, CaseIterable { case own, reconcile, observe }
-        /// Whether standbys are registered for reading.
-        public enum Secondaries: String, Sendable, CaseIterable { case ignore, register }
-        /// What is done about groups that `pg_dist_node` does not have.
-        public enum AddGroups: String, Sendable, CaseIterable { case never, ask, auto }
-
-        /// This node's group; 0 is the coordinator's.
-        public var group: Int
-        /// At least one; none twice.
-        public var databases: [String]
-        public var mode: Mode
-        /// How long something must have been wrong before Pharos acts beside another writer.
-        public var settle: Duration
+        /// What the core is told. At least one database; none twice.
+        public var core: CitusSettings
         /// The groups' scopes where each is a Patroni cluster of its own; nil in Patroni's Citus mode.
         public var scopes: [Int: String]?
-        public var secondaries: Secondaries
-        public var addGroups: AddGroups
-        /// Per group, the text for `pg_dist_poolinfo`, with `{host}` and `{port}` for the leader's.
-        public var poolInfo: [Int: String]
         /// How other nodes' PostgreSQL is reached: a libpq connection string without a password.
         public var nodeConninfo: String
     }
@@ -147,7 +117,19 @@ public struct Settings: Sendable, Equatable {
     /// A command that is run for grave records.
     public struct Alert: Sendable, Equatable {
         /// syslog's names of priorities.
-        public enum Priority: String, Sendable, CaseIterable { case critical, error, warning, notice }
+        public enum Priority: String, Sendable, CaseIterable {
+            case critical, error, warning, notice
+
+            /// syslog's number: the smaller, the graver.
+            public var severity: Int {
+                switch self {
+                case .critical: 2
+                case .error: 3
+                case .warning: 4
+                case .notice: 5
+                }
+            }
+        }
 
         /// The absolute path of a program, and its arguments.
         public var command: [String]
@@ -174,21 +156,19 @@ public struct Settings: Sendable, Equatable {
         public var listen: ListenAddress?
     }
 
-    /// What `bootstrap.dcs` of Patroni's file said when the cluster was made.
-    public struct Hints: Sendable, Equatable {
-        /// Seconds.
-        public var ttl: Int?
-        /// Seconds.
-        public var loopWait: Int?
+    /// Whether a running daemon can change over to `other` without a restart: whether they differ in nothing but addresses and
+    /// lease (but for its root). Whatever is not named here needs a restart, and so does every setting that is added to this type.
+    public func differsOnlyInAddresses(from other: Settings) -> Bool {
+        var changed = self
+        changed.addresses = other.addresses
+        changed.lease.ttl = other.lease.ttl
+        changed.lease.margin = other.lease.margin
+        changed.lease.clockDrift = other.lease.clockDrift
+        changed.lease.requestTimeout = other.lease.requestTimeout
+        changed.provenance = other.provenance
+        changed.warnings = other.warnings
+        return changed == other
     }
-
-    /// What the keys of this node's Patroni begin with: `/service/demo/`, in Citus mode `/service/demo/0/`.
-    public var patroniKeys: String {
-        "\(self.namespace)\(self.scope)/" + (self.group.map { "\($0)/" } ?? "")
-    }
-
-    /// What the keys of the cluster's addresses begin with: `/pharos/demo/address/`.
-    public var addressKeys: String { "\(self.lease.root)\(self.scope)/address/" }
 
     /// Every secret in here, to be kept out of logs.
     public var secrets: [Secret] { [self.etcd.password, self.patroni.password].compactMap(\.self) }

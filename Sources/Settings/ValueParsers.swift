@@ -4,7 +4,7 @@ import NetworkAddress
 /// The syntax of single values, shared by pharos.yml, patroni.yml and `pharos init`. Each throws what was expected.
 enum ValueParsers {
     /// A cluster's or a member's name: one component of a key in etcd.
-    static func name(_ text: String) throws(Complaint) -> String {
+    static func name(_ text: String) throws(InvalidValue) -> String {
         let isGood = text.utf8.count <= 255 && !text.contains("/") && !text.contains { $0.isWhitespace }
         guard isGood, text != ".", text != ".." else {
             throw .expected("a name without '/' and blanks, of at most 255 bytes", not: text)
@@ -13,7 +13,7 @@ enum ValueParsers {
     }
 
     /// A path of keys in etcd, as Patroni reads it: slashes are put at both ends and runs of them are one.
-    static func keyPath(_ text: String) throws(Complaint) -> String {
+    static func keyPath(_ text: String) throws(InvalidValue) -> String {
         let components = text.split(separator: "/")
         guard text.utf8.count <= 1024, !text.contains(where: { $0.isWhitespace }) else {
             throw .expected("a path such as /service/", not: text)
@@ -21,19 +21,19 @@ enum ValueParsers {
         return components.isEmpty ? "/" : "/" + components.joined(separator: "/") + "/"
     }
 
-    static func absolutePath(_ text: String) throws(Complaint) -> String {
+    static func absolutePath(_ text: String) throws(InvalidValue) -> String {
         guard text.hasPrefix("/"), text.utf8.count < 4096 else { throw .expected("an absolute path", not: text) }
         return text
     }
 
-    static func duration(_ text: String) throws(Complaint) -> Duration {
+    static func duration(_ text: String) throws(InvalidValue) -> Duration {
         if let duration = DurationText.parse(text) { return duration }
-        if Int(text) != nil { throw Complaint("a duration needs a unit: \(quoted(text + "s")), or ms, m, h") }
+        if Int(text) != nil { throw InvalidValue("a duration needs a unit: \(quoted(text + "s")), or ms, m, h") }
         throw .expected(DurationText.expectation, not: text)
     }
 
     /// A percentage with at most one decimal, from 1% to 20%; answers parts per million.
-    static func clockDrift(_ text: String) throws(Complaint) -> Int {
+    static func clockDrift(_ text: String) throws(InvalidValue) -> Int {
         let what = "a percentage from 1% to 20%, such as 9%"
         guard text.hasSuffix("%") else { throw .expected(what, not: text) }
         let digits = text.dropLast().split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
@@ -52,7 +52,7 @@ enum ValueParsers {
     }
 
     /// The number of a Citus group.
-    static func group(_ text: String) throws(Complaint) -> Int {
+    static func group(_ text: String) throws(InvalidValue) -> Int {
         guard let number = Int(text), String(number) == text, (0...Int(Int32.max)).contains(number) else {
             throw .expected("a Citus group: a number from 0", not: text)
         }
@@ -60,31 +60,32 @@ enum ValueParsers {
     }
 
     /// A virtual address with its prefix: one that a host can hold.
-    static func addressPrefix(_ text: String) throws(Complaint) -> AddressPrefix {
+    static func addressPrefix(_ text: String) throws(InvalidValue) -> AddressPrefix {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let address = IPAddress(String(parts[0])) else {
             throw .expected("an address with its prefix such as 10.10.10.3/24", not: text)
         }
         guard parts.count == 2 else {
-            throw Complaint("\(address) has no prefix length; say for example \(address)/\(address.isIPv6 ? 64 : 24)")
+            throw InvalidValue(
+                "\(address) has no prefix length; say for example \(address)/\(address.isIPv6 ? 64 : 24)")
         }
         guard let prefix = AddressPrefix(text), prefix.prefixLength > 0 else {
             throw .expected("a prefix length from 1 to \(address.bitWidth)", not: String(parts[1]))
         }
         switch address.category {
         case .unicast, .linkLocal: break
-        case .unspecified: throw Complaint("\(address) is an unspecified address, which no host can hold")
-        case .loopback: throw Complaint("\(address) is a loopback address, which no other host can reach")
-        case .multicast: throw Complaint("\(address) is a multicast address, which no host can hold")
-        case .broadcast: throw Complaint("\(address) is the broadcast address, which no host can hold")
-        case .reserved: throw Complaint("\(address) is a reserved address, which no host can hold")
-        case .ipv4Mapped: throw Complaint("\(address) is an IPv4 address in IPv6 form; write it as IPv4")
+        case .unspecified: throw InvalidValue("\(address) is an unspecified address, which no host can hold")
+        case .loopback: throw InvalidValue("\(address) is a loopback address, which no other host can reach")
+        case .multicast: throw InvalidValue("\(address) is a multicast address, which no host can hold")
+        case .broadcast: throw InvalidValue("\(address) is the broadcast address, which no host can hold")
+        case .reserved: throw InvalidValue("\(address) is a reserved address, which no host can hold")
+        case .ipv4Mapped: throw InvalidValue("\(address) is an IPv4 address in IPv6 form; write it as IPv4")
         }
         if prefix.isNetworkAddress {
-            throw Complaint("\(address) is the address of the network \(prefix) itself, which no host can hold")
+            throw InvalidValue("\(address) is the address of the network \(prefix) itself, which no host can hold")
         }
         if prefix.broadcast == address {
-            throw Complaint(
+            throw InvalidValue(
                 "\(address) is the broadcast address of the network \(prefix.network)/\(prefix.prefixLength)"
             )
         }
@@ -92,7 +93,7 @@ enum ValueParsers {
     }
 
     /// A name that the kernel takes for an interface: IFNAMSIZ less its NUL, and no separator of any tool.
-    static func interface(_ text: String) throws(Complaint) -> String {
+    static func interface(_ text: String) throws(InvalidValue) -> String {
         let isBad = text.contains { $0.isWhitespace || $0 == "/" || $0 == ":" }
         guard !isBad, text.utf8.count <= 15, text != ".", text != ".." else {
             throw .expected("an interface's name: at most 15 bytes without '/', ':' and blanks", not: text)
@@ -101,7 +102,7 @@ enum ValueParsers {
     }
 
     /// A name for people, in the journal and in the status.
-    static func label(_ text: String) throws(Complaint) -> String {
+    static func label(_ text: String) throws(InvalidValue) -> String {
         let isGood = text.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"): true
@@ -116,7 +117,7 @@ enum ValueParsers {
     }
 
     /// An address and a port to listen on; every interface at once is refused.
-    static func listenAddress(_ text: String) throws(Complaint) -> ListenAddress {
+    static func listenAddress(_ text: String) throws(InvalidValue) -> ListenAddress {
         let what = "an address and a port such as 127.0.0.1:8009 or [::1]:8009"
         guard let colon = text.lastIndex(of: ":"), let port = Self.port(text[text.index(after: colon)...]) else {
             throw .expected(what, not: text)
@@ -125,7 +126,7 @@ enum ValueParsers {
         let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
         if isBracketed { host = host.dropFirst().dropLast() }
         if ["", "*", "0.0.0.0", "::"].contains(host) {
-            throw Complaint("listening on every interface is refused; name one address, best 127.0.0.1 or [::1]")
+            throw InvalidValue("listening on every interface is refused; name one address, best 127.0.0.1 or [::1]")
         }
         guard let address = IPAddress(String(host)), address.isIPv6 == isBracketed else {
             throw .expected(what, not: text)
@@ -143,16 +144,16 @@ enum ValueParsers {
     }
 
     /// One of a few words.
-    static func choice<Choice: RawRepresentable & CaseIterable>(_ text: String) throws(Complaint) -> Choice
+    static func choice<Choice: RawRepresentable & CaseIterable>(_ text: String) throws(InvalidValue) -> Choice
     where Choice.RawValue == String {
         if let choice = Choice(rawValue: text) { return choice }
         let words = Choice.allCases.map(\.rawValue)
         let advice = nearest(to: text, in: words).map { "; did you mean '\($0)'?" } ?? ""
-        throw Complaint("expected one of \(words.joined(separator: ", ")), not \(quoted(text))\(advice)")
+        throw InvalidValue("expected one of \(words.joined(separator: ", ")), not \(quoted(text))\(advice)")
     }
 
     /// An amount of data in bytes: a whole number and B, kB, MB or GB, each 1024 times the one before, as PostgreSQL's.
-    static func bytes(_ text: String) throws(Complaint) -> Int64 {
+    static func bytes(_ text: String) throws(InvalidValue) -> Int64 {
         let digits = text.prefix { ("0"..."9").contains($0) }
         let units: [Substring: Int64] = ["B": 1, "kB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30]
         guard digits.utf8.count <= 9, let number = Int64(digits), let unit = units[text.dropFirst(digits.count)] else {

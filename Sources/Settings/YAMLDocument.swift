@@ -49,17 +49,9 @@ struct YAMLDocument: Sendable {
         return text
     }
 
-    /// The value of the last pair named `key`, as Patroni's own reader has it, `<<` merges included.
-    func value(of key: String, in mapping: Int, mergeDepth: Int = 4) -> Int? {
+    /// The value of the last pair named `key`, as Patroni's own reader has it.
+    func value(of key: String, in mapping: Int) -> Int? {
         guard case .mapping(let pairs) = self[mapping].content else { return nil }
-        if let pair = pairs.last(where: { self.text($0.key) == key }) { return pair.value }
-        guard mergeDepth > 0 else { return nil }
-        for pair in pairs where self.text(pair.key) == "<<" {
-            let sources: [Int] = if case .sequence(let items) = self[pair.value].content { items } else { [pair.value] }
-            for source in sources.prefix(8) {
-                if let value = self.value(of: key, in: source, mergeDepth: mergeDepth - 1) { return value }
-            }
-        }
-        return nil
+        return pairs.last { self.text($0.key) == key }?.value
     }
 }

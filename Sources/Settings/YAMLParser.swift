@@ -7,7 +7,7 @@ struct YAMLLimits {
     var bytes = 1 << 20
     /// Lists and mappings within each other.
     var depth = 32
-    /// Scalars, lists, mappings and aliases in all.
+    /// Scalars, lists, mappings, aliases, and what merges copy, in all.
     var nodes = 20_000
 }
 
@@ -27,7 +27,8 @@ struct YAMLParser {
     /// The lists and mappings that are open, outermost first.
     private var open: [Frame] = []
     private var anchors: [String: Int] = [:]
-    private var references = 0
+    /// How many values there may still be.
+    private var room: Int
     private var documents = 0
 
     private struct Frame {
@@ -60,6 +61,7 @@ struct YAMLParser {
 
     private init(limits: YAMLLimits, parser: UnsafeMutablePointer<yaml_parser_t>) {
         self.limits = limits
+        self.room = limits.nodes
         self.parser = parser
     }
 
@@ -92,8 +94,10 @@ struct YAMLParser {
         case YAML_MAPPING_START_EVENT:
             let start = event.data.mapping_start
             try self.enter(.mapping([]), mark, tag: Self.tag(start.tag), anchor: start.anchor)
-        case YAML_SEQUENCE_END_EVENT, YAML_MAPPING_END_EVENT:
+        case YAML_SEQUENCE_END_EVENT:
             self.open.removeLast()
+        case YAML_MAPPING_END_EVENT:
+            try self.document.resolveMerges(in: self.open.removeLast().node, room: &self.room, of: self.limits.nodes)
         case YAML_ALIAS_EVENT:
             let name = Self.string(event.data.alias.anchor) ?? ""
             guard let node = self.anchors[name] else {
@@ -137,8 +141,8 @@ struct YAMLParser {
 
     /// Makes `node` the root, or a part of the innermost open list or mapping.
     private mutating func attach(_ node: Int, _ mark: YAMLDocument.Mark) throws(YAMLError) {
-        self.references += 1
-        guard self.references <= self.limits.nodes else {
+        self.room -= 1
+        guard self.room >= 0 else {
             throw YAMLError(mark: mark, message: "more than \(self.limits.nodes) values in one file")
         }
         guard let parent = self.open.last else {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import LenientJSON
+import Settings
 
 /// Runs the operator's command for each record that matters: without a shell, without the daemon's rights, with the record as
 /// JSON on its standard input, for a limited time, one after another. Nothing waits for it.
 @EventLoop
 final class AlertCommand {
-    private let settings: SupervisorSettings.Alert
+    private let settings: Settings.Alert
     private let identity: [(name: String, value: String)]
     private let redact: @EventLoop (String) -> String
     /// Is told that the command did not work: the first time, and again after it has worked.
@@ -19,7 +20,7 @@ final class AlertCommand {
     private static let waitingLimit = 32
 
     init(
-        _ settings: SupervisorSettings.Alert, scope: String, member: String,
+        _ settings: Settings.Alert, scope: String, member: String,
         redact: @escaping @EventLoop (String) -> String, failed: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.settings = settings
@@ -30,7 +31,7 @@ final class AlertCommand {
 
     /// Runs the command for a record, if it is grave enough. Of a flood the first ``waitingLimit`` are told, and how many were not.
     func tell(_ record: LogRecord) {
-        guard record.priority.rawValue <= self.settings.priority.rawValue, record.kind != .alertFailed else { return }
+        guard record.priority.rawValue <= self.settings.priority.severity, record.kind != .alertFailed else { return }
         guard self.waiting.count < Self.waitingLimit else {
             self.dropped += 1
             return

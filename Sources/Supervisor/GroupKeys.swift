@@ -64,7 +64,7 @@ struct GroupKeys: Sendable {
     static func member(_ name: String, _ value: [UInt8]) -> GroupMember {
         let member = PatroniMember(name: name, value: value)
         return GroupMember(
-            endpoint: member.server.map { NodeEndpoint($0.host, $0.port) }, isRunning: member.state == "running",
+            endpoint: member.endpoint, isRunning: member.state == "running",
             isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance,
             mayLead: !member.tags.noFailover && member.tags.failoverPriority != 0,
             api: member.apiURL)

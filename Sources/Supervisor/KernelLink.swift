@@ -2,6 +2,7 @@
 import Decision
 import EventLoop
 import NetworkAddress
+import Settings
 import VirtualAddress
 
 /// The core's actions on this node's kernel, each answered by one event; and what the kernel does by itself.
@@ -37,7 +38,7 @@ final class KernelLink {
     }
 
     /// Which addresses are looked for from now on, besides those of before.
-    func follow(_ settings: SupervisorSettings) {
+    func follow(_ settings: Settings) {
         for address in settings.addresses {
             let id = address.prefix.address.description
             self.addresses[id] = address.prefix.address

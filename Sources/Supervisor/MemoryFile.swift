@@ -4,6 +4,7 @@ public import EventLoop
 import Glibc
 import LeaseKeys
 import LenientJSON
+import Settings
 
 /// What this node remembers of etcd, in a file that outlives the process and the boot.
 ///
@@ -199,9 +200,9 @@ public final class MemoryFile {
 }
 
 extension MemoryFile.Owner {
-    init(_ settings: SupervisorSettings) {
+    init(_ settings: Settings) {
         self.init(
-            root: settings.root, namespace: settings.namespace, scope: settings.scope, group: settings.group,
+            root: settings.lease.root, namespace: settings.namespace, scope: settings.scope, group: settings.group,
             member: settings.member)
     }
 }

@@ -2,13 +2,14 @@
 import Decision
 import LenientJSON
 import NetworkAddress
+import Settings
 
 extension SupervisorCore {
     /// Whether everything that is needed for a decision is in reach.
     var isHealthy: Bool { self.hasContact }
 
     /// One line for `systemctl status`.
-    func summary(of settings: SupervisorSettings) -> String {
+    func summary(of settings: Settings) -> String {
         var parts: [String] = []
         if self.hasContact, let view = self.believedSnapshot {
             parts.append(view.leader == settings.member ? "leader" : "leader is \(Wording.text(view.leader))")

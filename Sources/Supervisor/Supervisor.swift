@@ -6,6 +6,7 @@ import HTTPClient
 import LeaseKeys
 import NetworkAddress
 import PatroniClient
+public import Settings
 import StatusServer
 
 /// The shell around the core: it gathers events, and carries actions out. It decides nothing.
@@ -49,7 +50,7 @@ public final class Supervisor {
         }
     }
 
-    private(set) var settings: SupervisorSettings
+    private(set) var settings: Settings
     private let surroundings: Surroundings
     let node: String
     /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
@@ -89,13 +90,14 @@ public final class Supervisor {
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
-    public init(_ settings: SupervisorSettings, node: String? = nil, _ surroundings: Surroundings) {
+    public init(_ settings: Settings, node: String? = nil, _ surroundings: Surroundings) {
         self.settings = settings
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
         let client = EtcdClient(
-            settings.etcd, http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } })
+            EtcdConfiguration(settings), http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } }
+        )
         let inbox = self.inbox
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
@@ -103,10 +105,9 @@ public final class Supervisor {
         self.memoryProblem = memory.problem
         self.core = SupervisorCore(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
-        let detectorKeys = DetectorKeys(
-            root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
+        let detectorKeys = DetectorKeys(settings)
         let groups = GroupsLink(
-            client, GroupKeys(namespace: settings.namespace, scope: settings.scope, settings.layout), detectorKeys,
+            client, GroupKeys(settings), detectorKeys,
             watchedElsewhere: link.watched, jitter: surroundings.jitter,
             deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.groups = groups
@@ -131,9 +132,10 @@ public final class Supervisor {
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.kernel.forget(memory.memory.trails.map(\.address))
         self.postgres = PostgresProbe(
-            conninfo: settings.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
+            conninfo: settings.postgres.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = PatroniClient(
-            settings.patroniURL, tls: settings.patroniTLS, credentials: settings.patroniCredentials, http: self.http)
+            settings.patroni.url, tls: TLSFiles(settings.patroni.tls), credentials: Credentials(settings.patroni),
+            http: self.http)
         self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
         self.ledger = LedgerWriter(client, detectorKeys)
         self.alert = settings.alert.map {
@@ -158,13 +160,13 @@ public final class Supervisor {
                 "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
                 ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
         if let problem = self.memoryProblem { self.log(.memoryUnusable(problem)) }
-        for endpoint in self.settings.status { self.serve(endpoint) }
+        for endpoint in self.settings.status.endpoints { self.serve(endpoint) }
         self.kernel.start()
         self.follower.start()
         self.deliver(.tick)
     }
 
-    private func follow(_ settings: SupervisorSettings) {
+    private func follow(_ settings: Settings) {
         self.kernel.follow(settings)
         self.etcd.addresses = self.followedAddresses
     }
@@ -192,12 +194,12 @@ public final class Supervisor {
     public func handOver() { self.deliver(.handOver) }
 
     /// Takes over new settings; answers why not, if they need a restart.
-    public func reload(_ settings: SupervisorSettings) -> String? {
+    public func reload(_ settings: Settings) -> String? {
         guard self.settings.differsOnlyInAddresses(from: settings) else {
             return "only addresses and lease can change in a running daemon; for the rest: systemctl restart pharos"
         }
         self.settings = settings
-        self.etcd.client.setLimits(as: settings.etcd)
+        self.etcd.client.setLimits(as: EtcdConfiguration(settings))
         // Certificates and authorities may be others.
         for http in [self.http, self.lookingHTTP] { http.dropKeptConnections() }
         self.follow(settings)

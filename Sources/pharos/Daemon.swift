@@ -35,7 +35,7 @@ final class Daemon {
         }
         self.take(settings)
         guard let memory = await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
-        let supervisor = Supervisor(SupervisorSettings(settings), self.surroundings(ip, memory))
+        let supervisor = Supervisor(settings, self.surroundings(ip, memory))
         self.supervisor = supervisor
         supervisor.start()
     }
@@ -99,7 +99,7 @@ final class Daemon {
         defer { if self.isReady { self.manager.ready(status: self.statusLine) } }
         do throws(SettingsError) {
             let settings = try Settings.load(path: self.path)
-            if let problem = supervisor.reload(SupervisorSettings(settings)) {
+            if let problem = supervisor.reload(settings) {
                 self.write(LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
             } else {
                 self.take(settings)

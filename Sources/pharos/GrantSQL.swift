@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import CitusCatalog
+import Decision
 import Settings
 
 struct GrantSQL: ParsableCommand {
@@ -29,10 +30,10 @@ struct GrantSQL: ParsableCommand {
             throw ExitStatus.configuration
         }
         let grants: CitusGrants
-        if let citus = settings.citus {
+        if let citus = settings.citus?.core {
             grants = CitusGrants(
-                writes: citus.mode != .observe, secondaries: self.secondaries || citus.secondaries == .register,
-                pools: !citus.poolInfo.isEmpty, groups: citus.addGroups == .auto)
+                writes: citus.mode != .observe, secondaries: self.secondaries || citus.registersSecondaries,
+                pools: !citus.poolInfo.isEmpty, groups: citus.admission == .auto)
             print(
                 "-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
         } else {

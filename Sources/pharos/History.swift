@@ -2,6 +2,7 @@
 import ArgumentParser
 import Decision
 import EventLoop
+import Settings
 import Supervisor
 
 struct History: ParsableCommand {
@@ -62,7 +63,7 @@ struct Show: ParsableCommand {
 
 /// The records, oldest first; nil if they cannot be read, which has been said.
 @EventLoop
-private func readHistory(_ settings: SupervisorSettings) async -> [FailoverRecord]? {
+private func readHistory(_ settings: Settings) async -> [FailoverRecord]? {
     do throws(FailoverHistory.Failure) {
         return try await FailoverHistory.read(settings)
     } catch {

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import Settings
-import Supervisor
 
 /// The configuration as the daemon reads it. From then on this process has the daemon's rights, not root's.
-func loadSettings(_ path: String) throws -> SupervisorSettings {
+func loadSettings(_ path: String) throws -> Settings {
     let settings: Settings
     do throws(SettingsError) {
         settings = try Settings.load(path: path)
@@ -16,5 +15,5 @@ func loadSettings(_ path: String) throws -> SupervisorSettings {
         complain("pharos: \(problem)")
         throw ExitStatus.configuration
     }
-    return SupervisorSettings(settings)
+    return settings
 }

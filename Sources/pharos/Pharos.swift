@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Conninfo
 import EventLoop
 import Glibc
 
@@ -18,6 +19,8 @@ struct Pharos: ParsableCommand {
         ])
 
     static func main() {
+        // While there is one thread.
+        LibpqEnvironment.clear()
         if let path = Run.plainPath(Array(CommandLine.arguments.dropFirst())) { Glibc.exit(Run.daemon(path: path)) }
         self.main(nil)
     }

@@ -112,7 +112,7 @@ private func rivalsKnownToDaemon() async -> [NodeEndpoint] {
 }
 
 /// The configuration, which must follow Citus. From then on this process has the daemon's rights, not root's.
-func loadCitusSettings(_ path: String) throws -> SupervisorSettings {
+func loadCitusSettings(_ path: String) throws -> Settings {
     let settings = try loadSettings(path)
     guard settings.citus != nil else {
         complain("pharos: \(path) has no section 'citus'")

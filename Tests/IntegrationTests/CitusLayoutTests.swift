@@ -4,6 +4,7 @@ import Decision
 import EtcdClient
 import EventLoop
 import PostgresClient
+import Settings
 import TestSupport
 import Testing
 

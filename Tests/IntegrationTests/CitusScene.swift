@@ -5,6 +5,7 @@ import EventLoop
 import HTTPClient
 import NetworkAddress
 import PostgresClient
+import Settings
 import TestSupport
 import Testing
 
@@ -17,6 +18,7 @@ final class CitusScene {
     let citus: LocalCitus
     let etcd: LocalEtcd
     let http = HTTPClient()
+    private let folder: TemporaryDirectory
     let client: EtcdClient
     /// The daemon's role, with what `pharos grant-sql` gives it.
     static let role = "pharos"
@@ -34,6 +36,7 @@ final class CitusScene {
             uniqueKeysWithValues: (0...3).map { group in
                 (group, scopes.map { "/service/\($0[group] ?? "none")/" } ?? "/service/demo/\(group)/")
             })
+        self.folder = try TemporaryDirectory("scene")
         self.citus = try await LocalCitus()
         self.etcd = try await LocalEtcd(http: self.http)
         self.client = EtcdClient(
@@ -86,21 +89,34 @@ final class CitusScene {
 
     func settings(
         _ mode: CitusMode, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
-        change: (inout SupervisorSettings.Citus) -> Void = { _ in }
-    ) throws -> SupervisorSettings {
-        var citus = SupervisorSettings.Citus(
-            nodeConninfo: "user=\(Self.role) dbname=postgres",
-            core: CitusSettings(group: 0, databases: databases, mode: mode, settle: settle))
-        change(&citus)
-        return SupervisorSettings(
-            scope: "demo", member: "c", group: citus.scopes == nil ? 0 : nil, addresses: [],
-            etcd: EtcdConfiguration(endpoints: self.etcd.endpoints), patroniURL: "http://127.0.0.1:1",
-            conninfo: try self.citus.conninfo("c") + " user=\(Self.role)", status: [], citus: citus)
+        change: (inout Settings.Citus) -> Void = { _ in }
+    ) throws -> Settings {
+        var settings = try Settings.load(
+            text: """
+                scope: demo
+                member: c
+                group: 0
+                etcd: { endpoints: [\(self.etcd.endpoints.map { "\"\($0)\"" }.joined(separator: ", "))] }
+                patroni: { url: "http://127.0.0.1:1" }
+                postgres: { conninfo: "\(try self.citus.conninfo("c")) user=\(Self.role)" }
+                citus:
+                  databases: [\(databases.joined(separator: ", "))]
+                  mode: \(mode.rawValue)
+                  settle: \(settle.components.seconds)s
+                  node_conninfo: "user=\(Self.role) dbname=postgres"
+                status: { socket: \(self.folder.file("socket")) }
+                """)
+        if var citus = settings.citus {
+            change(&citus)
+            if citus.scopes != nil { settings.group = nil }
+            settings.citus = citus
+        }
+        return settings
     }
 
     func start(
         _ mode: CitusMode = .own, settle: Duration = .seconds(2), databases: [String] = ["postgres"],
-        change: (inout SupervisorSettings.Citus) -> Void = { _ in }
+        change: (inout Settings.Citus) -> Void = { _ in }
     ) throws {
         let settings = try self.settings(mode, settle: settle, databases: databases, change: change)
         let supervisor = Supervisor(

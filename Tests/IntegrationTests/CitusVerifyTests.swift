@@ -4,6 +4,7 @@ import Decision
 import EtcdClient
 import EventLoop
 import PostgresClient
+import Settings
 import TestSupport
 import Testing
 
@@ -18,7 +19,7 @@ extension IntegrationTests {
         @EventLoop
         private struct Bench {
             let scene: CitusScene
-            let settings: SupervisorSettings
+            let settings: Settings
 
             init() async throws {
                 let scene = try await CitusScene()

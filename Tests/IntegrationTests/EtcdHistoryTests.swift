@@ -19,10 +19,8 @@ private final class CoreOnEtcd {
     private(set) var reports: [Report] = []
 
     init(_ member: String, _ client: EtcdClient, _ http: HTTPClient, memory: Memory = Memory()) {
-        let settings = SupervisorSettings(
-            scope: "demo", member: member, addresses: [], etcd: EtcdConfiguration(endpoints: []),
-            patroniURL: "http://127.0.0.1:1", conninfo: "", status: [])
-        self.link = EtcdLink(client, PharosKeys(settings), member: member, node: "boot-\(member)", report: { _ in })
+        let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
+        self.link = EtcdLink(client, keys, member: member, node: "boot-\(member)", report: { _ in })
         self.link.addresses = [Self.spec.id]
         self.core = SupervisorCore(
             CoreSettings(member: member, node: "boot-\(member)", addresses: [Self.spec], leaseTTL: .seconds(6)),

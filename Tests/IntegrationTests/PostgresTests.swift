@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import CPostgres
 import EventLoop
-import PostgresClient
 import TestSupport
 import Testing
+
+@testable import PostgresClient
 
 /// The error that `operation` throws.
 @EventLoop
@@ -20,6 +22,25 @@ extension IntegrationTests {
             ("postgresql://pharos@h", false), ("", false), ("no conninfo", false),
         ]) func `a conninfo names a database, or does not`(conninfo: String, names: Bool) {
             #expect(PostgresConnection.namesDatabase(conninfo) == names)
+        }
+
+        @Test(
+            arguments: [
+                ("host=/nonexistent", [], "disable"), ("host=/nonexistent gssencmode=prefer", [], "prefer"),
+                ("postgresql:///d?host=/nonexistent&gssencmode=prefer", [], "prefer"),
+                ("host=/nonexistent gssencmode=prefer", [("gssencmode", "disable")], "disable"),
+            ] as [(String, [(keyword: String, value: String)], String)])
+        @EventLoop func `there is no encryption by GSSAPI unless somebody says so`(
+            conninfo: String, options: [(keyword: String, value: String)], expected: String
+        ) throws {
+            let connection = try #require(PostgresConnection.start(conninfo, options))
+            defer { PQfinish(connection) }
+            // What libpq itself holds to be in effect.
+            let parameters = try #require(PQconninfo(connection))
+            defer { PQconninfoFree(parameters) }
+            var parameter = parameters
+            while let keyword = parameter.pointee.keyword, String(cString: keyword) != "gssencmode" { parameter += 1 }
+            #expect(parameter.pointee.val.map { String(cString: $0) } == expected)
         }
 
         /// A server that accepts connections.

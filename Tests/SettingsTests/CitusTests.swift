@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Settings
 import Testing
 
@@ -28,10 +29,10 @@ struct CitusTests {
     @Test func `groups that are scopes are followed by Pharos alone, with or without addresses`() throws {
         let settings = try self.plain(Self.scopes).load()
         let citus = try #require(settings.citus)
-        #expect(citus.group == 0 && citus.mode == .own && citus.databases == ["app", "other"])
+        #expect(citus.core.group == 0 && citus.core.mode == .own && citus.core.databases == ["app", "other"])
         #expect(citus.scopes == [0: "demo", 1: "demo-w1"] && settings.group == nil && settings.addresses.isEmpty)
-        #expect(citus.settle == .seconds(30) && citus.secondaries == .ignore && citus.addGroups == .never)
-        #expect(citus.nodeConninfo == "user=pharos" && citus.poolInfo.isEmpty)
+        #expect(citus.core.settle == .seconds(30) && !citus.core.registersSecondaries)
+        #expect(citus.core.admission == .never && citus.core.poolInfo.isEmpty && citus.nodeConninfo == "user=pharos")
     }
 
     @Test func `Patroni's Citus mode gives group and database, and another writer`() throws {
@@ -40,9 +41,9 @@ struct CitusTests {
             patroni: Self.patroni + "\ncitus: { group: 1, database: app }"
         ).load()
         let citus = try #require(settings.citus)
-        #expect(citus.group == 1 && citus.mode == .reconcile && citus.databases == ["app"])
-        #expect(citus.scopes == nil && settings.group == 1 && citus.settle == .seconds(10))
-        #expect(citus.poolInfo == [1: "host={host} port=6432"])
+        #expect(citus.core.group == 1 && citus.core.mode == .reconcile && citus.core.databases == ["app"])
+        #expect(citus.scopes == nil && settings.group == 1 && citus.core.settle == .seconds(10))
+        #expect(citus.core.poolInfo == [1: "host={host} port=6432"])
     }
 
     @Test func `without the section nothing of Citus is followed`() throws {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import NetworkAddress
 import Secrets
 import Settings
@@ -20,11 +21,10 @@ struct LoadTests {
         let address = try #require(settings.addresses.first)
         #expect(settings.addresses.count == 1 && address.prefix.description == "10.10.10.3/24")
         #expect(address.interface == "eth1" && address.acquire == .writable && address.label == nil)
-        #expect(settings.lease.ttl == .patroni && settings.lease.margin == .seconds(2))
+        #expect(settings.lease.ttl == nil && settings.lease.margin == .seconds(2))
         #expect(settings.lease.root == "/pharos/")
         #expect(settings.status.socket == "/run/pharos/pharos.sock" && settings.status.listen == nil)
-        #expect(settings.patroniKeys == "/service/demo/" && settings.addressKeys == "/pharos/demo/address/")
-        #expect(settings.hints.ttl == 30 && settings.hints.loopWait == 10)
+        #expect(settings.namespace == "/service/" && settings.group == nil && settings.lease.root == "/pharos/")
         #expect(settings.warnings.isEmpty && settings.secrets.isEmpty)
     }
 
@@ -51,15 +51,15 @@ struct LoadTests {
         #expect(settings.postgres.conninfo == "host=/tmp user='the pharos'")
         #expect(settings.addresses.map(\.prefix.description) == ["10.10.10.3/24", "2001:db8::3/64"])
         #expect(settings.addresses[0].acquire == .leaderKey && settings.addresses[0].label == "rw")
-        #expect(settings.lease.ttl == .fixed(seconds: 10) && settings.lease.margin == .milliseconds(1500))
+        #expect(settings.lease.ttl == .seconds(10) && settings.lease.margin == .milliseconds(1500))
         #expect(settings.lease.clockDrift == 15_000)
         #expect(settings.lease.root == "/ha/pharos/")
-        #expect(settings.patroniKeys == "/db/patroni/demo/2/" && settings.addressKeys == "/ha/pharos/demo/address/")
+        #expect(settings.namespace == "/db/patroni/" && settings.group == 2)
         #expect(settings.status.listen?.description == "[::1]:8009" && settings.status.listen?.port == 8009)
     }
 
     @Test(arguments: [
-        "host=/run port=5433", "host='/my sockets,@abstract'", "host=10.0.0.1,::1", "host=localhost",
+        "host=/run port=5433", "host='/my sockets,@abstract'", "host=10.0.0.1,::1", "host=db1,/run hostaddr=10.0.0.1,",
         "host=db.example.org hostaddr=10.0.0.1", "postgresql://", "postgresql:///postgres?host=/run",
         "postgresql://pharos@10.0.0.1:5433,[2001:db8::1]:5432/postgres", "postgres://%2Frun%2Fpg/postgres",
         "postgresql://db.example.org/postgres?hostaddr=10.0.0.1",

@@ -99,7 +99,7 @@ struct MistakeTests {
         (
             "postgres: { conninfo: 'host=/x user' }",
             "4:23: 'conninfo' in 'postgres': expected pairs of keyword=value such as "
-                + "host=/var/run/postgresql user=pharos"
+                + "host=/var/run/postgresql user=pharos, or a URI"
         ),
         (
             "postgres: { conninfo: 'host=/run,db.example.org user=pharos' }",

@@ -5,6 +5,7 @@ import LenientJSON
 import TestSupport
 import Testing
 
+@testable import Settings
 @testable import Supervisor
 
 /// The operator's command for grave records.
@@ -20,7 +21,7 @@ struct AlertCommandTests {
     private func command(_ command: [String], timeout: Duration = .seconds(20)) -> (AlertCommand, Told) {
         let told = Told()
         let alert = AlertCommand(
-            SupervisorSettings.Alert(command: command, timeout: timeout), scope: "demo", member: "n1",
+            Settings.Alert(command: command, timeout: timeout, priority: .error), scope: "demo", member: "n1",
             redact: { $0.split(separator: "secret", omittingEmptySubsequences: false).joined(separator: "…") },
             failed: { told.records.append($0) })
         return (alert, told)

@@ -19,13 +19,11 @@ struct EtcdLinkTests {
         let server = try ScriptedServer(answering: {
             $0.contains("/version") ? httpAnswer(200, #"{"etcdserver":"3.5.9","etcdcluster":"3.5.0"}"#) : answer
         })
-        let settings = SupervisorSettings(
-            scope: "demo", member: "n1", addresses: [],
-            etcd: EtcdConfiguration(
-                endpoints: [server.url], requestTimeout: .seconds(60), attemptTimeout: .seconds(60)),
-            patroniURL: "http://127.0.0.1:1", conninfo: "", status: [])
-        let client = EtcdClient(settings.etcd, http: http, jitter: { 0 })
-        return (EtcdLink(client, PharosKeys(settings), member: "n1", node: "boot-a", report: { _ in }), server)
+        let client = EtcdClient(
+            EtcdConfiguration(endpoints: [server.url], requestTimeout: .seconds(60), attemptTimeout: .seconds(60)),
+            http: http, jitter: { 0 })
+        let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
+        return (EtcdLink(client, keys, member: "n1", node: "boot-a", report: { _ in }), server)
     }
 
     private nonisolated static let step = TrailStep(seen: TrailInEtcd(), next: Trail())

@@ -60,4 +60,28 @@ struct GroupKeysTests {
             api: "http://10.0.0.2:8008/patroni")
         #expect(Self.change("/service/demo/members/n2", value + tags + "}") == GroupChange(0, .member("n2", member)))
     }
+
+    @Test(
+        arguments: [
+            ("postgres://10.0.0.2:5433/postgres", NodeEndpoint("10.0.0.2", 5433)),
+            ("postgresql://db", .init("db", 5432)),
+            ("postgres://u:p%40@[2001:db8::1]:5432/d?sslmode=prefer", .init("2001:db8::1", 5432)),
+            ("postgres://%64b/d", .init("db", 5432)),
+            ("postgres://", nil), ("", nil), ("http://h", nil), ("postgres://h:0/", nil), ("postgres://h:x/", nil),
+            ("postgres://a,b/", nil), ("postgres://%2Frun/", nil), ("postgres://a%20b/", nil),
+            ("postgres://a%27b/", nil),
+            ("postgres://[::1/", nil), ("postgres://h:65536/", nil), ("postgres://@h,/", nil),
+            ("postgres://h%00/", nil),
+            ("postgres://" + String(repeating: "h", count: 254), nil),
+        ] as [(String, NodeEndpoint?)]) func `where a member's PostgreSQL is, libpq reads`(
+            url: String, endpoint: NodeEndpoint?
+        )
+    {
+        let change = Self.change("/service/demo/members/n2", #"{"conn_url":"\#(url)"}"#)
+        guard case .member("n2", let member?)? = change?.fact else {
+            Issue.record("\(String(describing: change))")
+            return
+        }
+        #expect(member.endpoint == endpoint)
+    }
 }

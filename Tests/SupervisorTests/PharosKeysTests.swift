@@ -11,10 +11,7 @@ import Testing
 
 /// What stands in etcd, and what the core is told of it.
 struct PharosKeysTests {
-    private let keys = PharosKeys(
-        SupervisorSettings(
-            scope: "demo", member: "n1", addresses: [], etcd: EtcdConfiguration(endpoints: []), patroniURL: "",
-            conninfo: "", status: []))
+    private let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
 
     private func put(_ key: String, _ value: String, at revision: Int64 = 7, lease: Int64 = 0) -> KeyChange? {
         self.put(key, Array(value.utf8), at: revision, lease: lease)

@@ -5,6 +5,7 @@ import NetworkAddress
 import TestSupport
 import Testing
 
+@testable import Settings
 @testable import Supervisor
 
 @Suite(.serialized)
@@ -22,7 +23,7 @@ struct ReloadTests {
         try await scene.expect { scene.etcd.text(Scene.key) == nil && scene.ip.held == "10.99.99.4" }
         try await scene.expect { supervisor.followedAddresses == ["10.99.99.4"] }
         #expect(scene.record(.addressRemoved)?["REASON"] == "reconfigured")
-        settings.scope = "other"
+        settings.lease.root = "/other/"
         #expect(supervisor.reload(settings)?.contains("restart") == true)
         try await scene.stop()
     }

@@ -4,8 +4,7 @@ import EtcdClient
 import EventLoop
 import LenientJSON
 import NetworkAddress
-import Secrets
-import StatusServer
+import Settings
 import TestSupport
 import Testing
 
@@ -22,29 +21,34 @@ final class Scene {
     private(set) var records: [LogRecord] = []
     private(set) var isReady = false
     private(set) var hasExited = false
-    let settings: SupervisorSettings
+    let settings: Settings
+    private let folder: TemporaryDirectory
     private(set) var supervisor: Supervisor?
 
-    /// With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
+    /// `status`: the section of pharos.yml. With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
     init(
-        leader: String? = "n1", ttl: Int64 = 20, status: [StatusEndpoint] = [],
+        leader: String? = "n1", ttl: Int64 = 20, status: String? = nil,
         interface: String = FakeIP.interface,
         patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
     ) throws {
         self.etcd = try FakeEtcd()
         self.ip = try FakeIP()
         self.patroni = try ScriptedServer { _ in patroni() }
-        self.settings = SupervisorSettings(
-            scope: "demo", member: "n1",
-            addresses: [
-                .init(
-                    prefix: try #require(AddressPrefix(Self.address + "/24")), interface: interface,
-                    acquire: .leaderKey)
-            ],
-            leaseTTL: .seconds(ttl), margin: .milliseconds(1500),
-            etcd: EtcdConfiguration(
-                endpoints: [self.etcd.url], requestTimeout: .milliseconds(500), attemptTimeout: .milliseconds(400)),
-            patroniURL: self.patroni.url, conninfo: "host=/nonexistent dbname=postgres", status: status)
+        self.folder = try TemporaryDirectory("scene")
+        var settings = try Settings.load(
+            text: """
+                scope: demo
+                member: n1
+                addresses: [{ address: \(Self.address)/24, interface: eth0, acquire: leader_key }]
+                lease: { ttl: \(ttl)s, margin: 1500ms }
+                etcd: { endpoints: ["\(self.etcd.url)"] }
+                patroni: { url: "\(self.patroni.url)" }
+                postgres: { conninfo: "host=/nonexistent dbname=postgres" }
+                status: \(status ?? "{ socket: \(self.folder.file("socket")) }")
+                """)
+        settings.addresses[0].interface = interface
+        settings.lease.requestTimeout = .seconds(1)
+        self.settings = settings
         self.etcd.put("/service/demo/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
         self.etcd.put("/service/demo/members/n1", "{}")
         if let leader { self.etcd.put("/service/demo/leader", leader) }

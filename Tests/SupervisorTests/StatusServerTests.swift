@@ -28,9 +28,9 @@ struct StatusServerTests {
     @Test @EventLoop func `a daemon tells its status, its health, and what it cannot answer`() async throws {
         let folder = try TemporaryDirectory("status")
         let socket = folder.file("socket")
-        let scene = try Scene(status: [.unix(path: socket), .unix(path: folder.file("no/such/folder"))])
+        let scene = try Scene(status: "{ socket: \(socket), listen: \"192.0.2.7:8009\" }")
         _ = try await scene.startHolding()
-        #expect(scene.record(.statusUnavailable)?["REASON"]?.contains("no/such/folder") == true)
+        #expect(scene.record(.statusUnavailable)?["REASON"]?.contains("192.0.2.7") == true)
         for path in ["/", "/status"] {
             let answer = try await self.get(socket, path)
             let status = try #require(JSON.parse(answer.body))

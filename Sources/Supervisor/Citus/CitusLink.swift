@@ -3,6 +3,7 @@ import CitusCatalog
 import Decision
 import EventLoop
 import PostgresClient
+import Settings
 
 /// Carries the core's actions on Citus out, each answered by one event.
 @EventLoop
@@ -12,14 +13,14 @@ final class CitusLink {
     private let deliver: @EventLoop (CitusEvent) -> Void
 
     init(
-        _ settings: SupervisorSettings, _ citus: SupervisorSettings.Citus,
+        _ settings: Settings, _ citus: Settings.Citus,
         deliver: @escaping @EventLoop (CitusEvent) -> Void
     ) {
         self.deliver = deliver
-        let nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.databases.first)
+        let nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.core.databases.first)
         self.nodes = nodes
-        let pairs = citus.databases.map { name in
-            (name, CoordinatorDatabase(name, conninfo: settings.conninfo, nodes: nodes, deliver: deliver))
+        let pairs = citus.core.databases.map { name in
+            (name, CoordinatorDatabase(name, conninfo: settings.postgres.conninfo, nodes: nodes, deliver: deliver))
         }
         self.databases = Dictionary(pairs) { first, _ in first }
     }

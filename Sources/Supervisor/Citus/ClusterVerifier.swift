@@ -5,13 +5,14 @@ import EtcdClient
 public import EventLoop
 import HTTPClient
 import PostgresClient
+public import Settings
 
 /// Gathers what ``verify(_:)`` judges, without the daemon: from etcd, the coordinator, and every node that its rows name,
 /// all nodes at once. Bounded by the time limits of each connection and question.
 @EventLoop
 public final class ClusterVerifier {
-    private let settings: SupervisorSettings
-    private let citus: SupervisorSettings.Citus
+    private let settings: Settings
+    private let citus: Settings.Citus
     private let nodes: NodeConnections
     private let http = HTTPClient()
 
@@ -23,11 +24,11 @@ public final class ClusterVerifier {
     ]
 
     /// Nil where the configuration follows nothing of Citus.
-    public init?(_ settings: SupervisorSettings) {
+    public init?(_ settings: Settings) {
         guard let citus = settings.citus else { return nil }
         self.settings = settings
         self.citus = citus
-        self.nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.databases.first)
+        self.nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.core.databases.first)
     }
 
     /// The facts about each configured database.
@@ -43,7 +44,7 @@ public final class ClusterVerifier {
         }
         self.clusterID = clusterID
         var all: [ClusterFacts] = []
-        for database in self.citus.databases {
+        for database in self.citus.core.databases {
             var facts = ClusterFacts(database: database, settings: self.citus.core, leaders: leaders)
             facts.etcdProblem = etcdProblem
             facts.isDeep = isDeep
@@ -61,11 +62,10 @@ public final class ClusterVerifier {
     // MARK: - etcd
 
     private func leaders() async -> ([Int: ClusterFacts.Leader], UInt64, String?) {
-        var configuration = self.settings.etcd
+        var configuration = EtcdConfiguration(self.settings)
         configuration.requestTimeout = min(configuration.requestTimeout, .seconds(3))
         let client = EtcdClient(configuration, http: self.http, jitter: { 0.5 })
-        let keys = GroupKeys(
-            namespace: self.settings.namespace, scope: self.settings.scope, self.citus.layout)
+        let keys = GroupKeys(self.settings)
         do throws(EtcdError) {
             let snapshot = try await GroupsLink.read(client, keys).snapshot
             var names: [Int: String] = [:]
@@ -131,7 +131,7 @@ public final class ClusterVerifier {
             return try await self.nodes.connect(endpoint, database: facts.database, timeout: Self.connectTimeout)
         }
         return try await PostgresConnection(
-            self.settings.conninfo, overriding: [(keyword: "dbname", value: facts.database)],
+            self.settings.postgres.conninfo, overriding: [(keyword: "dbname", value: facts.database)],
             timeout: Self.connectTimeout)
     }
 

@@ -4,6 +4,7 @@ import EtcdClient
 import EventLoop
 import HTTPClient
 import PatroniClient
+import Settings
 
 /// Carries the failure detector's actions out, each probe answered by one event.
 @EventLoop
@@ -17,21 +18,21 @@ final class DetectorLink {
     private let deliver: @EventLoop (DetectorEvent) -> Void
 
     init(
-        _ etcd: EtcdClient, _ settings: SupervisorSettings, _ keys: DetectorKeys, patroni: PatroniClient,
+        _ etcd: EtcdClient, _ settings: Settings, _ keys: DetectorKeys, patroni: PatroniClient,
         http: HTTPClient,
         report: @escaping @EventLoop (LogRecord) -> Void, deliver: @escaping @EventLoop (DetectorEvent) -> Void
     ) {
-        self.conninfo = settings.conninfo
+        self.conninfo = settings.postgres.conninfo
         self.nodes = NodeConnections(
-            conninfo: settings.detector.nodeConninfo, database: settings.citus?.databases.first ?? "postgres")
-        self.probe = MemberProbe(http: http, tls: settings.patroniTLS, nodes: self.nodes, report: report)
+            conninfo: settings.detector.nodeConninfo, database: settings.citus?.core.databases.first ?? "postgres")
+        self.probe = MemberProbe(http: http, tls: TLSFiles(settings.patroni.tls), nodes: self.nodes, report: report)
         self.observation = keys.observation(of: settings.memberID).map { LeasedKey(etcd, $0) }
         self.switchover = SwitchoverCall(
             etcd, keys, PatroniKeys(namespace: settings.namespace, scope: settings.scope, group: settings.group),
             patroni,
             member: settings.member)
         self.etcdHealth = EtcdHealthProbe(
-            http: http, endpoints: settings.etcd.endpoints, tls: settings.etcd.tls)
+            http: http, endpoints: settings.etcd.endpoints, tls: TLSFiles(settings.etcd.tls))
         self.deliver = deliver
     }
 

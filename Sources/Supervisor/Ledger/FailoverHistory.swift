@@ -3,6 +3,7 @@ public import Decision
 import EtcdClient
 public import EventLoop
 import HTTPClient
+public import Settings
 
 /// Reads the ledger from etcd, without the daemon.
 @EventLoop
@@ -13,13 +14,12 @@ public enum FailoverHistory {
     }
 
     /// The records of this node's group, oldest first, their instants counted from 1970. What cannot be read is left out.
-    public static func read(_ settings: SupervisorSettings) async throws(Failure) -> [FailoverRecord] {
-        let keys = DetectorKeys(
-            root: settings.root, namespace: settings.namespace, scope: settings.scope, settings.layout)
+    public static func read(_ settings: Settings) async throws(Failure) -> [FailoverRecord] {
+        let keys = DetectorKeys(settings)
         guard let folder = keys.history(of: settings.memberID.group) else { return [] }
         let http = HTTPClient()
         defer { http.close() }
-        let client = EtcdClient(settings.etcd, http: http, jitter: { 0.5 })
+        let client = EtcdClient(EtcdConfiguration(settings), http: http, jitter: { 0.5 })
         do throws(EtcdError) {
             let answer = try await client.range(.prefix(folder), limit: 4 * LedgerWriter.limit)
             return Self.records(answer.keyValues.map { (key: $0.keyText, value: $0.value) })

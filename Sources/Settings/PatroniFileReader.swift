@@ -4,7 +4,7 @@ import Secrets
 /// Reads values out of Patroni's file tolerantly: what is not understood is a warning and counts as not said.
 ///
 /// Of a key that stands twice the last one counts, as for Patroni. Patroni's environment variables are not read.
-struct PatroniReader {
+struct PatroniFileReader {
     let file: String
     let document: YAMLDocument
     /// The file's permission bits.
@@ -13,7 +13,7 @@ struct PatroniReader {
 
     func position(_ node: Int) -> Position { Position(file: self.file, mark: self.document[node].mark) }
 
-    /// Where a key of the top level stands, or its value if a merge brought it.
+    /// Where a key of the top level stands; `value` is what it has.
     func keyPosition(_ key: String, _ value: Int) -> Position {
         guard let root = self.document.root, case .mapping(let pairs) = self.document[root].content,
             let pair = pairs.last(where: { self.document.text($0.key) == key })
@@ -31,7 +31,7 @@ struct PatroniReader {
     /// The value at a path of keys; nil if it is absent, null, or passed over with a warning.
     mutating func value<Value>(
         _ path: String...,
-        parse: (String) throws(Complaint) -> Value
+        parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<Value>? {
         guard let node = self.node(path) else { return nil }
         return self.value(node, named: path.joined(separator: "."), parse: parse)
@@ -40,12 +40,12 @@ struct PatroniReader {
     mutating func value<Value>(
         _ node: Int,
         named name: String,
-        parse: (String) throws(Complaint) -> Value
+        parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<Value>? {
         guard !self.document.isNull(node) else { return nil }
-        do throws(Complaint) {
-            guard let text = self.document.text(node) else { throw Complaint("expected one value") }
-            try FieldReader.checkText(text)
+        do throws(InvalidValue) {
+            guard let text = self.document.text(node) else { throw InvalidValue("expected one value") }
+            try PharosFileReader.checkText(text)
             return Sourced(value: try parse(text), position: self.position(node))
         } catch {
             self.problems.warning(self.position(node), "'\(name)' is passed over: \(error.message)")

@@ -8,18 +8,18 @@ struct Sourced<Value: Sendable>: Sendable {
 }
 
 /// What is wrong with one value; the reader adds the place and the key.
-struct Complaint: Error {
+struct InvalidValue: Error {
     var message: String
     init(_ message: String) { self.message = message }
 
     /// The usual form. A long or strange text is shown cut and escaped; one with an `@` may hold a password and is not.
-    static func expected(_ what: String, not text: String) -> Complaint {
+    static func expected(_ what: String, not text: String) -> InvalidValue {
         .init(text.utf8.contains(UInt8(ascii: "@")) ? "expected \(what)" : "expected \(what), not \(quoted(text))")
     }
 }
 
 /// One mapping of pharos.yml whose keys have been checked.
-struct Fields {
+struct SectionKeys {
     var section: String
     var mark: YAMLDocument.Mark
     /// Key to value node. Values of null are left out: they say nothing, and the walk has said so.
@@ -29,7 +29,7 @@ struct Fields {
 }
 
 /// The walk over pharos.yml: checks mappings against ``Schema`` and reads typed values, gathering all that is wrong.
-struct FieldReader {
+struct PharosFileReader {
     /// A text longer than this is no sensible value of any key, in bytes.
     static let textLimit = 4096
 
@@ -43,7 +43,7 @@ struct FieldReader {
     func position(_ node: Int) -> Position { Position(file: self.file, mark: self.document[node].mark) }
 
     /// The pairs of a mapping; says so and answers nil if `node` is none. Unknown keys and duplicates are reported.
-    mutating func fields(_ node: Int, _ section: Schema.Section) -> Fields? {
+    mutating func fields(_ node: Int, _ section: Schema.Section) -> SectionKeys? {
         let keys = section.keys.joined(separator: ", ")
         let prefix = section.name.isEmpty ? "" : section.name + "."
         guard self.isUntagged(node), case .mapping(let pairs) = self.document[node].content else {
@@ -55,7 +55,7 @@ struct FieldReader {
             self.said.formUnion(section.keys.map { prefix + $0 })
             return nil
         }
-        var fields = Fields(section: section.name, mark: self.document[node].mark)
+        var fields = SectionKeys(section: section.name, mark: self.document[node].mark)
         var seen: [String: YAMLDocument.Mark] = [:]
         for pair in pairs {
             guard let key = self.document.text(pair.key) else {
@@ -101,9 +101,9 @@ struct FieldReader {
 
     /// Reads `key` through `parse`; nil if it is absent, or wrong and reported.
     mutating func value<Value>(
-        _ fields: Fields,
+        _ fields: SectionKeys,
         _ key: String,
-        _ parse: (String) throws(Complaint) -> Value
+        _ parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<Value>? {
         guard let node = fields.values[key] else { return nil }
         return self.value(node, named: fields.section.isEmpty ? "'\(key)'" : "'\(key)' in '\(fields.section)'", parse)
@@ -113,16 +113,16 @@ struct FieldReader {
     mutating func value<Value>(
         _ node: Int,
         named name: String,
-        _ parse: (String) throws(Complaint) -> Value
+        _ parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<Value>? {
         guard self.isUntagged(node) else { return nil }
         let position = self.position(node)
-        do throws(Complaint) {
+        do throws(InvalidValue) {
             guard case .scalar(let text, let isPlain) = self.document[node].content else {
-                throw Complaint("expected one value, not \(self.kind(node))")
+                throw InvalidValue("expected one value, not \(self.kind(node))")
             }
             if isPlain, Self.isBoolean(text) {
-                throw Complaint("expected text, not a boolean; put '\(text)' in quotes")
+                throw InvalidValue("expected text, not a boolean; put '\(text)' in quotes")
             }
             try Self.checkText(text)
             return Sourced(value: try parse(text), position: position)
@@ -132,11 +132,11 @@ struct FieldReader {
         }
     }
 
-    static func checkText(_ text: String) throws(Complaint) {
-        guard !text.isEmpty else { throw Complaint("expected a value, not an empty text") }
-        guard text.utf8.count <= self.textLimit else { throw Complaint("longer than \(self.textLimit) bytes") }
+    static func checkText(_ text: String) throws(InvalidValue) {
+        guard !text.isEmpty else { throw InvalidValue("expected a value, not an empty text") }
+        guard text.utf8.count <= self.textLimit else { throw InvalidValue("longer than \(self.textLimit) bytes") }
         guard !text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            throw Complaint("a control character in the text")
+            throw InvalidValue("a control character in the text")
         }
     }
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Conninfo
+
+/// libpq's parser, as it is seen from Swift.
+@Suite(.serialized)
+struct ConnectionStringTests {
+    @Test(
+        arguments: [
+            ("host=/run port=5433 user=pharos", ["host": "/run", "port": "5433", "user": "pharos"]),
+            ("user = 'a b' dbname='it\\'s'", ["user": "a b", "dbname": "it's"]), ("user=a user=b", ["user": "b"]),
+            ("user=''", [:]), ("", [:]),
+            (
+                "postgresql://u@[2001:db8::1]:5433,h:1/d",
+                ["user": "u", "host": "2001:db8::1,h", "port": "5433,1", "dbname": "d"]
+            ),
+            ("postgres://%2Frun%2Fpg/d?sslmode=require", ["host": "/run/pg", "dbname": "d", "sslmode": "require"]),
+        ] as [(String, [String: String])])
+    func `a text says what libpq reads in it, and nothing else`(text: String, values: [String: String]) throws {
+        // Neither the environment nor a service file is asked.
+        setenv("PGHOST", "db.example.org", 1)
+        setenv("PGSERVICE", "none", 1)
+        defer { LibpqEnvironment.clear() }
+        let string = try ConnectionString(text)
+        for keyword in ConnectionString.keywords { #expect(string[keyword] == values[keyword], "\(keyword)") }
+        #expect(string.secrets.isEmpty)
+    }
+
+    @Test func `a pair is read as it was meant`() throws {
+        for value in ["/run", "a b", "it's", "back\\slash", "", "=", " ", "\t'\\", "é\n"] {
+            #expect(try ConnectionString(ConnectionString.pair("user", value))["user"] ?? "" == value)
+        }
+    }
+
+    @Test func `what is a secret, libpq knows`() throws {
+        #expect(try ConnectionString("password=x user=y sslpassword=z").secrets == ["password", "sslpassword"])
+        #expect(try ConnectionString("postgresql://u:x@/d").secrets == ["password"])
+    }
+
+    @Test func `every variable that libpq takes defaults from is cleared, and no other`() {
+        let names = ConnectionString.variables
+        #expect(names.contains("PGHOST") && names.contains("PGSERVICE") && names.count > 20)
+        #expect(names.allSatisfy { $0.hasPrefix("PG") })
+        let others = ["PGSYSCONFDIR", "PGSERVICEFILE", "PGTARGETSESSIONATTRS", "PGREQUIREPEER", "PG"]
+        for name in names + others { setenv(name, "x", 1) }
+        setenv("NOT_PG", "x", 1)
+        defer { unsetenv("NOT_PG") }
+        LibpqEnvironment.clear()
+        #expect(LibpqEnvironment.names.isEmpty)
+        for name in names + others { #expect(getenv(name) == nil, "\(name)") }
+        #expect(getenv("NOT_PG") != nil && getenv("PATH") != nil)
+    }
+
+    @Test func `10,000 mutations of strings crash nothing`() async {
+        var generator = SeededGenerator(5)
+        let texts = [
+            "host=/run port=5433 user='a b' options='-c a=b'",
+            "postgres://u:p%40@[2001:db8::1]:5432,h:1/d?sslmode=require&host=%2Frun",
+        ].map { Array($0.utf8) }
+        var failures = 0
+        for index in 0..<10_000 {
+            let text = String(decoding: mutated(texts[index % 2], &generator), as: UTF8.self)
+            do throws(ConnectionString.ParsingError) {
+                _ = try ConnectionString(text)
+            } catch {
+                failures += 1
+            }
+        }
+        #expect((1000..<9900).contains(failures))
+    }
+}
