@@ -22,15 +22,13 @@ final class RunningWatch {
 }
 
 extension EtcdClient {
-    /// Hands every change of `ranges` from `revision` on to `each`, until the watch ends: always by throwing. The changes of
-    /// one range come in their order; those of another may come sooner or later.
+    /// Hands every change of `range` from `revision` on to `each`, in order, until the watch ends: always by throwing.
     ///
-    /// All ranges are watched over one connection, however many there are. A batch says when all of them are, within
-    /// `attemptTimeout`; changes may come before it. After an error of the
+    /// Begins with a batch that says that the watch is established, within `attemptTimeout`. After an error of the
     /// endpoint another one is in use; while every endpoint fails, the next attempt waits for a backoff of at most 3 s.
     /// The caller resumes at the revision after the last one that it saw, and after `.compacted` reads everything anew.
     public func watch(
-        _ ranges: [KeyRange],
+        _ range: KeyRange,
         from revision: Int64,
         each: @escaping @EventLoop (WatchBatch) -> Void
     ) async throws(EtcdError) {
@@ -41,7 +39,7 @@ extension EtcdClient {
             }
             try await self.waitForBackoff()
             let index = self.endpoints.current
-            let failure = await self.watch(ranges, from: revision, on: index, each: each)
+            let failure = await self.watch(range, from: revision, on: index, each: each)
             self.blame(index, failure)
             // A token that expired before the watch began; one that is established outlives its token.
             if failure.wantsToken, !renewed, self.configuration.username != nil {
@@ -53,7 +51,7 @@ extension EtcdClient {
     }
 
     private func watch(
-        _ ranges: [KeyRange],
+        _ range: KeyRange,
         from revision: Int64,
         on index: Int,
         each: @EventLoop (WatchBatch) -> Void
@@ -63,13 +61,13 @@ extension EtcdClient {
             let deadline = BootClock.microseconds + self.configuration.attemptTimeout.wholeMicroseconds
             let prefix = try await self.prefix(of: index, deadline: deadline)
             usedToken = try await self.currentToken(on: index, deadline: deadline)
-            let body = GatewayEncoding.watch(ranges, from: revision)
+            let body = GatewayEncoding.watch(range, from: revision)
             var request = try self.request(prefix + "/watch", body, on: index, deadline: deadline)
             if case .valid(let token) = usedToken { request.headers.append(("Authorization", token)) }
             let watch = RunningWatch(self.http.stream(request), endpoint: index)
             self.watches[ObjectIdentifier(watch)] = watch
             defer { self.watches[ObjectIdentifier(watch)] = nil }
-            try await self.follow(watch, ranges, each)
+            try await self.follow(watch, range, each)
         } catch {
             if error.wantsToken { self.discard(usedToken) }
             if error.wantsPrefix { self.endpoints.setPrefix(nil, of: index) }
@@ -89,7 +87,7 @@ extension EtcdClient {
 
     private func follow(
         _ watch: RunningWatch,
-        _ ranges: [KeyRange],
+        _ range: KeyRange,
         _ each: @EventLoop (WatchBatch) -> Void
     ) async throws(Failure) -> Never {
         var late = Failure(.timeout, "the watch was not established in time")
@@ -97,7 +95,6 @@ extension EtcdClient {
         var guardian: EventSource? = .timer(after: self.configuration.attemptTimeout) { watch.end(late) }
         defer { withExtendedLifetime(guardian) {} }
         var decoder = WatchDecoder()
-        var missing = ranges.count
         while true {
             let bytes = try await self.read(watch)
             decoder.append(bytes)
@@ -105,15 +102,10 @@ extension EtcdClient {
                 switch message {
                 case .failed(let failure): throw failure
                 case .batch(let batch):
-                    let isWanted = batch.events.allSatisfy { event in
-                        ranges.contains { $0.contains(event.keyValue.key) }
+                    guard batch.events.allSatisfy({ range.contains($0.keyValue.key) }) else {
+                        throw Failure(MalformedAnswer(message: "an event outside the watched range"))
                     }
-                    guard isWanted else {
-                        throw Failure(MalformedAnswer(message: "an event outside the watched ranges"))
-                    }
-                    if batch.isCreation {
-                        missing -= 1
-                        guard missing <= 0 else { continue }
+                    if guardian != nil {
                         guardian = nil
                         self.endpoints.succeeded(watch.endpoint, now: BootClock.microseconds)
                     }

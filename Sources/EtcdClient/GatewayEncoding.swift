@@ -22,12 +22,10 @@ enum GatewayEncoding {
     }
 
     /// Progress notices every ten minutes keep the revision to resume from ahead of compaction.
-    /// One request to create a watch for each range: the gateway reads all of them from one body.
-    static func watch(_ ranges: [KeyRange], from revision: Int64) -> [UInt8] {
-        let requests = ranges.map {
-            #"{"create_request":{\#(self.bounds($0)),"start_revision":"\#(revision)","progress_notify":true}}"#
-        }
-        return self.bytes(requests.joined(separator: "\n"))
+    static func watch(_ range: KeyRange, from revision: Int64) -> [UInt8] {
+        self.bytes(
+            #"{"create_request":{\#(self.bounds(range)),"start_revision":"\#(revision)","progress_notify":true}}"#
+        )
     }
 
     private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }

@@ -107,7 +107,7 @@ public struct WatchEvent: Sendable, Equatable {
 /// What a watch delivers at once. The changes of one revision are never split over two batches.
 public struct WatchBatch: Sendable, Equatable {
     public let header: Header
-    /// The watch is established; no events.
+    /// The first batch: the watch is established; no events.
     public let isCreation: Bool
     /// Empty at creation and in progress notices, which only say how far etcd has come.
     public let events: [WatchEvent]

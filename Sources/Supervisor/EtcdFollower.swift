@@ -29,12 +29,14 @@ final class EtcdFollower {
     private let established: @EventLoop () -> Void
     private let report: @EventLoop (LogRecord) -> Void
     private var task: Task<Void, Never>?
-    private var watching: Task<Void, Never>?
-    /// Since when everything is watched.
+    private var watches: [Task<Void, Never>] = []
+    /// Since when all watches are established.
     private var establishedAt: Instant?
     /// Whether all is to be read anew, as was said since the last read began.
     private var isRenewed = false
-    /// The first reason why the present watch ended.
+    /// Which of them etcd has not confirmed yet.
+    private var unconfirmed: Set<KeyRange> = []
+    /// The first reason why one of the present watches ended.
     private var ending: Ending?
     private var reported: Set<Cause> = []
     /// Why the watch was interrupted last; nil once it is established again.
@@ -137,33 +139,37 @@ final class EtcdFollower {
 
     // MARK: - The watches
 
-    /// Watches every range until the watch ends; answers whether it lasted.
+    /// Watches every range until one watch ends; answers whether they lasted.
     private func watch(_ reading: Reading) async -> Bool {
-        self.ending = nil
-        let watching = EventLoop.spawn {
-            // Nothing of its own: until all is to be read anew.
-            while reading.ranges.isEmpty, self.ending == nil { await self.pause(.seconds(3600)) }
-            if self.ending != nil { return }
-            do throws(EtcdError) {
-                try await self.client.watch(KeyRange.joined(reading.ranges), from: reading.revision + 1) { batch in
-                    if batch.isCreation { self.confirm() }
-                    self.receive(batch, clusterID: reading.clusterID)
-                }
-            } catch {
-                self.end(.error(error))
-            }
-        }
-        self.watching = watching
-        await watching.value
-        let hasLasted = self.establishedAt.map { Instant.now - $0 >= Self.lasting } ?? false
+        let ranges = KeyRange.joined(reading.ranges)
+        (self.ending, self.unconfirmed) = (nil, Set(ranges))
+        let watches =
+            ranges.isEmpty
+            ? [EventLoop.spawn { await self.pause(.seconds(86_400)) }]
+            : ranges.map { range in EventLoop.spawn { await self.watch(range, reading) } }
+        self.watches = watches
+        for watch in watches { await watch.value }
+        let hasLasted = self.establishedAt.map { Instant.now - $0 >= Self.lasting } ?? ranges.isEmpty
         self.establishedAt = nil
         if hasLasted { self.reported = [] }
         self.tellInterruption()
         return hasLasted
     }
 
-    private func confirm() {
-        guard self.ending == nil, self.establishedAt == nil else { return }
+    private func watch(_ range: KeyRange, _ reading: Reading) async {
+        do throws(EtcdError) {
+            try await self.client.watch(range, from: reading.revision + 1) { batch in
+                if batch.isCreation { self.confirm(range) }
+                self.receive(batch, clusterID: reading.clusterID)
+            }
+        } catch {
+            self.end(.error(error))
+        }
+    }
+
+    private func confirm(_ range: KeyRange) {
+        self.unconfirmed.remove(range)
+        guard self.unconfirmed.isEmpty, self.ending == nil, self.establishedAt == nil else { return }
         self.establishedAt = .now
         self.interruption = nil
         self.established()
@@ -171,8 +177,8 @@ final class EtcdFollower {
 
     private func end(_ ending: Ending) {
         if self.ending == nil { self.ending = ending }
-        self.watching?.cancel()
-        self.watching = nil
+        for watch in self.watches { watch.cancel() }
+        self.watches = []
     }
 
     private func tellInterruption() {

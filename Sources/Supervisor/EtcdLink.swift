@@ -78,10 +78,10 @@ final class EtcdLink {
 
     /// The members that Patroni's keys name, at most 100; what cannot be a name is left out.
     /// Nil if etcd cannot tell, which is reported.
-    func members() async -> [String]? {
+    func members(by client: EtcdClient) async -> [String]? {
         let prefix = self.keys.patroni.members
         do throws(EtcdError) {
-            let answer = try await self.client.range(.prefix(prefix), limit: 100)
+            let answer = try await client.range(.prefix(prefix), limit: 100)
             self.complaints.succeeded("reading Patroni's members")
             return answer.keyValues.prefix(100).compactMap { patroniLeader(Array($0.key.dropFirst(prefix.utf8.count))) }
         } catch {

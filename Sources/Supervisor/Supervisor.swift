@@ -55,9 +55,13 @@ public final class Supervisor {
     let node: String
     /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
     private let http = HTTPClient(.unlimited)
-    /// For what looks at others: as many connections as members are probed at once, and the endpoints of etcd.
-    private let lookingHTTP = HTTPClient(ConnectionLimits(total: 256, perHost: 16, kept: 16))
+    /// For the keys in etcd on which no lease hangs: each range that is followed takes a connection.
+    private let lookingHTTP = HTTPClient(.unlimited)
+    /// For probes: as many connections as members are probed at once, and the endpoints of etcd.
+    private let probingHTTP = HTTPClient(ConnectionLimits(total: 256, perHost: 16, kept: 16))
     private let etcd: EtcdLink
+    /// For keys on which no lease hangs: what fails or takes its time there ends no watch of the addresses' keys.
+    private let looking: EtcdClient
     private var clock = ClockRate()
     private let follower: EtcdFollower
     private let kernel: KernelLink
@@ -95,9 +99,10 @@ public final class Supervisor {
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
-        let client = EtcdClient(
-            EtcdConfiguration(settings), http: self.http, jitter: { EventLoop.assumeIsolated { surroundings.jitter() } }
-        )
+        let jitter = { EventLoop.assumeIsolated { surroundings.jitter() } }
+        let client = EtcdClient(EtcdConfiguration(settings), http: self.http, jitter: jitter)
+        let looking = EtcdClient(EtcdConfiguration(settings), http: self.lookingHTTP, jitter: jitter)
+        self.looking = looking
         let inbox = self.inbox
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
@@ -107,7 +112,7 @@ public final class Supervisor {
         let link = self.etcd
         let detectorKeys = DetectorKeys(settings)
         let groups = GroupsLink(
-            client, GroupKeys(settings), detectorKeys,
+            looking, GroupKeys(settings), detectorKeys,
             watchedElsewhere: link.watched, jitter: surroundings.jitter,
             deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.groups = groups
@@ -137,14 +142,15 @@ public final class Supervisor {
             settings.patroni.url, tls: TLSFiles(settings.patroni.tls), credentials: Credentials(settings.patroni),
             http: self.http)
         self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
-        self.ledger = LedgerWriter(client, detectorKeys)
+        self.ledger = LedgerWriter(looking, detectorKeys)
         self.alert = settings.alert.map {
             AlertCommand(
                 $0, scope: settings.scope, member: settings.member, redact: surroundings.redact,
                 failed: { inbox.report($0) })
         }
         self.detector = DetectorLink(
-            client, settings, detectorKeys, patroni: self.patroni, http: self.lookingHTTP, report: { inbox.report($0) },
+            looking, settings, detectorKeys, patroni: self.patroni, http: self.probingHTTP,
+            report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
         self.follow(settings)
         surroundings.memory?.report(
@@ -199,9 +205,9 @@ public final class Supervisor {
             return "only addresses and lease can change in a running daemon; for the rest: systemctl restart pharos"
         }
         self.settings = settings
-        self.etcd.client.setLimits(as: EtcdConfiguration(settings))
+        for client in [self.etcd.client, self.looking] { client.setLimits(as: EtcdConfiguration(settings)) }
         // Certificates and authorities may be others.
-        for http in [self.http, self.lookingHTTP] { http.dropKeptConnections() }
+        for http in [self.http, self.lookingHTTP, self.probingHTTP] { http.dropKeptConnections() }
         self.follow(settings)
         self.deliver(.reconfigured(settings.core(node: self.node)))
         return nil
@@ -304,18 +310,18 @@ public final class Supervisor {
         guard !self.wereVersionsAsked else { return }
         self.wereVersionsAsked = true
         EventLoop.spawn {
-            for case (let endpoint, let version?) in await self.etcd.client.versions()
+            for case (let endpoint, let version?) in await self.looking.versions()
             where version.trustsDeposedLeaders {
                 self.log(.etcdOutdated(version.description, endpoint))
             }
         }
     }
 
-    /// Asks, at most once a minute, which members Patroni knows: a failure may end the watch, so it must be rare.
+    /// Asks, at most once a minute, which members Patroni knows.
     private func meetMembers() {
         guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
         self.metAt = .now
-        EventLoop.spawn { if let members = await self.etcd.members() { self.meet(members) } }
+        EventLoop.spawn { if let members = await self.etcd.members(by: self.looking) { self.meet(members) } }
     }
 
     /// A member that Patroni does not know will never lead. Said once, and not of a cluster that is only being made.

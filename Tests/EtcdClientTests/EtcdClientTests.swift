@@ -129,8 +129,7 @@ struct EtcdClientTests {
         let http = HTTPClient()
         #expect(await failure { _ = try await client([], http: http).range(.key("x")) }?.kind == .unreachable)
         #expect(
-            await failure { try await client([], http: http).watch([.key("x")], from: 1) { _ in } }?.kind
-                == .unreachable
+            await failure { try await client([], http: http).watch(.key("x"), from: 1) { _ in } }?.kind == .unreachable
         )
         let configuration = EtcdConfiguration(endpoints: ["127.0.0.1:\(try freePorts(1)[0])"])
         let etcd = EtcdClient(configuration, http: http, jitter: { 0 })

@@ -50,7 +50,7 @@ private func watch(
     each: @escaping @EventLoop (WatchBatch) -> Void = { _ in }
 ) async -> EtcdError.Kind? {
     do throws(EtcdError) {
-        try await etcd.watch([.prefix("/service/demo/")], from: 1, each: each)
+        try await etcd.watch(.prefix("/service/demo/"), from: 1, each: each)
         return nil
     } catch {
         return error.kind

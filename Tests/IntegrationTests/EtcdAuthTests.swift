@@ -47,7 +47,7 @@ extension IntegrationTests {
             var established = false
             let task = EventLoop.spawn {
                 do throws(EtcdError) {
-                    try await client.watch([.prefix("/service/")], from: 1) { _ in established = true }
+                    try await client.watch(.prefix("/service/"), from: 1) { _ in established = true }
                 } catch {
                     #expect(error.kind == .cancelled)
                 }
@@ -60,7 +60,7 @@ extension IntegrationTests {
             let denied = await #expect(throws: EtcdError.self) { _ = try await client.range(.key("/other")) }
             #expect(denied?.kind == .permissionDenied)
             let deniedWatch = await #expect(throws: EtcdError.self) {
-                try await client.watch([.key("/other")], from: 1) { _ in }
+                try await client.watch(.key("/other"), from: 1) { _ in }
             }
             #expect(deniedWatch?.kind == .permissionDenied)
             configuration.password = "wr0ng"

@@ -52,7 +52,7 @@ extension IntegrationTests {
             let task = EventLoop.spawn {
                 while !Task.isCancelled {
                     do throws(EtcdError) {
-                        try await watcher.watch([.prefix("/k/")], from: next) { batch in
+                        try await watcher.watch(.prefix("/k/"), from: next) { batch in
                             seen += batch.events.map(\.keyValue.valueText)
                             if let last = batch.events.last { next = last.keyValue.modRevision + 1 }
                         }
@@ -97,7 +97,7 @@ extension IntegrationTests {
             var established = false
             let task = EventLoop.spawn {
                 do throws(EtcdError) {
-                    try await client.watch([.key("/a")], from: revision + 1) { _ in established = true }
+                    try await client.watch(.key("/a"), from: revision + 1) { _ in established = true }
                 } catch {
                     ending = error.kind
                 }

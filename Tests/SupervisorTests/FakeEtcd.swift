@@ -210,25 +210,21 @@ final class FakeEtcd {
 
     private func watch(_ path: String, _ connection: ScriptedServer.Connection) async throws {
         try await connection.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        // As the gateway does: one watch for each request in the body.
-        for request in connection.body.split(separator: UInt8(ascii: "\n")) {
-            let create = JSON.parse(request)?["create_request"] ?? .null
-            let range = self.keyRange(create)
-            let from = create["start_revision"]?.int64 ?? 0
-            if self.isForbidden(create) {
-                let denied = #""watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied""#
-                try await connection.write(Self.chunk(#"{"result":{\#(self.header),\#(denied)}}"#))
-                continue
-            }
-            guard let created = self.tamper(path, #"{"result":{\#(self.header),"created":true}}"#) else {
-                return try await EventLoop.sleep(for: .seconds(60))
-            }
-            try await connection.write(Self.chunk(created))
-            for entry in self.history where entry.revision >= from && range.contains(Array(entry.key.utf8)) {
-                try await connection.write(self.batch(path, entry.json))
-            }
-            self.watchers.append((range, connection))
+        let create = JSON.parse(connection.body)?["create_request"] ?? .null
+        let range = self.keyRange(create)
+        let from = create["start_revision"]?.int64 ?? 0
+        if self.isForbidden(create) {
+            let denied = #""watch_id":"-1","created":true,"canceled":true,"cancel_reason":"permission denied""#
+            return try await connection.write(Self.chunk(#"{"result":{\#(self.header),\#(denied)}}"#))
         }
+        guard let created = self.tamper(path, #"{"result":{\#(self.header),"created":true}}"#) else {
+            return try await EventLoop.sleep(for: .seconds(60))
+        }
+        try await connection.write(Self.chunk(created))
+        for entry in self.history where entry.revision >= from && range.contains(Array(entry.key.utf8)) {
+            try await connection.write(self.batch(path, entry.json))
+        }
+        self.watchers.append((range, connection))
         // The client sends nothing more, and closes in the end.
         _ = try await connection.readRequest()
         self.watchers.removeAll { $0.connection === connection }
