@@ -21,6 +21,13 @@ extension AddressLease {
         let isNews = self.trail.learn(found, at: revision)
         guard isNews || self.trust == .unread || self.trust == .contradicted else { return false }
         switch self.memory.kinship(with: found.trail) {
+        case .continued where self.isMemoryAbsent && self.trust == .unread && shared.isMarked:
+            // Neither remembers anything. A cluster that was marked before may have been restored from before the first
+            // acquisition of all; in one that is marked from now on, the quarantine is long enough.
+            self.distrust(shared, at: now, into: &actions)
+        case .continued where self.isMemoryAbsent && found.trail.isEmpty:
+            if self.trust != .trusted, self.trust != .unread { return false }  // The wait goes on.
+            self.trust(found.trail)
         case .continued:
             let wasQuarantined = self.memory.entries.first.map { found.trail.wasQuarantined(since: $0.lease) } ?? false
             // What was granted elsewhere before a wait began, only a quarantine in this history is known to have outlasted.
@@ -59,6 +66,8 @@ extension AddressLease {
         self.followsForgetful = false
         self.trust = .trusted
         self.remember(trail)
+        // From now on it is known that there was nothing, too.
+        if self.isMemoryAbsent { (self.isMemoryAbsent, self.isMemoryNew) = (false, true) }
     }
 
     mutating func remember(_ trail: Trail) {

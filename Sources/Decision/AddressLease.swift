@@ -18,6 +18,8 @@ struct AddressLease: Sendable {
     var memory: Trail
     var trust = HistoryTrust.unread
     var followsForgetful: Bool
+    /// See ``Memory/isAbsent``; until the history is trusted.
+    var isMemoryAbsent: Bool
     /// What the transaction does to the trail that is under way, or was last.
     var stepUnderWay: TrailStep?
     /// Whether ``memory`` has changed since the shell was told.
@@ -52,6 +54,7 @@ struct AddressLease: Sendable {
         self.spec = spec
         self.memory = memory.trail(of: spec.id)
         self.followsForgetful = memory.followsForgetful
+        self.isMemoryAbsent = memory.isAbsent && !memory.followsForgetful
         self.kernel = KernelSide(since: start)
     }
 

@@ -111,7 +111,7 @@ public struct SupervisorCore: Sendable {
             self.memory.trails.removeAll { entry in !self.leases.contains { $0.id == entry.address } }
         }
         self.memory.trails.sort { $0.address < $1.address }
-        self.memory.followsForgetful = false
+        (self.memory.followsForgetful, self.memory.isAbsent) = (false, false)
         actions.append(.remember(self.memory))
     }
 

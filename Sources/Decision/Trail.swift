@@ -104,10 +104,14 @@ public struct Memory: Hashable, Sendable {
     /// Whether an earlier process of this boot was of a version that remembered nothing: what etcd shows now was all that it
     /// knew, too.
     public var followsForgetful: Bool
+    /// Whether nothing was found of what an earlier process may have remembered: then no address is known to have never been
+    /// acquired.
+    public var isAbsent: Bool
 
-    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false) {
+    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false, isAbsent: Bool = false) {
         self.trails = trails
         self.followsForgetful = followsForgetful
+        self.isAbsent = isAbsent
     }
 
     func trail(of address: AddressID) -> Trail { self.trails.first { $0.address == address }?.value ?? Trail() }

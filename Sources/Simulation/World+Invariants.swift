@@ -105,7 +105,9 @@ extension World {
         let spec = self.specs[SimulatedKernel.address(of: slot)]
         guard entry.isPresent, entry.isForeign, entry.generation == generation, node.daemon == .running,
             node.runningSince <= since, node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
-            node.spec(of: spec.id) != nil, node.configuredAt <= since, !node.isStopping
+            node.spec(of: spec.id) != nil, node.configuredAt <= since, !node.isStopping,
+            // One that is configured while etcd does not answer is judged when it does.
+            node.core?.addressStatuses.first(where: { $0.id == spec.id })?.stance != .wait(.noContactYet)
         else { return }
         self.fail("\(node.member) leaves \(spec.id) where somebody put it")
     }

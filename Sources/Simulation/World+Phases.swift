@@ -191,7 +191,9 @@ extension World {
     /// stays where it is.
     func maintain() {
         // Two crashes in a row must not outlast the lifetime.
-        guard self.violation == nil, self.longestOutage > 6_000_000, self.pause(for: nil) else { return }
+        // Who crashes in a quarantine acquires anew after it.
+        guard self.violation == nil, self.longestOutage > 6_000_000, self.etcd.quarantine == nil, self.pause(for: nil)
+        else { return }
         self.log("calm maintenance")
         self.faults.add(.pause)
         self.run(for: 1_000_000)

@@ -33,9 +33,14 @@ extension World {
         node.seen = Seen()
         self.beginNeighborhood(of: node)
         node.core = SupervisorCore(
-            self.settings(of: node), memory: node.diskWorks && self.mutation != .noTrails ? node.disk : Memory(),
+            self.settings(of: node), memory: self.memory(of: node),
             at: node.instant(at: self.now))
         self.deliver(.tick, to: node)
+    }
+
+    private func memory(of node: SimulatedNode) -> Memory {
+        if self.mutation == .noTrails { return Memory() }
+        return node.diskWorks ? node.disk : Memory(isAbsent: true)
     }
 
     /// Its shell measures the clock between one read and the next, and tells what is unusual.

@@ -67,7 +67,7 @@ public final class MemoryFile {
 
     func load(_ owner: Owner) -> Finding {
         var finding = Finding()
-        finding.memory.followsForgetful = self.followsForgetful
+        (finding.memory.followsForgetful, finding.memory.isAbsent) = (self.followsForgetful, true)
         // What cannot be brought up to date later may be out of date already.
         guard access(self.folder, W_OK | X_OK) == 0 else {
             finding.problem = "\(self.folder) cannot be written: \(String(cString: strerror(errno)))"

@@ -64,6 +64,35 @@ struct TrailTests {
         }
     }
 
+    @Test
+    func `without a memory also a history without acquisitions is not trusted at once, where it was marked before`() {
+        let nothing = Memory(isAbsent: true)
+        var n1 = Script.started(etcd(leader: "n1"), Script(memory: nothing))
+        #expect(n1.reports.contains { if case .historyUnknown = $0 { true } else { false } })
+        _ = n1.granted(11)
+        #expect(n1.postgres(.primary) == [] && n1.stance == .wait(.historyUnknown))
+        _ = n1.on(.tick, after: .seconds(31))
+        #expect(n1.postgres(.primary).contains { if case .acquire = $0 { true } else { false } })
+        // What is kept then says that there was nothing: the next process knows.
+        #expect(!n1.core.memory.isAbsent)
+        // A process of a version that kept nothing was here before, in this boot.
+        var upgraded = Script.started(
+            etcd(leader: "n1"), Script(memory: Memory(followsForgetful: true, isAbsent: true)))
+        _ = upgraded.granted(11)
+        #expect(upgraded.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+        // A cluster that is marked from now on is quarantined for as long.
+        var fresh = Script(memory: nothing)
+        _ = fresh.on(.tick)
+        _ = fresh.listed()
+        #expect(Self.isMarking(fresh.read(etcd(leader: "n1", mark: nil))))
+        _ = fresh.on(.markAnswered(reason: nil))
+        _ = fresh.read(etcd(leader: "n1", revision: 6, isQuarantined: true))
+        _ = fresh.granted(11)
+        _ = fresh.postgres(.primary)
+        #expect(
+            fresh.watched(7, .quarantine(false)) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
+    }
+
     @Test func `the first start after a version that kept no trails waits for nothing`() {
         var n1 = Script.started(etcd(leader: "n1"))
         #expect(n1.granted(11) == [])
