@@ -6,39 +6,6 @@ import Testing
 
 @testable import Journal
 
-/// A folder with a datagram socket that somebody else writes to. Gone with its last reference.
-final class Receiver {
-    let directory: TemporaryDirectory
-    let path: String
-    let descriptor: CInt
-
-    /// `name`: an abstract one if it begins with `@`, a socket's path in the folder if nil.
-    init(abstract name: String? = nil) throws {
-        self.directory = try TemporaryDirectory("journal")
-        self.path = name ?? self.directory.file("socket")
-        self.descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        try #require(self.descriptor >= 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = name.map { [0] + Array($0.utf8.dropFirst()) } ?? Array(self.path.utf8) + [0]
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(self.descriptor, $0, length) }
-        }
-        try #require(bound == 0)
-    }
-
-    deinit { close(self.descriptor) }
-
-    /// The datagram that has come; nil if none has. A datagram is there as soon as its sender's call has returned.
-    func receive() -> String? {
-        var bytes = [UInt8](repeating: 0, count: 1 << 18)
-        let count = recv(self.descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-        return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
-    }
-}
-
 /// A pipe in place of standard error.
 final class Pipe {
     let reading: CInt

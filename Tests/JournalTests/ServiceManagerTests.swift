@@ -39,15 +39,6 @@ struct ServiceManagerTests {
         #expect(!manager.isOwing)
     }
 
-    /// Fills the queue of a systemd that hangs, by somebody else's datagrams; answers how many went in.
-    private func fill(_ systemd: Receiver) throws -> Int {
-        let other = try #require(DatagramSocket())
-        var count = 0
-        while count < 100_000, other.send(Array("X_OTHER=1".utf8), to: systemd.path) == 0 { count += 1 }
-        try #require(count > 0 && count < 100_000)
-        return count
-    }
-
     /// What this service has said, once systemd reads again, in order.
     @EventLoop
     private func heard(_ systemd: Receiver, until manager: ServiceManager) async throws -> [String] {
@@ -65,7 +56,7 @@ struct ServiceManagerTests {
     {
         let systemd = try Receiver()
         let manager = ServiceManager(socketName: systemd.path)
-        let others = try self.fill(systemd)
+        let others = try systemd.fill("X_OTHER=1")
         manager.ready(status: "waits")
         manager.status("leader")
         #expect(manager.isOwing)
@@ -78,11 +69,11 @@ struct ServiceManagerTests {
     {
         let systemd = try Receiver()
         let manager = ServiceManager(socketName: systemd.path)
-        _ = try self.fill(systemd)
+        _ = try systemd.fill("X_OTHER=1")
         manager.ping()
         #expect(manager.isOwing)
         #expect(try await self.heard(systemd, until: manager) == ["WATCHDOG=1"])
-        _ = try self.fill(systemd)
+        _ = try systemd.fill("X_OTHER=1")
         manager.ready(status: "leader")
         manager.ping()
         manager.stopping(status: "releasing the addresses")
