@@ -28,6 +28,18 @@ struct UnitTests {
         #expect(limits.ofOthers >= 512)
     }
 
+    @Test func `the manual's table of children says what the budget does`() throws {
+        let text = try Self.text("docs/architecture.md")
+        for kind in ChildKind.allCases where kind != .tool {
+            let limit = ChildBudget.limit(of: kind)
+            let row = try #require(text.split(separator: "\n").first { $0.hasPrefix("| `\(kind)` |") }, "\(kind)")
+            #expect(row.hasSuffix("| \(limit.running); \(limit.waiting) |"), "\(row)")
+        }
+        for number in [ChildBudget.reservedTasks, ChildBudget.reservedDescriptors] {
+            #expect(text.contains("\(number) of the unit's tasks") || text.contains("\(number) open files"))
+        }
+    }
+
     /// A command of the operator's that takes too much memory is ended alone.
     @Test func `a child that memory runs out for does not stop the daemon`() throws {
         #expect(try Self.value("OOMPolicy") == "continue")
@@ -35,11 +47,15 @@ struct UnitTests {
 
     /// The unit's only assignment of that name.
     private static func value(_ name: String) throws -> String {
-        let root = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
-        let file = try SettingsEnvironment.system.read(root + "/systemd/pharos.service", 1 << 16).get()
-        let lines = String(decoding: file.contents, as: UTF8.self).split(separator: "\n")
+        let lines = try Self.text("systemd/pharos.service").split(separator: "\n")
         let values = lines.filter { $0.hasPrefix(name + "=") }.map { String($0.dropFirst(name.count + 1)) }
         try #require(values.count == 1, "\(name): \(values)")
         return values[0]
+    }
+
+    private static func text(_ path: String) throws -> String {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+        return String(
+            decoding: try SettingsEnvironment.system.read("\(root)/\(path)", 1 << 18).get().contents, as: UTF8.self)
     }
 }
