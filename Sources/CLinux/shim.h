@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/types.h>
@@ -27,6 +29,7 @@
 extern int close_range(unsigned int first, unsigned int last, int flags);
 extern int setns(int descriptor, int kind);
 extern int pipe2(int ends[2], int flags);
+extern int prlimit(pid_t process, int resource, const struct rlimit *limit, struct rlimit *before);
 extern int memfd_create(const char *name, unsigned int flags);
 extern unsigned int if_nametoindex(const char *name);
 
@@ -69,6 +72,27 @@ static inline int linux_promote_secondaries(int index) {
     return result;
 }
 
+/// The bytes that a pipe holds; -1 where that cannot be told.
+static inline int linux_waiting_bytes(int descriptor) {
+    int count = 0;
+    return ioctl(descriptor, FIONREAD, &count) == 0 ? count : -1;
+}
+
+/// Sets this process's own soft limit on open files; answers 0 or an errno. By prlimit: see linux_take_rights.
+static inline int linux_set_file_limit(uint64_t limit) {
+    struct rlimit files;
+    if (prlimit(0, RLIMIT_NOFILE, 0, &files) != 0) return errno;
+    files.rlim_cur = (rlim_t)limit;
+    return prlimit(0, RLIMIT_NOFILE, &files, 0) == 0 ? 0 : errno;
+}
+
+/// This process's limits on open files; 0 where they cannot be told.
+static inline struct rlimit linux_file_limit(void) {
+    struct rlimit files = {0, 0};
+    if (prlimit(0, RLIMIT_NOFILE, 0, &files) != 0) files.rlim_cur = files.rlim_max = 0;
+    return files;
+}
+
 static inline int64_t linux_clock_microseconds(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
@@ -84,8 +108,27 @@ struct linux_child {
     int input, output, error;
     int64_t begin_by;          // CLOCK_BOOTTIME in microseconds; 0: no limit
     int64_t alive_for;         // microseconds; 0: no limit
-    int without_rights;        // not 0: the child keeps none of this process's ambient capabilities
+    // Not 0: the child keeps none of this process's ambient capabilities, leads a session and so a process group of its own,
+    // and is as likely as any other program to be ended when memory runs out.
+    int without_rights;
+    int64_t task_limit;        // only without rights: more tasks of this user it cannot bring about; 0: no limit
 };
+
+/// No rights, a session of its own, the ordinary OOM score (to raise it needs no right), and a limit on tasks: what a child is
+/// given that is not `ip`. Answers 0 or an errno.
+static inline int linux_take_rights(int64_t task_limit) {
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return errno;
+    if (setsid() < 0) return errno;
+    // The kernel knows a child of vfork, and leaves the score of the parent, whose memory it shares, as it is. Where the file
+    // cannot be written, the child is more likely to be ended than others, or there is no /proc to say otherwise.
+    int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0 && write(score, "0", 1) != 1) errno = 0;
+    if (score >= 0) close(score);
+    // By prlimit, which a unit's filter of system calls may leave where it takes setrlimit away.
+    struct rlimit tasks = {(rlim_t)task_limit, (rlim_t)task_limit};
+    if (task_limit > 0 && prlimit(0, RLIMIT_NPROC, &tasks, 0) != 0) return errno;
+    return 0;
+}
 
 /// Starts a child; answers its process id, or a negated errno.
 ///
@@ -105,13 +148,14 @@ static inline pid_t linux_spawn(const struct linux_child *child) {
         int standard[3] = {child->input, child->output, child->error};
         for (int i = 0; i < 3; i++) {
             int descriptor = standard[i] >= 0 ? standard[i] : open("/dev/null", O_RDWR);
-            if (dup2(descriptor, i) < 0) { failure = errno; _exit(127); }
+            // Whichever of the two has failed, by its own error number.
+            if (descriptor < 0 || dup2(descriptor, i) < 0) { failure = errno; _exit(127); }
         }
         // Nothing else is passed on, also not what a library opened without O_CLOEXEC. And it is closed here, before the parent
         // goes on: exec closes a moment later. A descriptor that the parent closes while epoll watches it would be watched on,
         // for a source that is gone, and libcurl (7.88) closes sockets that it still connects before it says so.
         close_range(3, ~0U, 0);
-        if (child->without_rights) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+        if (child->without_rights && (failure = linux_take_rights(child->task_limit)) != 0) _exit(127);
         if (child->alive_for > 0) {
             struct itimerval timer = {{0, 0}, {child->alive_for / 1000000, child->alive_for % 1000000}};
             setitimer(ITIMER_REAL, &timer, 0);

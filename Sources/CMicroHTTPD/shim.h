@@ -2,27 +2,59 @@
 // MHD_start_daemon() is variadic and invisible to Swift.
 #pragma once
 #include <microhttpd.h>
+#include <netinet/in.h>
+#include <string.h>
 #include <sys/socket.h>
 
+/// What a server calls, each with `context`.
+struct mhd_callbacks {
+    MHD_AccessHandlerCallback handle;
+    MHD_RequestCompletedCallback answered;
+    MHD_NotifyConnectionCallback connected;  // and disconnected
+    void *context;
+};
+
 /// A server without threads of its own, on a listening socket of the caller's: its epoll descriptor goes into the
-/// caller's loop, which calls MHD_run(). At most 32 connections, each with 16 kB of memory and 5 s of patience.
-static inline struct MHD_Daemon *mhd_start(int socket, MHD_AccessHandlerCallback handler, void *context) {
+/// caller's loop, which calls MHD_run(). 16 kB of memory for each connection, 5 s of patience with one that is silent. The
+/// caller limits how many there are: at most 48 at a time, of which 16 are on their way out.
+static inline struct MHD_Daemon *mhd_start(int socket, struct mhd_callbacks callbacks) {
     return MHD_start_daemon(
-        MHD_USE_EPOLL, 0, 0, 0, handler, context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
-        MHD_OPTION_CONNECTION_LIMIT, 32u, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)16384, MHD_OPTION_END);
+        MHD_USE_EPOLL, 0, 0, 0, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
+        MHD_OPTION_CONNECTION_LIMIT, 48u, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)16384, MHD_OPTION_NOTIFY_COMPLETED, callbacks.answered, callbacks.context, MHD_OPTION_NOTIFY_CONNECTION,
+        callbacks.connected, callbacks.context, MHD_OPTION_END);
+}
+
+/// The descriptor of a connection's socket; -1 where it cannot be known.
+static inline int mhd_descriptor(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
+}
+
+/// The user at the other end of a Unix socket; -1 where it cannot be known.
+static inline long mhd_user(int descriptor) {
+    struct { int process; unsigned int user, group; } peer;
+    socklen_t length = sizeof peer;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
+    return length == sizeof peer ? (long)peer.user : -1;
+}
+
+/// The other end of a TCP connection: the four bytes of an IPv4 address, or the first eight of an IPv6 one. Answers how many;
+/// 0 where it is neither.
+static inline int mhd_peer_network(int descriptor, unsigned char bytes[8]) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getpeername(descriptor, (struct sockaddr *)&address, &length) != 0) return 0;
+    if (address.ss_family == AF_INET) {
+        memcpy(bytes, &((struct sockaddr_in *)&address)->sin_addr, 4);
+        return 4;
+    }
+    if (address.ss_family != AF_INET6) return 0;
+    memcpy(bytes, &((struct sockaddr_in6 *)&address)->sin6_addr, 8);
+    return 8;
 }
 
 static inline int mhd_epoll_descriptor(struct MHD_Daemon *daemon) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD);
     return info ? info->epoll_fd : -1;
-}
-
-/// The user at the other end of a connection over a Unix socket; -1 where it cannot be known.
-static inline long mhd_peer_user(struct MHD_Connection *connection) {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    struct { int process; unsigned int user, group; } peer;
-    socklen_t length = sizeof peer;
-    if (!info || getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return -1;
-    return length == sizeof peer ? (long)peer.user : -1;
 }

@@ -4,56 +4,50 @@ import Glibc
 /// Why a wait on the loop ended early.
 public enum WaitError: Error { case timedOut, cancelled }
 
-/// One suspended task, resumed at most once by whichever comes first: event, deadline or cancellation.
+/// One suspended task, resumed exactly once by whichever comes first: event, deadline or cancellation, also where that comes
+/// before the task waits. (Between the call of an asynchronous function and its first instruction the loop may turn.)
 @EventLoop
-private final class Waiter<Value: Sendable> {
-    private var continuation: CheckedContinuation<Result<Value, WaitError>, Never>?
-    private var sources: [EventSource] = []
-    private var isCancelled = false
+final class Waiter<Value: Sendable> {
+    private typealias Outcome = Result<Value, WaitError>
+    private enum State {
+        case new
+        case waiting(CheckedContinuation<Outcome, Never>)
+        case finished(Outcome)
+    }
 
+    private var state = State.new
+    private var sources: [EventSource] = []
+
+    /// `arm` registers what is waited for, and then looks whether it has happened already.
     func wait(on arm: (Waiter) -> [EventSource]) async throws(WaitError) -> Value {
         let result: Result<Value, WaitError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                guard !self.isCancelled else { return continuation.resume(returning: .failure(.cancelled)) }
-                self.continuation = continuation
-                self.sources = arm(self)
+                if case .finished(let result) = self.state { return continuation.resume(returning: result) }
+                self.state = .waiting(continuation)
+                let sources = arm(self)
+                // Sources hold their waiter, so one that is done must not hold them.
+                if case .waiting = self.state { self.sources = sources }
             }
         } onCancel: {
-            EventLoop.spawn { self.cancel() }
+            EventLoop.spawn { self.finish(.failure(.cancelled)) }
         }
         return try result.get()
     }
 
-    private func cancel() {
-        self.isCancelled = true
-        self.finish(.failure(.cancelled))
-    }
-
     func finish(_ result: Result<Value, WaitError>) {
         self.sources = []
-        self.continuation.take()?.resume(returning: result)
+        let former = self.state
+        switch former {
+        case .new: self.state = .finished(result)
+        case .waiting(let continuation):
+            self.state = .finished(result)
+            continuation.resume(returning: result)
+        case .finished: break
+        }
     }
 }
 
 extension EventLoop {
-    @EventLoop public static func exitCode(of process: Int32, timeout: Duration) async throws(WaitError) -> CInt? {
-        try await Waiter<CInt?>().wait { waiter in
-            [
-                .child(process) { waiter.finish(.success($0)) },
-                .timer(after: timeout) { waiter.finish(.failure(.timedOut)) },
-            ]
-        }
-    }
-
-    /// Waits for the end of a child that was killed. In a task that nobody cancels, this has no limit.
-    @EventLoop static func end(of process: Int32) async {
-        do throws(WaitError) {
-            _ = try await Waiter<CInt?>().wait { waiter in [.child(process) { waiter.finish(.success($0)) }] }
-        } catch {
-            // Cancelled: nobody is left who would want to know.
-        }
-    }
-
     @EventLoop public static func sleep(for delay: Duration) async throws(WaitError) {
         try await Waiter<Void>().wait { waiter in
             [.timer(after: delay) { waiter.finish(.success(())) }]

@@ -35,15 +35,4 @@ public actor EventLoop {
     @EventLoop public static func exit(code: CInt) {
         sd_event_exit(self.shared.executor.event, code)
     }
-
-    /// Pings systemd's watchdog while the loop turns. Answers whether systemd asked for it.
-    @EventLoop public static func startWatchdog() -> Bool {
-        sd_event_set_watchdog(self.shared.executor.event, 1) > 0
-    }
-
-    @EventLoop public static var iteration: UInt64 {
-        var count: UInt64 = 0
-        sd_event_get_iteration(self.shared.executor.event, &count)
-        return count
-    }
 }

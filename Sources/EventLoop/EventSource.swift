@@ -18,14 +18,21 @@ public final class EventSource {
     private let handler: @EventLoop (Readiness) -> Void
     private var source: OpaquePointer?
 
-    private init(
+    private convenience init(
         _ handler: @escaping @EventLoop (Readiness) -> Void,
         add: (OpaquePointer, UnsafeMutableRawPointer) -> (CInt, OpaquePointer?)
     ) {
-        self.handler = handler
-        let (status, source) = add(EventLoop.shared.executor.event, Unmanaged.passUnretained(self).toOpaque())
+        self.init(handler)
+        let status = self.add(add)
         precondition(status >= 0, "sd_event_add: \(status)")
+    }
+
+    private init(_ handler: @escaping @EventLoop (Readiness) -> Void) { self.handler = handler }
+
+    private func add(_ add: (OpaquePointer, UnsafeMutableRawPointer) -> (CInt, OpaquePointer?)) -> CInt {
+        let (status, source) = add(EventLoop.shared.executor.event, Unmanaged.passUnretained(self).toOpaque())
         self.source = source
+        return status
     }
 
     deinit {
@@ -81,11 +88,15 @@ public final class EventSource {
         }
     }
 
-    /// Calls `handler` with the exit code once the child has ended, or with nil if a signal ended it.
+    /// Calls `handler` with the exit code once the child has ended, or with nil if a signal ended it. The child is reaped right
+    /// afterwards. Fails with an errno where it cannot be watched, as with EMFILE: the kernel wants a descriptor for it.
     @EventLoop
-    public static func child(_ process: Int32, handler: @escaping @EventLoop (CInt?) -> Void) -> EventSource {
+    static func child(
+        _ process: Int32, handler: @escaping @EventLoop (CInt?) -> Void
+    ) -> Result<EventSource, SystemError> {
         // sd-event reaps after the callback; the status travels in the readiness' bits.
-        EventSource({ handler($0.rawValue == UInt32.max ? nil : CInt($0.rawValue)) }) { event, context in
+        let source = EventSource { handler($0.rawValue == UInt32.max ? nil : CInt($0.rawValue)) }
+        let status = source.add { event, context in
             var source: OpaquePointer?
             let status = sd_event_add_child(
                 event, &source, process, WEXITED,
@@ -97,6 +108,7 @@ public final class EventSource {
                 }, context)
             return (status, source)
         }
+        return status < 0 ? .failure(SystemError(number: -status)) : .success(source)
     }
 
     @EventLoop
@@ -114,6 +126,11 @@ public final class EventSource {
     public func setEnabled(_ enabled: Bool) {
         sd_event_source_set_enabled(self.source, enabled ? CInt(SD_EVENT_ON) : CInt(SD_EVENT_OFF))
     }
+}
+
+/// An errno.
+struct SystemError: Error {
+    let number: Int32
 }
 
 /// To call first thing in `main`, before any thread exists.

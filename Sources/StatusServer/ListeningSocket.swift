@@ -86,7 +86,8 @@ public enum StatusEndpoint: Hashable, Sendable, CustomStringConvertible {
     }
 
     private func listen(on descriptor: Int32) throws(StatusServerError) -> Int32 {
-        guard Glibc.listen(descriptor, 32) == 0 else { throw self.failure(descriptor, "listen") }
+        // More than may be connected: who comes in a crowd waits for a turn or two of the loop.
+        guard Glibc.listen(descriptor, 128) == 0 else { throw self.failure(descriptor, "listen") }
         return descriptor
     }
 

@@ -5,7 +5,8 @@ import Glibc
 
 /// A small HTTP API on the event loop, by libmicrohttpd in its external epoll mode: no thread of its own.
 ///
-/// Limits: 32 connections, 16 kB each, 5 s of patience. Answers are made in one call and sent whole.
+/// Limits: 32 connections, 8 of one peer, 16 kB each, 5 s for a request; see ``ConnectionTable``. Answers are made in one call
+/// and sent whole.
 @EventLoop
 public final class StatusServer {
     public struct Answer: Sendable {
@@ -26,6 +27,8 @@ public final class StatusServer {
     private let daemon: OpaquePointer
     private var source: EventSource?
     private var timer: EventSource?
+    private var connections = ConnectionTable()
+    private let isLocal: Bool
 
     /// - Parameters:
     ///   - answer: is called with the path of each GET.
@@ -37,23 +40,12 @@ public final class StatusServer {
     ) throws(StatusServerError) {
         self.answer = answer
         switch endpoint {
-        case .unix: self.act = act
-        case .tcp: self.act = nil
+        case .unix: (self.act, self.isLocal) = (act, true)
+        case .tcp: (self.act, self.isLocal) = (nil, false)
         }
         let socket = try endpoint.open()
         let slot = HandlerSlot()
-        guard
-            let daemon = mhd_start(
-                socket,
-                { context, connection, url, method, _, _, uploadSize, state in
-                    guard let context, let connection, let url, let method else { return .NO }
-                    let slot = Unmanaged<HandlerSlot>.fromOpaque(context).takeUnretainedValue()
-                    return EventLoop.assumeIsolated {
-                        StatusServer.handle(
-                            slot, connection, String(cString: url), String(cString: method), state, uploadSize)
-                    }
-                }, Unmanaged.passUnretained(slot).toOpaque())
-        else {
+        guard let daemon = mhd_start(socket, slot.callbacks) else {
             close(socket)
             throw StatusServerError(endpoint.description, "MHD_start_daemon")
         }
@@ -72,6 +64,39 @@ public final class StatusServer {
         /// The address of this byte marks a request whose headers have been seen.
         let marker = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
         isolated deinit { self.marker.deallocate() }
+
+        nonisolated static func of(_ context: UnsafeMutableRawPointer?) -> HandlerSlot? {
+            context.map { Unmanaged<HandlerSlot>.fromOpaque($0).takeUnretainedValue() }
+        }
+
+        /// All are called by MHD_run, so on the loop's thread.
+        var callbacks: mhd_callbacks {
+            mhd_callbacks(
+                handle: { context, connection, url, method, _, _, uploadSize, state in
+                    guard let slot = HandlerSlot.of(context), let connection, let url, let method else { return .NO }
+                    return EventLoop.assumeIsolated {
+                        StatusServer.handle(
+                            slot, connection, String(cString: url), String(cString: method), state, uploadSize)
+                    }
+                },
+                answered: { context, connection, _, _ in
+                    guard let slot = HandlerSlot.of(context), let connection else { return }
+                    EventLoop.assumeIsolated {
+                        slot.server?.connections.answered(mhd_descriptor(connection), at: BootClock.microseconds)
+                    }
+                },
+                connected: { context, connection, _, code in
+                    guard let slot = HandlerSlot.of(context), let connection else { return }
+                    let descriptor = mhd_descriptor(connection)
+                    EventLoop.assumeIsolated {
+                        switch code {
+                        case .CONNECTION_NOTIFY_STARTED: slot.server?.opened(descriptor)
+                        case .CONNECTION_NOTIFY_CLOSED: slot.server?.connections.closed(descriptor)
+                        @unknown default: break  // libmicrohttpd knows no more.
+                        }
+                    }
+                }, context: Unmanaged.passUnretained(self).toOpaque())
+        }
     }
 
     isolated deinit {
@@ -80,15 +105,38 @@ public final class StatusServer {
         MHD_stop_daemon(self.daemon)
     }
 
-    /// Lets libmicrohttpd do what is ready, and wakes up again when a connection's patience ends.
+    private func opened(_ descriptor: Int32) {
+        self.shutDown(self.connections.opened(descriptor, self.peer(descriptor), at: BootClock.microseconds))
+    }
+
+    private func peer(_ descriptor: Int32) -> ConnectionTable.Peer {
+        if self.isLocal { return UInt32(exactly: mhd_user(descriptor)).map { .user($0) } ?? .unknown }
+        var bytes = [UInt8](repeating: 0, count: 8)
+        let count = mhd_peer_network(descriptor, &bytes)
+        return count > 0 ? .network(Array(bytes.prefix(Int(count)))) : .unknown
+    }
+
+    /// libmicrohttpd finds the end of these connections in its next turn, and closes them.
+    private func shutDown(_ descriptors: [Int32]) {
+        for descriptor in descriptors { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    }
+
+    /// Lets libmicrohttpd do what is ready, and wakes up again when a connection's time ends.
     private func turn() {
+        self.shutDown(self.connections.expired(at: BootClock.microseconds))
         MHD_run(self.daemon)
         var milliseconds: CUnsignedLongLong = 0
-        guard MHD_get_timeout(self.daemon, &milliseconds) == .YES else {
+        var delays: [Duration] = []
+        if MHD_get_timeout(self.daemon, &milliseconds) == .YES {
+            delays.append(.milliseconds(Int64(min(milliseconds, 60_000))))
+        }
+        if let expiry = self.connections.nextExpiry {
+            delays.append(.microseconds(max(expiry - BootClock.microseconds, 0)))
+        }
+        guard let delay = delays.min() else {
             self.timer = nil
             return
         }
-        let delay = Duration.milliseconds(Int64(min(milliseconds, 60_000)))
         if let timer = self.timer {
             timer.rearm(after: delay)
         } else {
@@ -111,7 +159,7 @@ public final class StatusServer {
             return .YES
         }
         if method == "POST", let act = server.act {
-            let user = mhd_peer_user(connection)
+            let user = mhd_user(mhd_descriptor(connection))
             guard user == 0 || user == Int(geteuid()) else {
                 return self.send(
                     Answer(status: 403, contentType: "text/plain", body: "only root may do that\n"), on: connection)

@@ -12,20 +12,24 @@ final class AlertCommand {
     private let redact: @EventLoop (String) -> String
     /// Is told that the command did not work: the first time, and again after it has worked.
     private let failed: @EventLoop (LogRecord) -> Void
+    /// Nil: those of this process.
+    private let slots: ChildSlots?
     private var waiting: [String] = []
     private var dropped = 0
-    private var isRunning = false
+    private(set) var isRunning = false
     private var hasFailed = false
 
     private static let waitingLimit = 32
 
     init(
         _ settings: Settings.Alert, scope: String, member: String,
-        redact: @escaping @EventLoop (String) -> String, failed: @escaping @EventLoop (LogRecord) -> Void
+        redact: @escaping @EventLoop (String) -> String, slots: ChildSlots? = nil,
+        failed: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.settings = settings
         self.identity = [("scope", scope), ("member", member)]
         self.redact = redact
+        self.slots = slots
         self.failed = failed
     }
 
@@ -71,9 +75,10 @@ final class AlertCommand {
 
     /// Answers why it did not work; nil: it did.
     private func call(_ event: String) async -> String? {
-        var child = ChildProcess(self.settings.command, timeout: self.settings.timeout, outputLimit: 64 << 10)
+        var child = ChildProcess(
+            self.settings.command, kind: .alert, timeout: self.settings.timeout, outputLimit: 64 << 10)
         child.input = Array(event.utf8)
-        child.hasRights = false
+        child.slots = self.slots
         do throws(ChildProcessError) {
             let outcome = try await child.run()
             guard outcome.exitCode != 0 else { return nil }

@@ -15,6 +15,8 @@ public enum LogKind: CaseIterable, Sendable {
     case configurationReloaded
     /// A new configuration is invalid; the old one stays.
     case configurationRefused
+    /// Something that the daemon needs before it can begin is missing, and waited for.
+    case startWaits
     /// First contact with etcd.
     case contactMade
     /// Etcd cannot be read.
@@ -109,6 +111,10 @@ public enum LogKind: CaseIterable, Sendable {
     case memberUnknown
     /// The status API cannot be served.
     case statusUnavailable
+    /// The status API is served after all.
+    case statusServed
+    /// A program was not started, since there is no room for it.
+    case childRefused
     /// This node's daemon writes `pg_dist_node` from now on, or no more.
     case citusWriterChanged
     /// A group has a leader for the first time.
@@ -179,6 +185,7 @@ public enum LogKind: CaseIterable, Sendable {
         case .stopped: "92cc74b72add401a82c453296dbb2ebb"
         case .configurationReloaded: "fcef9090061c419786bf6af9043937df"
         case .configurationRefused: "e7ddf76823854de78408a20e172db023"
+        case .startWaits: "637a85b271c946b49540611404fb719f"
         case .contactMade: "5e88465f6931433785de580f525b5488"
         case .contactLost: "578727d6aa4044238feee2799f456db6"
         case .contactRestored: "38f6a2e8170443f7827c93f8e3fdbd44"
@@ -226,6 +233,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .memberClash: "557b557104164b1287d47a081d8331aa"
         case .memberUnknown: "3d32b65705b94670885e0cfd29719b0b"
         case .statusUnavailable: "7b160ed476d24bb98ec7e2143d1bf6ba"
+        case .statusServed: "80b92c61ad63409ebf1174d925535dc8"
+        case .childRefused: "e1f6a99a7c5245dfa5a3c5394ac6fb97"
         case .citusWriterChanged: "f18b7777529a4ca0bf7a4c61590b1c4b"
         case .citusGroupAppeared: "1f871480e2f641288cd6a700dbf4222f"
         case .citusGroupVanished: "25672b19c4f148fcb6f001cc4b7e3994"
@@ -257,42 +266,6 @@ public enum LogKind: CaseIterable, Sendable {
         case .splitBrain: "939c61da321647aca75b874b9a1e236a"
         case .splitBrainOver: "d1b9b32eec6a4e88961ea573528b6cbd"
         case .probeRefused: "c7ab76548c4f402f9bc46606b7f6eb48"
-        }
-    }
-
-    /// How much it matters, where the record does not say otherwise.
-    public var priority: LogPriority {
-        switch self {
-        case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .clockWithinDrift, .leaderChanged, .pauseChanged, .leaseAdopted, .leaseShortened,
-            .addressAcquired,
-            .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
-            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
-            .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
-            .switchoverAnswered:
-            .notice
-        case .configurationRefused, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .citusUpdateFailed,
-            .citusRefused:
-            .error
-        case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
-            .clockBeyondDrift, .fencesForbidden,
-            .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
-            .patroniUnanswered, .leaseRefused,
-            .addressRemovedByOthers,
-            .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,
-            .ownAddressAtRisk,
-            .failsafeHolds,
-            .statusUnavailable, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift, .citusBlocked,
-            .citusUnsynchronized, .citusProbeRefused, .probeRefused,
-            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
-            .warning
-        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,
-            .citusRivalCoordinator,
-            .nodeIsolated, .splitBrain,
-            .switchoverAsked:
-            .critical
-        case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared, .detectorVerdict:
-            .info
         }
     }
 }

@@ -186,9 +186,8 @@ public final class MemoryFile {
 
     /// Answers what went wrong.
     private func run(_ command: [String], _ timeout: Duration, input: [UInt8]? = nil) async -> String? {
-        var child = ChildProcess(command, timeout: timeout, outputLimit: 4096)
+        var child = ChildProcess(command, kind: .storage, timeout: timeout, outputLimit: 4096)
         child.input = input
-        child.hasRights = false
         do throws(ChildProcessError) {
             let outcome = try await child.run()
             return outcome.exitCode == 0

@@ -95,7 +95,7 @@ final class HostResolver {
         guard !host.hasPrefix("-") else { return nil }
         do throws(ChildProcessError) {
             let outcome = try await ChildProcess(
-                ["/usr/bin/getent", "ahosts", host], timeout: .seconds(2)
+                ["/usr/bin/getent", "ahosts", host], kind: .nameLookup, timeout: .seconds(2)
             ).run()
             let words = outcome.text.split(whereSeparator: { $0 == " " || $0 == "\n" || $0 == "\t" })
             guard outcome.exitCode == 0, let address = words.first.map(String.init), IPAddress(address) != nil else {

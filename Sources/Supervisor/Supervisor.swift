@@ -7,7 +7,6 @@ import LeaseKeys
 import NetworkAddress
 import PatroniClient
 public import Settings
-import StatusServer
 
 /// The shell around the core: it gathers events, and carries actions out. It decides nothing.
 ///
@@ -73,7 +72,7 @@ public final class Supervisor {
     private let detector: DetectorLink
     private let ledger: LedgerWriter
     private let alert: AlertCommand?
-    private var servers: [StatusServer] = []
+    private var status: StatusListeners?
     private(set) var core: SupervisorCore
     private(set) var history = RecentRecords()
     private let inbox = EventInbox()
@@ -166,7 +165,9 @@ public final class Supervisor {
                 "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
                 ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
         if let problem = self.memoryProblem { self.log(.memoryUnusable(problem)) }
-        for endpoint in self.settings.status.endpoints { self.serve(endpoint) }
+        self.status = StatusListeners(
+            self.settings.status.endpoints, answer: { [unowned self] in self.answer($0) },
+            act: { [unowned self] in self.act($0) }, log: { [unowned self] in self.log($0) })
         self.kernel.start()
         self.follower.start()
         self.deliver(.tick)
@@ -181,16 +182,6 @@ public final class Supervisor {
     fileprivate func tellMemory(_ problem: String?) {
         if let problem, self.memoryProblem == nil { self.log(.memoryUnwritable(problem)) }
         self.memoryProblem = problem
-    }
-
-    private func serve(_ endpoint: StatusEndpoint) {
-        do throws(StatusServerError) {
-            self.servers.append(
-                try StatusServer(
-                    endpoint, answer: { [unowned self] in self.answer($0) }, act: { [unowned self] in self.act($0) }))
-        } catch {
-            self.log(LogRecord(.statusUnavailable, error.description, ["REASON": error.description]))
-        }
     }
 
     /// Releases every address, then calls ``Surroundings/exit``.
@@ -371,7 +362,7 @@ public final class Supervisor {
         EventLoop.spawn {
             await self.kernel.stop()
             await self.surroundings.memory?.finish()
-            self.servers = []
+            self.status = nil
             self.surroundings.exit()
         }
     }

@@ -71,7 +71,7 @@ extension CommandFailure {
     fileprivate var isRefusal: Bool {
         switch self.kind {
         case .noDevice, .other: true
-        case .tooLate, .timedOut, .notPermitted, .notStarted, .cancelled, .unreadable, .elsewhere: false
+        case .tooLate, .timedOut, .notPermitted, .notStarted, .noSlot, .cancelled, .unreadable, .elsewhere: false
         }
     }
 }

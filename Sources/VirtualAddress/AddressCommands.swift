@@ -98,7 +98,9 @@ public struct AddressCommands {
         let command = self.command + ["-json", "address", "show"]
         let outcome: ChildProcess.Outcome
         do throws(ChildProcessError) {
-            outcome = try await ChildProcess(command, timeout: self.listTimeout, outputLimit: 8 << 20).run()
+            outcome = try await ChildProcess(
+                command, kind: .address, timeout: self.listTimeout, outputLimit: 8 << 20
+            ).run()
         } catch {
             throw CommandFailure(error)
         }
@@ -126,6 +128,7 @@ public struct AddressCommands {
         let command = self.command + arguments
         let child = ChildProcess(
             command,
+            kind: .address,
             timeout: self.changeTimeout ?? .microseconds(self.pace.actsWithin),
             outputLimit: 1 << 16,
             notAfter: Self.timeGuard(from: start, self.pace)

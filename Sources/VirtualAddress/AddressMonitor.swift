@@ -79,7 +79,8 @@ public final class AddressMonitor {
             self.stormEnd = nil
         }
         do throws(ChildProcessError) {
-            let code = try await ChildProcess(command, outputLimit: 1 << 16).lines(started: self.confirm, self.take)
+            let code = try await ChildProcess(command, kind: .address, outputLimit: 1 << 16).lines(
+                started: self.confirm, self.take)
             return code.map { "\(command.joined(separator: " ")): exit code \($0)" } ?? "killed by a signal"
         } catch {
             return error.description

@@ -14,6 +14,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         case notPermitted
         /// The program could not be started; the value is an errno.
         case notStarted(Int32)
+        /// There was no slot for it: too many commands hang already.
+        case noSlot
         /// The waiting task was cancelled; the command may have been carried out.
         case cancelled
         /// It printed more than the limit, or something that is not the JSON of addresses.
@@ -45,6 +47,7 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         let kind: Kind =
             switch error.kind {
             case .notStarted(let number): .notStarted(number)
+            case .refused: .noSlot
             case .timedOut: .timedOut
             case .outputTooLong: .unreadable
             case .cancelled: .cancelled
@@ -83,6 +86,7 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
             case .noDevice: "no such interface"
             case .notPermitted: "not permitted (CAP_NET_ADMIN is needed)"
             case .notStarted(let number): "cannot be started (errno \(number))"
+            case .noSlot: "not started, since too many commands of ip are under way"
             case .cancelled: "cancelled"
             case .unreadable: "its output cannot be understood"
             case .elsewhere: "it stands in another place"

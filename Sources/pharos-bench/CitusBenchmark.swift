@@ -145,7 +145,8 @@ struct CitusBenchmark {
             status: { socket: \(folder)/pharos.sock }
 
             """)
-        return try self.bed.start("pharos", [self.bed.options.pharos, "run", "-c", file])
+        return try self.bed.start(
+            "pharos", [self.bed.options.pharos, "run", "-c", file], environment: ["RUNTIME_DIRECTORY=\(folder)"])
     }
 
     private func prepare(_ postgres: BenchPostgres, _ session: PostgresConnection) async throws(BedError) {

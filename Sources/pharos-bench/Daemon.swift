@@ -41,7 +41,7 @@ struct Daemon {
             "pharos \(node.member)",
             [bed.options.pharos, "run", "-c", file],
             on: node == .bench ? nil : node,
-            environment: notify.map { ["NOTIFY_SOCKET=\($0)"] } ?? []
+            environment: ["RUNTIME_DIRECTORY=\(folder)"] + (notify.map { ["NOTIFY_SOCKET=\($0)"] } ?? [])
         )
         return Daemon(node: node, program: program)
     }

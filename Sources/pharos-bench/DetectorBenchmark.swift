@@ -142,7 +142,9 @@ struct DetectorBenchmark {
             status: { socket: \(self.socket) }
 
             """)
-        return try self.bed.start("pharos", [self.bed.options.pharos, "run", "-c", file])
+        return try self.bed.start(
+            "pharos", [self.bed.options.pharos, "run", "-c", file],
+            environment: ["RUNTIME_DIRECTORY=\(self.bed.folder)/scale"])
     }
 
     /// Throws unless every member was reached: what was measured would be something else.

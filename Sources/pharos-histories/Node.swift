@@ -62,7 +62,7 @@ final class Node {
         let daemon = isOlder ? self.ground.options.older ?? self.ground.options.pharos : self.ground.options.pharos
         self.program = try self.ground.start(
             self.name, [daemon, "run", "-c", self.folder + "/pharos.yml"], in: self.name,
-            environment: ["STATE_DIRECTORY=\(self.folder)/state"])
+            environment: ["STATE_DIRECTORY=\(self.folder)/state", "RUNTIME_DIRECTORY=\(self.folder)/run"])
     }
 
     func stop(_ signal: Int32) async {

@@ -5,7 +5,6 @@ import Journal
 import Secrets
 import Settings
 import Supervisor
-import VirtualAddress
 
 /// The process around the supervisor: configuration, signals, journal, systemd.
 @EventLoop
@@ -17,8 +16,12 @@ final class Daemon {
     private var signals: [EventSource] = []
     private var watchdog: EventSource?
     private var supervisor: Supervisor?
+    private var preparation: Preparation?
     private var lock: InstanceLock?
     private var isStopping = false
+    /// A reload is under way; SIGHUP meanwhile asks for another.
+    private var isReloading = false
+    private var mustReloadAgain = false
     private var isReady = false
     private var statusLine = ""
 
@@ -26,16 +29,24 @@ final class Daemon {
 
     func run() async {
         self.signals = [
-            .signal(SIGTERM) { self.stop() }, .signal(SIGINT) { self.stop() }, .signal(SIGHUP) { self.reload() },
+            .signal(SIGTERM) { self.stop() }, .signal(SIGINT) { self.stop() }, .signal(SIGHUP) { self.hangUp() },
         ]
         self.startWatchdog()
-        guard let settings = await self.loadPatiently(), let ip = AddressCommands.findIP() else {
-            if !self.isStopping { self.write(LogRecord(.assignFailed, "there is no ip program: install iproute2")) }
-            return EventLoop.exit(code: self.isStopping ? 0 : ExitStatus.unavailableNumber)
+        ChildSlots.shared.reserve()
+        ChildSlots.shared.refused = { _, refusal in
+            self.write(LogRecord(.childRefused, "a child was not started: \(refusal)", ["REASON": "\(refusal)"]))
         }
-        self.take(settings)
-        guard let memory = await self.takeLock(beside: settings.status.socket) else { return EventLoop.exit(code: 0) }
-        let supervisor = Supervisor(settings, self.surroundings(ip, memory))
+        let preparation = Preparation(path: self.path) { record, status in
+            self.write(record)
+            self.manager.status(status)
+        }
+        self.preparation = preparation
+        guard let prepared = await preparation.run() else { return EventLoop.exit(code: 0) }
+        self.preparation = nil
+        self.lock = prepared.lock
+        self.take(prepared.settings)
+        let memory = MemoryFile(folder: Self.stateFolder, followsForgetful: prepared.followsForgetful)
+        let supervisor = Supervisor(prepared.settings, self.surroundings(prepared.ip, memory))
         self.supervisor = supervisor
         supervisor.start()
     }
@@ -61,28 +72,6 @@ final class Daemon {
 
     // MARK: - Configuration
 
-    /// The configuration, as soon as it is valid: a node is not left without its supervisor because of a mistake.
-    private func loadPatiently() async -> Settings? {
-        var lastProblem: String?
-        while !self.isStopping {
-            do throws(SettingsError) {
-                return try Settings.load(path: self.path)
-            } catch {
-                if error.description != lastProblem {
-                    lastProblem = error.description
-                    self.write(
-                        LogRecord(
-                            .configurationRefused,
-                            "\(error.description)\nnothing is done until this is mended; the file is read again every 2 s"
-                        ))
-                    self.manager.status("waiting for a valid \(self.path)")
-                }
-            }
-            await self.pause(.seconds(2))
-        }
-        return nil
-    }
-
     /// Knows the secrets of a configuration from now on, and says what is doubtful in it.
     private func take(_ settings: Settings) {
         self.journal = JournalWriter(redacting: settings.secrets)
@@ -92,46 +81,42 @@ final class Daemon {
         }
     }
 
-    private func reload() {
-        guard let supervisor = self.supervisor else { return }
+    /// SIGHUP: the configuration is read again, however far the daemon has come.
+    private func hangUp() {
+        guard let supervisor = self.supervisor else {
+            self.preparation?.lookAgain()
+            return
+        }
+        self.mustReloadAgain = true
+        guard !self.isReloading else { return }
+        self.isReloading = true
         // Before its first READY=1 the daemon is still starting, and must not say otherwise.
         if self.isReady { self.manager.reloading() }
-        defer { if self.isReady { self.manager.ready(status: self.statusLine) } }
-        do throws(SettingsError) {
-            let settings = try Settings.load(path: self.path)
+        EventLoop.spawn {
+            while self.mustReloadAgain, !self.isStopping {
+                self.mustReloadAgain = false
+                await self.reload(supervisor)
+            }
+            self.isReloading = false
+            if self.isReady, !self.isStopping { self.manager.ready(status: self.statusLine) }
+        }
+    }
+
+    private func reload(_ supervisor: Supervisor) async {
+        let result = await Settings.settled(self.path)
+        guard !self.isStopping else { return }
+        switch result {
+        case .success(let settings):
             if let problem = supervisor.reload(settings) {
                 self.write(LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
             } else {
                 self.take(settings)
                 self.write(LogRecord(.configurationReloaded, "the configuration was read again"))
             }
-        } catch {
+        case .failure(let error):
             self.write(
                 LogRecord(.configurationRefused, "the new configuration is refused, the old one stays:\n\(error)"))
         }
-    }
-
-    /// One daemon on a node: two would take each other's leases for their own. With the lock comes what the process of before
-    /// remembered; nil: the daemon is to stop.
-    private func takeLock(beside socket: String) async -> MemoryFile? {
-        let folder = socket.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-        var hasComplained = false
-        // Of this boot: the folder lives in memory.
-        let wasHere = access(folder + "/pharos.lock", F_OK) == 0
-        while !self.isStopping {
-            switch InstanceLock.take(folder + "/pharos.lock") {
-            case .success(let lock):
-                self.lock = lock
-                // Always, so that the next process finds it.
-                let didRemember = Self.leaveTrace(in: folder)
-                return MemoryFile(folder: Self.stateFolder, followsForgetful: wasHere && !didRemember)
-            case .failure(let problem):
-                if !hasComplained { self.write(LogRecord(.configurationRefused, problem.message)) }
-                hasComplained = true
-                await self.pause(.seconds(1))
-            }
-        }
-        return nil
     }
 
     /// systemd's, of the unit's StateDirectory; outside of a unit the same by its usual name.
@@ -139,28 +124,15 @@ final class Daemon {
         getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? "/var/lib/pharos"
     }
 
-    /// Leaves a trace of a version that remembers; answers whether an earlier process of this boot may have left one.
-    private static func leaveTrace(in folder: String) -> Bool {
-        let descriptor = open(folder + "/remembers", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { return true }
-        close(descriptor)
-        return false
-    }
-
-    private func pause(_ delay: Duration) async {
-        do throws(WaitError) {
-            try await EventLoop.sleep(for: delay)
-        } catch {
-            // Nobody cancels this.
-        }
-    }
-
     // MARK: - systemd
 
     private func stop() {
         guard !self.isStopping else { return }
         self.isStopping = true
-        guard let supervisor = self.supervisor else { return EventLoop.exit(code: 0) }
+        guard let supervisor = self.supervisor else {
+            self.preparation?.stop()
+            return EventLoop.exit(code: 0)
+        }
         EventLoop.spawn {
             // A crash would leave the addresses to the next process: a restart can do no worse.
             let isRestart = await UnitJob.isRestart()
@@ -170,14 +142,15 @@ final class Daemon {
         }
     }
 
-    /// Pings from a turn of the core, at twice the rate that systemd asks for, so that a stuck core is killed.
+    /// Pings from a turn of the core, three times in what systemd waits, so that a stuck core is killed and a ping that systemd
+    /// takes late is in time.
     private func startWatchdog() {
         guard let interval = ServiceManager.watchdogInterval else { return }
-        let half = interval / 2
-        self.watchdog = .timer(after: half, accuracy: .milliseconds(250)) {
+        let pause = interval / 3
+        self.watchdog = .timer(after: pause, accuracy: .milliseconds(250)) {
             self.supervisor?.turn()
-            self.manager.watchdog()
-            self.watchdog?.rearm(after: half)
+            self.manager.ping()
+            self.watchdog?.rearm(after: pause)
         }
     }
 

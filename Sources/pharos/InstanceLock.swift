@@ -2,7 +2,7 @@
 import Glibc
 
 /// A lock that one process of a node holds, until it ends in whatever way.
-final class InstanceLock {
+final class InstanceLock: Sendable {
     struct Problem: Error { let message: String }
 
     private let descriptor: Int32

@@ -17,7 +17,9 @@ enum UnitJob {
         }
         let command = [self.systemctl, "list-jobs", "--no-legend", "--full", "--plain", unit]
         do throws(ChildProcessError) {
-            let outcome = try await ChildProcess(command, timeout: self.patience, outputLimit: 1 << 16).run()
+            let outcome = try await ChildProcess(
+                command, kind: .serviceManager, timeout: self.patience, outputLimit: 1 << 16
+            ).run()
             return outcome.exitCode == 0 && self.isRestart(of: unit, in: outcome.text)
         } catch {
             return false

@@ -6,39 +6,6 @@ import Testing
 
 @testable import Journal
 
-/// A folder with a datagram socket that somebody else writes to. Gone with its last reference.
-final class Receiver {
-    let directory: TemporaryDirectory
-    let path: String
-    let descriptor: CInt
-
-    /// `name`: an abstract one if it begins with `@`, a socket's path in the folder if nil.
-    init(abstract name: String? = nil) throws {
-        self.directory = try TemporaryDirectory("journal")
-        self.path = name ?? self.directory.file("socket")
-        self.descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        try #require(self.descriptor >= 0)
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let bytes = name.map { [0] + Array($0.utf8.dropFirst()) } ?? Array(self.path.utf8) + [0]
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-        let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
-        let bound = withUnsafePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(self.descriptor, $0, length) }
-        }
-        try #require(bound == 0)
-    }
-
-    deinit { close(self.descriptor) }
-
-    /// The datagram that has come; nil if none has. A datagram is there as soon as its sender's call has returned.
-    func receive() -> String? {
-        var bytes = [UInt8](repeating: 0, count: 1 << 18)
-        let count = recv(self.descriptor, &bytes, bytes.count, Int32(MSG_DONTWAIT))
-        return count < 0 ? nil : String(decoding: bytes.prefix(count), as: UTF8.self)
-    }
-}
-
 /// A pipe in place of standard error.
 final class Pipe {
     let reading: CInt
@@ -180,57 +147,5 @@ struct JournalWriterTests {
         #expect(destination(own, journal.directory.path) == .prefixedText)
         for stream in [nil, "", "1:2", own + "0", "x"] { #expect(destination(stream, journal.path) == .text) }
         #expect(JournalWriter.destination(journalStream: own, descriptor: -1, nativePath: journal.path) == .text)
-    }
-}
-
-struct ServiceManagerTests {
-    @Test(arguments: [nil, "@pharos-service-manager-test-\(getpid())"])
-    func `systemd hears how the service is doing`(abstract: String?) throws {
-        let systemd = try Receiver(abstract: abstract)
-        let manager = ServiceManager(socketName: systemd.path)
-        #expect(manager.ready(status: "holds 10.0.0.1"))
-        #expect(systemd.receive() == "READY=1\nSTATUS=holds 10.0.0.1")
-        #expect(manager.status("evil\nREADY=0\u{7}"))
-        #expect(systemd.receive() == "STATUS=evil READY=0 ")
-        #expect(manager.watchdog())
-        #expect(systemd.receive() == "WATCHDOG=1")
-        #expect(manager.stopping(status: "bye"))
-        #expect(systemd.receive() == "STOPPING=1\nSTATUS=bye")
-        #expect(manager.reloading())
-        let lines = try #require(systemd.receive()).split(separator: "\n")
-        #expect(lines.count == 2 && lines[0] == "RELOADING=1" && lines[1].hasPrefix("MONOTONIC_USEC="))
-        #expect(Int(lines[1].dropFirst("MONOTONIC_USEC=".count)) ?? 0 > 0)
-        #expect(manager.status(String(repeating: "ä", count: 5000)))
-        #expect(try #require(systemd.receive()).utf8.count <= ServiceManager.statusLimit + 4)
-    }
-
-    @Test func `without systemd nothing happens`() {
-        for name in [nil, "", "/nonexistent/socket", "@pharos-nobody", String(repeating: "x", count: 300)] {
-            #expect(!ServiceManager(socketName: name).ready(status: "x"))
-        }
-    }
-
-    @Test func `a systemd that hangs is not waited for`() throws {
-        let systemd = try Receiver()
-        let manager = ServiceManager(socketName: systemd.path)
-        var taken = 0
-        while taken < 5000, manager.watchdog() { taken += 1 }
-        #expect(taken > 0 && taken < 5000)
-    }
-
-    @Test(
-        arguments: [
-            ("2000000", nil, Duration.seconds(2)), ("1500000", "77", .milliseconds(1500)), ("2000000", "78", nil),
-            (nil, "77", nil),
-            ("0", nil, nil), ("-5", nil, nil), ("2s", nil, nil), ("18446744073709551615", nil, nil),
-            ("2000000", "", nil),
-        ] as [(String?, String?, Duration?)]
-    )
-    func `the watchdog's interval is what systemd gave to this process`(
-        usec: String?,
-        process: String?,
-        interval: Duration?
-    ) {
-        #expect(ServiceManager.watchdogInterval(microseconds: usec, process: process, ownProcess: 77) == interval)
     }
 }

@@ -71,28 +71,4 @@ struct StatusServerTests {
         recent.append(LogRecord(.stopping, String(repeating: "x", count: 100_000)))
         #expect(recent.entries.last?.message.count == RecentRecords.messageLimit)
     }
-
-    @Test @EventLoop func `many connections that say nothing, garbage and long heads keep nobody out for good`()
-        async throws
-    {
-        let folder = try TemporaryDirectory("status")
-        let socket = folder.file("socket")
-        let server = try StatusServer(.unix(path: socket)) { path in
-            .init(contentType: "text/plain", body: path)
-        }
-        for text in [
-            "\u{0}\u{1}\u{2}", "GET", "GET / HTTP/9.9\r\n\r\n", "GET /\(String(repeating: "a", count: 60_000))",
-        ] {
-            try sendRaw(text, to: socket)
-        }
-        let silent = try (0..<40).map { _ in try connectRaw(socket) }
-        for descriptor in silent { closeRaw(descriptor) }
-        let deadline = ContinuousClock.now + .seconds(10)
-        var answer: HTTPResponse?
-        while answer == nil, ContinuousClock.now < deadline {
-            do { answer = try await self.get(socket, "/x") } catch { try await EventLoop.sleep(for: .milliseconds(50)) }
-        }
-        #expect(answer?.body == Array("/x".utf8))
-        withExtendedLifetime(server) {}
-    }
 }

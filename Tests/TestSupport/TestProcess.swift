@@ -28,7 +28,8 @@ public final class TestProcess {
                 error: output,
                 begin_by: 0,
                 alive_for: 0,
-                without_rights: 0
+                without_rights: 0,
+                task_limit: 0
             )
             return linux_spawn(&child)
         }

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension LogKind {
+    /// How much it matters, where the record does not say otherwise.
+    public var priority: LogPriority {
+        switch self {
+        case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
+            .contactRestored, .clockWithinDrift, .statusServed, .leaderChanged, .pauseChanged, .leaseAdopted,
+            .leaseShortened,
+            .addressAcquired,
+            .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
+            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
+            .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
+            .switchoverAnswered:
+            .notice
+        case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed,
+            .citusUpdateFailed,
+            .citusRefused:
+            .error
+        case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
+            .clockBeyondDrift, .fencesForbidden,
+            .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
+            .patroniUnanswered, .leaseRefused,
+            .addressRemovedByOthers,
+            .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,
+            .ownAddressAtRisk,
+            .failsafeHolds,
+            .statusUnavailable, .childRefused, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift,
+            .citusBlocked,
+            .citusUnsynchronized, .citusProbeRefused, .probeRefused,
+            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
+            .warning
+        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,
+            .citusRivalCoordinator,
+            .nodeIsolated, .splitBrain,
+            .switchoverAsked:
+            .critical
+        case .stanceChanged, .acquireRefused, .postgresChanged, .citusGroupAppeared, .detectorVerdict:
+            .info
+        }
+    }
+}
