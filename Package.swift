@@ -67,6 +67,7 @@ let package = Package(
         module("PatroniValues", ["LenientJSON"]),
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
         module("KernelPlaces", ["NetworkAddress"]),
+        module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
@@ -76,7 +77,8 @@ let package = Package(
         module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
         module("CitusCatalog", ["EventLoop", "PostgresClient"]),
-        module("VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress"]),
+        module(
+            "VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress", "RouteNetlink"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
         module(
@@ -103,8 +105,13 @@ let package = Package(
             dependencies: ["Decision", "EtcdValues", "KernelPlaces", "LeaseKeys", "NetworkAddress", "PatroniValues"],
             swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
-        module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
-        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "Lab"]),
+        module(
+            "Lab",
+            [
+                "CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PostgresClient",
+                "RouteNetlink",
+            ]),
+        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "NetworkAddress", "RouteNetlink"]),
         .executableTarget(
             name: "pharos-bench",
             dependencies: [
@@ -128,6 +135,7 @@ let package = Package(
         tests("SimulationTests", ["Decision", "EtcdValues", "LeaseKeys", "PatroniValues", "Simulation"]),
         tests("EventLoopTests", ["EventLoop"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
+        tests("RouteNetlinkTests", ["NetworkAddress", "RouteNetlink", "TestSupport"], exclude: ["Fixtures"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("SettingsTests", ["Decision", "NetworkAddress", "Secrets", "Settings", "TestSupport"]),
@@ -148,7 +156,7 @@ let package = Package(
         tests(
             "VirtualAddressTests",
             [
-                "CLinux", "EventLoop", "NetworkAddress", "TestSupport", "VirtualAddress",
+                "CLinux", "EventLoop", "NetworkAddress", "RouteNetlink", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests(

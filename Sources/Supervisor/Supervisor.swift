@@ -358,7 +358,7 @@ public final class Supervisor {
         self.detector.stop()
         self.ledger.stop()
         EventLoop.spawn {
-            await self.kernel.stop()
+            self.kernel.stop()
             await self.surroundings.memory?.finish()
             self.servers = []
             self.surroundings.exit()
