@@ -184,7 +184,7 @@ final class KernelLink {
         self.told[loss.kind] = now
         self.report(
             LogRecord(
-                .monitorInterrupted, "changes of this node's addresses and interfaces may have been missed: \(loss)",
+                .monitorInterrupted, "changes of this node's addresses may have been missed: \(loss)",
                 ["REASON": loss.description]))
     }
 

@@ -4,7 +4,7 @@ import Testing
 
 /// What the unit must grant for what the configuration allows: systemd/pharos.service against the limits of the code.
 struct UnitTests {
-    /// `ip monitor`, a listing, `getent`, `alert.command`, resolver threads, the daemon: with room for what they start.
+    /// A listing, `getent`, `alert.command`, resolver threads, the daemon: with room for what they start.
     private static let others = 64
 
     @Test func `TasksMax has room for a command of each address and for all else at the same time`() throws {
