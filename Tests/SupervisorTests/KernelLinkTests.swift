@@ -75,6 +75,10 @@ struct KernelLinkTests {
             // Each announcement that reaches nobody is a record: at 0, 50, 200, 1000 ms, 5 s, then each minute.
             try await scene.expect { scene.records(.announceFailed).count >= 4 }
             try await node.hub.ip("link", "set", port, "down")
+            // The kernel tells of a carrier a moment later, and of one that is back by then not at all.
+            try await scene.expect {
+                try await !node.ip("-o", "link", "show", "dev", FakeIP.interface).contains(" state UP ")
+            }
             try await node.hub.ip("link", "set", port, "up")
             try await scene.expect { scene.records(.announceFailed).count >= 8 }
         }
