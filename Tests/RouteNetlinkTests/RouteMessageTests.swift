@@ -187,9 +187,9 @@ struct RouteMessageTests {
             changed(Self.address, 17, 33),  // /33
             changed(Self.address, 16, 10),  // an IPv6 address of four bytes
             changed(Self.address, 32, 7), changed(Self.address, 32, 3), changed(Self.address, 32, 0xff),  // lengths
-            changed(Self.address, 42, 9),  // no lifetime
+            changed(Self.address, 42, 9), changed(Self.address, 40, 16), changed(Self.address, 40, 21),  // the lifetime
             changed(Self.link, 20, 0), changed(Self.link, 36, 0), changed(Self.link, 34, 53),  // number; name
-            changed(Self.link, 32, 6),  // a name without its end
+            changed(Self.link, 32, 6), changed(Self.link, 32, 9),  // a name without its end, and beyond the message's
         ]
         for bytes in broken {
             let messages = RouteMessage.parse(bytes + Self.done)

@@ -61,11 +61,14 @@ struct AddressNewsTests {
         name = "eth1"
         _ = news.lost(.dropped)
         #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth1"))
+        _ = news.take(.linkRemoved(index: 2), ask: ask)
+        name = "eth2"
+        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth2"))
         _ = news.take(.malformed("?"), ask: ask)
         name = nil
         #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == .unclear, "it is gone: look")
         #expect(try news.take(removed("10.0.0.1/24", on: 2), ask: ask) == .unclear)
-        #expect(asked == [2, 2, 2, 2])
+        #expect(asked == [2, 2, 2, 2, 2])
     }
 
     @Test func `names are bounded`() throws {

@@ -68,3 +68,8 @@ final class Recorder<Value: Sendable & Equatable> {
 func virtual(_ text: String, on interface: String = "eth0") throws -> VirtualAddress {
     VirtualAddress(address: try #require(AddressPrefix(text)), interface: interface)
 }
+
+extension LinkAddress {
+    /// From pairs of hexadecimal digits with colons between, as `ip` prints them.
+    init?(_ text: String) { self.init(bytes: text.split(separator: ":").compactMap { UInt8($0, radix: 16) }) }
+}
