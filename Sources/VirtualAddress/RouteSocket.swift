@@ -30,11 +30,13 @@ final class RouteSocket {
     }
 
     let descriptor: Int32
-    /// More than the kernel puts into one datagram (a link with all its properties: 2 KiB).
-    private var buffer = [UInt8](repeating: 0, count: 32768)
+    private var buffer: [UInt8]
 
-    /// - Parameter receiveBuffer: bytes that the queue may take; the kernel allows at most `net.core.rmem_max`, doubled.
-    init(receiveBuffer: Int32) throws(Failure) {
+    /// - Parameters:
+    ///   - receiveBuffer: bytes that the queue may take; the kernel allows at most `net.core.rmem_max`, doubled.
+    ///   - datagramLimit: bytes of one datagram; a link with all its properties has 2 KiB.
+    init(receiveBuffer: Int32, datagramLimit: Int = 32768) throws(Failure) {
+        self.buffer = [UInt8](repeating: 0, count: datagramLimit)
         let flags = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         self.descriptor = socket(AF_NETLINK, flags, NETLINK_ROUTE)
         if self.descriptor < 0 { throw Failure(number: errno, call: "socket") }

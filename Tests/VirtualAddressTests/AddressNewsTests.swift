@@ -22,12 +22,6 @@ struct AddressNewsTests {
         .link(RouteLink(index: index, name: name, hasCarrier: true))
     }
 
-    private func appeared(_ text: String, on interface: String) throws -> MonitorEvent {
-        .appeared(
-            KernelAddress(
-                place: try virtual(text, on: interface), lifetime: .forever, isTentative: false, isDuplicate: false))
-    }
-
     @Test func `an interface has the name that it had when the message was sent`() throws {
         var news = AddressNews()
         let ask = { (_: Int32) -> String? in
