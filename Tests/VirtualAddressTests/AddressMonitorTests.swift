@@ -17,6 +17,8 @@ struct AddressMonitorTests {
                 let end = try virtual(place)
                 try await nodes[0].ip(
                     "addr", "replace", place, "dev", "eth0", "nodad", "valid_lft", "60", "preferred_lft", "0")
+                // The kernel tells of a new IPv6 address a moment later, with the lifetime that it has by then.
+                #expect(try await events.contains(appeared(place, .seconds(60))))
                 try await nodes[0].ip(
                     "addr", "replace", place, "dev", "eth0", "nodad", "valid_lft", "1", "preferred_lft", "0")
                 #expect(try await events.contains(.disappeared(end)), "the kernel took it off")

@@ -12,11 +12,21 @@ import Testing
 struct MonitorLossTests {
     init() { EventLoop.shared.executor.startThread() }
 
-    /// Holds the loop up while `ip` carries out all of `commands`.
-    @EventLoop private func storm(_ commands: [String], in node: TestNamespace) throws {
+    /// A socket that listens in the namespace while `ip` carries out all of `commands`, and is not read.
+    @EventLoop private func unreadSocket(
+        in node: TestNamespace, receiveBuffer: Int32 = 8 << 20, after commands: [String]
+    ) async throws -> RouteSocket {
+        var result: Result<RouteSocket, RouteSocket.Failure>?
+        node.enter {
+            do throws(RouteSocket.Failure) { result = .success(try RouteSocket(receiveBuffer: receiveBuffer)) } catch {
+                result = .failure(error)
+            }
+        }
+        let socket = try #require(try result?.get())
         let folder = try TemporaryDirectory("storm")
         try folder.write("batch", commands.joined(separator: "\n") + "\n")
-        #expect(system("\(node.command.joined(separator: " ")) -batch \(folder.file("batch"))") == 0)
+        try await node.ip("-batch", folder.file("batch"))
+        return socket
     }
 
     /// What was reported at once, and how often the rest of the loop had had its turn by then.
@@ -40,12 +50,13 @@ struct MonitorLossTests {
         try await TestNetwork.with(nodes: 1) { nodes in
             let batches = Recorder<Batch>()
             let turns = Turns()
-            let monitor = AddressMonitor { batches.record(Batch(turn: turns.count, events: $0)) }
-            nodes[0].enter { monitor.start() }
             let addresses = (0..<5000).map { "10.78.\($0 / 250).\($0 % 250 + 1)/32 dev eth0" }
             let all = addresses.map { "addr add " + $0 } + addresses.map { "addr del " + $0 }
-            try storm(all, in: nodes[0])
+            let socket = try await unreadSocket(in: nodes[0], after: all)
+            let monitor = AddressMonitor(
+                open: { socket }, report: { batches.record(Batch(turn: turns.count, events: $0)) })
             turns.begin()
+            monitor.start()
             let last = try appeared("10.79.0.1/32", .seconds(60))
             let isRead = try await eventually(within: .seconds(30)) {
                 let place = ["10.79.0.1/32", "dev", "eth0", "valid_lft", "60", "preferred_lft", "60"]
@@ -64,15 +75,19 @@ struct MonitorLossTests {
     }
 
     @Test @EventLoop func `what the kernel had to drop is told, and hearing goes on`() async throws {
-        try await withMonitor(receiveBuffer: 1) { nodes, events, _ in
+        try await TestNetwork.with(nodes: 1) { nodes in
             let addresses = (1...250).map { "10.78.0.\($0)/32 dev eth0" }
-            for round in 1...2 {
-                events.removeAll()
-                try storm(addresses.map { (round == 1 ? "addr add " : "addr del ") + $0 }, in: nodes[0])
+            for change in ["addr add ", "addr del "] {
+                let socket = try await unreadSocket(
+                    in: nodes[0], receiveBuffer: 1, after: addresses.map { change + $0 })
+                let events = Recorder<MonitorEvent>()
+                let monitor = AddressMonitor(open: { socket }, report: { events.record($0) })
+                monitor.start()
                 #expect(try await events.contains(.missed(.init(.dropped))))
+                try await nodes[0].ip("addr", "replace", "10.79.0.1/32", "dev", "eth0")
+                #expect(try await events.contains(appeared("10.79.0.1/32")))
                 #expect(events.values.count < 250)
-                try await nodes[0].ip("addr", "add", "10.79.0.\(round)/32", "dev", "eth0")
-                #expect(try await events.contains(appeared("10.79.0.\(round)/32")))
+                monitor.stop()
             }
         }
     }
