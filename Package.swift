@@ -68,6 +68,7 @@ let package = Package(
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
         module("KernelPlaces", ["NetworkAddress"]),
         module("Conninfo", ["CPostgres"]),
+        module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
@@ -77,7 +78,8 @@ let package = Package(
         module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
         module("CitusCatalog", ["EventLoop", "PostgresClient"]),
-        module("VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress"]),
+        module(
+            "VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress", "RouteNetlink"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
         module(
@@ -102,8 +104,13 @@ let package = Package(
             dependencies: ["Decision", "EtcdValues", "KernelPlaces", "LeaseKeys", "NetworkAddress", "PatroniValues"],
             swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
-        module("Lab", ["CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "PostgresClient"]),
-        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "Lab"]),
+        module(
+            "Lab",
+            [
+                "CLab", "CLinux", "EventLoop", "HTTPClient", "LenientJSON", "NetworkAddress", "PostgresClient",
+                "RouteNetlink",
+            ]),
+        module("NetworkBed", ["CLab", "CLinux", "EventLoop", "NetworkAddress", "RouteNetlink"]),
         .executableTarget(
             name: "pharos-bench",
             dependencies: [
@@ -128,6 +135,7 @@ let package = Package(
         tests("SimulationTests", ["Decision", "EtcdValues", "LeaseKeys", "PatroniValues", "Simulation"]),
         tests("EventLoopTests", ["CLinux", "EventLoop", "TestSupport"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
+        tests("RouteNetlinkTests", ["NetworkAddress", "RouteNetlink", "TestSupport"], exclude: ["Fixtures"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("ConninfoTests", ["Conninfo", "TestSupport"]),
@@ -149,7 +157,7 @@ let package = Package(
         tests(
             "VirtualAddressTests",
             [
-                "CLinux", "EventLoop", "NetworkAddress", "TestSupport", "VirtualAddress",
+                "CLinux", "EventLoop", "NetworkAddress", "RouteNetlink", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests(

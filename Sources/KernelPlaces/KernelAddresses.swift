@@ -12,22 +12,13 @@ public struct NetworkInterface: Hashable, Sendable {
     public let isUp: Bool
     /// Whether it has a carrier (`IFF_LOWER_UP`).
     public let isLowerUp: Bool
-    /// RFC 2863's operational state in the kernel's words, such as `UP`, `DOWN`, `LOWERLAYERDOWN`, `UNKNOWN`.
-    public let operationalState: String
-    /// Nil where it is no Ethernet interface.
-    public let linkAddress: LinkAddress?
 
-    public init(
-        name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool,
-        operationalState: String, linkAddress: LinkAddress?
-    ) {
+    public init(name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool) {
         self.name = name
         self.alternativeNames = alternativeNames
         self.index = index
         self.isUp = isUp
         self.isLowerUp = isLowerUp
-        self.operationalState = operationalState
-        self.linkAddress = linkAddress
     }
 }
 

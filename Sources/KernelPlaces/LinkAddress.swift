@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An Ethernet address: six bytes.
-public struct LinkAddress: Hashable, Sendable, LosslessStringConvertible {
+public struct LinkAddress: Hashable, Sendable, CustomStringConvertible {
     /// The six bytes in the order of transmission.
     public let bytes: [UInt8]
 
@@ -9,16 +9,6 @@ public struct LinkAddress: Hashable, Sendable, LosslessStringConvertible {
     public init?(bytes: some Collection<UInt8>) {
         guard bytes.count == 6 else { return nil }
         self.bytes = Array(bytes)
-    }
-
-    /// Parses six pairs of hexadecimal digits with colons between, as `ip` prints them; nil for anything else.
-    public init?(_ text: String) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        let bytes = parts.compactMap { part in
-            part.utf8.count == 2 && part.first != "+" && part.first != "-" ? UInt8(part, radix: 16) : nil
-        }
-        guard parts.count == 6, bytes.count == 6 else { return nil }
-        self.bytes = bytes
     }
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }

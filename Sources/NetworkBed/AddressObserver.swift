@@ -2,7 +2,8 @@
 import CLab
 public import EventLoop
 import Glibc
-import Lab
+import NetworkAddress
+import RouteNetlink
 
 /// Records when addresses appear in, and disappear from, the kernels of all nodes: by rtnetlink, with one clock
 /// (CLOCK_BOOTTIME), through one socket, so that the kernel's own order of events is kept across namespaces.
@@ -19,12 +20,12 @@ public final class AddressObserver {
     public private(set) var events: [Event] = []
     /// Is told of each event as it is noted.
     public var noted: @EventLoop (Event) -> Void = { _ in }
-    private struct Place: Hashable {
+    private struct Holding: Hashable {
         let node: Int32
-        let address: KernelAddress
+        let place: RoutePlace
     }
     /// What the kernels have, as far as we know.
-    private var held: Set<Place> = []
+    private var held: Set<Holding> = []
     private var hasOverrun = false
     private let descriptor: Int32
     private var source: EventSource?
@@ -50,37 +51,44 @@ public final class AddressObserver {
                 return
             }
             let now = BootClock.microseconds
-            for message in AddressMessage.parse(self.buffer[..<count]) {
+            for message in RouteMessage.parse(self.buffer[..<count]) {
                 switch message {
-                case .present(let address): self.appeared(Place(node: node, address: address), now)
-                case .removed(let address): self.disappeared(Place(node: node, address: address), now)
-                case .answered: break
+                case .address(let address): self.appeared(Holding(node: node, place: address.place), now)
+                case .addressRemoved(let place): self.disappeared(Holding(node: node, place: place), now)
+                // It may have been about an address.
+                case .malformed: self.hasOverrun = true
+                case .answered, .link, .linkRemoved: break
                 }
             }
         }
     }
 
-    private func appeared(_ place: Place, _ now: Int64) {
-        let isKnown = self.isHeld(place.address.address, on: place.node)
-        self.held.insert(place)
+    private func appeared(_ holding: Holding, _ now: Int64) {
+        let isKnown = self.isHeld(holding.place.address.address, on: holding.node)
+        self.held.insert(holding)
         // A renewed lifetime is reported like a new address.
-        if !isKnown { self.note(place, true, now) }
+        if !isKnown { self.note(holding, true, now) }
     }
 
-    private func disappeared(_ place: Place, _ now: Int64) {
-        guard self.held.remove(place) != nil else { return }
+    private func disappeared(_ holding: Holding, _ now: Int64) {
+        guard self.held.remove(holding) != nil else { return }
         // One that is moved from one place to another never goes.
-        if !self.isHeld(place.address.address, on: place.node) { self.note(place, false, now) }
+        if !self.isHeld(holding.place.address.address, on: holding.node) { self.note(holding, false, now) }
     }
 
-    private func note(_ place: Place, _ isPresent: Bool, _ now: Int64) {
-        let event = Event(at: now, node: place.node, address: place.address.address, isPresent: isPresent)
+    private func note(_ holding: Holding, _ isPresent: Bool, _ now: Int64) {
+        let event = Event(
+            at: now, node: holding.node, address: holding.place.address.address.description, isPresent: isPresent)
         self.events.append(event)
         self.noted(event)
     }
 
     public func isHeld(_ address: String, on node: Int32) -> Bool {
-        self.held.contains { $0.node == node && $0.address.address == address }
+        IPAddress(address).map { self.isHeld($0, on: node) } ?? false
+    }
+
+    private func isHeld(_ address: IPAddress, on node: Int32) -> Bool {
+        self.held.contains { $0.node == node && $0.place.address.address == address }
     }
 
     /// When `address` appeared on, or disappeared from, `node` after `start`; nil: not yet.

@@ -18,7 +18,7 @@ extension World {
             self.checkHolders(of: address, appearedOn: node)
             self.countAppearance(of: address, on: node)
         }
-        // `ip monitor` tells of a new lifetime too.
+        // The kernel tells of a new lifetime too.
         if !entry.isPresent || endsAt != entry.endsAt { self.report(.kernelSaw(self.found(slot, on: node)), by: node) }
     }
 

@@ -65,7 +65,7 @@ extension World {
         for place in node.neighborhood.leading() { _ = self.protect(place, on: node) }
     }
 
-    /// A change of the node's own address, told by `ip monitor`.
+    /// A change of the node's own address, told by the kernel.
     func seeOwnAddress(_ node: SimulatedNode) {
         if node.neighborhood.saw(self.places.own) { self.deliver(.kernelChanged, to: node) }
     }

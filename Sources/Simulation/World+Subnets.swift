@@ -41,7 +41,7 @@ extension World {
         self.fail("\(node.member) loses its own address with a virtual one")
     }
 
-    /// `ip monitor` tells of it.
+    /// The kernel tells of it.
     private func ownAddressChanged(on node: SimulatedNode) {
         node.hasSeenOwnAddress = false
         self.schedule(.ownAddressSeen(node.index, life: node.life), after: 300)

@@ -19,6 +19,8 @@ final class KernelLink {
     private var interfaces: [AddressID: String] = [:]
     /// Interfaces that were seen without their carrier.
     private var severed: Set<String> = []
+    /// When it was last told that changes may have been missed, and why, in microseconds since boot.
+    private var told: [MonitorEvent.Loss.Kind: Int64] = [:]
 
     init(
         ipPath: String, deliver: @escaping @EventLoop (Event) -> Void, report: @escaping @EventLoop (LogRecord) -> Void
@@ -26,15 +28,15 @@ final class KernelLink {
         self.deliver = deliver
         self.report = report
         self.keeper = AddressKeeper(ipPath: ipPath) { [weak self] place in self?.warn(place) }
-        self.monitor = AddressMonitor(ipPath: ipPath) { [weak self] event in self?.receive(event) }
+        self.monitor = AddressMonitor { [weak self] events in self?.receive(events) }
         self.announcer = Announcer { [weak self] report in self?.receive(report) }
     }
 
     func start() { self.monitor?.start() }
 
-    func stop() async {
+    func stop() {
         self.announcer?.stopAll()
-        await self.monitor?.stop()
+        self.monitor?.stop()
     }
 
     /// Which addresses are looked for from now on, besides those of before.
@@ -64,7 +66,7 @@ final class KernelLink {
         guard let keeper = self.keeper else { return .inspectionFailed(reason: "stopped") }
         do throws(CommandFailure) {
             let kernel = try await keeper.list()
-            for interface in kernel.interfaces { self.note(interface) }
+            for interface in kernel.interfaces { self.note(interface.name, hasCarrier: interface.isLowerUp) }
             // A place that is not listed would count as given back.
             if let doubt = kernel.doubt { return .inspectionFailed(reason: doubt) }
             var found: [KernelState.Found] = []
@@ -146,22 +148,45 @@ final class KernelLink {
 
     // MARK: - What the kernel does by itself
 
-    private func receive(_ event: MonitorEvent) {
-        switch event {
-        case .appeared(let address):
-            if let id = self.ours(address.place) { return self.deliver(.kernelSaw(self.found(address, of: id))) }
-            if self.keeper?.saw(address.place) == true { self.deliver(.kernelChanged) }
-        case .disappeared(let address):
-            self.keeper?.lost(address)
-            if let id = self.ours(address) { return self.deliver(.kernelLost(id, self.place(address, of: id))) }
-            if self.keeper?.saw(address) == true { self.deliver(.kernelChanged) }
-        case .linkChanged(let interface):
-            self.note(interface)
-            self.deliver(.kernelChanged)
-        case .linkRemoved, .restarted, .unclear: self.deliver(.kernelChanged)
-        case .interrupted(let reason):
-            self.report(LogRecord(.monitorInterrupted, "ip monitor was interrupted: \(reason)", ["REASON": reason]))
+    /// However many changes ask for a listing, the core hears of it once.
+    func receive(_ events: [MonitorEvent]) {
+        var mustLook = false
+        for event in events {
+            switch event {
+            case .appeared(let address):
+                if let id = self.ours(address.place) {
+                    self.deliver(.kernelSaw(self.found(address, of: id)))
+                } else if self.keeper?.saw(address.place) == true {
+                    mustLook = true
+                }
+            case .disappeared(let place):
+                self.keeper?.lost(place)
+                if let id = self.ours(place) {
+                    self.deliver(.kernelLost(id, self.place(place, of: id)))
+                } else if self.keeper?.saw(place) == true {
+                    mustLook = true
+                }
+            case .linkChanged(let name, let hasCarrier):
+                self.note(name, hasCarrier: hasCarrier)
+                mustLook = true
+            case .unclear: mustLook = true
+            case .missed(let loss):
+                self.tell(loss)
+                mustLook = true
+            }
         }
+        if mustLook { self.deliver(.kernelChanged) }
+    }
+
+    /// Each kind when it begins, and once an hour while it lasts.
+    private func tell(_ loss: MonitorEvent.Loss) {
+        let now = BootClock.microseconds
+        if let last = self.told[loss.kind], now - last < 3_600_000_000 { return }
+        self.told[loss.kind] = now
+        self.report(
+            LogRecord(
+                .monitorInterrupted, "changes of this node's addresses may have been missed: \(loss)",
+                ["REASON": loss.description]))
     }
 
     /// Which address of ours it is.
@@ -177,17 +202,17 @@ final class KernelLink {
     }
 
     /// An interface's carrier, whoever told of it.
-    private func note(_ interface: NetworkInterface) {
-        if !interface.isLowerUp {
+    private func note(_ interface: String, hasCarrier: Bool) {
+        if !hasCarrier {
             // Only those on which an address of ours can stand, so that their number is bounded.
-            if !self.configuredNames(of: interface).isEmpty { self.severed.insert(interface.name) }
-        } else if self.severed.remove(interface.name) != nil {
+            if !self.configuredNames(of: interface).isEmpty { self.severed.insert(interface) }
+        } else if self.severed.remove(interface) != nil {
             for name in self.configuredNames(of: interface) { self.deliver(.linkReturned(interface: name)) }
         }
     }
 
-    private func configuredNames(of interface: NetworkInterface) -> Set<String> {
-        Set(self.interfaces.values.filter { (self.keeper?.interface($0) ?? $0) == interface.name })
+    private func configuredNames(of interface: String) -> Set<String> {
+        Set(self.interfaces.values.filter { (self.keeper?.interface($0) ?? $0) == interface })
     }
 
     private func warn(_ place: VirtualAddress) {

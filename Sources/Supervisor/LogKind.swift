@@ -95,7 +95,7 @@ public enum LogKind: CaseIterable, Sendable {
     case duplicateHolder
     /// The kernel's addresses could not be listed.
     case inspectionFailed
-    /// Changes in the kernel are not seen for a moment.
+    /// Changes of this node's addresses and interfaces may have been missed.
     case monitorInterrupted
     /// The address could not be announced.
     case announceFailed

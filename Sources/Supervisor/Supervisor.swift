@@ -360,7 +360,7 @@ public final class Supervisor {
         self.detector.stop()
         self.ledger.stop()
         EventLoop.spawn {
-            await self.kernel.stop()
+            self.kernel.stop()
             await self.surroundings.memory?.finish()
             self.status = nil
             self.surroundings.exit()

@@ -96,16 +96,12 @@ extension JSON {
 extension NetworkInterface {
     fileprivate init(_ link: JSON) throws(UnreadableEntry) {
         let flags = try link.member("flags", \.strings) ?? []
-        let isEthernet = try link.member("link_type", \.string) == "ether"
-        let address = try link.member("address", \.string)
         self.init(
             name: try link.required("ifname", \.string),
             alternativeNames: try link.member("altnames", \.strings) ?? [],
             index: try link.required("ifindex", \.number),
             isUp: flags.contains("UP"),
-            isLowerUp: flags.contains("LOWER_UP"),
-            operationalState: try link.member("operstate", \.string) ?? "UNKNOWN",
-            linkAddress: isEthernet ? address.flatMap { LinkAddress($0) } : nil
+            isLowerUp: flags.contains("LOWER_UP")
         )
     }
 }

@@ -41,11 +41,6 @@ struct IdleBenchmark {
         result.requestsPerSecond = Double(requests) / passed
         result.ownPerMinute = Double(after.ownMilliseconds - before.ownMilliseconds) * 60 / passed
         result.childrenPerMinute = Double(after.childrenMilliseconds - before.childrenMilliseconds) * 60 / passed
-        for child in ProcessFigures.children(of: process) {
-            let figures = try ProcessFigures(process: child)
-            result.childrenResidentKiB += figures.residentKiB
-            result.childrenProportionalKiB += figures.proportionalKiB
-        }
         await self.bed.stop(daemon.program)
         return result
     }
@@ -75,8 +70,6 @@ struct IdleResult: Sendable {
     let seconds: Double
     var residentKiB = 0
     var proportionalKiB = 0
-    var childrenResidentKiB = 0
-    var childrenProportionalKiB = 0
     var threads = 0
     var wakeupsPerSecond = 0.0
     var requestsPerSecond = 0.0
@@ -95,8 +88,6 @@ struct IdleResult: Sendable {
                 verdict(self.residentKiB <= 20 * 1024),
             ],
             ["its proportional share (Pss), MiB", mebibytes(self.proportionalKiB), "", ""],
-            ["`ip monitor` besides, VmRSS, MiB", mebibytes(self.childrenResidentKiB), "", ""],
-            ["`ip monitor` besides, Pss, MiB", mebibytes(self.childrenProportionalKiB), "", ""],
             ["Threads", "\(self.threads)", "at most 2", verdict(self.threads <= 2)],
             ["Wake-ups per second", decimal(self.wakeupsPerSecond), "at most 2", verdict(self.wakeupsPerSecond <= 2)],
             [
@@ -116,8 +107,7 @@ struct IdleResult: Sendable {
     var json: String {
         let members = [
             "\"resident_kib\": \(self.residentKiB)", "\"proportional_kib\": \(self.proportionalKiB)",
-            "\"monitor_resident_kib\": \(self.childrenResidentKiB)",
-            "\"monitor_proportional_kib\": \(self.childrenProportionalKiB)", "\"threads\": \(self.threads)",
+            "\"threads\": \(self.threads)",
             "\"wakeups_per_second\": \(decimal(self.wakeupsPerSecond))",
             "\"etcd_requests_per_second\": \(decimal(self.requestsPerSecond))",
             "\"cpu_ms_per_minute\": \(decimal(self.ownPerMinute + self.childrenPerMinute))",

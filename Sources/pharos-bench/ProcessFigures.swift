@@ -42,10 +42,4 @@ struct ProcessFigures: Sendable {
         }
         return 0
     }
-
-    /// The children that a process has now.
-    static func children(of process: Int32) -> [Int32] {
-        let text = Files.read("/proc/\(process)/task/\(process)/children") ?? ""
-        return text.split(separator: " ").compactMap { Int32($0) }
-    }
 }

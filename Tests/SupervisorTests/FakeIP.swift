@@ -7,8 +7,7 @@ import TestSupport
 ///
 /// It keeps `held` (address, prefix length, lifetime) and appends every call to `log`. Files that a test makes change
 /// its ways: `listing` is printed instead of the truth; with `gone` the address goes a moment before it is removed; with
-/// `refusing-COMMAND` that file is printed, and the exit code is 2; `monitor`, if it is there at the start, is what the
-/// kernel reports.
+/// `refusing-COMMAND` that file is printed, and the exit code is 2. Or it is the real one, acting in a namespace.
 @EventLoop
 final class FakeIP {
     /// No interface of any machine: what is announced there reaches nobody.
@@ -18,9 +17,11 @@ final class FakeIP {
     private let folder: TemporaryDirectory
     var path: String { self.folder.file("ip") }
 
-    init() throws {
+    /// - Parameter real: the real `ip` with its options, in the place of this one.
+    init(instead real: [String]? = nil) throws {
         self.folder = try TemporaryDirectory("ip")
-        try self.folder.write("ip", Self.script(self.folder.path))
+        let real = real.map { "#!/bin/sh\nexec \($0.joined(separator: " ")) \"$@\"\n" }
+        try self.folder.write("ip", real ?? Self.script(self.folder.path))
         guard chmod(self.path, 0o755) == 0 else { throw TestSupportError("chmod: \(errno)") }
         try self.set("held", "")
         try self.set("log", "")
@@ -34,9 +35,6 @@ final class FakeIP {
         echo "$*" >> $D/log
         refuse() { if [ -e $D/refusing-$1 ]; then read -r text < $D/refusing-$1; echo "$text"; exit 2; fi; }
         case "$*" in
-        "-o monitor address link")
-            if [ -e $D/monitor ]; then exec tail -f -n +1 $D/monitor; fi
-            exec sleep 60 ;;
         "-json address show")
             refuse list
             if [ -e $D/listing ]; then exec cat $D/listing; fi
@@ -66,13 +64,6 @@ final class FakeIP {
     }
 
     func set(_ name: String, _ text: String) throws { try self.folder.write(name, text) }
-    /// The kernel reports a change.
-    func reports(_ line: String) throws {
-        guard let file = fopen(self.folder.file("monitor"), "a") else { throw TestSupportError("monitor: \(errno)") }
-        defer { fclose(file) }
-        guard fputs(line + "\n", file) >= 0 else { throw TestSupportError("monitor: \(errno)") }
-    }
-
     func unset(_ name: String) { unlink(self.folder.file(name)) }
 
     private func read(_ name: String) -> String {

@@ -10,7 +10,7 @@ import Testing
 
 @testable import Supervisor
 
-/// A whole supervisor, between an etcd, a Patroni and an `ip` that are all the test's own.
+/// A whole supervisor, between an etcd, a Patroni and an `ip` that are all the test's own; or with the kernel of a namespace.
 @EventLoop
 final class Scene {
     static let address = "10.99.99.3"
@@ -24,15 +24,18 @@ final class Scene {
     let settings: Settings
     private let folder: TemporaryDirectory
     private(set) var supervisor: Supervisor?
+    /// Whose kernel it is; nil: none, there is only the program in the place of `ip`.
+    private let node: TestNamespace?
 
     /// `status`: the section of pharos.yml. With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
     init(
         leader: String? = "n1", ttl: Int64 = 20, status: String? = nil,
-        interface: String = FakeIP.interface,
+        interface: String = FakeIP.interface, node: TestNamespace? = nil,
         patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
     ) throws {
         self.etcd = try FakeEtcd()
-        self.ip = try FakeIP()
+        self.ip = try FakeIP(instead: node?.command)
+        self.node = node
         self.patroni = try ScriptedServer { _ in patroni() }
         self.folder = try TemporaryDirectory("scene")
         var settings = try Settings.load(
@@ -64,7 +67,7 @@ final class Scene {
                 redact: { $0.replacing("hidden", with: "…") }, jitter: { 0.5 },
                 ipPath: self.ip.path))
         self.supervisor = supervisor
-        supervisor.start()
+        if let node = self.node { node.enter { supervisor.start() } } else { supervisor.start() }
         return supervisor
     }
 

@@ -46,3 +46,21 @@ public func mutated(_ bytes: [UInt8], _ generator: inout SeededGenerator) -> [UI
     }
     return bytes
 }
+
+extension SeededGenerator {
+    /// `bytes` with some of them replaced, removed, doubled or cut off.
+    public mutating func mutate(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0..<Int.random(in: 1...6, using: &self) where !bytes.isEmpty {
+            let place = Int.random(in: 0..<bytes.count, using: &self)
+            switch Int.random(in: 0..<5, using: &self) {
+            case 0: bytes[place] = UInt8.random(in: 0...255, using: &self)
+            case 1: bytes.remove(at: place)
+            case 2: bytes.insert(bytes[place], at: place)
+            case 3: bytes.swapAt(place, Int.random(in: 0..<bytes.count, using: &self))
+            default: bytes.removeSubrange(place...)
+            }
+        }
+        return bytes
+    }
+}

@@ -2,6 +2,7 @@
 import EventLoop
 import Glibc
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress

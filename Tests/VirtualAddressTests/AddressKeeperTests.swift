@@ -2,6 +2,7 @@
 import EventLoop
 import Glibc
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress
@@ -177,9 +178,8 @@ struct AddressKeeperTests {
             defer { for end in [server, client] { close(end) } }
             let (keeper, _) = try keeper(in: nodes[0], ["10.77.0.100/24"])
             let changes = Recorder<MonitorEvent>()
-            let monitor = AddressMonitor(command: nodes[0].command, linesPerSecond: 200, report: changes.record)
-            monitor.start()
-            #expect(try await changes.contains(.restarted))
+            let monitor = AddressMonitor { changes.record($0) }
+            nodes[0].enter { monitor.start() }
             try await hold(keeper, ours)
             #expect(try await places("10.77.0.100/24", in: nodes[0]) == [virtual("10.77.0.100/32")])
             // Never absent: the new place came before the old one went.
@@ -193,7 +193,7 @@ struct AddressKeeperTests {
                 }
             }
             #expect(order == [try virtual("10.77.0.100/32"), ours])
-            await monitor.stop()
+            monitor.stop()
             #expect(try await nodes[0].ip("route", "show", "table", "local").contains("local 10.77.0.100 dev eth0"))
             for (from, to) in [(client, server), (server, client)] {
                 #expect(write(from, "x", 1) == 1)

@@ -2,6 +2,7 @@
 import EventLoop
 import Glibc
 import NetworkAddress
+import TestSupport
 import Testing
 
 @testable import VirtualAddress
@@ -26,8 +27,9 @@ struct AnnouncerTests {
     }
 
     @EventLoop private func mac(_ node: TestNamespace, _ interface: String = "eth0") async throws -> LinkAddress {
-        let link = try await node.commands.list().interface(named: interface)
-        return try #require(link?.linkAddress)
+        let words = try await node.ip("-o", "link", "show", "dev", interface).split(separator: " ")
+        let label = try #require(words.firstIndex(of: "link/ether"))
+        return try #require(LinkAddress(String(words[label + 1])))
     }
 
     /// A socket in the namespace, and the index of its interface.

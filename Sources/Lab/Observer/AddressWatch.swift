@@ -2,6 +2,8 @@
 import CLab
 import EventLoop
 import Glibc
+import NetworkAddress
+import RouteNetlink
 
 /// Records when an address appears in, or disappears from, the kernel of any node.
 ///
@@ -16,18 +18,18 @@ final class AddressWatch {
     private var source: EventSource?
     private var buffer = [UInt8](repeating: 0, count: 65536)
 
-    private struct Place: Hashable {
+    private struct Holding: Hashable {
         var node: Int32
-        var address: KernelAddress
+        var place: RoutePlace
     }
     /// What the kernels have, as far as we know.
-    private var held: Set<Place> = []
+    private var held: Set<Holding> = []
 
     /// The question that is being answered; netlink takes one at a time.
     private struct Question {
         var sequence: UInt32
         var node: Int32
-        var seen: Set<Place> = []
+        var seen: Set<Holding> = []
     }
     private var question: Question?
     private var toAsk: [Int32] = []
@@ -55,38 +57,46 @@ final class AddressWatch {
             guard count >= 0 else {
                 if errno == EINTR { continue }
                 guard errno == ENOBUFS else { return }
-                self.recorder.record(LabEvent(at: BootClock.microseconds, .overrun))
-                self.askAll()
+                self.overrun(at: BootClock.microseconds)
                 continue
             }
             let now = BootClock.microseconds
-            for message in AddressMessage.parse(self.buffer[..<count]) {
+            for message in RouteMessage.parse(self.buffer[..<count]) {
                 self.handle(message, from: namespace, at: now)
             }
         }
     }
 
-    private func handle(_ message: AddressMessage, from namespace: Int32, at now: Int64) {
+    private func overrun(at now: Int64) {
+        self.recorder.record(LabEvent(at: now, .overrun))
+        self.askAll()
+    }
+
+    private func handle(_ message: RouteMessage, from namespace: Int32, at now: Int64) {
         switch message {
-        case .present(let address):
+        case .address(let address):
             // An answer carries no namespace beside it: it is about the node that was asked for.
             guard let node = self.nodes[namespace] != nil ? namespace : self.question?.node else { return }
-            let place = Place(node: node, address: address)
-            if self.question?.node == node { self.question?.seen.insert(place) }
-            let isKnown = self.holds(place)
-            self.held.insert(place)
-            if !isKnown { self.record(.addressAppeared, place, now) }
-        case .removed(let address):
-            let place = Place(node: namespace, address: address)
-            self.question?.seen.remove(place)
-            if self.held.remove(place) != nil, !self.holds(place) { self.record(.addressDisappeared, place, now) }
+            let holding = Holding(node: node, place: address.place)
+            if self.question?.node == node { self.question?.seen.insert(holding) }
+            let isKnown = self.holds(holding)
+            self.held.insert(holding)
+            if !isKnown { self.record(.addressAppeared, holding, now) }
+        case .addressRemoved(let place):
+            let holding = Holding(node: namespace, place: place)
+            self.question?.seen.remove(holding)
+            if self.held.remove(holding) != nil, !self.holds(holding) { self.record(.addressDisappeared, holding, now) }
+        // It may have been about an address. An answer that is not understood would be the same if it were asked for again.
+        case .malformed: if self.question == nil { self.overrun(at: now) }
+        // The socket does not listen to them.
+        case .link, .linkRemoved: break
         case .answered(let sequence, let isComplete):
             guard let question = self.question, question.sequence == sequence else { return }
             self.question = nil
             if isComplete {
-                for place in self.held where place.node == question.node && !question.seen.contains(place) {
-                    self.held.remove(place)
-                    if !self.holds(place) { self.record(.addressDisappeared, place, now) }
+                for holding in self.held where holding.node == question.node && !question.seen.contains(holding) {
+                    self.held.remove(holding)
+                    if !self.holds(holding) { self.record(.addressDisappeared, holding, now) }
                 }
             } else {
                 self.toAsk.append(question.node)
@@ -96,13 +106,13 @@ final class AddressWatch {
     }
 
     /// Whether the node has the address, wherever: one that is moved from one place to another never goes.
-    private func holds(_ place: Place) -> Bool {
-        self.held.contains { $0.node == place.node && $0.address.address == place.address.address }
+    private func holds(_ holding: Holding) -> Bool {
+        self.held.contains { $0.node == holding.node && $0.place.address.address == holding.place.address.address }
     }
 
-    private func record(_ kind: LabEvent.Kind, _ place: Place, _ now: Int64) {
-        let address = place.address.address
-        guard let node = self.nodes[place.node], !Self.isOwn(address, of: node) else { return }
+    private func record(_ kind: LabEvent.Kind, _ holding: Holding, _ now: Int64) {
+        let address = holding.place.address.address.description
+        guard let node = self.nodes[holding.node], !Self.isOwn(address, of: node) else { return }
         self.recorder.record(LabEvent(at: now, kind, node: node, address: address))
     }
 
