@@ -3,26 +3,6 @@ import CCurl
 public import EventLoop
 import Glibc
 
-/// How many connections an ``HTTPClient`` may have. A request that finds none free waits for one, within its time limit.
-public struct ConnectionLimits: Sendable, Equatable {
-    /// At once, in all and to one host; nil: as many as there are requests.
-    public var total: Int?
-    public var perHost: Int?
-    /// How many are kept while nothing uses them.
-    public var kept: Int
-
-    public init(total: Int?, perHost: Int?, kept: Int) {
-        self.total = total
-        self.perHost = perHost
-        self.kept = kept
-    }
-
-    /// For whoever asks a few servers now and then.
-    public static let few = ConnectionLimits(total: 64, perHost: 16, kept: 16)
-    /// For what nothing else may hold up: no request waits for another's connection.
-    public static let unlimited = ConnectionLimits(total: nil, perHost: nil, kept: 64)
-}
-
 /// HTTP over libcurl's multi interface, driven by the event loop; connections are kept and shared by all requests of one
 /// client, and by those of no other.
 ///
@@ -306,25 +286,5 @@ public final class HTTPClient {
         }
         let message = "\(transfer.request.printableURL): \(reason)"
         return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
-    }
-}
-
-extension HTTPError.Kind {
-    fileprivate init(_ code: CURLcode) {
-        switch code {
-        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT: self = .connect
-        case CURLE_OPERATION_TIMEDOUT: self = .timeout
-        case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_ENGINE_NOTFOUND,
-            CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_ENGINE_INITFAILED,
-            CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_ISSUER_ERROR,
-            CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
-            self = .tls
-        case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_PARTIAL_FILE:
-            self = .disconnected
-        case CURLE_ABORTED_BY_CALLBACK:
-            // The connection broke, and the request is not to be repeated.
-            self = .disconnected
-        default: self = .other  // libcurl has about a hundred codes
-        }
     }
 }

@@ -48,8 +48,9 @@ struct DaemonProcessTests {
             })
         #expect(heard.first?.hasPrefix("STATUS=waiting for a valid \(folder.file("pharos.yml"))") == true, "\(heard)")
         #expect(heard.count { $0.hasPrefix("STATUS=") } == 1 && !heard.contains { $0.contains("READY=1") })
+        // No more often than a third of the interval; how much later they come on a loaded machine, nobody promises here.
         let spacing = (try #require(pings.last) - (try #require(pings.first))) / 4
-        #expect(spacing > .milliseconds(500) && spacing < .milliseconds(2000), "\(spacing)")
+        #expect(spacing > .milliseconds(500), "\(spacing)")
         daemon.kill()
     }
 

@@ -57,7 +57,7 @@ struct MemoryFileTests {
         let folder = try TemporaryDirectory("memory")
         for forgetful in [false, true] {
             let finding = MemoryFile(folder: folder.path, followsForgetful: forgetful).load(Self.owner)
-            #expect(finding.memory == Memory(followsForgetful: forgetful) && finding.problem == nil)
+            #expect(finding.memory == Memory(followsForgetful: forgetful, isAbsent: true) && finding.problem == nil)
         }
     }
 

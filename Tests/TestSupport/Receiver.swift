@@ -6,12 +6,14 @@ public final class Receiver {
     public let directory: TemporaryDirectory
     public let path: String
     public let descriptor: CInt
+    /// Linux's number of SOCK_DGRAM: in which C module Swift finds that name depends on the order in which they are built.
+    private static let datagram: CInt = 2
 
     /// `name`: an abstract one if it begins with `@`, a socket's path in the folder if nil.
     public init(abstract name: String? = nil) throws {
         self.directory = try TemporaryDirectory("journal")
         self.path = name ?? self.directory.file("socket")
-        self.descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        self.descriptor = socket(AF_UNIX, Self.datagram | O_CLOEXEC, 0)
         guard self.descriptor >= 0 else { throw TestSupportError("socket: \(errno)") }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
@@ -37,7 +39,7 @@ public final class Receiver {
     public func fill(_ text: String) throws -> Int {
         var address = sockaddr_un()
         var length = socklen_t(MemoryLayout<sockaddr_un>.size)
-        let sender = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let sender = socket(AF_UNIX, Self.datagram | O_CLOEXEC, 0)
         defer { close(sender) }
         let connected = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
