@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-public import EventLoop
+import EventLoop
 
 /// Waits until `condition` holds, looking every 10 ms; answers whether it did within `limit`.
 @EventLoop
