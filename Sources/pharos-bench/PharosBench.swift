@@ -174,7 +174,7 @@ struct MeasureIdle: ParsableCommand {
         abstract: "What the daemon that holds the address costs while nothing happens."
     )
     @OptionGroup var common: CommonOptions
-    @Option(help: "For how many seconds the daemon is watched; 20 with --check.") var seconds: Int?
+    @Option(help: "For how many seconds the daemon is watched.") var seconds = 60
     @Flag(help: "Compare with the thresholds that do not depend on the machine's speed; exit with 1 above one.")
     var check = false
     @Option(help: "The file of thresholds.") var thresholds = "Benchmarks/thresholds.json"
@@ -182,10 +182,9 @@ struct MeasureIdle: ParsableCommand {
     func run() throws {
         let options = try self.common.bedOptions()
         let thresholds = self.check ? try Thresholds(file: self.thresholds) : nil
-        let seconds = self.seconds ?? (self.check ? 20 : 60)
         runBenchmark { () async throws(BedError) in
             let (idle, overlap) = try await TestBed.use(options) { bed async throws(BedError) in
-                let idle = try await IdleBenchmark(bed, seconds: seconds).run()
+                let idle = try await IdleBenchmark(bed, seconds: self.seconds).run()
                 return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
             }
             printLine(idle.text)
