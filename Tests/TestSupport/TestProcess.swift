@@ -51,3 +51,16 @@ public final class TestProcess {
         while waitpid(self.id, &status, 0) < 0, errno == EINTR {}
     }
 }
+
+/// Waits until `condition` holds, looking every 10 ms; answers whether it did within `limit`.
+@EventLoop
+public func eventually(
+    within limit: Duration, _ condition: @EventLoop () async throws -> Bool
+) async throws -> Bool {
+    let deadline = ContinuousClock.now + limit
+    while try await !condition() {
+        guard ContinuousClock.now < deadline else { return false }
+        try await EventLoop.sleep(for: .milliseconds(10))
+    }
+    return true
+}
