@@ -18,7 +18,7 @@ struct AddressLease: Sendable {
     var memory: Trail
     var trust = HistoryTrust.unread
     var followsForgetful: Bool
-    /// See ``Memory/isAbsent``; until the history is trusted.
+    /// Whether nothing is known of whether it was ever acquired; until the history is trusted.
     var isMemoryAbsent: Bool
     /// What the transaction does to the trail that is under way, or was last.
     var stepUnderWay: TrailStep?
@@ -54,7 +54,7 @@ struct AddressLease: Sendable {
         self.spec = spec
         self.memory = memory.trail(of: spec.id)
         self.followsForgetful = memory.followsForgetful
-        self.isMemoryAbsent = memory.isAbsent && !memory.followsForgetful
+        self.isMemoryAbsent = !memory.knows(spec.id) && !memory.followsForgetful
         self.kernel = KernelSide(since: start)
     }
 

@@ -105,13 +105,13 @@ public struct SupervisorCore: Sendable {
             self.leases[index].isMemoryNew = false
             let (id, trail) = (self.leases[index].id, self.leases[index].memory)
             self.memory.trails.removeAll { $0.address == id }
-            if !trail.isEmpty { self.memory.trails.append(Addressed(id, trail)) }
+            self.memory.trails.append(Addressed(id, trail))
         }
         if self.memory.trails.count > Memory.limit {
             self.memory.trails.removeAll { entry in !self.leases.contains { $0.id == entry.address } }
         }
         self.memory.trails.sort { $0.address < $1.address }
-        (self.memory.followsForgetful, self.memory.isAbsent) = (false, false)
+        self.memory.followsForgetful = false
         actions.append(.remember(self.memory))
     }
 

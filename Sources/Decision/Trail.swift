@@ -98,21 +98,22 @@ public struct TrailStep: Hashable, Sendable {
 
 /// What a node remembers of etcd from one process to the next.
 public struct Memory: Hashable, Sendable {
-    /// Of each address that was ever acquired, sorted by address; at most ``limit``.
+    /// Of each address that was ever looked at, sorted by address; at most ``limit``.
     public var trails: [Addressed<Trail>]
     public static let limit = 256
     /// Whether an earlier process of this boot was of a version that remembered nothing: what etcd shows now was all that it
     /// knew, too.
     public var followsForgetful: Bool
-    /// Whether nothing was found of what an earlier process may have remembered: then no address is known to have never been
-    /// acquired.
-    public var isAbsent: Bool
+    /// Whether an address that is not listed may have been acquired all the same: so it is with what a disk holds, or has lost. One
+    /// that is known to have never been acquired is listed with an empty trail.
+    public var isPartial: Bool
 
-    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false, isAbsent: Bool = false) {
+    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false, isPartial: Bool = false) {
         self.trails = trails
         self.followsForgetful = followsForgetful
-        self.isAbsent = isAbsent
+        self.isPartial = isPartial
     }
 
+    func knows(_ address: AddressID) -> Bool { !self.isPartial || self.trails.contains { $0.address == address } }
     func trail(of address: AddressID) -> Trail { self.trails.first { $0.address == address }?.value ?? Trail() }
 }

@@ -65,7 +65,7 @@ final class SimulatedNode {
     /// The member of etcd that this node talks to led in this term, and has not heard that it does so no more.
     var staleMember: (term: UInt64, until: Time, incarnation: Int)?
     /// What the node's disk holds of what its daemon remembered.
-    var disk = Memory(isAbsent: true)
+    var disk = Memory(isPartial: true)
     /// The newest that it wanted to be kept.
     var unwritten = Memory()
     /// Whether its disk takes anything.

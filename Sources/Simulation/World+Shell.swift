@@ -40,7 +40,7 @@ extension World {
 
     private func memory(of node: SimulatedNode) -> Memory {
         if self.mutation == .noTrails { return Memory() }
-        return node.diskWorks ? node.disk : Memory(isAbsent: true)
+        return node.diskWorks ? node.disk : Memory(isPartial: true)
     }
 
     /// Its shell measures the clock between one read and the next, and tells what is unusual.

@@ -30,6 +30,10 @@ final class EtcdFollower {
     private let report: @EventLoop (LogRecord) -> Void
     private var task: Task<Void, Never>?
     private var watches: [Task<Void, Never>] = []
+    /// When the last read began.
+    private var readAt: Instant?
+    /// The pause before the next read, while there is one.
+    private var pausing: Task<Void, Never>?
     /// Since when all watches are established.
     private var establishedAt: Instant?
     /// Whether all is to be read anew, as was said since the last read began.
@@ -85,6 +89,7 @@ final class EtcdFollower {
 
     func stop() {
         self.task?.cancel()
+        self.pausing?.cancel()
         self.end(.asked)
     }
 
@@ -100,6 +105,8 @@ final class EtcdFollower {
     func renew() {
         self.isRenewed = true
         self.end(.asked)
+        // What has just failed is not asked for at once again.
+        if let readAt = self.readAt, Instant.now - readAt >= self.pauses.first { self.pausing?.cancel() }
         self.start()
     }
 
@@ -109,6 +116,7 @@ final class EtcdFollower {
             var step = Duration.zero
             do throws(EtcdError) {
                 self.isRenewed = false
+                self.readAt = .now
                 let reading = try await self.read()
                 failures = 0
                 // What was asked for meanwhile is not in it.
@@ -121,7 +129,12 @@ final class EtcdFollower {
                 failures += 1
             }
             // Spread by half.
-            await self.pause(step * (0.5 + self.jitter() / 2))
+            let delay = step * (0.5 + self.jitter() / 2)
+            let pausing = EventLoop.spawn { await Self.pause(delay) }
+            self.pausing = pausing
+            await pausing.value
+            self.pausing = nil
+            if self.isRenewed { failures = 0 }
         }
     }
 
@@ -129,7 +142,7 @@ final class EtcdFollower {
         min(first * (1 << min(failures, 6)), longest)
     }
 
-    private func pause(_ delay: Duration) async {
+    private static func pause(_ delay: Duration) async {
         do throws(WaitError) {
             try await EventLoop.sleep(for: delay)
         } catch {
@@ -145,7 +158,7 @@ final class EtcdFollower {
         (self.ending, self.unconfirmed) = (nil, Set(ranges))
         let watches =
             ranges.isEmpty
-            ? [EventLoop.spawn { await self.pause(.seconds(86_400)) }]
+            ? [EventLoop.spawn { await Self.pause(.seconds(86_400)) }]
             : ranges.map { range in EventLoop.spawn { await self.watch(range, reading) } }
         self.watches = watches
         for watch in watches { await watch.value }

@@ -18,8 +18,16 @@ final class GroupsLink {
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<EtcdError.Kind>()
     private var follower: EtcdFollower?
-    /// Up to which revision all was read when following began; nil: it is not followed.
-    private var followedFrom: Int64?
+    /// The cluster that is followed, and up to which revision all was read when that began; nil: it is not followed.
+    private var followed: (clusterID: UInt64, from: Int64)?
+    /// The cluster whose keys the addresses follow: what another one holds is not looked at.
+    private var clusterID: UInt64?
+    /// What was handed over while a read is under way, which may be older; nil: none is.
+    private var handedOver: [Change]?
+    private typealias Change = (clusterID: UInt64, revision: Int64, events: [WatchEvent])
+
+    /// Of what is handed over during one read. Where there is more, all is read once more.
+    private static let handOverLimit = 256
 
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
@@ -44,14 +52,26 @@ final class GroupsLink {
             receive: { [unowned self] in self.receive($0, $1, $2) }, report: report)
     }
 
-    /// Reads everything, and follows it from there: at the beginning, and whenever what is watched elsewhere begins anew there.
-    func renew() { self.follower?.renew() }
+    /// Reads everything, and follows it from there: at the beginning, and whenever what is watched elsewhere begins anew there, in
+    /// this cluster.
+    func renew(in clusterID: UInt64) {
+        self.clusterID = clusterID
+        self.follower?.renew()
+    }
 
     private func readAll() async throws(EtcdError) -> EtcdFollower.Reading {
         let sentAt = Instant.now
+        self.handedOver = []
+        defer { self.handedOver = nil }
         do throws(EtcdError) {
             let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            self.followedFrom = snapshot.revision
+            guard snapshot.clusterID == self.clusterID else {
+                self.etcd.dropCurrentEndpoint("another etcd cluster answers")
+                throw EtcdError(
+                    kind: .unreachable, message: "another etcd cluster answers than the one that the addresses follow",
+                    endpoint: "")
+            }
+            self.followed = (snapshot.clusterID, snapshot.revision)
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
@@ -65,12 +85,17 @@ final class GroupsLink {
             }
             self.deliver(.detector(.observationsRead(published)))
             self.deliver(.detector(.claimsRead(claims)))
+            // What came meanwhile may be newer than what was read.
+            let handedOver = self.handedOver ?? []
+            self.handedOver = nil
+            for change in handedOver { self.receive(change.clusterID, change.revision, change.events) }
+            if handedOver.count >= Self.handOverLimit { self.follower?.renew() }
             let ranges = KeyRange.joined(self.keys.ranges + self.others.ranges)
             return EtcdFollower.Reading(
                 clusterID: snapshot.clusterID, revision: snapshot.revision,
                 ranges: ranges.flatMap { $0.subtracting(self.watchedElsewhere) })
         } catch {
-            self.followedFrom = nil
+            self.followed = nil
             if error.kind != .cancelled, self.complaints.failed(Self.request, error.kind) {
                 self.report(
                     LogRecord(
@@ -84,8 +109,11 @@ final class GroupsLink {
 
     /// What changed at one revision, and may concern the groups.
     func receive(_ clusterID: UInt64, _ revision: Int64, _ events: [WatchEvent]) {
+        if let count = self.handedOver?.count, count < Self.handOverLimit {
+            self.handedOver?.append((clusterID, revision, events))
+        }
         // The watch may begin before the read: what that has shown is not told again.
-        guard let followedFrom = self.followedFrom, revision > followedFrom else { return }
+        guard let followed = self.followed, clusterID == followed.clusterID, revision > followed.from else { return }
         var changes: [GroupChange] = []
         for event in events {
             if let change = self.keys.change(event) {

@@ -67,7 +67,7 @@ public final class MemoryFile {
 
     func load(_ owner: Owner) -> Finding {
         var finding = Finding()
-        (finding.memory.followsForgetful, finding.memory.isAbsent) = (self.followsForgetful, true)
+        (finding.memory.followsForgetful, finding.memory.isPartial) = (self.followsForgetful, true)
         // What cannot be brought up to date later may be out of date already.
         guard access(self.folder, W_OK | X_OK) == 0 else {
             finding.problem = "\(self.folder) cannot be written: \(String(cString: strerror(errno)))"
@@ -91,7 +91,7 @@ public final class MemoryFile {
             finding.problem = "\(self.path) was written for another member, scope or etcd root"
             return finding
         }
-        finding.memory = Memory(trails: trails)
+        finding.memory = Memory(trails: trails, isPartial: true)
         return finding
     }
 
@@ -109,7 +109,8 @@ public final class MemoryFile {
         for (address, value) in members {
             guard let text = value.string else { return nil }
             let trail = PharosKeys.trail(text)
-            guard !trail.isEmpty else { return nil }
+            // An empty one says that the address is known to have never been acquired.
+            guard !trail.isEmpty || text.isEmpty else { return nil }
             trails.append(Addressed(address, trail))
         }
         return trails.sorted { $0.address < $1.address }

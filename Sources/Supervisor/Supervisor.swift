@@ -122,7 +122,7 @@ public final class Supervisor {
                 let snapshot = try await link.read()
                 inbox.deliver(.followed(snapshot, sentAt: sentAt))
                 // What the groups have of these keys has a gap.
-                groups.renew()
+                groups.renew(in: snapshot.clusterID)
                 return EtcdFollower.Reading(
                     clusterID: snapshot.clusterID, revision: snapshot.revision, ranges: link.watched)
             },

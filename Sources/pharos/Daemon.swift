@@ -83,6 +83,7 @@ final class Daemon {
 
     /// SIGHUP: the configuration is read again, however far the daemon has come.
     private func hangUp() {
+        guard !self.isStopping else { return }
         guard let supervisor = self.supervisor else {
             self.preparation?.lookAgain()
             return

@@ -66,7 +66,7 @@ struct TrailTests {
 
     @Test
     func `without a memory also a history without acquisitions is not trusted at once, where it was marked before`() {
-        let nothing = Memory(isAbsent: true)
+        let nothing = Memory(isPartial: true)
         var n1 = Script.started(etcd(leader: "n1"), Script(memory: nothing))
         #expect(n1.reports.contains { if case .historyUnknown = $0 { true } else { false } })
         _ = n1.granted(11)
@@ -74,11 +74,17 @@ struct TrailTests {
         _ = n1.on(.tick, after: .seconds(31))
         _ = n1.postgres(.primary)
         #expect(n1.stance == .hold)
-        // What is kept then says that there was nothing: the next process knows.
-        #expect(!n1.core.memory.isAbsent)
+        // What is kept then says that there was nothing: the next process knows, of this address alone.
+        #expect(n1.core.memory == Memory(trails: [Addressed(Script.address, Trail())], isPartial: true))
+        let other = AddressSpec(id: "10.0.0.9", prefixLength: 24, interface: "eth0", acquire: .writable)
+        var next = Script.started(etcd(leader: "n1"), Script([Script.spec, other], memory: n1.core.memory))
+        let unknown = next.reports.filter { if case .historyUnknown = $0 { true } else { false } }
+        #expect(unknown.count == 1)
+        _ = next.granted(11)
+        #expect(next.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
         // A process of a version that kept nothing was here before, in this boot.
         var upgraded = Script.started(
-            etcd(leader: "n1"), Script(memory: Memory(followsForgetful: true, isAbsent: true)))
+            etcd(leader: "n1"), Script(memory: Memory(followsForgetful: true, isPartial: true)))
         _ = upgraded.granted(11)
         #expect(upgraded.postgres(.primary) == [.acquire(Script.address, lease: 11, clusterID: Script.cluster)])
         // A cluster that is marked from now on is quarantined for as long.

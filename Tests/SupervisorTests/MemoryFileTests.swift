@@ -13,12 +13,15 @@ struct MemoryFileTests {
     private static let owner = MemoryFile.Owner(
         root: "/pharos/", namespace: "/service/", scope: "demo", group: nil, member: "n1")
 
-    private static let memory = Memory(trails: [
-        Addressed(
-            "10.0.0.3",
-            Trail([.init(lease: 7, ttl: .seconds(30)), .init(lease: 5, ttl: .seconds(60), isQuarantine: true)])),
-        Addressed("fd00::3", Trail([.init(lease: -9, ttl: .seconds(30))])),
-    ])
+    private static let memory = Memory(
+        trails: [
+            Addressed(
+                "10.0.0.3",
+                Trail([.init(lease: 7, ttl: .seconds(30)), .init(lease: 5, ttl: .seconds(60), isQuarantine: true)])),
+            Addressed("fd00::3", Trail([.init(lease: -9, ttl: .seconds(30))])),
+            // Known to have never been acquired.
+            Addressed("fd00::4", Trail()),
+        ], isPartial: true)
 
     init() { EventLoop.shared.executor.startThread() }
 
@@ -57,7 +60,7 @@ struct MemoryFileTests {
         let folder = try TemporaryDirectory("memory")
         for forgetful in [false, true] {
             let finding = MemoryFile(folder: folder.path, followsForgetful: forgetful).load(Self.owner)
-            #expect(finding.memory == Memory(followsForgetful: forgetful, isAbsent: true) && finding.problem == nil)
+            #expect(finding.memory == Memory(followsForgetful: forgetful, isPartial: true) && finding.problem == nil)
         }
     }
 
