@@ -25,9 +25,6 @@ extension AddressLease {
             // Neither remembers anything. A cluster that was marked before may have been restored from before the first
             // acquisition of all; in one that is marked from now on, the quarantine is long enough.
             self.distrust(shared, at: now, into: &actions)
-        case .continued where self.isMemoryAbsent && found.trail.isEmpty:
-            if self.trust != .trusted, self.trust != .unread { return false }  // The wait goes on.
-            self.trust(found.trail)
         case .continued:
             let wasQuarantined = self.memory.entries.first.map { found.trail.wasQuarantined(since: $0.lease) } ?? false
             // What was granted elsewhere before a wait began, only a quarantine in this history is known to have outlasted.

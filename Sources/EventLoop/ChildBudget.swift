@@ -82,7 +82,7 @@ public struct ChildBudget: Sendable {
 
     // MARK: - Limits
 
-    /// A change of each of 64 addresses at the same time, `ip monitor`, and listings, one of which may hang.
+    /// A change of each of 64 addresses at the same time, and listings, one of which may hang.
     public static let reservedTasks = 68
     /// Each `ip` keeps a pipe's end and a descriptor of its process; one that is just being started needs four.
     public static let reservedDescriptors = 2 * reservedTasks + 4

@@ -45,7 +45,7 @@ public final class MemoryFile {
     /// The address moves first; and 64 addresses that come at once are one write.
     private static let patience: Duration = .milliseconds(500)
     private static let retry: Duration = .seconds(60)
-    /// A child on a disk that hangs cannot be ended, and each takes one of the unit's task slots, which `ip` needs.
+    /// A child on a disk that hangs cannot be ended, and keeps its slot: there are two.
     private static let failureLimit = 5
 
     /// - Parameters:

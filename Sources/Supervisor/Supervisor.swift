@@ -137,9 +137,7 @@ public final class Supervisor {
         self.kernel.forget(memory.memory.trails.map(\.address))
         self.postgres = PostgresProbe(
             conninfo: settings.postgres.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
-        self.patroni = PatroniClient(
-            settings.patroni.url, tls: TLSFiles(settings.patroni.tls), credentials: Credentials(settings.patroni),
-            http: self.http)
+        self.patroni = Self.patroni(settings, self.http)
         self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
         self.ledger = LedgerWriter(looking, detectorKeys)
         self.alert = settings.alert.map {
@@ -148,13 +146,20 @@ public final class Supervisor {
                 failed: { inbox.report($0) })
         }
         self.detector = DetectorLink(
-            looking, settings, detectorKeys, patroni: self.patroni, http: self.probingHTTP,
+            looking, settings, detectorKeys, patroni: Self.patroni(settings, self.lookingHTTP), http: self.probingHTTP,
             report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
         self.follow(settings)
         surroundings.memory?.report(
             failed: { inbox.supervisor?.tellMemory($0) }, succeeded: { inbox.supervisor?.tellMemory(nil) })
         inbox.supervisor = self
+    }
+
+    /// This node's Patroni. A switchover's answer takes up to 90 s, so it is asked for beside what the leases hang on.
+    private static func patroni(_ settings: Settings, _ http: HTTPClient) -> PatroniClient {
+        PatroniClient(
+            settings.patroni.url, tls: TLSFiles(settings.patroni.tls), credentials: Credentials(settings.patroni),
+            http: http)
     }
 
     /// Begins to act.
