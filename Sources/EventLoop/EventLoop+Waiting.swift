@@ -54,6 +54,16 @@ extension EventLoop {
         }
     }
 
+    /// Waits for what `task` comes to, at most for `limit`. The task goes on.
+    @EventLoop public static func value<Value: Sendable>(
+        of task: Task<Value, Never>, within limit: Duration
+    ) async throws(WaitError) -> Value {
+        try await Waiter<Value>().wait { waiter in
+            EventLoop.spawn { waiter.finish(.success(await task.value)) }
+            return [.timer(after: limit) { waiter.finish(.failure(.timedOut)) }]
+        }
+    }
+
     /// Waits until `descriptor` is ready, at most for `timeout`.
     @EventLoop public static func readiness(
         of descriptor: CInt, _ readiness: EventSource.Readiness, timeout: Duration

@@ -19,3 +19,11 @@ public struct ConnectionLimits: Sendable, Equatable {
     /// For what nothing else may hold up: no request waits for another's connection.
     public static let unlimited = ConnectionLimits(total: nil, perHost: nil, kept: 64)
 }
+
+/// What is known of a host's name.
+public enum NameAnswer: Sendable, Equatable {
+    /// In the order in which they are tried; not empty.
+    case addresses([String])
+    /// Why there are none.
+    case failed(String)
+}

@@ -12,6 +12,8 @@ final class EasyHandle {
     /// How often libcurl may still begin to send the request.
     private let attemptsLeft: UnsafeMutablePointer<Int32>
     private var headers: UnsafeMutablePointer<curl_slist>?
+    /// The name in the URL with its addresses, as libcurl is told.
+    private var resolved: UnsafeMutablePointer<curl_slist>?
 
     init?() {
         guard let raw = curl_easy_init() else { return nil }
@@ -27,6 +29,7 @@ final class EasyHandle {
     isolated deinit {
         curl_easy_cleanup(self.raw)
         curl_slist_free_all(self.headers)
+        curl_slist_free_all(self.resolved)
         self.errorText.deallocate()
         self.headEnd.deallocate()
         self.attemptsLeft.deallocate()
@@ -36,7 +39,8 @@ final class EasyHandle {
     func reset() {
         curl_easy_reset(self.raw)
         curl_slist_free_all(self.headers)
-        self.headers = nil
+        curl_slist_free_all(self.resolved)
+        (self.headers, self.resolved) = (nil, nil)
         self.errorText[0] = 0
         self.headEnd.pointee = 0
     }
@@ -57,8 +61,9 @@ final class EasyHandle {
     }
 
     /// Sets the options for `transfer`; answers the first that was refused, by its error text.
+    /// `addresses`: of the name in the URL; none: libcurl finds them.
     /// `connectionAge`: only connections that are younger are used, in microseconds; nil: any.
-    func configure(for transfer: Transfer, connectionAge: Int64?) -> String? {
+    func configure(for transfer: Transfer, at addresses: [String], connectionAge: Int64?) -> String? {
         let request = transfer.request
         var refusal: CURLcode = CURLE_OK
         func check(_ code: CURLcode) { if refusal == CURLE_OK { refusal = code } }
@@ -81,6 +86,11 @@ final class EasyHandle {
         check(curl_easy_limit_dead_peer(self.raw))
         check(curl_easy_note_head_end(self.raw, self.headEnd))
         set(CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeout.wholeMilliseconds)
+        if let host = request.nameToResolve, !addresses.isEmpty {
+            let list = addresses.map { $0.contains(":") ? "[\($0)]" : $0 }.joined(separator: ",")
+            self.resolved = curl_slist_append(nil, "+\(host.name):\(host.port):\(list)")
+            check(curl_easy_set_list(self.raw, CURLOPT_RESOLVE, self.resolved))
+        }
         // A name that is still being looked up when the exchange ends is not waited for.
         set(CURLOPT_QUICK_EXIT, 1)
         // The authorities' file is read with each connection: libcurl keeps what it has read for a day otherwise.

@@ -13,6 +13,9 @@ import Glibc
 /// handle in the multi handle belongs to exactly one ``Transfer`` that `transfers` keeps alive.
 @EventLoop
 public final class HTTPClient {
+    /// Finds the addresses of a name. It may take as long as it wants: the request's time limit counts.
+    public typealias Resolve = @EventLoop (_ name: String) async -> NameAnswer
+
     private let multi: UnsafeMutableRawPointer
     private var sockets: [curl_socket_t: EventSource] = [:]
     private var timer: EventSource?
@@ -25,10 +28,14 @@ public final class HTTPClient {
     private var isProceeding = false
     /// Connections that were made before are not used for later requests.
     private var freshSince: Int64?
+    private let resolve: Resolve?
 
     private static let idleLimit = 8
 
-    public init(_ limits: ConnectionLimits = .few) {
+    /// `resolve`: finds the addresses of the names in URLs. Nil: libcurl does, on a thread for each name, which goes on after its
+    /// request for as long as the name servers are silent.
+    public init(_ limits: ConnectionLimits = .few, resolve: Resolve? = nil) {
+        self.resolve = resolve
         curl_global_init(Int(CURL_GLOBAL_DEFAULT))
         guard let multi = curl_multi_init() else { preconditionFailure("curl_multi_init: out of memory") }
         self.multi = multi
@@ -100,12 +107,29 @@ public final class HTTPClient {
     }
 
     private func start(_ transfer: Transfer) {
+        self.setDeadlines(of: transfer)
+        guard let resolve = self.resolve, let host = transfer.request.nameToResolve else {
+            return self.begin(transfer, at: [])
+        }
+        EventLoop.spawn {
+            let answer = await resolve(host.name)
+            // It may have ended meanwhile.
+            guard transfer.outcome == nil else { return }
+            switch answer {
+            case .addresses(let addresses): self.begin(transfer, at: addresses)
+            case .failed(let reason): self.refuse(transfer, .connect, reason)
+            }
+        }
+    }
+
+    /// `addresses`: of the name in the URL; none: it is an address, or libcurl resolves it.
+    private func begin(_ transfer: Transfer, at addresses: [String]) {
         guard !self.isClosed else { return self.refuse(transfer, .cancelled, "client closed") }
         guard let easy = self.idle.popLast() ?? EasyHandle() else {
             return self.refuse(transfer, .other, "out of memory")
         }
         let freshness = self.freshSince.map { BootClock.microseconds - $0 }
-        if let refusal = easy.configure(for: transfer, connectionAge: freshness) {
+        if let refusal = easy.configure(for: transfer, at: addresses, connectionAge: freshness) {
             easy.reset()
             return self.refuse(transfer, .other, refusal)
         }
@@ -129,7 +153,6 @@ public final class HTTPClient {
         }
         transfer.easy = easy
         self.transfers[easy.raw] = transfer
-        self.setDeadlines(of: transfer)
         self.proceed()
     }
 
@@ -142,7 +165,7 @@ public final class HTTPClient {
             guard request.connectTimeout < request.timeout else { return }
         }
         transfer.connectDeadline = .timer(after: request.connectTimeout) { [weak self, unowned transfer] in
-            guard let easy = transfer.easy, !easy.hasSentRequest else { return }
+            guard transfer.easy?.hasSentRequest != true else { return }
             self?.end(transfer, as: .timeout, "no connection within \(request.connectTimeout.inMilliseconds)")
         }
     }
@@ -169,15 +192,10 @@ public final class HTTPClient {
     }
 
     func end(_ transfer: Transfer, as kind: HTTPError.Kind, _ reason: String) {
-        self.end(transfer) { easy in
-            .failure(
-                HTTPError(
-                    kind: kind,
-                    message: "\(transfer.request.printableURL): \(reason)",
-                    mayHaveBeenSent: easy.hasSentRequest
-                )
-            )
-        }
+        // Its name is still being looked up, or it has ended.
+        guard transfer.easy != nil else { return self.refuse(transfer, kind, reason) }
+        let message = "\(transfer.request.printableURL): \(reason)"
+        self.end(transfer) { .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: $0.hasSentRequest)) }
     }
 
     private func end(_ transfer: Transfer, _ outcome: (EasyHandle) -> Result<Int, HTTPError>) {
@@ -272,19 +290,7 @@ public final class HTTPClient {
             guard message.pointee.msg == CURLMSG_DONE, let transfer = self.transfers[message.pointee.easy_handle]
             else { continue }
             let code = curl_message_result(message)
-            self.end(transfer) { easy in Self.outcome(of: transfer, easy, code) }
+            self.end(transfer) { easy in transfer.outcome(easy, code) }
         }
-    }
-
-    private static func outcome(of transfer: Transfer, _ easy: EasyHandle, _ code: CURLcode) -> Result<Int, HTTPError> {
-        var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
-        if transfer.isTooLarge {
-            (kind, reason) = (.bodyTooLarge, "body over its limit")
-        } else if code == CURLE_OK {
-            if easy.hasWholeHead { return .success(easy.status) }
-            (kind, reason) = (.disconnected, "connection closed within the answer's head")
-        }
-        let message = "\(transfer.request.printableURL): \(reason)"
-        return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
     }
 }

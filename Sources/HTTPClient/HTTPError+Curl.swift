@@ -20,3 +20,18 @@ extension HTTPError.Kind {
         }
     }
 }
+
+extension Transfer {
+    /// What came of it, as libcurl says.
+    func outcome(_ easy: EasyHandle, _ code: CURLcode) -> Result<Int, HTTPError> {
+        var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
+        if self.isTooLarge {
+            (kind, reason) = (.bodyTooLarge, "body over its limit")
+        } else if code == CURLE_OK {
+            if easy.hasWholeHead { return .success(easy.status) }
+            (kind, reason) = (.disconnected, "connection closed within the answer's head")
+        }
+        let message = "\(self.request.printableURL): \(reason)"
+        return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
+    }
+}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
 /// Files (PEM, absolute paths) that a TLS connection is made with. Peers are always verified, from TLS 1.2 on.
 public struct TLSFiles: Sendable, Equatable {
@@ -58,6 +59,20 @@ public struct HTTPRequest: Sendable {
     public init(_ method: Method, _ url: String) {
         self.method = method
         self.url = url
+    }
+
+    /// The URL's host, where that is a name, and its port.
+    public var nameToResolve: (name: String, port: Int)? {
+        guard self.unixSocket == nil, let start = self.url.firstRange(of: "://")?.upperBound else { return nil }
+        var authority = self.url[start...].prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        if let at = authority.lastIndex(of: "@") { authority = authority[authority.index(after: at)...] }
+        guard !authority.hasPrefix("[") else { return nil }
+        let parts = authority.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let name = String(parts[0])
+        var address = in_addr()
+        guard !name.isEmpty, inet_pton(AF_INET, name, &address) != 1 else { return nil }
+        let usual = self.url.hasPrefix("https:") ? 443 : 80
+        return (name, parts.count == 2 ? Int(parts[1]) ?? usual : usual)
     }
 
     /// The URL without user information and query, fit for messages.

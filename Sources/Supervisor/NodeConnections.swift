@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
-import NetworkAddress
+import HTTPClient
 import PostgresClient
 
 /// Connections to the PostgreSQL of other nodes, to ask them about themselves.
@@ -13,7 +13,7 @@ final class NodeConnections {
     private let conninfo: String
     /// The one that is asked where it does not matter which, and `conninfo` names none: Citus has it on every node.
     private let database: String?
-    private let resolver = HostResolver()
+    let resolver: HostResolver
     private var kept: [NodeEndpoint: PostgresConnection] = [:]
     private var timer: EventSource?
 
@@ -23,7 +23,8 @@ final class NodeConnections {
     private static let timeout: Duration = .seconds(1)
 
     /// `conninfo`: libpq's, without host and port. `database`: one that every node has.
-    init(conninfo: String, database: String?) {
+    init(conninfo: String, database: String?, resolver: HostResolver = HostResolver()) {
+        self.resolver = resolver
         self.conninfo = conninfo
         self.database = PostgresConnection.namesDatabase(conninfo) ? nil : database
     }
@@ -37,14 +38,18 @@ final class NodeConnections {
     func connect(
         _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
     ) async throws(PostgresError) -> PostgresConnection {
-        guard let address = await self.resolver.address(of: endpoint.host) else {
-            throw PostgresError(kind: .connection, message: "the name \(endpoint.host) has no address")
+        let begun = Instant.now
+        let address: String
+        switch await self.resolver.answer(to: endpoint.host, within: timeout) {
+        case .addresses(let addresses): address = addresses[0]
+        case .failed(let reason): throw PostgresError(kind: .connection, message: reason)
         }
         // libpq would resolve a name while the whole loop waits; the certificate is checked against the name all the same.
         var options = [("host", endpoint.host), ("hostaddr", address), ("port", "\(endpoint.port)")]
         if let database = database ?? self.database { options.append(("dbname", database)) }
         return try await PostgresConnection(
-            self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) }, timeout: timeout)
+            self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) },
+            timeout: max(timeout - (Instant.now - begun), .milliseconds(1)))
     }
 
     /// Whether the server there accepts writes, says it.
@@ -78,35 +83,6 @@ final class NodeConnections {
             timer.rearm(after: Self.idle)
         } else {
             self.timer = .timer(after: Self.idle) { [unowned self] in self.kept = [:] }
-        }
-    }
-}
-
-/// Finds the address of a host by its name without keeping the loop: with `getent`, whose answer is kept for a minute.
-@EventLoop
-final class HostResolver {
-    private var known: [String: (address: String, at: Instant)] = [:]
-    private static let lifetime: Duration = .seconds(60)
-    private static let limit = 256
-
-    func address(of host: String) async -> String? {
-        if IPAddress(host) != nil { return host }
-        if let entry = self.known[host], Instant.now - entry.at < Self.lifetime { return entry.address }
-        guard !host.hasPrefix("-") else { return nil }
-        do throws(ChildProcessError) {
-            let outcome = try await ChildProcess(
-                ["/usr/bin/getent", "ahosts", host], kind: .nameLookup, timeout: .seconds(2)
-            ).run()
-            let words = outcome.text.split(whereSeparator: { $0 == " " || $0 == "\n" || $0 == "\t" })
-            guard outcome.exitCode == 0, let address = words.first.map(String.init), IPAddress(address) != nil else {
-                return self.known[host]?.address
-            }
-            if self.known.count >= Self.limit { self.known = [:] }
-            self.known[host] = (address, .now)
-            return address
-        } catch {
-            // An old address is better than none.
-            return self.known[host]?.address
         }
     }
 }

@@ -53,11 +53,11 @@ public final class Supervisor {
     private let surroundings: Surroundings
     let node: String
     /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
-    private let http = HTTPClient(.unlimited)
+    private let http: HTTPClient
     /// For the keys in etcd on which no lease hangs: each range that is followed takes a connection.
-    private let lookingHTTP = HTTPClient(.unlimited)
+    private let lookingHTTP: HTTPClient
     /// For probes: as many connections as members are probed at once, and the endpoints of etcd.
-    private let probingHTTP = HTTPClient(ConnectionLimits(total: 256, perHost: 16, kept: 16))
+    private let probingHTTP: HTTPClient
     private let etcd: EtcdLink
     /// For keys on which no lease hangs: what fails or takes its time there ends no watch of the addresses' keys.
     private let looking: EtcdClient
@@ -98,6 +98,11 @@ public final class Supervisor {
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
+        let (names, namesOfOthers) = (HostResolver(), HostResolver())
+        self.http = HTTPClient(.unlimited, resolve: { await names.answer(to: $0) })
+        self.lookingHTTP = HTTPClient(.unlimited, resolve: { await namesOfOthers.answer(to: $0) })
+        self.probingHTTP = HTTPClient(
+            ConnectionLimits(total: 256, perHost: 16, kept: 16), resolve: { await namesOfOthers.answer(to: $0) })
         let jitter = { EventLoop.assumeIsolated { surroundings.jitter() } }
         let client = EtcdClient(EtcdConfiguration(settings), http: self.http, jitter: jitter)
         let looking = EtcdClient(EtcdConfiguration(settings), http: self.lookingHTTP, jitter: jitter)
@@ -138,7 +143,9 @@ public final class Supervisor {
         self.postgres = PostgresProbe(
             conninfo: settings.postgres.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
         self.patroni = Self.patroni(settings, self.http)
-        self.citus = settings.citus.map { CitusLink(settings, $0, deliver: { inbox.deliver(.citus($0)) }) }
+        self.citus = settings.citus.map {
+            CitusLink(settings, $0, resolver: namesOfOthers, deliver: { inbox.deliver(.citus($0)) })
+        }
         self.ledger = LedgerWriter(looking, detectorKeys)
         self.alert = settings.alert.map {
             AlertCommand(
@@ -147,7 +154,7 @@ public final class Supervisor {
         }
         self.detector = DetectorLink(
             looking, settings, detectorKeys, patroni: Self.patroni(settings, self.lookingHTTP), http: self.probingHTTP,
-            report: { inbox.report($0) },
+            resolver: namesOfOthers, report: { inbox.report($0) },
             deliver: { inbox.deliver(.detector($0)) })
         self.follow(settings)
         surroundings.memory?.report(

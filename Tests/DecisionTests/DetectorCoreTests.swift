@@ -313,4 +313,37 @@ struct DetectorCoreTests {
         let least = profile == .fast ? 20 : 3
         #expect(counts.count == 600 && counts.values.allSatisfy { $0 >= least }, "\(counts.values.min() ?? 0)")
     }
+
+    @Test func `a member that could not be asked has not failed, and is asked again at its next turn`() {
+        let start = Instant(sinceBoot: .seconds(1000))
+        var core = DetectorCore(
+            DetectorSettings(.hyperscale, seed: 1, onGrayFailure: .alert), member: "n1", at: start)
+        var now = start
+        var probes: [MemberID: Int] = [:]
+        func handle(_ event: DetectorEvent?) {
+            var events = [event]
+            while !events.isEmpty {
+                var (actions, reports): ([DetectorAction], [DetectorReport]) = ([], [])
+                core.handle(
+                    events.removeFirst(), hasContact: true, isPaused: false, at: now, into: &actions, &reports)
+                for case .probe(let id, _, _, _) in actions {
+                    probes[id, default: 0] += 1
+                    events.append(.notProbed(id))
+                }
+            }
+        }
+        let facts = ["n1", "n2", "n3"].map { GroupChange(0, .member($0, DetectorScript.member($0))) }
+        handle(.groups(.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)))
+        while now - start < .seconds(600) {
+            now = max(now, core.wakeAt)
+            handle(nil)
+        }
+        #expect(probes.values.allSatisfy { $0 >= 19 } && core.probesUnderWay == 0)
+        for (id, target) in core.targets {
+            #expect(target.patroni.state == .unknown && target.postgres.state == .unknown, "\(id)")
+            // What etcd shows of it still counts.
+            #expect([.unknown, .well].contains(target.verdict), "\(id) \(target.verdict)")
+        }
+        #expect(core.health.scale > 1)
+    }
 }

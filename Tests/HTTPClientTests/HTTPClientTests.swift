@@ -305,4 +305,72 @@ struct HTTPClientTests {
         #expect(server.connectionCount == 2)
         http.close()
     }
+
+    // MARK: - Names
+
+    @Test(
+        arguments: [
+            ("http://n1:8008/a", "n1", 8008), ("https://u:p@db.example.org/x?y=z", "db.example.org", 443),
+            ("http://n1", "n1", 80),
+            ("http://10.0.0.1:2379", nil, 0), ("http://[fd00::1]:2379/v3", nil, 0), ("n1", nil, 0),
+            ("http://:80", nil, 0),
+        ] as [(String, String?, Int)])
+    func `the name in a URL is found`(url: String, name: String?, port: Int) {
+        let host = HTTPRequest(.get, url).nameToResolve
+        #expect(host?.name == name && (host?.port ?? 0) == port)
+    }
+
+    @Test @EventLoop
+    func `a name is resolved as it is told, each of its addresses is tried, and libcurl starts no thread`()
+        async throws
+    {
+        let server = try ScriptedServer { connection in
+            while try await connection.readRequest() != nil {
+                try await connection.write(httpAnswer(200, connection.head.first { $0.hasPrefix("Host:") } ?? ""))
+            }
+        }
+        let port = try #require(HTTPRequest(.get, server.url.replacing("127.0.0.1", with: "x")).nameToResolve?.port)
+        var asked: [String] = []
+        let http = HTTPClient(resolve: { name in
+            asked.append(name)
+            switch name {
+            // Nobody listens at the first two.
+            case "db.test": return .addresses(["127.0.0.9", "::1", "127.0.0.1"])
+            case "none.test": return .failed("the name none.test has no address")
+            default:
+                do { try await EventLoop.sleep(for: .seconds(60)) } catch {}
+                return .failed("late")
+            }
+        })
+        let threads = try threadCount()
+        let answer = try await http.send(HTTPRequest(.get, "http://db.test:\(port)/"))
+        #expect(String(decoding: answer.body, as: UTF8.self) == "Host: db.test:\(port)")
+        let none = await #expect(throws: HTTPError.self) { try await http.send(HTTPRequest(.get, "http://none.test/")) }
+        #expect(none?.kind == .connect && none?.message.contains("none.test has no address") == true)
+        // Silent: each ends at its limit, and nothing is left of it.
+        let silent = (0..<40).map { number in
+            EventLoop.task {
+                var request = HTTPRequest(.get, "http://silent\(number).test/")
+                request.timeout = .milliseconds(200)
+                do throws(HTTPError) {
+                    _ = try await http.send(request)
+                    return HTTPError.Kind?.none
+                } catch {
+                    return error.kind
+                }
+            }
+        }
+        for task in silent { #expect(await task.value == .timeout) }
+        #expect(try threadCount() <= threads)
+        #expect(asked.count == 42)
+        http.close()
+    }
+}
+
+private func threadCount() throws -> Int {
+    let folder = try #require(opendir("/proc/self/task"))
+    defer { closedir(folder) }
+    var count = 0
+    while readdir(folder) != nil { count += 1 }
+    return count
 }

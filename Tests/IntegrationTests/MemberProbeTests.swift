@@ -27,6 +27,7 @@ struct MemberProbeTests {
         -> ProbeFindings
     {
         await probe.ask(Self.id, api: nil, endpoint: NodeEndpoint("127.0.0.1", port), timeout: timeout)
+            ?? ProbeFindings(patroni: "not asked", postgres: "not asked")
     }
 
     /// Waits until a server accepts connections.

@@ -31,6 +31,8 @@ final class FakeEtcd {
     var tamper: (_ path: String, _ answer: String) -> String? = { $1 }
     /// Holds the answer to this request back as long as it is true, at most for a minute.
     var holdsBack: (_ path: String, _ body: String) -> Bool = { _, _ in false }
+    /// As ``holdsBack``, but what is answered was true before the wait.
+    var holdsAnswer: (_ path: String) -> Bool = { _ in false }
     /// Called before a lease ends.
     var beforeRevocation: (_ keys: [String]) -> Void = { _ in }
 
@@ -114,6 +116,7 @@ final class FakeEtcd {
         let body = String(decoding: connection.body, as: UTF8.self)
         for _ in 0..<6000 where self.holdsBack(path, body) { try await EventLoop.sleep(for: .milliseconds(10)) }
         let (status, text) = self.process(path, JSON.parse(connection.body) ?? .null)
+        for _ in 0..<6000 where self.holdsAnswer(path) { try await EventLoop.sleep(for: .milliseconds(10)) }
         if let text = self.tamper(path, text) {
             try await connection.write(httpAnswer(status, text))
         } else {

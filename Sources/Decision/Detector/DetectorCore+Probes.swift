@@ -55,6 +55,14 @@ extension DetectorCore {
         }
     }
 
+    /// Nothing was learned of the member; of this node, that it has trouble of its own.
+    mutating func couldNotAsk(_ id: MemberID) {
+        self.wasTroubled = true
+        guard self.targets[id]?.isProbing == true else { return }
+        self.targets[id]?.isProbing = false
+        self.probesUnderWay -= 1
+    }
+
     mutating func learn(
         _ id: MemberID, _ findings: ProbeFindings, askedAt: Instant, at now: Instant,
         _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]

@@ -139,6 +139,7 @@ struct DetectorCore: Sendable {
         case .groups(let event): self.learn(event, at: now, &reports)
         case .probed(let id, let findings, let askedAt):
             self.learn(id, findings, askedAt: askedAt, at: now, &wanted, &reports)
+        case .notProbed(let id): self.couldNotAsk(id)
         case .etcdProbed(let findings):
             self.etcd.isAsking = false
             if let condition = self.etcd.take(findings, self.profile, scale: self.health.scale, at: now) {

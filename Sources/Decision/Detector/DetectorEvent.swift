@@ -19,6 +19,8 @@ public enum DetectorEvent: Hashable, Sendable {
     case groups(GroupsEvent)
     /// What a probe found; `askedAt`: when it began.
     indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
+    /// It could not be asked, for this node's own reasons: nothing is known of it.
+    case notProbed(MemberID)
     case walReceiver(WALReceiverAnswer, askedAt: Instant)
     /// What each of etcd's endpoints said of itself.
     case etcdProbed([EtcdEndpointFinding])
@@ -36,7 +38,8 @@ public enum DetectorEvent: Hashable, Sendable {
 }
 
 public enum DetectorAction: Hashable, Sendable {
-    /// Ask Patroni and PostgreSQL of a member; answered by ``DetectorEvent/probed(_:_:askedAt:)`` within the timeout.
+    /// Ask Patroni and PostgreSQL of a member; answered by ``DetectorEvent/probed(_:_:askedAt:)`` or
+    /// ``DetectorEvent/notProbed(_:)`` within the timeout.
     case probe(MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration)
     /// Ask the local standby's WAL receiver when it heard of its primary; answered by ``DetectorEvent/walReceiver(_:askedAt:)``.
     case askWALReceiver(timeout: Duration)

@@ -13,11 +13,12 @@ final class CitusLink {
     private let deliver: @EventLoop (CitusEvent) -> Void
 
     init(
-        _ settings: Settings, _ citus: Settings.Citus,
+        _ settings: Settings, _ citus: Settings.Citus, resolver: HostResolver,
         deliver: @escaping @EventLoop (CitusEvent) -> Void
     ) {
         self.deliver = deliver
-        let nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.core.databases.first)
+        let nodes = NodeConnections(
+            conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
         self.nodes = nodes
         let pairs = citus.core.databases.map { name in
             (name, CoordinatorDatabase(name, conninfo: settings.postgres.conninfo, nodes: nodes, deliver: deliver))

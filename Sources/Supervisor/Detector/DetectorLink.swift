@@ -19,12 +19,13 @@ final class DetectorLink {
 
     init(
         _ etcd: EtcdClient, _ settings: Settings, _ keys: DetectorKeys, patroni: PatroniClient,
-        http: HTTPClient,
+        http: HTTPClient, resolver: HostResolver,
         report: @escaping @EventLoop (LogRecord) -> Void, deliver: @escaping @EventLoop (DetectorEvent) -> Void
     ) {
         self.conninfo = settings.postgres.conninfo
         self.nodes = NodeConnections(
-            conninfo: settings.detector.nodeConninfo, database: settings.citus?.core.databases.first ?? "postgres")
+            conninfo: settings.detector.nodeConninfo, database: settings.citus?.core.databases.first ?? "postgres",
+            resolver: resolver)
         self.probe = MemberProbe(http: http, tls: TLSFiles(settings.patroni.tls), nodes: self.nodes, report: report)
         self.observation = keys.observation(of: settings.memberID).map { LeasedKey(etcd, $0) }
         self.switchover = SwitchoverCall(
@@ -46,8 +47,8 @@ final class DetectorLink {
         switch action {
         case .probe(let id, let api, let endpoint, let timeout):
             self.answer {
-                .probed(
-                    id, await self.probe.ask(id, api: api, endpoint: endpoint, timeout: timeout), askedAt: now)
+                let findings = await self.probe.ask(id, api: api, endpoint: endpoint, timeout: timeout)
+                return findings.map { .probed(id, $0, askedAt: now) } ?? .notProbed(id)
             }
         case .askWALReceiver(let timeout):
             self.answer {

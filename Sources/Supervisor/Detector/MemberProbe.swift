@@ -34,7 +34,14 @@ final class MemberProbe {
         self.report = report
     }
 
-    func ask(_ id: MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration) async -> ProbeFindings {
+    /// Nil: it could not be asked, because a name could not be looked up. That says nothing of the member.
+    func ask(_ id: MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration) async -> ProbeFindings? {
+        for name in [api.flatMap { HTTPRequest(.get, $0).nameToResolve?.name }, endpoint?.host] {
+            guard let name, case .unanswered = await self.nodes.resolver.addresses(of: name, within: timeout) else {
+                continue
+            }
+            return nil
+        }
         let patroni = EventLoop.task { await self.askPatroni(api, timeout) }
         var findings = await self.askPostgres(id, endpoint, timeout)
         findings.patroni = await patroni.value
