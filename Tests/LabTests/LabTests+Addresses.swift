@@ -151,13 +151,14 @@ extension LabTests {
                 sed -i '/^addresses:/r /root/more' /etc/pharos/pharos.yml
                 systemctl restart pharos
                 """)
-            func awaitCount(_ count: Int) async throws {
-                try await scene.wait("\(count) addresses", .seconds(20)) {
+            func awaitCount(_ count: Int, _ limit: Duration = .seconds(20)) async throws {
+                try await scene.wait("\(count) addresses", limit) {
                     try await scene.lab.addresses(of: node).count { more.contains($0) || Scene.addresses.contains($0) }
                         == count
                 }
             }
-            try await awaitCount(64)
+            // Nothing is remembered of the new ones, so they wait for one TTL.
+            try await awaitCount(64, .seconds(20) + .seconds(2 * scene.lab.options.ttl))
             try await scene.run(node, "systemctl", "stop", "pharos")
             try await awaitCount(0)
             try await scene.run(node, "systemctl", "start", "pharos")
