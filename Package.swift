@@ -74,7 +74,7 @@ let package = Package(
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "EventLoop", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
-        module("PostgresClient", ["CPostgres", "Conninfo", "EventLoop"]),
+        module("PostgresClient", ["CLinux", "CPostgres", "Conninfo", "EventLoop"]),
         module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
         module("CitusCatalog", ["EventLoop", "PostgresClient"]),
@@ -164,9 +164,8 @@ let package = Package(
             "SupervisorTests",
             [
                 "Decision", "EtcdClient", "EventLoop", "Journal", "LeaseKeys", "NetworkAddress", "PatroniClient",
-                "Secrets",
-                "Settings",
-                "StatusServer", "Supervisor", "TestSupport", "HTTPClient", "LenientJSON", "VirtualAddress",
+                "PostgresClient", "Secrets", "Settings", "StatusServer", "Supervisor", "TestSupport", "HTTPClient",
+                "LenientJSON", "VirtualAddress",
             ]
         ),
         tests(

@@ -4,20 +4,21 @@ import HTTPClient
 import LenientJSON
 
 extension EtcdClient {
-    /// The token to send; a new one is asked for where none is known, once for everyone who waits.
+    /// The token to send; a new one is asked for where none is known, at each endpoint once for everyone who waits: what fails
+    /// there is that endpoint's fault, and nobody else's.
     func currentToken(on index: Int, deadline: Int64) async throws(Failure) -> Token {
         guard self.configuration.username != nil else { return .notNeeded }
         guard self.token == .unknown else { return self.token }
-        let renewal: Task<Void, Never>
-        if let running = self.renewal {
+        let renewal: Task<Failure?, Never>
+        if let running = self.renewals[index] {
             renewal = running
         } else {
-            renewal = EventLoop.spawn { await self.renewToken(on: index, deadline: deadline) }
-            self.renewal = renewal
+            renewal = EventLoop.task { await self.renewToken(on: index, deadline: deadline) }
+            self.renewals[index] = renewal
         }
-        await renewal.value
+        let failure = await renewal.value
         guard self.token == .unknown else { return self.token }
-        throw self.renewalFailure ?? Failure(.unauthenticated, "no token")
+        throw failure ?? Failure(.unauthenticated, "no token")
     }
 
     /// Forgets a token that was refused, unless there is a newer one already.
@@ -25,14 +26,14 @@ extension EtcdClient {
         if self.token == used { self.token = .unknown }
     }
 
-    private func renewToken(on index: Int, deadline: Int64) async {
+    private func renewToken(on index: Int, deadline: Int64) async -> Failure? {
+        defer { self.renewals[index] = nil }
         do throws(Failure) {
             self.token = try await self.fetchToken(on: index, deadline: deadline)
-            self.renewalFailure = nil
+            return nil
         } catch {
-            self.renewalFailure = error.withoutEffect
+            return error.withoutEffect
         }
-        self.renewal = nil
     }
 
     private func fetchToken(on index: Int, deadline: Int64) async throws(Failure) -> Token {

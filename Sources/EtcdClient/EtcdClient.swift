@@ -20,8 +20,8 @@ public final class EtcdClient {
     let jitter: () -> Double
     var endpoints: EndpointList
     var token = Token.unknown
-    var renewal: Task<Void, Never>?
-    var renewalFailure: Failure?
+    /// The questions for a token that are under way, by endpoint.
+    var renewals: [Int: Task<Failure?, Never>] = [:]
     var watches: [ObjectIdentifier: RunningWatch] = [:]
 
     enum Token: Equatable { case unknown, valid(String), notNeeded }

@@ -69,8 +69,9 @@ public final class PatroniClient {
 
     /// Whether its loop turns: Patroni answers this with 503 where the last turn is older than `ttl` (2 x `ttl` on a standby).
     /// It asks nothing of PostgreSQL. A Patroni before 2.1 does not know the question (404), and answers all the same.
+    /// Many members are asked at once, and each of them may be anybody: the answer may have 64 KiB.
     public func isAlive(timeout: Duration = .seconds(2)) async throws(PatroniError) -> Bool {
-        try await self.send("/liveness", accepting: [200, 404, 503], timeout).status != 503
+        try await self.send("/liveness", accepting: [200, 404, 503], timeout, answerLimit: 64 << 10).status != 503
     }
 
     /// Asks for a switchover now. Answers when Patroni has seen it happen or has refused, or after `loop_wait` or 10 s, if that is
@@ -96,7 +97,8 @@ public final class PatroniClient {
 
     /// `body`: posted, once; nil: a GET. `accepting`: nil for any status.
     private func send(
-        _ path: String, _ body: [UInt8]? = nil, accepting: [Int]?, _ timeout: Duration
+        _ path: String, _ body: [UInt8]? = nil, accepting: [Int]?, _ timeout: Duration,
+        answerLimit: Int = 1 << 20
     ) async throws(PatroniError) -> HTTPResponse {
         var request = HTTPRequest(body == nil ? .get : .post, self.url + path)
         if let body {
@@ -106,7 +108,7 @@ public final class PatroniClient {
         }
         request.timeout = timeout
         request.connectTimeout = timeout
-        request.bodyLimit = 1 << 20
+        request.bodyLimit = answerLimit
         request.tls = self.tls
         request.credentials = self.credentials
         let response: HTTPResponse

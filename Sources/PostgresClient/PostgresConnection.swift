@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import CPostgres
 import Conninfo
 public import EventLoop
@@ -100,7 +101,8 @@ public final class PostgresConnection {
     /// - Parameters:
     ///   - timeout: limit on the whole call.
     ///   - rowLimit: rows that are accepted.
-    ///   - byteLimit: bytes that are accepted, all values together. libpq holds a row before it is counted.
+    ///   - byteLimit: bytes that are accepted, all values together. Of one row libpq holds at most about twice as much, and what the
+    ///     socket's buffer holds, before the server is hung up on.
     public func query(
         _ sql: String,
         parameters: [String?] = [],
@@ -206,7 +208,7 @@ public final class PostgresConnection {
         var bytes = 0
         var refusal: PostgresError?
         // Every result must be fetched, also after a failed one, or libpq refuses the next command.
-        while let result = try await self.nextResult(until: deadline) {
+        while let result = try await self.nextResult(limit: byteLimit, until: deadline) {
             defer { PQclear(result) }
             switch PQresultStatus(result) {
             case PGRES_SINGLE_TUPLE:
@@ -220,7 +222,7 @@ public final class PostgresConnection {
             case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
                 // libpq would answer this forever.
                 throw PostgresError(kind: .connection, message: "COPY is not supported")
-            default: refusal = refusal ?? Self.refusal(result)  // PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE
+            default: refusal = refusal ?? PostgresError(refusalIn: result)  // PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE
             }
         }
         guard PQstatus(self.handle.raw) == CONNECTION_OK else {
@@ -234,9 +236,19 @@ public final class PostgresConnection {
         return rows
     }
 
-    private func nextResult(until deadline: ContinuousClock.Instant) async throws(PostgresError) -> OpaquePointer? {
+    /// Of what arrives until the result is whole libpq keeps everything: a server that does not come to the end of a row would
+    /// fill the memory.
+    private func nextResult(
+        limit: Int, until deadline: ContinuousClock.Instant
+    ) async throws(PostgresError) -> OpaquePointer? {
+        var arrived = 0
         while PQisBusy(self.handle.raw) == 1 {
             try await self.wait(.read, until: deadline)
+            arrived += max(0, Int(linux_waiting_bytes(PQsocket(self.handle.raw))))
+            // Lengths, the names of columns and encryption come on top of the values.
+            guard arrived <= 2 * limit + (64 << 10) else {
+                throw PostgresError(kind: .resultTooLarge, message: "the result is longer than its limit")
+            }
             guard PQconsumeInput(self.handle.raw) == 1 else {
                 // The server's last words may have been read: they are a result. (On a dead connection this cannot block.)
                 guard PQstatus(self.handle.raw) == CONNECTION_BAD else { throw self.connectionError() }
@@ -274,24 +286,5 @@ public final class PostgresConnection {
             connectionMessage: String(cString: PQerrorMessage(raw)),
             needsPassword: PQconnectionNeedsPassword(raw) == 1
         )
-    }
-
-    private static func refusal(_ result: OpaquePointer) -> PostgresError {
-        let diagnosticSQLState = Int32(UInt8(ascii: "C"))  // PG_DIAG_SQLSTATE
-        let diagnosticMessage = Int32(UInt8(ascii: "M"))  // PG_DIAG_MESSAGE_PRIMARY
-        let state = PQresultErrorField(result, diagnosticSQLState).map { String(cString: $0) } ?? ""
-        let message = PQresultErrorField(result, diagnosticMessage) ?? PQresultErrorMessage(result)
-        return PostgresError(
-            kind: .query(sqlState: state),
-            message: message.map { String(cString: $0) } ?? "refused",
-            sqlState: state
-        )
-    }
-
-    /// The one row of a result in single-row mode.
-    private static func row(of result: OpaquePointer) -> [String?] {
-        (0..<PQnfields(result)).map { column in
-            PQgetisnull(result, 0, column) == 1 ? nil : PQgetvalue(result, 0, column).map { String(cString: $0) }
-        }
     }
 }

@@ -34,22 +34,40 @@ final class NodeConnections {
         self.timer = nil
     }
 
-    /// A new connection.
+    /// A new connection. Where the name has several addresses they are tried one after another, each with an equal share of the
+    /// time that is left, until a server answers.
     func connect(
         _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
     ) async throws(PostgresError) -> PostgresConnection {
-        let begun = Instant.now
-        let address: String
+        let end = Instant.now + timeout
+        let addresses: [String]
         switch await self.resolver.answer(to: endpoint.host, within: timeout) {
-        case .addresses(let addresses): address = addresses[0]
+        case .addresses(let found): addresses = found
         case .failed(let reason): throw PostgresError(kind: .connection, message: reason)
         }
+        var failure: PostgresError?
+        for (index, address) in addresses.enumerated() {
+            do throws(PostgresError) {
+                return try await self.connect(
+                    endpoint, at: address, database, within: (end - .now) / (addresses.count - index))
+            } catch {
+                // A server that has said why does not say otherwise at its other address.
+                guard error.kind == .timeout || error.kind == .connection, error.sqlState == nil else { throw error }
+                failure = failure ?? error
+            }
+        }
+        throw failure ?? PostgresError(kind: .connection, message: "the name \(endpoint.host) has no address")
+    }
+
+    private func connect(
+        _ endpoint: NodeEndpoint, at address: String, _ database: String?, within limit: Duration
+    ) async throws(PostgresError) -> PostgresConnection {
         // libpq would resolve a name while the whole loop waits; the certificate is checked against the name all the same.
         var options = [("host", endpoint.host), ("hostaddr", address), ("port", "\(endpoint.port)")]
         if let database = database ?? self.database { options.append(("dbname", database)) }
         return try await PostgresConnection(
             self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) },
-            timeout: max(timeout - (Instant.now - begun), .milliseconds(1)))
+            timeout: max(limit, .milliseconds(1)))
     }
 
     /// Whether the server there accepts writes, says it.

@@ -204,6 +204,38 @@ struct EtcdClientTests {
         http.close()
     }
 
+    @Test @EventLoop func `a token that one endpoint does not give is asked for at the next, which is not blamed`() async throws {
+        let http = HTTPClient()
+        var release: (() -> Void)?
+        let silent = try ScriptedServer { connection in
+            while let line = try await connection.readRequest() {
+                if line.contains("/auth/authenticate") {
+                    await withCheckedContinuation { continuation in release = { continuation.resume() } }
+                }
+                try await connection.write(line.contains("/version") ? version : noLeader)
+            }
+        }
+        let good = try member {
+            $0.contains("/auth/") ? httpAnswer(200, #"{\#(header),"token":"token.1"}"#) : emptyRange
+        }
+        let etcd = client([silent, good], http: http, user: "pharos")
+        var isFirstDone = false
+        let first = EventLoop.task { () -> EtcdError? in
+            defer { isFirstDone = true }
+            do throws(EtcdError) { _ = try await etcd.range(.key("x")) } catch { return error }
+            return nil
+        }
+        while release == nil { try await EventLoop.sleep(for: .milliseconds(1)) }
+        etcd.dropCurrentEndpoint("test")
+        // Meanwhile the other endpoint is asked, and answers.
+        _ = try await etcd.range(.key("x"))
+        #expect(!isFirstDone)
+        release?()
+        #expect(await first.value == nil)
+        #expect(etcd.currentEndpoint == good.url && good.requests.count { $0.contains("/auth/authenticate") } == 1)
+        http.close()
+    }
+
     @Test @EventLoop func `a wrong password is said so, without it`() async throws {
         let http = HTTPClient()
         let refusal = #"{"error":"etcdserver: authentication failed, invalid user ID or password","code":3}"#

@@ -113,7 +113,8 @@ public final class ScriptedServer {
             return self.head.first ?? ""
         }
 
-        private func read() async throws -> ArraySlice<UInt8>? {
+        /// Whatever has come, as it is; nil at the end of the connection.
+        public func read() async throws -> ArraySlice<UInt8>? {
             var bytes = [UInt8](repeating: 0, count: 1 << 16)
             while self.descriptor >= 0 {
                 let count = recv(self.descriptor, &bytes, bytes.count, 0)

@@ -25,6 +25,9 @@ final class MemberProbe {
                  (set_config('synchronous_commit', 'local', true) || pg_logical_emit_message(true, 'pharos', 'probe')) end
         """
 
+    /// Bytes of PostgreSQL's answer: 128 members may be asked at once, and each of them may be anybody.
+    private static let answerLimit = 64 << 10
+
     init(
         http: HTTPClient, tls: TLSFiles?, nodes: NodeConnections, report: @escaping @EventLoop (LogRecord) -> Void
     ) {
@@ -67,7 +70,9 @@ final class MemberProbe {
         do throws(PostgresError) {
             let connection = try await self.nodes.connect(endpoint, timeout: timeout)
             let rest = max(timeout - (Instant.now - start), .milliseconds(1))
-            let row = try await connection.query(Self.question, timeout: rest).first ?? []
+            let row = try await connection.query(
+                Self.question, timeout: rest, rowLimit: 1, byteLimit: Self.answerLimit
+            ).first ?? []
             self.complaints.succeeded("\(id)")
             return Self.findings(row)
         } catch {
