@@ -47,6 +47,7 @@ final class KernelLink {
             self.interfaces[id] = address.interface
         }
         self.keeper?.follow(Set(self.addresses.values))
+        self.announcer?.follow(Set(self.addresses.values))
     }
 
     /// These addresses were held by an earlier process, or may have been: what is left of them is not the node's own.
@@ -58,6 +59,7 @@ final class KernelLink {
         self.addresses = self.addresses.filter { ids.contains($0.key) }
         self.interfaces = self.interfaces.filter { ids.contains($0.key) }
         self.keeper?.follow(Set(self.addresses.values))
+        self.announcer?.follow(Set(self.addresses.values))
     }
 
     // MARK: - Actions

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 import Glibc
-import NetworkAddress
+public import NetworkAddress
 
 /// Why an announcement or a probe could not be sent.
 public struct AnnouncementError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -95,6 +95,7 @@ public final class Announcer {
     private var courses: [VirtualAddress: Course] = [:]
     /// Until when each address may be announced, in microseconds since boot.
     private var rights: [VirtualAddress: Int64] = [:]
+    private let presence: AddressPresence
     /// What announcements are sent through; kept, because closing one takes long (see ``ClosingQueue``).
     private var sender: PacketSocket?
 
@@ -106,7 +107,24 @@ public final class Announcer {
     init(enter: @escaping @EventLoop (() -> Void) -> Void, report: @escaping @EventLoop (Report) -> Void) {
         self.enter = enter
         self.report = report
+        self.presence = AddressPresence { () throws(RouteSocket.Failure) in
+            try Self.inside(enter) { () throws(RouteSocket.Failure) in try RouteSocket(receiveBuffer: 8 << 20) }
+        }
     }
+
+    private static func inside<Value, Failure: Error>(
+        _ enter: @escaping @EventLoop (() -> Void) -> Void, _ body: () throws(Failure) -> Value
+    ) throws(Failure) -> Value {
+        var result: Result<Value, Failure>?
+        enter {
+            do throws(Failure) { result = .success(try body()) } catch { result = .failure(error) }
+        }
+        guard let result else { preconditionFailure("enter has not called what it surrounds") }
+        return try result.get()
+    }
+
+    /// The addresses that will be announced: to be called before the kernel is given one of them.
+    public func follow(_ addresses: Set<IPAddress>) { self.presence.follow(addresses) }
 
     /// The address may be announced until `end` (microseconds since boot) and no longer: to be called with each lifetime
     /// that the kernel was given.
@@ -157,14 +175,12 @@ public final class Announcer {
 
     private func announce(_ address: VirtualAddress, _ course: Course, isProbing: Bool) -> [Report] {
         do throws(AnnouncementError) {
-            let (sockets, links) = try self.surroundings(isProbing: isProbing)
-            guard let link = links.links[address.interface] else {
-                throw AnnouncementError(.noDevice, call: "getifaddrs")
+            let sockets = try self.sockets(isProbing: isProbing)
+            guard let link = LocalLinks.link(address.interface, by: sockets.sender.descriptor) else {
+                throw AnnouncementError(.noDevice, call: "ioctl")
             }
-            guard let mac = link.address else { throw AnnouncementError(.notEthernet, call: "getifaddrs") }
-            guard links.holds(address.address.address, on: address.interface) else {
-                return [.withheld(address, .absent)]
-            }
+            guard let mac = link.address else { throw AnnouncementError(.notEthernet, call: "ioctl") }
+            guard try self.isPresent(address, on: link.index) else { return [.withheld(address, .absent)] }
             // Last of all: what is between it and the sending, is all that a freeze can still fall into.
             guard let end = self.rights[address], BootClock.microseconds < end else {
                 return [.withheld(address, .rightEnded)]
@@ -172,7 +188,7 @@ public final class Announcer {
             do throws(PacketSocket.Failure) {
                 try Self.send(address.address.address, at: mac, on: link.index, sockets.sender)
                 if let listener = sockets.listener {
-                    try self.probe(address, course, from: mac, on: link.index, listener, own: links.own)
+                    try self.probe(address, course, from: mac, on: link.index, listener, own: sockets.own)
                 }
             } catch {
                 throw AnnouncementError(error)
@@ -224,25 +240,30 @@ public final class Announcer {
         let sender: PacketSocket
         /// One of its own for a probe, if there is to be one.
         let listener: PacketSocket?
+        /// For a probe: the link addresses of this host.
+        let own: Set<LinkAddress>
     }
 
-    /// The sockets for this announcement, and the interfaces as they are now.
-    private func surroundings(isProbing: Bool) throws(AnnouncementError) -> (Sockets, LocalLinks) {
-        var result: Result<(Sockets, LocalLinks), PacketSocket.Failure>?
-        self.enter {
-            do throws(PacketSocket.Failure) {
-                if self.sender == nil { self.sender = try PacketSocket() }
-                guard let sender = self.sender else { return }
-                let sockets = Sockets(sender: sender, listener: isProbing ? try PacketSocket() : nil)
-                result = .success((sockets, try LocalLinks()))
-            } catch {
-                result = .failure(error)
+    private func sockets(isProbing: Bool) throws(AnnouncementError) -> Sockets {
+        do throws(PacketSocket.Failure) {
+            return try Self.inside(self.enter) { () throws(PacketSocket.Failure) in
+                let sender: PacketSocket
+                if let kept = self.sender { sender = kept } else { sender = try PacketSocket() }
+                self.sender = sender
+                return Sockets(
+                    sender: sender, listener: isProbing ? try PacketSocket() : nil,
+                    own: isProbing ? LocalLinks.ownAddresses(by: sender.descriptor) : [])
             }
+        } catch {
+            throw AnnouncementError(error)
         }
-        switch result {
-        case .success(let found): return found
-        case .failure(let failure): throw AnnouncementError(failure)
-        case nil: throw AnnouncementError(.failed(EINVAL), call: "setns")
+    }
+
+    private func isPresent(_ address: VirtualAddress, on index: Int32) throws(AnnouncementError) -> Bool {
+        do throws(RouteSocket.Failure) {
+            return try self.presence.holds(address.address.address, on: index)
+        } catch {
+            throw AnnouncementError(.failed(error.number), call: error.call)
         }
     }
 }

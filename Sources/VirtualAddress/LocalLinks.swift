@@ -3,66 +3,63 @@ import CLinux
 import Glibc
 import NetworkAddress
 
-/// The interfaces of this host as sockets need them, and the addresses on them: read anew for each announcement, for any
-/// of it may have changed.
-struct LocalLinks {
+/// The interfaces of a network namespace as sockets need them: read anew for each announcement, for any of it may have changed.
+/// None of the questions waits for the kernel's lock on the network configuration.
+enum LocalLinks {
     struct Link: Hashable {
         let index: Int32
         /// Nil where it is no Ethernet interface.
         let address: LinkAddress?
     }
 
-    private(set) var links: [String: Link] = [:]
-    /// What stands on each interface.
-    private var addresses: [String: Set<IPAddress>] = [:]
-
-    /// Whether the kernel has the address on this very interface.
-    func holds(_ address: IPAddress, on interface: String) -> Bool {
-        self.addresses[interface]?.contains(address) ?? false
+    /// The interface of this name in the namespace of `socket`; nil: there is none.
+    static func link(_ name: String, by socket: Int32) -> Link? {
+        guard let found = self.ask(name, SIOCGIFINDEX, by: socket) else { return nil }
+        let index = found.withUnsafeBytes { $0.load(as: Int32.self) }
+        return Link(index: index, address: self.address(of: name, by: socket))
     }
 
-    /// Every Ethernet address of this host: whoever answers with one of them is no other holder.
-    var own: Set<LinkAddress> { Set(self.links.values.compactMap(\.address)) }
-
-    /// Reads them from the kernel.
-    init() throws(PacketSocket.Failure) {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { throw PacketSocket.Failure(number: errno, call: "getifaddrs") }
-        defer { freeifaddrs(list) }
-        var next = list
-        while let entry = next?.pointee {
-            next = entry.ifa_next
-            guard let name = entry.ifa_name, let address = entry.ifa_addr else { continue }
-            let family = Int32(address.pointee.sa_family)
-            guard family == AF_PACKET else {
-                // An IPv4 address is listed under its label: the interface's name, if need be with a colon and more.
-                let label = String(cString: name)
-                let interface = label.prefix { $0 != ":" }
-                if let found = Self.address(address, family) {
-                    self.addresses[String(interface), default: []].insert(found)
-                }
-                continue
-            }
-            let link = address.withMemoryRebound(to: sockaddr_ll.self, capacity: 1) { $0.pointee }
-            let bytes = withUnsafeBytes(of: link.sll_addr) { Array($0.prefix(6)) }
-            let isEthernet = Int32(link.sll_hatype) == ARPHRD_ETHER && link.sll_halen == 6
-            self.links[String(cString: name)] = Link(
-                index: link.sll_ifindex,
-                address: isEthernet ? LinkAddress(bytes: bytes) : nil
-            )
+    /// Every Ethernet address of the namespace that `socket` and this thread are in: whoever answers with one of them is no other
+    /// holder. At most 4096.
+    static func ownAddresses(by socket: Int32) -> Set<LinkAddress> {
+        // Two lines of headings, then a line for each interface, which begins with its name and a colon.
+        guard let text = self.read("/proc/thread-self/net/dev") else { return [] }
+        let names = text.split(separator: "\n").dropFirst(2).prefix(4096).map { line in
+            String(line.drop { $0 == " " }.prefix { $0 != ":" })
         }
+        return Set(names.compactMap { self.address(of: $0, by: socket) })
     }
 
-    /// Nil for another family than IPv4 and IPv6.
-    private static func address(_ address: UnsafeMutablePointer<sockaddr>, _ family: Int32) -> IPAddress? {
-        switch family {
-        case AF_INET:
-            let value = address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr }
-            return IPAddress(bytes: withUnsafeBytes(of: value) { Array($0) })
-        case AF_INET6:
-            let value = address.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { $0.pointee.sin6_addr }
-            return IPAddress(bytes: withUnsafeBytes(of: value) { Array($0) })
-        default: return nil  // The kernel's list of families is open.
+    private static func address(of name: String, by socket: Int32) -> LinkAddress? {
+        // struct sockaddr: the kind of hardware, then its address.
+        guard let found = self.ask(name, SIOCGIFHWADDR, by: socket),
+            found.withUnsafeBytes({ $0.load(as: UInt16.self) }) == UInt16(ARPHRD_ETHER)
+        else { return nil }
+        return LinkAddress(bytes: Array(found[2..<8]))
+    }
+
+    /// The part of struct ifreq behind the name, 24 bytes; nil where there is no such interface.
+    private static func ask(_ name: String, _ question: Int32, by socket: Int32) -> [UInt8]? {
+        let bytes = Array(name.utf8)
+        guard (1...15).contains(bytes.count) else { return nil }
+        var request = [UInt8](repeating: 0, count: 40)
+        request.replaceSubrange(0..<bytes.count, with: bytes)
+        guard ioctl(socket, UInt(question), &request) == 0 else { return nil }
+        return Array(request.dropFirst(16))
+    }
+
+    /// At most 1 MiB.
+    private static func read(_ path: String) -> String? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var text: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while text.count < 1 << 20 {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            guard count > 0 else { break }
+            text += buffer[..<count]
         }
+        return String(decoding: text, as: UTF8.self)
     }
 }

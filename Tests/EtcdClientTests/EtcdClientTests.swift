@@ -204,7 +204,7 @@ struct EtcdClientTests {
         http.close()
     }
 
-    @Test @EventLoop func `a token that one endpoint does not give is asked for at the next, which is not blamed`() async throws {
+    @Test @EventLoop func `a token that one endpoint does not give is asked for at the next`() async throws {
         let http = HTTPClient()
         var release: (() -> Void)?
         let silent = try ScriptedServer { connection in

@@ -18,6 +18,11 @@ public struct TestNamespace {
     /// Runs `ip` here; throws unless it succeeds.
     @discardableResult
     public func ip(_ arguments: String...) async throws -> String {
+        try await self.ip(arguments)
+    }
+
+    @discardableResult
+    public func ip(_ arguments: [String]) async throws -> String {
         try await TestNetwork.run(self.command + arguments)
     }
 

@@ -15,7 +15,10 @@ struct AnnouncerTests {
     /// An announcer that acts in a namespace, and what it reports.
     @EventLoop private func announcer(in node: TestNamespace) -> (Announcer, Recorder<Announcer.Report>) {
         let reports = Recorder<Announcer.Report>()
-        return (Announcer(enter: { node.enter($0) }, report: reports.record), reports)
+        let announcer = Announcer(enter: { node.enter($0) }, report: reports.record)
+        // All that these tests announce.
+        announcer.follow(Set(["10.77.0.100", "fd00:77::100"].compactMap { IPAddress($0) }))
+        return (announcer, reports)
     }
 
     /// Puts the address into the node's kernel, for good, and gives the announcer the right to it.
@@ -37,7 +40,8 @@ struct AnnouncerTests {
         var result: Result<(PacketSocket, Int32?), PacketSocket.Failure>?
         node.enter {
             do throws(PacketSocket.Failure) {
-                result = .success((try PacketSocket(), try LocalLinks().links["eth0"]?.index))
+                let socket = try PacketSocket()
+                result = .success((socket, LocalLinks.link("eth0", by: socket.descriptor)?.index))
             } catch { result = .failure(error) }
         }
         let (socket, index) = try #require(try result?.get())

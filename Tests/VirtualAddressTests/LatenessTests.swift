@@ -50,14 +50,13 @@ struct LatenessTests {
     @EventLoop private func watch(_ lives: inout [Life], in node: TestNamespace) async throws {
         let deadline = BootClock.microseconds + 20_000_000
         while lives.contains(where: { !$0.isGone }), BootClock.microseconds < deadline {
-            var links: LocalLinks?
+            var found: [String: Set<IPAddress>] = [:]
             // Read before the look: what it shows was so at this moment or later.
             let now = BootClock.microseconds
-            node.enter { do { links = try LocalLinks() } catch { links = nil } }
-            let found = try #require(links)
+            node.enter { found = presentAddresses() }
             for index in lives.indices where !lives[index].isGone {
                 let place = lives[index].place
-                if found.holds(place.address.address, on: place.interface) {
+                if found[place.interface, default: []].contains(place.address.address) {
                     lives[index].lastSeen = now
                 } else {
                     lives[index].isGone = true

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import EventLoop
+import Glibc
 import NetworkAddress
 import TestSupport
 import Testing
@@ -72,4 +74,32 @@ func virtual(_ text: String, on interface: String = "eth0") throws -> VirtualAdd
 extension LinkAddress {
     /// From pairs of hexadecimal digits with colons between, as `ip` prints them.
     init?(_ text: String) { self.init(bytes: text.split(separator: ":").compactMap { UInt8($0, radix: 16) }) }
+}
+
+/// What stands on each interface of this thread's network namespace, as the kernel says when it is asked. (It is asked under its
+/// lock on the network configuration, which the daemon's loop must not wait for.)
+func presentAddresses() -> [String: Set<IPAddress>] {
+    var list: UnsafeMutablePointer<ifaddrs>?
+    guard getifaddrs(&list) == 0 else { return [:] }
+    defer { freeifaddrs(list) }
+    var found: [String: Set<IPAddress>] = [:]
+    var next = list
+    while let entry = next?.pointee {
+        next = entry.ifa_next
+        guard let name = entry.ifa_name, let raw = entry.ifa_addr else { continue }
+        let bytes: [UInt8]
+        switch Int32(raw.pointee.sa_family) {
+        case AF_INET:
+            let value = raw.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { $0.pointee.sin_addr }
+            bytes = withUnsafeBytes(of: value) { Array($0) }
+        case AF_INET6:
+            let value = raw.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { $0.pointee.sin6_addr }
+            bytes = withUnsafeBytes(of: value) { Array($0) }
+        default: continue
+        }
+        // An IPv4 address is listed under its label: the interface's name, if need be with a colon and more.
+        let interface = String(cString: name).prefix { $0 != ":" }
+        if let address = IPAddress(bytes: bytes) { found[String(interface), default: []].insert(address) }
+    }
+    return found
 }

@@ -70,9 +70,10 @@ final class MemberProbe {
         do throws(PostgresError) {
             let connection = try await self.nodes.connect(endpoint, timeout: timeout)
             let rest = max(timeout - (Instant.now - start), .milliseconds(1))
-            let row = try await connection.query(
-                Self.question, timeout: rest, rowLimit: 1, byteLimit: Self.answerLimit
-            ).first ?? []
+            let row =
+                try await connection.query(
+                    Self.question, timeout: rest, rowLimit: 1, byteLimit: Self.answerLimit
+                ).first ?? []
             self.complaints.succeeded("\(id)")
             return Self.findings(row)
         } catch {

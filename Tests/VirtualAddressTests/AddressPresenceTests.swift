@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Glibc
+import NetworkAddress
+import TestSupport
+import Testing
+
+@testable import VirtualAddress
+
+/// In network namespaces of the running kernel.
+@Suite(.serialized)
+struct AddressPresenceTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @EventLoop private func presence(of addresses: [String], in node: TestNamespace) -> AddressPresence {
+        let presence = AddressPresence { () throws(RouteSocket.Failure) in
+            var result: Result<RouteSocket, RouteSocket.Failure>?
+            node.enter {
+                do throws(RouteSocket.Failure) { result = .success(try RouteSocket(receiveBuffer: 4096)) } catch {
+                    result = .failure(error)
+                }
+            }
+            guard let result else { throw RouteSocket.Failure(number: EINVAL, call: "setns") }
+            return try result.get()
+        }
+        presence.follow(Set(addresses.compactMap { IPAddress($0) }))
+        return presence
+    }
+
+    /// The numbers of interfaces, all of them Ethernet's, on which the address is known to be.
+    @EventLoop private func interfaces(_ presence: AddressPresence, _ address: String) throws -> [Int32] {
+        let address = try #require(IPAddress(address))
+        return try (1...20).filter { try presence.holds(address, on: $0) }
+    }
+
+    @Test(arguments: ["10.77.0.100", "fd00:77::100"])
+    @EventLoop func `it is known from its first message to its last, where it is`(address: String) async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let node = nodes[0]
+            let presence = presence(of: [address], in: node)
+            try await node.ip("link", "add", "eth1", "type", "veth", "peer", "name", "eth2")
+            try await node.ip("link", "set", "eth1", "up")
+            let place = address.contains(":") ? [address + "/64", "nodad"] : [address + "/24"]
+            #expect(try interfaces(presence, address).isEmpty)
+            try await node.ip(["addr", "replace"] + place + ["dev", "eth0"])
+            let first = try interfaces(presence, address)
+            #expect(first.count == 1)
+            try await node.ip(["addr", "replace"] + place + ["dev", "eth1"])
+            #expect(try interfaces(presence, address).count == 2)
+            try await node.ip("link", "del", "eth1")
+            #expect(try interfaces(presence, address) == first)
+            // As its lifetime does.
+            try await node.ip("addr", "del", place[0], "dev", "eth0")
+            #expect(try interfaces(presence, address).isEmpty)
+            try await node.ip(["addr", "replace"] + place + ["dev", "eth0"])
+            #expect(try interfaces(presence, address) == first)
+            presence.follow([])
+            #expect(try interfaces(presence, address).isEmpty)
+        }
+    }
+
+    @Test @EventLoop func `after messages were lost nothing is known, until a lifetime is given anew`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let (node, address) = (nodes[0], "10.77.0.100")
+            let presence = presence(of: [address], in: node)
+            try await node.ip("addr", "replace", address + "/32", "dev", "eth0")
+            #expect(try interfaces(presence, address).count == 1)
+            // More than its queue takes, within one turn of the loop.
+            node.enter {
+                for number in 1...200 {
+                    for change in ["add", "del"] {
+                        _ = waitFor("ip addr \(change) 10.78.0.\(number)/32 dev eth0")
+                    }
+                }
+            }
+            #expect(try interfaces(presence, address).isEmpty)
+            try await node.ip("addr", "replace", address + "/32", "dev", "eth0")
+            #expect(try interfaces(presence, address).count == 1)
+        }
+    }
+
+    /// Runs it while the loop stands still.
+    private func waitFor(_ command: String) -> Int32 { system(command) }
+}
