@@ -20,9 +20,21 @@ final class HostResolver {
         case unanswered(String)
     }
 
+    /// A name whose look-up has failed, though its addresses were found before: those are used.
+    struct StaleName: Equatable {
+        let name: String
+        let addresses: [String]
+        /// When they were found.
+        let at: Instant
+        /// Why they are not looked up anew.
+        let reason: String
+    }
+
     private struct Entry {
         var addresses: [String]
         var at: Instant
+        /// Why the newest look-up has failed; nil: it has not.
+        var failure: String?
     }
 
     private var known: [String: Entry] = [:]
@@ -30,8 +42,11 @@ final class HostResolver {
     private var running = 0
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private let lookUp: @EventLoop (String) async -> Answer
+    private let lifetime: Duration
+    /// Is told when look-ups begin to fail: one of the names; and, nil, when none fails any more.
+    private let report: @EventLoop (StaleName?) -> Void
+    private var staleCount = 0
 
-    private static let lifetime: Duration = .seconds(60)
     static let patience: Duration = .seconds(5)
     /// Names that are remembered: as many as members that are watched.
     private static let limit = 4096
@@ -40,7 +55,24 @@ final class HostResolver {
     /// Of one name.
     private static let addressLimit = 8
 
-    init(lookUp: @escaping @EventLoop (String) async -> Answer = HostResolver.askSystem) { self.lookUp = lookUp }
+    /// `lifetime`: after which a name that is asked for is looked up anew.
+    init(
+        lifetime: Duration = .seconds(60),
+        lookUp: @escaping @EventLoop (String) async -> Answer = HostResolver.askSystem,
+        report: @escaping @EventLoop (StaleName?) -> Void = { _ in }
+    ) {
+        self.lifetime = lifetime
+        self.lookUp = lookUp
+        self.report = report
+    }
+
+    /// The names whose addresses are old, because the newest look-up has failed; the oldest first.
+    var staleNames: [StaleName] {
+        let stale = self.known.compactMap { name, entry in
+            entry.failure.map { StaleName(name: name, addresses: entry.addresses, at: entry.at, reason: $0) }
+        }
+        return stale.sorted { ($0.at, $0.name) < ($1.at, $1.name) }
+    }
 
     /// `limit`: so long at most; what has not come by then is not answered.
     func addresses(of host: String, within limit: Duration = HostResolver.patience) async -> Answer {
@@ -52,7 +84,7 @@ final class HostResolver {
                 return .unanswered("no answer within \(limit)")
             }
         }
-        if Instant.now - entry.at >= Self.lifetime { _ = self.flight(for: host) }
+        if Instant.now - entry.at >= self.lifetime { _ = self.flight(for: host) }
         return .addresses(entry.addresses)
     }
 
@@ -85,13 +117,33 @@ final class HostResolver {
         let answer = await self.lookUp(host)
         // Whoever waits has this one's place.
         if self.waiting.isEmpty { self.running -= 1 } else { self.waiting.removeFirst().resume() }
-        if case .addresses(let addresses) = answer {
-            if self.known.count >= Self.limit, let oldest = self.known.min(by: { $0.value.at < $1.value.at })?.key {
-                self.known[oldest] = nil
-            }
-            self.known[host] = Entry(addresses: addresses, at: .now)
+        switch answer {
+        case .addresses(let addresses): self.remember(addresses, of: host)
+        case .unknown: self.failed(host, "the name has no address")
+        case .unanswered(let reason): self.failed(host, reason)
         }
         return answer
+    }
+
+    private func remember(_ addresses: [String], of host: String) {
+        if self.known[host] == nil, self.known.count >= Self.limit,
+            let oldest = self.known.min(by: { $0.value.at < $1.value.at })?.key
+        {
+            if self.known.removeValue(forKey: oldest)?.failure != nil { self.staleCount -= 1 }
+        }
+        let before = self.known.updateValue(Entry(addresses: addresses, at: .now), forKey: host)
+        guard before?.failure != nil else { return }
+        self.staleCount -= 1
+        if self.staleCount == 0 { self.report(nil) }
+    }
+
+    private func failed(_ host: String, _ reason: String) {
+        guard let entry = self.known[host] else { return }
+        self.known[host]?.failure = reason
+        guard entry.failure == nil else { return }
+        self.staleCount += 1
+        guard self.staleCount == 1 else { return }
+        self.report(StaleName(name: host, addresses: entry.addresses, at: entry.at, reason: reason))
     }
 
     static func askSystem(_ host: String) async -> Answer {

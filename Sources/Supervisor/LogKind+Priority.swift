@@ -5,7 +5,8 @@ extension LogKind {
     public var priority: LogPriority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .clockWithinDrift, .statusServed, .leaderChanged, .pauseChanged, .leaseAdopted,
+            .contactRestored, .clockWithinDrift, .namesFresh, .statusServed, .leaderChanged, .pauseChanged,
+            .leaseAdopted,
             .leaseShortened,
             .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
@@ -25,7 +26,8 @@ extension LogKind {
             .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,
             .ownAddressAtRisk,
             .failsafeHolds,
-            .statusUnavailable, .childRefused, .memberUnknown, .citusGroupVanished, .citusUnreachable, .citusDrift,
+            .statusUnavailable, .childRefused, .namesStale, .memberUnknown, .citusGroupVanished, .citusUnreachable,
+            .citusDrift,
             .citusBlocked,
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:

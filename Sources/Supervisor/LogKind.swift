@@ -115,6 +115,10 @@ public enum LogKind: CaseIterable, Sendable {
     case statusServed
     /// A program was not started, since there is no room for it.
     case childRefused
+    /// Names cannot be looked up: old addresses are used.
+    case namesStale
+    /// Each name can be looked up again.
+    case namesFresh
     /// This node's daemon writes `pg_dist_node` from now on, or no more.
     case citusWriterChanged
     /// A group has a leader for the first time.
@@ -234,6 +238,8 @@ public enum LogKind: CaseIterable, Sendable {
         case .memberUnknown: "3d32b65705b94670885e0cfd29719b0b"
         case .statusUnavailable: "7b160ed476d24bb98ec7e2143d1bf6ba"
         case .statusServed: "80b92c61ad63409ebf1174d925535dc8"
+        case .namesStale: "7bce116bf6e1476aa80ac9b6ec4da4d1"
+        case .namesFresh: "ffcbd04342374199a84c7f0bb2fec356"
         case .childRefused: "e1f6a99a7c5245dfa5a3c5394ac6fb97"
         case .citusWriterChanged: "f18b7777529a4ca0bf7a4c61590b1c4b"
         case .citusGroupAppeared: "1f871480e2f641288cd6a700dbf4222f"

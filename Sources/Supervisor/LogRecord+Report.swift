@@ -222,6 +222,17 @@ extension LogRecord {
     }
 
     /// What is known of etcd cannot be kept for the next process.
+    /// `stale`: the first name that cannot be looked up; nil: each can be again.
+    static func names(_ stale: HostResolver.StaleName?) -> LogRecord {
+        guard let stale else { return LogRecord(.namesFresh, "each name can be looked up again") }
+        let age = Wording.text(.now - stale.at)
+        let addresses = stale.addresses.joined(separator: " ")
+        return LogRecord(
+            .namesStale,
+            "the name \(stale.name) cannot be looked up: \(stale.reason). Its addresses of \(age) ago are used: \(addresses)",
+            ["NAME": stale.name, "REASON": stale.reason, "ADDRESSES": addresses, "AGE": age])
+    }
+
     static func memoryUnwritable(_ problem: String) -> LogRecord {
         LogRecord(
             .memoryUnwritable,

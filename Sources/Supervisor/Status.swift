@@ -57,11 +57,21 @@ extension Supervisor {
         fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
         if let citus = self.core.citusStatus { fields.append("\"citus\": \(Self.json(citus))") }
         if let detector = self.core.detectorStatus { fields.append("\"detector\": \(detector.json(at: .now))") }
+        fields.append("\"stale_names\": [\(self.staleNames.joined(separator: ", "))]")
         let events = self.history.entries.map { entry in
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"
         }
         fields.append("\"events\": [\(events.joined(separator: ",\n    "))]")
         return self.redacted("{" + fields.joined(separator: ",\n  ") + "}\n")
+    }
+
+    /// At most 20.
+    private var staleNames: [String] {
+        var names: [String: HostResolver.StaleName] = [:]
+        for name in self.resolvers.flatMap(\.staleNames) { names[name.name] = name }
+        return names.values.sorted { ($0.at, $0.name) < ($1.at, $1.name) }.prefix(20).map { name in
+            "{\(Self.field("name", name.name)), \"addresses\": [\(name.addresses.map { JSON.quoted($0) }.joined(separator: ", "))], \"age_seconds\": \((Instant.now - name.at).components.seconds), \(Self.field("reason", name.reason))}"
+        }
     }
 
     private static func json(_ citus: CitusStatus) -> String {

@@ -58,6 +58,8 @@ public final class Supervisor {
     private let lookingHTTP: HTTPClient
     /// For probes: as many connections as members are probed at once, and the endpoints of etcd.
     private let probingHTTP: HTTPClient
+    /// Of each plane one.
+    let resolvers: [HostResolver]
     private let etcd: EtcdLink
     /// For keys on which no lease hangs: what fails or takes its time there ends no watch of the addresses' keys.
     private let looking: EtcdClient
@@ -98,7 +100,10 @@ public final class Supervisor {
         self.surroundings = surroundings
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
-        let (names, namesOfOthers) = (HostResolver(), HostResolver())
+        let inbox = self.inbox
+        let names = HostResolver(report: { inbox.report(.names($0)) })
+        let namesOfOthers = HostResolver(report: { inbox.report(.names($0)) })
+        self.resolvers = [names, namesOfOthers]
         self.http = HTTPClient(.unlimited, resolve: { await names.answer(to: $0) })
         self.lookingHTTP = HTTPClient(.unlimited, resolve: { await namesOfOthers.answer(to: $0) })
         self.probingHTTP = HTTPClient(
@@ -107,7 +112,6 @@ public final class Supervisor {
         let client = EtcdClient(EtcdConfiguration(settings), http: self.http, jitter: jitter)
         let looking = EtcdClient(EtcdConfiguration(settings), http: self.lookingHTTP, jitter: jitter)
         self.looking = looking
-        let inbox = self.inbox
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { inbox.report($0) })
         let memory = surroundings.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()

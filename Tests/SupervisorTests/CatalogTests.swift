@@ -52,10 +52,11 @@ struct CatalogTests {
     /// What `LogRecord` and its makers call their fields.
     private static let fields: Set<String> = Set(
         [
-            "ADDRESS", "AFTER", "CLUSTER", "CLUSTER_ID", "DRIFT_PPM", "HOLDER", "INTERFACE", "LAST_READ", "LEADER",
+            "ADDRESS", "ADDRESSES", "AFTER", "AGE", "CLUSTER", "CLUSTER_ID", "DRIFT_PPM", "HOLDER", "INTERFACE",
+            "LAST_READ", "LEADER",
             "LEASE",
             "LIFETIME",
-            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
+            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NAME", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.

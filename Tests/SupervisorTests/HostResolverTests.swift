@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import EventLoop
 import TestSupport
 import Testing
@@ -54,6 +55,34 @@ struct HostResolverTests {
         #expect(await resolver.addresses(of: "none") == .unknown)
         #expect(await resolver.addresses(of: "none") == .unknown)
         #expect(servers.asked == ["n1", "none", "none"])
+    }
+
+    @EventLoop private final class Answers { var answers: [String: HostResolver.Answer] = [:] }
+
+    @Test @EventLoop func `what cannot be looked up anew is told once, with its age, and its end`() async throws {
+        let servers = Answers()
+        var told: [HostResolver.StaleName?] = []
+        let resolver = HostResolver(
+            lifetime: .zero, lookUp: { servers.answers[$0] ?? .unanswered("silence") }, report: { told.append($0) })
+        // What was never found is no old answer.
+        #expect(await resolver.addresses(of: "a") == .unanswered("silence") && told.isEmpty)
+        (servers.answers["a"], servers.answers["b"]) = (.addresses(["10.0.0.1"]), .addresses(["10.0.0.2"]))
+        for name in ["a", "b"] { _ = await resolver.addresses(of: name) }
+        let found = Instant.now
+        #expect(resolver.staleNames.isEmpty && told.isEmpty)
+        (servers.answers["a"], servers.answers["b"]) = (.unanswered("silence"), .unknown)
+        for name in ["a", "b", "a"] {
+            guard case .addresses = await resolver.addresses(of: name) else { Issue.record("no old answer"); return }
+            #expect(try await eventually(within: .seconds(10)) { resolver.staleNames.contains { $0.name == name } })
+        }
+        #expect(told.map(\.?.name) == ["a"] && told[0]?.reason == "silence" && told[0]?.addresses == ["10.0.0.1"])
+        #expect(resolver.staleNames.map(\.name) == ["a", "b"] && resolver.staleNames.allSatisfy { $0.at <= found })
+        (servers.answers["a"], servers.answers["b"]) = (.addresses(["10.0.0.9"]), .addresses(["10.0.0.2"]))
+        for name in ["a", "b"] { _ = await resolver.addresses(of: name) }
+        #expect(
+            try await eventually(within: .seconds(10)) { told.count == 2 } && told.last == .some(nil)
+                && resolver.staleNames.isEmpty)
+        #expect(await resolver.addresses(of: "a") == .addresses(["10.0.0.9"]))
     }
 
     @Test @EventLoop func `the system's own names are found`() async {
