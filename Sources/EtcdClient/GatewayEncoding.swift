@@ -4,62 +4,68 @@ import LenientJSON
 /// Request bodies of etcd's JSON gateway (`/v3/kv/range` and its neighbors): keys and values in base64, 64-bit numbers as
 /// strings.
 enum GatewayEncoding {
-    static func range(_ range: KeyRange, limit: Int) -> [UInt8] { self.bytes(self.rangeText(range, limit: limit)) }
+    private typealias Member = JSONDocument.Member
+
+    static func range(_ range: KeyRange, limit: Int) -> [UInt8] { self.bytes(self.document(range, limit: limit)) }
 
     static func transaction(_ transaction: Transaction) -> [UInt8] {
-        let compares = transaction.compares.map(self.compare).joined(separator: ",")
-        let success = transaction.success.map(self.operation).joined(separator: ",")
-        let failure = transaction.failure.map(self.operation).joined(separator: ",")
-        return self.bytes(#"{"compare":[\#(compares)],"success":[\#(success)],"failure":[\#(failure)]}"#)
+        self.bytes([
+            "compare": .list(transaction.compares.map(self.compare)),
+            "success": .list(transaction.success.map(self.operation)),
+            "failure": .list(transaction.failure.map(self.operation)),
+        ])
     }
 
-    static func grant(seconds: Int64) -> [UInt8] { self.bytes(#"{"TTL":"\#(seconds)"}"#) }
+    static func grant(seconds: Int64) -> [UInt8] { self.bytes(["TTL": "\(seconds)"]) }
 
-    static func lease(_ lease: Int64) -> [UInt8] { self.bytes(#"{"ID":"\#(lease)"}"#) }
+    static func lease(_ lease: Int64) -> [UInt8] { self.bytes(["ID": "\(lease)"]) }
 
     static func authenticate(user: String, password: String) -> [UInt8] {
-        self.bytes(#"{"name":\#(JSON.quoted(user)),"password":\#(JSON.quoted(password))}"#)
+        self.bytes(["name": .string(user), "password": .string(password)])
     }
 
     /// Progress notices every ten minutes keep the revision to resume from ahead of compaction.
     static func watch(_ range: KeyRange, from revision: Int64) -> [UInt8] {
-        self.bytes(
-            #"{"create_request":{\#(self.bounds(range)),"start_revision":"\#(revision)","progress_notify":true}}"#
-        )
+        let members = [Member("start_revision", "\(revision)"), Member("progress_notify", true)]
+        return self.bytes(["create_request": .object(self.bounds(range) + members)])
     }
 
-    private static func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
+    private static func bytes(_ document: JSONDocument) -> [UInt8] { Array(document.compact.utf8) }
 
-    private static func quotedBase64(_ text: String) -> String { "\"" + Base64.encode(Array(text.utf8)) + "\"" }
+    private static func base64(_ bytes: [UInt8]) -> JSONDocument { .string(Base64.encode(bytes)) }
 
-    private static func bounds(_ range: KeyRange) -> String {
-        let start = #""key":"\#(Base64.encode(range.start))""#
-        guard let end = range.end else { return start }
-        return start + #","range_end":"\#(Base64.encode(end))""#
+    private static func bounds(_ range: KeyRange) -> [Member] {
+        [Member("key", self.base64(range.start)), range.end.map { Member("range_end", self.base64($0)) }].compactMap(
+            \.self)
     }
 
-    private static func rangeText(_ range: KeyRange, limit: Int) -> String {
-        "{" + self.bounds(range) + (limit > 0 ? #","limit":"\#(limit)"}"# : "}")
+    private static func document(_ range: KeyRange, limit: Int) -> JSONDocument {
+        .object(self.bounds(range) + (limit > 0 ? [Member("limit", "\(limit)")] : []))
     }
 
-    private static func compare(_ compare: Transaction.Compare) -> String {
-        let target =
+    private static func compare(_ compare: Transaction.Compare) -> JSONDocument {
+        let (target, expected): (JSONDocument, Member) =
             switch compare.expectation {
-            case .value(let value): #""target":"VALUE","value":"\#(Base64.encode(value))""#
-            case .createRevision(let revision): #""target":"CREATE","create_revision":"\#(revision)""#
-            case .modRevision(let revision): #""target":"MOD","mod_revision":"\#(revision)""#
-            case .lease(let lease): #""target":"LEASE","lease":"\#(lease)""#
+            case .value(let value): ("VALUE", Member("value", self.base64(value)))
+            case .createRevision(let revision): ("CREATE", Member("create_revision", "\(revision)"))
+            case .modRevision(let revision): ("MOD", Member("mod_revision", "\(revision)"))
+            case .lease(let lease): ("LEASE", Member("lease", "\(lease)"))
             }
-        return #"{"key":\#(self.quotedBase64(compare.key)),"result":"EQUAL",\#(target)}"#
+        return .members(
+            Member("key", self.base64(Array(compare.key.utf8))), Member("result", "EQUAL"), Member("target", target),
+            expected)
     }
 
-    private static func operation(_ operation: Transaction.Operation) -> String {
+    private static func operation(_ operation: Transaction.Operation) -> JSONDocument {
         switch operation {
         case .put(let key, let value, let lease):
-            let put = #""key":\#(self.quotedBase64(key)),"value":"\#(Base64.encode(value))","lease":"\#(lease)""#
-            return #"{"request_put":{\#(put)}}"#
-        case .delete(let range): return #"{"request_delete_range":{\#(self.bounds(range))}}"#
-        case .range(let range, let limit): return #"{"request_range":\#(self.rangeText(range, limit: limit))}"#
+            [
+                "request_put": [
+                    "key": self.base64(Array(key.utf8)), "value": self.base64(value), "lease": "\(lease)",
+                ]
+            ]
+        case .delete(let range): ["request_delete_range": .object(self.bounds(range))]
+        case .range(let range, let limit): ["request_range": self.document(range, limit: limit)]
         }
     }
 }

@@ -45,11 +45,11 @@ public struct PharosKeys: Sendable {
     /// A holder as JSON: member, node, lease (as text: it has 64 bits), its TTL in seconds if known, and since when in Unix
     /// seconds.
     public static func value(of holder: Holder, since: Int64) -> [UInt8] {
-        let text =
-            "{\"member\":\(JSON.quoted(holder.member)),\"node\":\(JSON.quoted(holder.node)),"
-            + "\"lease\":\"\(holder.lease)\"," + (holder.ttl.map { "\"ttl\":\($0.components.seconds)," } ?? "")
-            + "\"since\":\(since)}"
-        return Array(text.utf8)
+        let document = JSONDocument.members(
+            .init("member", .string(holder.member)), .init("node", .string(holder.node)),
+            .init("lease", "\(holder.lease)"), holder.ttl.map { .init("ttl", .integer($0.components.seconds)) },
+            .init("since", .integer(since)))
+        return Array(document.compact.utf8)
     }
 
     /// A holder from what stands in etcd. What cannot be read still is somebody's: the lease that the key hangs on counts,

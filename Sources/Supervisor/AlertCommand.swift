@@ -46,15 +46,15 @@ final class AlertCommand {
     }
 
     func json(_ record: LogRecord) -> String {
-        let fields = record.fields.map { "\(JSON.quoted($0.name.lowercased())): \(JSON.quoted($0.value))" }
-        let identity = self.identity.map { "\(JSON.quoted($0.name)): \(JSON.quoted($0.value))" }
-        return "{"
-            + ([
-                "\"time\": \(WallClock.seconds)", "\"kind\": \(JSON.quoted("\(record.kind)"))",
-                "\"message_id\": \(JSON.quoted(record.kind.messageID))",
-                "\"priority\": \(record.priority.rawValue)", "\"message\": \(JSON.quoted(record.message))",
-                "\"dropped\": \(self.dropped)",
-            ] + identity + ["\"fields\": {\(fields.joined(separator: ", "))}"]).joined(separator: ", ") + "}\n"
+        typealias Member = JSONDocument.Member
+        let about = [
+            Member("time", .integer(WallClock.seconds)), Member("kind", "\(record.kind)"),
+            Member("message_id", .string(record.kind.messageID)), Member("priority", .number(record.priority.rawValue)),
+            Member("message", .string(record.message)), Member("dropped", .number(self.dropped)),
+        ]
+        let identity = self.identity.map { Member($0.name, .string($0.value)) }
+        let fields = record.fields.map { Member($0.name.lowercased(), .string($0.value)) }
+        return JSONDocument.object(about + identity + [Member("fields", .object(fields))]).readable() + "\n"
     }
 
     private func run() {

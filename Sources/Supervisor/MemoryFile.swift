@@ -120,14 +120,14 @@ public final class MemoryFile {
 
     static func text(_ memory: Memory, _ owner: Owner) -> [UInt8] {
         let trails = memory.trails.map { entry in
-            let value = String(decoding: PharosKeys.value(of: entry.value), as: UTF8.self)
-            return "\(JSON.quoted(entry.address)):\(JSON.quoted(value))"
+            JSONDocument.Member(
+                entry.address, .string(String(decoding: PharosKeys.value(of: entry.value), as: UTF8.self)))
         }
-        let text =
-            "{\"root\":\(JSON.quoted(owner.root)),\"namespace\":\(JSON.quoted(owner.namespace)),"
-            + "\"scope\":\(JSON.quoted(owner.scope))," + (owner.group.map { "\"group\":\($0)," } ?? "")
-            + "\"member\":\(JSON.quoted(owner.member)),\"trails\":{\(trails.joined(separator: ","))}}\n"
-        return Array(text.utf8)
+        let document = JSONDocument.members(
+            .init("root", .string(owner.root)), .init("namespace", .string(owner.namespace)),
+            .init("scope", .string(owner.scope)), owner.group.map { .init("group", .number($0)) },
+            .init("member", .string(owner.member)), .init("trails", .object(trails)))
+        return Array((document.compact + "\n").utf8)
     }
 
     /// The newest content is written after a moment, or not at all where writing has failed too often.

@@ -161,15 +161,18 @@ struct VerificationReport {
 
     var json: String {
         let findings = self.findings.map { finding in
-            let sql = (finding.remedy.changes.map(\.sql) + finding.remedy.sql).map { JSON.quoted($0) }
-            return "{\"code\": \"\(finding.code.rawValue)\", \"severity\": \"\(finding.severity)\", "
-                + "\"group\": \(finding.group.map { "\($0)" } ?? "null"), "
-                + "\"node\": \(finding.node.map { JSON.quoted("\($0)") } ?? "null"), "
-                + "\"evidence\": \(JSON.quoted(finding.evidence)), \"remedy\": \(JSON.quoted(finding.remedy.text)), "
-                + "\"sql\": [\(sql.joined(separator: ", "))], \"refusal\": \(finding.remedy.refusal.map { JSON.quoted($0) } ?? "null")}"
+            [
+                "code": .string(finding.code.rawValue), "severity": "\(finding.severity)",
+                "group": .number(finding.group), "node": .text(finding.node.map { "\($0)" }),
+                "evidence": .string(finding.evidence), "remedy": .string(finding.remedy.text),
+                "sql": .list((finding.remedy.changes.map(\.sql) + finding.remedy.sql).map { .string($0) }),
+                "refusal": .text(finding.remedy.refusal),
+            ] as JSONDocument
         }
-        return
-            "{\"database\": \(JSON.quoted(self.database)), \"status\": \(self.exitCode), \"findings\": [\(findings.joined(separator: ",\n  "))]}"
+        let document: JSONDocument = [
+            "database": .string(self.database), "status": .number(self.exitCode), "findings": .list(findings),
+        ]
+        return document.readable(lines: 2)
     }
 }
 

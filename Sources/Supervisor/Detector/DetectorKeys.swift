@@ -135,9 +135,11 @@ struct DetectorKeys: Sendable {
 
     /// A claim as JSON: from whom to whom, and by whose daemon.
     static func claim(_ order: SwitchoverOrder, by member: String, at seconds: Int64) -> [UInt8] {
-        Array(
-            ("{\"from\":\(JSON.quoted(order.leader.name)),\"to\":\(JSON.quoted(order.candidate.name)),"
-                + "\"by\":\(JSON.quoted(member)),\"at\":\(seconds)}").utf8)
+        let document: JSONDocument = [
+            "from": .string(order.leader.name), "to": .string(order.candidate.name), "by": .string(member),
+            "at": .integer(seconds),
+        ]
+        return Array(document.compact.utf8)
     }
 
     /// Whose claim stands there. One that cannot be read is somebody's all the same.
@@ -149,17 +151,19 @@ struct DetectorKeys: Sendable {
     /// An observation as JSON: the group that is watched (null: all), whether the observer is cut off, and whom it doubts.
     static func value(of observation: Observation) -> [UInt8] {
         let doubts = observation.doubts.sorted { $0.key < $1.key }.prefix(Self.doubtLimit).map { id, doubt in
-            "{\"group\":\(id.group),\"member\":\(JSON.quoted(id.name)),"
-                + "\"patroni\":\"\(doubt.patroni.rawValue)\",\"postgres\":\"\(doubt.postgres.rawValue)\"}"
+            [
+                "group": .number(id.group), "member": .string(id.name), "patroni": .string(doubt.patroni.rawValue),
+                "postgres": .string(doubt.postgres.rawValue),
+            ] as JSONDocument
         }
         let acknowledged = observation.acknowledged.sorted { $0.key < $1.key }.prefix(Self.doubtLimit).map { id, time in
-            "{\"group\":\(id.group),\"member\":\(JSON.quoted(id.name)),\"at\":\(time)}"
+            ["group": .number(id.group), "member": .string(id.name), "at": .number(time)] as JSONDocument
         }
-        let group = observation.group.map { "\($0)" } ?? "null"
-        let text =
-            "{\"group\":\(group),\"isolated\":\(observation.isIsolated),\"doubts\":[\(doubts.joined(separator: ","))],"
-            + "\"acknowledged\":[\(acknowledged.joined(separator: ","))]}"
-        return Array(text.utf8)
+        let document: JSONDocument = [
+            "group": .number(observation.group), "isolated": .bool(observation.isIsolated), "doubts": .list(doubts),
+            "acknowledged": .list(acknowledged),
+        ]
+        return Array(document.compact.utf8)
     }
 
     /// An observation from what stands in etcd; nil for what is none: then nobody has said anything.

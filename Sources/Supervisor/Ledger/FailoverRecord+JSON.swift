@@ -9,7 +9,9 @@ extension LedgerEntry {
         switch self {
         case .own(let record), .witnessed(let record): record.json(at: now, wall)
         case .metadata(_, let revision, let phases):
-            "{\"id\":\(revision),\"phases\":{\(FailoverRecord.json(phases, at: now, wall))}}"
+            JSONDocument.members(
+                .init("id", .integer(revision)), .init("phases", FailoverRecord.document(phases, at: now, wall))
+            ).compact
         }
     }
 }
@@ -23,27 +25,29 @@ extension FailoverRecord {
     /// `now` and `wall` are the same moment, by the clock of this boot and in milliseconds since 1970.
     func json(at now: Instant, _ wall: Int64) -> String {
         let notes = self.notes.map {
-            "{\"at\":\(Self.time($0.at, now, wall)),\"text\":\(JSON.quoted($0.text))}"
+            ["at": .integer(Self.time($0.at, now, wall)), "text": .string($0.text)] as JSONDocument
         }
         let (cause, detail) = Self.code(self.cause)
-        return "{"
-            + [
-                "\"id\":\(self.revision)", "\"group\":\(self.group)",
-                "\"from\":\(self.from.map { JSON.quoted($0) } ?? "null")", "\"to\":\(JSON.quoted(self.to))",
-                "\"cause\":\"\(cause)\"", "\"cause_detail\":\(detail.map { JSON.quoted($0) } ?? "null")",
-                "\"detection_budget_ms\":\(Int64(self.detectionBudget / .milliseconds(1)))",
-                "\"phases\":{\(Self.json(self.phases, at: now, wall))}", "\"notes\":[\(notes.joined(separator: ","))]",
-            ].joined(separator: ",") + "}"
+        let document: JSONDocument = [
+            "id": .integer(self.revision), "group": .number(self.group), "from": .text(self.from),
+            "to": .string(self.to), "cause": .string(cause), "cause_detail": .text(detail),
+            "detection_budget_ms": .integer(Int64(self.detectionBudget / .milliseconds(1))),
+            "phases": Self.document(self.phases, at: now, wall), "notes": .list(notes),
+        ]
+        return document.compact
     }
 
     private static func time(_ instant: Instant, _ now: Instant, _ wall: Int64) -> Int64 {
         wall - Int64((now - instant) / .milliseconds(1))
     }
 
-    static func json(_ phases: [Phase: Instant], at now: Instant, _ wall: Int64) -> String {
-        Phase.allCases.compactMap { phase in
-            phases[phase].map { "\(JSON.quoted(phase.rawValue)):\(self.time($0, now, wall))" }
-        }.joined(separator: ",")
+    fileprivate static func document(
+        _ phases: [Phase: Instant], at now: Instant, _ wall: Int64
+    ) -> JSONDocument {
+        .object(
+            Phase.allCases.compactMap { phase in
+                phases[phase].map { .init(phase.rawValue, .integer(self.time($0, now, wall))) }
+            })
     }
 
     private static func code(_ cause: Cause) -> (code: String, detail: String?) {
