@@ -64,6 +64,9 @@ extension World {
     }
 
     private func lead(_ node: SimulatedNode) {
+        // Each round of a leader resets what it heard in failsafe mode before it led (ha.py, `_run_cycle`). Without that, a `ttl`
+        // that is raised later makes it wait for a leader of long ago before it takes its own lost key back.
+        node.failsafeHeardAt = nil
         if let lease = node.patroniLease, lease == self.etcd.leaderLease,
             self.etcd.leases[lease]?.ttl == self.patroniTTL
         {

@@ -98,6 +98,28 @@ struct SimulatedWorldTests {
         #expect(other.members == [.virtual(1), .virtual(2)])
     }
 
+    // MARK: - Patroni
+
+    /// Patroni 3.0.2 and 4.0.7 alike: each round in which a member holds the leader key resets what it heard in failsafe mode
+    /// (`_run_cycle` in ha.py).
+    @Test func `a leader that heard of another in failsafe mode before it led takes its lost key back`() throws {
+        let world = World(seed: 1)
+        // No daemon to interfere.
+        for node in world.nodes { world.startDaemon(node, after: 3_600_000_000) }
+        world.config.isFailsafeEnabled = true
+        while world.now < 60_000_000, !world.isSettled { world.run(for: 100_000) }
+        let leader = try #require(world.nodes.first { $0.member == world.etcd.leader })
+        // It won the key after another's failsafe round, and has led for a round since.
+        leader.failsafeHeardAt = world.now
+        world.run(for: world.config.loopWait.microseconds + 100_000)
+        // Then it was cut off itself, and the others heard of it.
+        for node in world.nodes where node !== leader { node.failsafeHeardAt = world.now }
+        world.endLease(try #require(leader.patroniLease))
+        #expect(world.etcd.leader == nil)
+        world.run(for: 1_000_000)
+        #expect(world.etcd.leader == leader.member)
+    }
+
     // MARK: - The daemon's surroundings
 
     @Test func `announcements come as from the real announcer`() {
