@@ -95,7 +95,7 @@ public struct Neighborhood: Sendable {
     public struct Assignment: Hashable, Sendable {
         /// Where it is put, or its lifetime renewed.
         public let place: VirtualAddress
-        /// Where it stood until now, and is taken off afterwards.
+        /// Where the address stands besides, and is taken off afterwards.
         public let former: VirtualAddress?
     }
 
@@ -109,7 +109,8 @@ public struct Neighborhood: Sendable {
         // IPv6 has an address only once on an interface: setting its lifetime leaves it where it is.
         let isStuck = former.address.address.isIPv6
         if isStuck || self.leading().contains(former) && !protect(former) {
-            return Assignment(place: former, former: nil)
+            // It stays. What stands where it would otherwise be moved to is somebody else's, and would get no lifetime.
+            return Assignment(place: former, former: self.twin(of: former, configured: virtual.address))
         }
         return Assignment(place: place, former: former)
     }

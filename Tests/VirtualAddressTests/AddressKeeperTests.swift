@@ -297,6 +297,12 @@ struct AddressKeeperTests {
             #expect(warnings.values == [ours])
             #expect(
                 try await places("10.77.0.100/24", in: nodes[0]) == [ours], "not lost by a move that nobody can undo")
+            // Somebody adds it where it would stand alone: that has no lifetime of ours, and takes nothing along.
+            try await nodes[0].ip("addr", "add", "10.77.0.100/32", "dev", "eth0")
+            try await hold(keeper, ours)
+            #expect(try await places("10.77.0.100/24", in: nodes[0]) == [ours])
+            #expect(try await places("10.77.0.1/24", in: nodes[0]) == [virtual("10.77.0.1/24")])
+            #expect(try await hasRoute("10.77.0.1/24", in: nodes[0]))
             // What the record says to type helps.
             try setPromotion(1, in: nodes[0])
             try await hold(keeper, ours)
