@@ -183,7 +183,7 @@ struct AddressLease: Sendable {
         else { return }
         let mustLeave = if case .leave = self.stance { true } else { false }
         // What is due where it belongs comes first: a stray that cannot be removed must not cost the address its lifetime.
-        if self.renewIfDue(at: now, into: &actions) { return }
+        if self.renewIfDue(shared.period, at: now, into: &actions) { return }
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
         if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
@@ -207,10 +207,10 @@ struct AddressLease: Sendable {
     }
 
     /// Answers whether the lifetime is being set.
-    private mutating func renewIfDue(at now: Instant, into actions: inout [Action]) -> Bool {
+    private mutating func renewIfDue(_ period: Duration, at now: Instant, into actions: inout [Action]) -> Bool {
         guard let right = self.right, right > now, !self.kernel.isDuplicate else { return false }
         switch self.stance {
-        case .hold, .keep: self.renewKernel(until: right, at: now, into: &actions)
+        case .hold, .keep: self.renewKernel(until: right, period, at: now, into: &actions)
         case .wait, .leave: break
         }
         return self.kernel.command != nil
@@ -223,12 +223,17 @@ struct AddressLease: Sendable {
         actions.append(.remove(self.id, self.spec.place))
     }
 
-    /// Sets the lifetime anew when that gains a sixth of what is left, and at once when it has become shorter.
-    private mutating func renewKernel(until: Instant, at now: Instant, into actions: inout [Action]) {
+    /// Sets the lifetime anew when that gains a sixth of what is left, or anything where what the kernel has does not last until
+    /// the next renewal; and at once when it has become shorter.
+    private mutating func renewKernel(
+        until: Instant, _ period: Duration, at now: Instant, into actions: inout [Action]
+    ) {
         guard until - now >= Self.shortest, self.interfaceState != .missing else { return }
         if self.kernel.isPresent, let given = self.kernel.until, given <= until {
-            let double = until - given + (until - given)
-            guard double + double + double >= until - now else { return }
+            if given == until || !self.kernel.endsBy(now + period) {
+                let double = until - given + (until - given)
+                guard double + double + double >= until - now else { return }
+            }
         }
         self.kernel.begin(.assigning(until: until))
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))

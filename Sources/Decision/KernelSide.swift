@@ -25,6 +25,8 @@ struct KernelSide: Sendable {
     var holdsForeign: Bool { self.isForeign || self.isDuplicate || self.hasForeignStray && !self.strays.isEmpty }
     /// The end of the lifetime that we gave; nil: not by this process, or unknown.
     private(set) var until: Instant?
+    /// When the last assignment succeeded.
+    private var assignedAt: Instant
     private(set) var command: Command?
     /// When the last command ended: listings begun earlier prove nothing.
     private var settledAt: Instant
@@ -33,9 +35,16 @@ struct KernelSide: Sendable {
     private(set) var failures = 0
 
     /// Listings begun before `start` prove nothing.
-    init(since start: Instant) { self.settledAt = start }
+    init(since start: Instant) { (self.settledAt, self.assignedAt) = (start, start) }
 
     var isClear: Bool { !self.isPresent && self.strays.isEmpty && self.command == nil }
+
+    /// Whether the lifetime that we gave ends by `instant`: of what was left of the right, the kernel has whole seconds.
+    func endsBy(_ instant: Instant) -> Bool {
+        guard let until = self.until else { return false }
+        let left = (until - self.assignedAt).attoseconds
+        return self.assignedAt + Duration(attoseconds: left - left % Duration.seconds(1).attoseconds) <= instant
+    }
 
     /// Whether a command may begin now.
     func isReady(at now: Instant) -> Bool {
@@ -54,6 +63,7 @@ struct KernelSide: Sendable {
         self.isAssumed = false
         self.isForeign = false
         self.until = until
+        self.assignedAt = now
         self.succeed(at: now)
         return wasAbsent
     }

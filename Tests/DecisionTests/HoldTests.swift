@@ -38,6 +38,54 @@ struct HoldTests {
         return []
     }
 
+    /// Holds under a lease of 6 s, of which the margin leaves `right`, renewed and given to the kernel just now.
+    private func holdingBriefly(_ right: Duration) -> Script {
+        var n1 = Script.started(etcd(leader: "n1"), Script(leaseTTL: .seconds(6)))
+        _ = n1.on(.reconfigured(self.brief(right)))
+        _ = n1.read(etcd(leader: "n1"))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11, ttl: .seconds(6))
+        _ = n1.acquired(11, 5)
+        _ = n1.on(.assigned(self.address))
+        #expect(self.awaitRead(&n1).contains(.read))
+        #expect(self.renewed(&n1) == .assign(self.spec, until: n1.now + right, isPresent: true))
+        _ = n1.on(.assigned(self.address))
+        return n1
+    }
+
+    private func brief(_ right: Duration) -> CoreSettings {
+        CoreSettings(
+            member: "n1", node: "boot-a", addresses: [self.spec], leaseTTL: .seconds(6),
+            margin: .seconds(6) - .milliseconds(60) - right, clockDrift: 10_000)
+    }
+
+    /// The read and the keep-alive that were sent now are answered at once; answers whether the right is passed on.
+    private func renewed(_ n1: inout Script) -> Action? {
+        let sent = n1.now
+        let kept = Event.leaseKept(
+            self.address, lease: 11, ttl: .seconds(6), sentAt: sent, by: Script.answerer())
+        let read = Event.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: sent)
+        return (n1.on(kept, after: .zero) + n1.on(read, after: .zero)).first {
+            if case .assign = $0 { true } else { false }
+        }
+    }
+
+    /// A reload reads etcd at once, and the next read follows one renewal later.
+    @Test func `a renewal that gains little is passed on where the kernel's whole seconds end before the next one`() {
+        // Of 1.99 s the kernel has one, which a read 0.14 s later would not outlast.
+        var n1 = self.holdingBriefly(.milliseconds(1990))
+        #expect(n1.on(.reconfigured(self.brief(.milliseconds(1990))), after: .milliseconds(140)).contains(.read))
+        let until = n1.now + .milliseconds(1990)
+        #expect(self.renewed(&n1) == .assign(self.spec, until: until, isPresent: true))
+        // Once: the same right is not passed on again.
+        #expect(n1.on(.assigned(self.address)) == [])
+        #expect(n1.on(.tick, after: .milliseconds(500)) == [])
+        // Of 2.2 s it has two, which last.
+        var n2 = self.holdingBriefly(.milliseconds(2200))
+        #expect(n2.on(.reconfigured(self.brief(.milliseconds(2200))), after: .milliseconds(140)).contains(.read))
+        #expect(self.renewed(&n2) == nil)
+    }
+
     @Test func `a lease that is kept while reads fail does not prolong the lifetime`() {
         var n1 = Script.holding()
         let read = n1.now
