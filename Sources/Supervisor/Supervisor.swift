@@ -50,7 +50,7 @@ public final class Supervisor {
     }
 
     private(set) var settings: Settings
-    private let surroundings: Surroundings
+    let surroundings: Surroundings
     let node: String
     /// For what the leases hang on: etcd and this node's Patroni. Nothing else may use it.
     private let http: HTTPClient
@@ -60,38 +60,34 @@ public final class Supervisor {
     private let probingHTTP: HTTPClient
     /// Of each plane one.
     let resolvers: [HostResolver]
-    private let etcd: EtcdLink
+    let etcd: EtcdLink
     /// For keys on which no lease hangs: what fails or takes its time there ends no watch of the addresses' keys.
     private let looking: EtcdClient
-    private var clock = ClockRate()
-    private let follower: EtcdFollower
-    private let kernel: KernelLink
-    private let postgres: PostgresProbe
-    private let patroni: PatroniClient
-    private let groups: GroupsLink
+    var clock = ClockRate()
+    let follower: EtcdFollower
+    let kernel: KernelLink
+    let postgres: PostgresProbe
+    let patroni: PatroniProbe
+    let groups: GroupsLink
+    fileprivate let acquaintance: Acquaintance
     /// Nil where nothing of Citus is to be followed.
-    private let citus: CitusLink?
-    private let detector: DetectorLink
-    private let ledger: LedgerWriter
+    let citus: CitusLink?
+    let detector: DetectorLink
+    let ledger: LedgerWriter
     private let alert: AlertCommand?
-    private var status: StatusListeners?
-    private(set) var core: SupervisorCore
-    private(set) var history = RecentRecords()
+    var status: StatusListeners?
+    var core: SupervisorCore
+    var history = RecentRecords()
     private let inbox = EventInbox()
-    private var timer: EventSource?
-    private var actions: [Action] = []
+    var timer: EventSource?
+    var actions: [Action] = []
     /// What is told later than what is done.
-    private var untold: [Action] = []
-    private var isAboutToTell = false
-    private(set) var statusLine = ""
-    private var hasStopped = false
-    private var isKnownAsUnknown = false
-    /// When Patroni's members were asked for.
-    private var metAt: Instant?
-    private var complaints = Complaints<PatroniError.Kind>()
+    var untold: [Action] = []
+    var isAboutToTell = false
+    var statusLine = ""
+    var hasStopped = false
     /// Why what is known of etcd cannot be kept; nil: it can.
     private var memoryProblem: String?
-    private var wereVersionsAsked = false
     let startedAt = Instant.now
 
     /// `node` identifies this boot of this node; see ``NodeIdentity``.
@@ -124,6 +120,9 @@ public final class Supervisor {
             watchedElsewhere: link.watched, jitter: surroundings.jitter,
             deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.groups = groups
+        self.acquaintance = Acquaintance(
+            member: settings.member, scope: settings.scope, looking, members: { await link.members(by: looking) },
+            report: { inbox.report($0) })
         self.follower = EtcdFollower(
             client, jitter: surroundings.jitter,
             read: { () async throws(EtcdError) in
@@ -140,13 +139,13 @@ public final class Supervisor {
                 if let event = link.event(clusterID, revision, events) { inbox.deliver(event) }
                 groups.receive(clusterID, revision, events)
             },
-            established: { inbox.supervisor?.watchEstablished() }, report: { inbox.report($0) })
+            established: { inbox.supervisor?.acquaintance.look() }, report: { inbox.report($0) })
         self.kernel = KernelLink(
             ipPath: surroundings.ipPath, deliver: { inbox.deliver($0) }, report: { inbox.report($0) })
         self.kernel.forget(memory.memory.trails.map(\.address))
         self.postgres = PostgresProbe(
             conninfo: settings.postgres.conninfo, ended: { inbox.deliver(.postgresDisconnected) })
-        self.patroni = Self.patroni(settings, self.http)
+        self.patroni = PatroniProbe(Self.patroni(settings, self.http), report: { inbox.report($0) })
         self.citus = settings.citus.map {
             CitusLink(settings, $0, resolver: namesOfOthers, deliver: { inbox.deliver(.citus($0)) })
         }
@@ -223,151 +222,7 @@ public final class Supervisor {
     /// Lets the core turn once, also where nothing is due: what the watchdog's ping stands for.
     public func turn() { self.deliver(.tick) }
 
-    // MARK: - Events in, actions out
-
-    func deliver(_ event: Event) {
-        guard !self.hasStopped else { return }
-        self.actions.removeAll(keepingCapacity: true)
-        self.core.handle(event, at: .now, into: &self.actions)
-        for action in self.actions { self.carryOut(action) }
-        if self.kernel.addresses.count > self.core.addressCount {
-            self.kernel.keep(self.core.addressStatuses.map(\.id))
-            self.etcd.addresses = self.followedAddresses
-        }
-        self.armTimer()
-        self.tellSoon()
-    }
-
-    /// Records and status are written once the actions are under way: what takes effect does not wait for a log.
-    private func tellSoon() {
-        guard !self.isAboutToTell else { return }
-        self.isAboutToTell = true
-        EventLoop.spawn {
-            self.isAboutToTell = false
-            let untold = self.untold
-            self.untold.removeAll(keepingCapacity: true)
-            for action in untold { self.tell(action) }
-            self.tellStatus()
-        }
-    }
-
-    private func tell(_ action: Action) {
-        switch action {
-        case .report(let report): self.log(LogRecord(report))
-        case .ready: self.surroundings.ready()
-        default: break  // Nothing else is put off.
-        }
-    }
-
-    private func armTimer() {
-        let delay = max(self.core.wakeAt - .now, .microseconds(1))
-        // No clock shows more than a day ahead of what the core wants to be woken for.
-        let bounded = min(delay, .seconds(86_400))
-        if let timer = self.timer {
-            timer.rearm(after: bounded)
-        } else {
-            self.timer = .timer(after: bounded) { [unowned self] in self.deliver(.tick) }
-        }
-    }
-
-    private func answer(with event: @escaping @EventLoop () async -> Event) {
-        EventLoop.spawn { self.deliver(await event()) }
-    }
-
-    private func carryOut(_ action: Action) {
-        let now = Instant.now
-        switch action {
-        case .read:
-            if let rate = self.clock.measure() {
-                EventLoop.spawn { self.deliver(.clockMeasured(partsPerMillion: rate)) }
-            }
-            self.answer { await self.etcd.read(sentAt: now) }
-        case .restartWatch: self.follower.restart()
-        case .grantLease(let id, let ttl): self.answer { await self.etcd.grant(id, ttl: ttl, sentAt: now) }
-        case .keepAlive(let id, let lease): self.answer { await self.etcd.keepAlive(id, lease, sentAt: now) }
-        case .revoke(let id, let lease): self.answer { await self.etcd.revoke(id, lease) }
-        case .acquire(let id, let lease, let clusterID, let step):
-            self.answer { await self.etcd.acquire(id, lease, clusterID, step, sentAt: now) }
-        case .takeOver(let id, let lease, let old, let clusterID, let step):
-            self.answer { await self.etcd.takeOver(id, lease, from: old, clusterID, step, sentAt: now) }
-        case .markCluster(let clusterID, let seen, let quarantine, let trails):
-            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine, trails) }
-        case .remember(let memory): self.surroundings.memory?.write(memory, MemoryFile.Owner(self.settings))
-        case .inspect: self.answer { await self.kernel.inspect(since: now) }
-        case .assign(let spec, let until, _): self.answer { await self.kernel.assign(spec, until: until) }
-        case .remove(let id, let place): self.answer { await self.kernel.remove(id, place) }
-        case .removeStray(let id, let place): self.answer { await self.kernel.removeStray(id, place) }
-        case .startAnnouncing(let spec): self.kernel.startAnnouncing(spec)
-        case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
-        case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
-        case .askPatroni: self.answer { .patroni(await self.askPatroni(), askedAt: now) }
-        case .citus(.readGroups), .detector(.readGroups):
-            self.answer { .groups(await self.groups.read(sentAt: now)) }
-        case .citus(let action): self.citus?.carryOut(action)
-        case .detector(let action): self.detector.carryOut(action)
-        case .record(let entry): self.ledger.write(entry)
-        case .ready, .report: self.untold.append(action)
-        case .exit: self.end()
-        }
-    }
-
-    /// Once a watch stands, there is time to look around.
-    fileprivate func watchEstablished() {
-        self.meetMembers()
-        guard !self.wereVersionsAsked else { return }
-        self.wereVersionsAsked = true
-        EventLoop.spawn {
-            for case (let endpoint, let version?) in await self.looking.versions()
-            where version.trustsDeposedLeaders {
-                self.log(.etcdOutdated(version.description, endpoint))
-            }
-        }
-    }
-
-    /// Asks, at most once a minute, which members Patroni knows.
-    private func meetMembers() {
-        guard self.metAt.map({ Instant.now - $0 >= .seconds(60) }) ?? true else { return }
-        self.metAt = .now
-        EventLoop.spawn { if let members = await self.etcd.members(by: self.looking) { self.meet(members) } }
-    }
-
-    /// A member that Patroni does not know will never lead. Said once, and not of a cluster that is only being made.
-    private func meet(_ members: [String]) {
-        let member = self.settings.member
-        guard !members.isEmpty, !members.contains(member), !self.isKnownAsUnknown else { return }
-        self.isKnownAsUnknown = true
-        let list = members.prefix(20).joined(separator: " ") + (members.count > 20 ? " …" : "")
-        self.log(
-            LogRecord(
-                .memberUnknown, "Patroni has no member \(member) in \(self.settings.scope); it has \(list)",
-                ["MEMBER": member, "MEMBERS": list]))
-    }
-
-    private func askPatroni() async -> PatroniAnswer {
-        do throws(PatroniError) {
-            let status = try await self.patroni.status(timeout: .seconds(1))
-            if status.problems.isEmpty {
-                self.complaints.succeeded("patroni")
-            } else {
-                self.complain(of: status.problems.joined(separator: "; "), .malformed)
-            }
-            return .answered(
-                isRunningPrimary: status.isRunningPrimary, isFailsafeActive: status.failsafeModeIsActive)
-        } catch {
-            self.complain(of: error.description, error.kind)
-            return .unreachable(reason: error.description)
-        }
-    }
-
-    /// Patroni is asked where an address depends on its failsafe mode: that it cannot tell, matters.
-    private func complain(of reason: String, _ kind: PatroniError.Kind) {
-        guard self.complaints.failed("patroni", kind) else { return }
-        self.log(
-            LogRecord(
-                .patroniUnanswered, "Patroni's REST API here gives no usable answer: \(reason)", ["REASON": reason]))
-    }
-
-    private func end() {
+    func end() {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
@@ -397,13 +252,6 @@ public final class Supervisor {
         self.history.append(record)
         self.surroundings.log(record)
         self.alert?.tell(record)
-    }
-
-    private func tellStatus() {
-        let line = self.surroundings.redact(self.core.summary(of: self.settings))
-        guard line != self.statusLine else { return }
-        self.statusLine = line
-        self.surroundings.status(line)
     }
 }
 
