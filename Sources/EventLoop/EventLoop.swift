@@ -32,6 +32,8 @@ public actor EventLoop {
         }
     }
 
+    @EventLoop public static var figures: LoopFigures { self.shared.executor.figures }
+
     @EventLoop public static func exit(code: CInt) {
         sd_event_exit(self.shared.executor.event, code)
     }

@@ -19,6 +19,8 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
     private let thread = Atomic<UInt>(0)
     private let hasThread = Atomic<Bool>(false)
     private var batch: [UnownedJob] = []
+    /// Touched on the loop's thread only.
+    private(set) var figures = LoopFigures()
 
     init() {
         var event: OpaquePointer?
@@ -64,9 +66,14 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
         blockSignals(SIGCHLD)
         while true {
             let isIdle = self.runReadyJobs()
-            let status = sd_event_run(self.event, isIdle ? UInt64.max : 0)
+            self.figures.turnEnds()
+            // As sd_event_run(3) does, with the wait told apart from the rest.
+            var status = sd_event_prepare(self.event)
+            if status == 0 { status = sd_event_wait(self.event, isIdle ? UInt64.max : 0) }
+            self.figures.turnBegins()
+            if status > 0 { status = sd_event_dispatch(self.event) }
             if sd_event_get_state(self.event) == CInt(SD_EVENT_FINISHED) { break }
-            precondition(status >= 0, "sd_event_run: \(status)")
+            precondition(status >= 0, "sd_event: \(status)")
         }
         var code: CInt = 0
         sd_event_get_exit_code(self.event, &code)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EventLoop
 import LenientJSON
 import NetworkAddress
 import Settings
@@ -57,6 +58,10 @@ extension Supervisor {
         fields.append("\"addresses\": [\(addresses.joined(separator: ",\n    "))]")
         if let citus = self.core.citusStatus { fields.append("\"citus\": \(Self.json(citus))") }
         if let detector = self.core.detectorStatus { fields.append("\"detector\": \(detector.json(at: .now))") }
+        let turn = EventLoop.figures.longest
+        fields.append(
+            "\"loop\": {\"longest_turn_microseconds\": \(turn?.duration ?? 0), \"of_these_on_processor\": \(turn?.onProcessor ?? 0), \"seconds_ago\": \(turn.map { "\((BootClock.microseconds - $0.endedAt) / 1_000_000)" } ?? "null")}"
+        )
         fields.append("\"stale_names\": [\(self.staleNames.joined(separator: ", "))]")
         let events = self.history.entries.map { entry in
             "{\"time\": \(entry.seconds), \"priority\": \(entry.priority.rawValue), \"message\": \(JSON.quoted(entry.message))}"

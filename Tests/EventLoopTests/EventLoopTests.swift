@@ -7,6 +7,25 @@ import Testing
 struct EventLoopTests {
     init() { EventLoop.shared.executor.startThread() }
 
+    @Test @EventLoop func `the longest turn is known, and how much of it was work`() async throws {
+        let count = EventLoop.figures.count
+        try await EventLoop.sleep(for: .milliseconds(1))
+        #expect(EventLoop.figures.count > count)
+        // A turn in which nothing is done but to wait; then one of work that is as long and a little.
+        let idle = EventLoop.spawn { usleep(300_000) }
+        await idle.value
+        try await EventLoop.sleep(for: .milliseconds(1))
+        let waited = try #require(EventLoop.figures.longest)
+        #expect(waited.duration >= 300_000)
+        let end = BootClock.microseconds + waited.duration + 200_000
+        let busy = EventLoop.spawn { while BootClock.microseconds < end {} }
+        await busy.value
+        try await EventLoop.sleep(for: .milliseconds(1))
+        let worked = try #require(EventLoop.figures.longest)
+        #expect(worked.duration > waited.duration && worked.endedAt > waited.endedAt)
+        #expect(worked.onProcessor > 0 && worked.onProcessor <= worked.duration)
+    }
+
     @Test @EventLoop func `a sleep ends after its delay`() async throws {
         let clock = ContinuousClock()
         let took = try await clock.measure { try await EventLoop.sleep(for: .milliseconds(5)) }
