@@ -29,6 +29,7 @@ public final class HTTPClient {
     /// Connections that were made before are not used for later requests.
     private var freshSince: Int64?
     private let resolve: Resolve?
+    private var order = AddressOrder()
 
     private static let idleLimit = 8
 
@@ -116,7 +117,9 @@ public final class HTTPClient {
             // It may have ended meanwhile.
             guard transfer.outcome == nil else { return }
             switch answer {
-            case .addresses(let addresses): self.begin(transfer, at: addresses)
+            case .addresses(let addresses):
+                transfer.addresses = self.order.ordered(addresses, of: host.name)
+                self.begin(transfer, at: transfer.addresses)
             case .failed(let reason): self.refuse(transfer, .connect, reason)
             }
         }
@@ -201,6 +204,7 @@ public final class HTTPClient {
     private func end(_ transfer: Transfer, _ outcome: (EasyHandle) -> Result<Int, HTTPError>) {
         guard let easy = transfer.easy.take() else { return }
         let outcome = outcome(easy)
+        self.order.note(outcome, of: transfer)
         curl_multi_remove_handle(self.multi, easy.raw)
         self.transfers[easy.raw] = nil
         easy.reset()

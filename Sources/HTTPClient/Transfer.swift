@@ -20,6 +20,8 @@ final class Transfer {
     let request: HTTPRequest
     let form: Form
     var easy: EasyHandle?
+    /// Of the name in the URL, in the order in which they are tried; empty where there is none, or libcurl finds them.
+    var addresses: [String] = []
     var isPaused = false
     /// The loop's own time limits: of the whole exchange, and until the request is being sent.
     var deadline: EventSource?
