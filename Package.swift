@@ -172,8 +172,8 @@ let package = Package(
             "IntegrationTests",
             [
                 "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
-                "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient", "Settings",
-                "Supervisor",
+                "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues", "PostgresClient",
+                "Settings", "Supervisor",
                 "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),

@@ -35,6 +35,14 @@ public final class TaskGroup: Sendable {
         return found
     }
 
+    /// Threads count, too.
+    public var taskCount: Int {
+        guard let file = fopen(self.path + "/pids.current", "r") else { return 0 }
+        defer { fclose(file) }
+        var buffer = [CChar](repeating: 0, count: 64)
+        return fgets(&buffer, Int32(buffer.count), file) == nil ? 0 : Int(atoi(buffer))
+    }
+
     /// For a shell: enters the group.
     public var entrance: String { "echo $$ > \(self.path)/cgroup.procs" }
 

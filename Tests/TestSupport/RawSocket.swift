@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
-import TestSupport
 
 /// A connection to the Unix socket `path`, non-blocking.
-func connectRaw(_ path: String) throws -> Int32 {
+public func connectRaw(_ path: String) throws -> Int32 {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
@@ -22,10 +21,10 @@ func connectRaw(_ path: String) throws -> Int32 {
 }
 
 /// Sends `text` to the Unix socket `path`, waits for nothing, and closes.
-func sendRaw(_ text: String, to path: String) throws {
+public func sendRaw(_ text: String, to path: String) throws {
     let descriptor = try connectRaw(path)
     _ = send(descriptor, text, text.utf8.count, Int32(MSG_NOSIGNAL))
     close(descriptor)
 }
 
-func closeRaw(_ descriptor: Int32) { close(descriptor) }
+public func closeRaw(_ descriptor: Int32) { close(descriptor) }
