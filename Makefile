@@ -81,6 +81,7 @@ bench: .build/packages-bench build-bench build-lab stage ## Measure reaction, cl
 
 bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.
 	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --pharos .build/pharos-stripped
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" unreachable --seconds 20 --check --pharos .build/pharos-stripped
 
 simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
 	$(RELEASE) --product pharos-simulate

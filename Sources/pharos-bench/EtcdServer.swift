@@ -7,10 +7,11 @@ import NetworkBed
 /// One etcd, and the requests that the benchmarks send to it: as bare as can be, over one kept connection.
 @EventLoop
 final class EtcdServer {
-    let url: String
+    let address: String
+    var url: String { "http://\(self.address):2379" }
     private let http = HTTPClient()
 
-    init(address: String) { self.url = "http://\(address):2379" }
+    init(address: String) { self.address = address }
 
     isolated deinit { self.http.close() }
 

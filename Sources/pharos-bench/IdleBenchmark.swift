@@ -116,4 +116,12 @@ struct IdleResult: Sendable {
         ]
         return "{\n    " + members.joined(separator: ",\n    ") + "\n  }"
     }
+
+    /// What does not depend on the machine's speed, by the name of its threshold.
+    var limited: [String: Double] {
+        [
+            "resident_kib": Double(self.residentKiB), "threads": Double(self.threads),
+            "wakeups_per_second": self.wakeupsPerSecond, "etcd_requests_per_second": self.requestsPerSecond,
+        ]
+    }
 }

@@ -12,7 +12,7 @@ struct PharosBench: ParsableCommand {
         discussion: "Everything runs in network namespaces of its own, with a real etcd; needs root rights.",
         subcommands: [
             MeasureAll.self, MeasureReaction.self, MeasureClient.self, MeasureCitus.self, MeasureCitusClient.self,
-            MeasureIdle.self, MeasureStart.self, MeasureDetector.self,
+            MeasureIdle.self, MeasureStart.self, MeasureDetector.self, MeasureUnreachable.self,
         ],
         defaultSubcommand: MeasureAll.self
     )
@@ -67,6 +67,9 @@ struct MeasureAll: ParsableCommand {
             }
             report.detector = try await TestBed.use(options) { bed async throws(BedError) in
                 try await DetectorBenchmark(bed, seconds: self.seconds).run()
+            }
+            report.unreachable = try await TestBed.use(options) { bed async throws(BedError) in
+                try await UnreachableBenchmark(bed, seconds: self.seconds).run()
             }
             report.client = try await self.client.benchmark().run()
             report.citusClient = try await self.client.citusBenchmark().run()
@@ -168,6 +171,15 @@ struct MeasureCitusClient: ParsableCommand {
     }
 }
 
+struct CheckOptions: ParsableArguments {
+    @Flag(help: "Compare with the thresholds that do not depend on the machine's speed; exit with 1 above one.")
+    var check = false
+    @Option(help: "The file of thresholds.") var thresholds = "Benchmarks/thresholds.json"
+
+    /// Nil: nothing is to be compared.
+    func read() throws(BedError) -> Thresholds? { self.check ? try Thresholds(file: self.thresholds) : nil }
+}
+
 struct MeasureIdle: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "idle",
@@ -175,23 +187,19 @@ struct MeasureIdle: ParsableCommand {
     )
     @OptionGroup var common: CommonOptions
     @Option(help: "For how many seconds the daemon is watched.") var seconds = 60
-    @Flag(help: "Compare with the thresholds that do not depend on the machine's speed; exit with 1 above one.")
-    var check = false
-    @Option(help: "The file of thresholds.") var thresholds = "Benchmarks/thresholds.json"
+    @OptionGroup var check: CheckOptions
 
     func run() throws {
         let options = try self.common.bedOptions()
-        let thresholds = self.check ? try Thresholds(file: self.thresholds) : nil
+        let thresholds = try self.check.read()
         runBenchmark { () async throws(BedError) in
             let (idle, overlap) = try await TestBed.use(options) { bed async throws(BedError) in
                 let idle = try await IdleBenchmark(bed, seconds: self.seconds).run()
                 return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
             }
             printLine(idle.text)
-            guard let thresholds else { return 0 }
-            let verdict = thresholds.judge(idle, overlap: overlap ?? 0)
-            printLine(verdict.text)
-            return verdict.isPassed ? 0 : 1
+            let limited = idle.limited.merging(["overlap_ms": overlap ?? 0]) { $1 }
+            return thresholds?.tell(limited) ?? 0
         }
     }
 }
@@ -232,6 +240,28 @@ struct MeasureDetector: ParsableCommand {
             }
             printLine(result.text)
             return 0
+        }
+    }
+}
+
+struct MeasureUnreachable: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "unreachable",
+        abstract: "What it costs to watch 600 members that do not answer."
+    )
+    @OptionGroup var common: CommonOptions
+    @Option(help: "For how many seconds the daemon is watched.") var seconds = 60
+    @OptionGroup var check: CheckOptions
+
+    func run() throws {
+        let options = try self.common.bedOptions()
+        let thresholds = try self.check.read()
+        runBenchmark { () async throws(BedError) in
+            let result = try await TestBed.use(options) { bed async throws(BedError) in
+                try await UnreachableBenchmark(bed, seconds: self.seconds).run()
+            }
+            printLine(result.text)
+            return thresholds?.tell(result.limited) ?? 0
         }
     }
 }

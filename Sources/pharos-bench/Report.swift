@@ -15,6 +15,7 @@ struct Report {
     var citus: CitusResult?
     var citusClient: CitusClientResult?
     var detector: DetectorResult?
+    var unreachable: UnreachableResult?
 
     init(machine: Machine, etcdData: String, command: [String]) {
         self.machine = machine
@@ -27,7 +28,7 @@ struct Report {
     var text: String {
         [
             self.reaction?.text, self.client?.text, self.citus?.text, self.citusClient?.text, self.idle?.text,
-            self.start?.text, self.detector?.text,
+            self.start?.text, self.detector?.text, self.unreachable?.text,
         ].compactMap { $0 }.joined(separator: "\n\n")
     }
 
@@ -121,6 +122,14 @@ struct Report {
             Patronis' keys are written every 10 s, 50 in one transaction. CPU time is the kernel's, of the daemon and of the
             commands that it ran. The other rows are the core alone, without any input or output.
 
+            ### Members that do not answer
+
+            \(self.unreachable?.text ?? "not measured")
+
+            A coordinator's daemon that holds the address, with the profile `hyperscale` and a lease of 10 s, and 600 members in 200
+            groups at addresses that drop whatever is sent to them. A turn is what the status socket waits for an answer, asked again
+            and again for a sixth of the time after the other figures were taken; requests to etcd go through a proxy that notes them.
+
             ## Start
 
             \(self.start?.text ?? "not measured")
@@ -143,7 +152,8 @@ struct Report {
             "\"etcd_data\": \(JSON.quoted(self.etcdData))", "\"reaction\": \(self.reaction?.json ?? "null")",
             "\"client\": \(self.client?.json ?? "null")", "\"citus\": \(self.citus?.json ?? "null")",
             "\"citus_client\": \(self.citusClient?.json ?? "null")",
-            "\"detector\": \(self.detector?.json ?? "null")", "\"idle\": \(self.idle?.json ?? "null")",
+            "\"detector\": \(self.detector?.json ?? "null")",
+            "\"unreachable\": \(self.unreachable?.json ?? "null")", "\"idle\": \(self.idle?.json ?? "null")",
             "\"start_ms\": \(self.start?.json ?? "null")",
         ]
         return "{\n  " + members.joined(separator: ",\n  ") + "\n}\n"

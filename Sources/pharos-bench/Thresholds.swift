@@ -9,6 +9,7 @@ struct Thresholds: Sendable {
 
     private static let names = [
         "resident_kib", "threads", "wakeups_per_second", "etcd_requests_per_second", "overlap_ms",
+        "unreachable_resident_kib", "unreachable_threads", "unreachable_lapses",
     ]
 
     init(file: String) throws(BedError) {
@@ -32,18 +33,23 @@ struct Thresholds: Sendable {
         let isPassed: Bool
     }
 
-    func judge(_ idle: IdleResult, overlap: Double) -> Verdict {
-        let values = [
-            Double(idle.residentKiB), Double(idle.threads), idle.wakeupsPerSecond, idle.requestsPerSecond, overlap,
-        ]
+    /// Prints the verdict; answers the exit status.
+    func tell(_ values: [String: Double]) -> Int32 {
+        let verdict = self.judge(values)
+        printLine(verdict.text)
+        return verdict.isPassed ? 0 : 1
+    }
+
+    /// `values`: what was measured, by the names of its thresholds; the others are left out.
+    func judge(_ values: [String: Double]) -> Verdict {
         var rows: [[String]] = []
-        for (value, entry) in zip(values, self.limits) {
-            rows.append([entry.name, decimal(value), decimal(entry.limit), value <= entry.limit ? "ok" : "ABOVE"])
+        var isPassed = true
+        for (name, limit) in self.limits {
+            guard let value = values[name] else { continue }
+            rows.append([name, decimal(value), decimal(limit), value <= limit ? "ok" : "ABOVE"])
+            isPassed = isPassed && value <= limit
         }
-        return Verdict(
-            text: Table(["Threshold", "measured", "limit", ""], rows).text,
-            isPassed: zip(values, self.limits).allSatisfy { $0 <= $1.limit }
-        )
+        return Verdict(text: Table(["Threshold", "measured", "limit", ""], rows).text, isPassed: isPassed)
     }
 }
 

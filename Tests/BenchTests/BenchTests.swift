@@ -69,4 +69,18 @@ struct BenchTests {
         let json = try #require(JSON.parse(Array(result.json.utf8)))
         #expect(json["switchover_ipv4_first_write_ms"]?["median"] != nil && json["overlap_ms"] != nil)
     }
+
+    @Test func `what is above its threshold fails, and what was not measured is left out`() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+        let thresholds = try Thresholds(file: root + "/Benchmarks/thresholds.json")
+        var result = UnreachableResult()
+        #expect(thresholds.judge(result.limited).isPassed)
+        result.lapses = 1
+        let verdict = thresholds.judge(result.limited)
+        #expect(!verdict.isPassed && verdict.text.split(separator: "\n").count { $0.contains("ABOVE") } == 1)
+        // Each name that is measured is one of the file's, and no other is told.
+        #expect(verdict.text.split(separator: "\n").count == 2 + result.limited.count)
+        let json = try #require(JSON.parse(Array(result.json.utf8)))
+        #expect(json["lapses"]?.int64 == 1)
+    }
 }
