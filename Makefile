@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr
 STAGE := .build/stage
+# The two programs of a node as they are installed: without symbols. `pharos run` looks for pharosd beside itself.
+STRIPPED := .build/stripped
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
 TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
@@ -33,9 +35,12 @@ help: ## Show what there is.
 	@mkdir -p .build/lean
 	ln -sf "$$(gcc -print-file-name=libstdc++.a)" $@
 
-build: .build/packages-build .build/lean/libstdc++.a ## Build the daemon and the tools, with Swift's runtime linked in.
+build: .build/packages-build .build/lean/libstdc++.a ## Build the daemon and the command, with Swift's runtime linked in.
+	$(RELEASE) --product pharosd
 	$(RELEASE) --product pharos
-	strip -o .build/pharos-stripped "$$($(RELEASE) --show-bin-path)/pharos"
+	@mkdir -p $(STRIPPED)
+	strip -o $(STRIPPED)/pharosd "$$($(RELEASE) --show-bin-path)/pharosd"
+	strip -o $(STRIPPED)/pharos "$$($(RELEASE) --show-bin-path)/pharos"
 
 build-lab: .build/packages-test
 	$(RELEASE) --product pharos-lab
@@ -44,13 +49,15 @@ install: build ## Install on this node; DESTDIR and PREFIX as usual.
 	@$(MAKE) --no-print-directory install-built
 
 install-built:
-	install -D -m 0755 .build/pharos-stripped $(DESTDIR)$(PREFIX)/bin/pharos
+	install -D -m 0755 $(STRIPPED)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
+	install -D -m 0755 $(STRIPPED)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
 	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
 	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
 	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8
+	install -D -m 0644 docs/pharosd.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharosd.8
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions
 	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/pharos/
 	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
@@ -77,11 +84,11 @@ build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
 bench: .build/packages-bench build-bench build-lab stage ## Measure reaction, client's view, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
-	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --pharos .build/pharos-stripped
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --programs $(STRIPPED)
 
 bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.
-	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --pharos .build/pharos-stripped
-	"$$($(RELEASE) --show-bin-path)/pharos-bench" unreachable --seconds 20 --check --pharos .build/pharos-stripped
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --programs $(STRIPPED)
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" unreachable --seconds 20 --check --programs $(STRIPPED)
 
 simulate: .build/packages-build ## The real core in SEEDS simulated clusters.
 	$(RELEASE) --product pharos-simulate

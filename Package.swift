@@ -14,17 +14,15 @@ let strict: [SwiftSetting] = [
 
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
-/// How the daemon is linked for release, for the sake of its resident memory: relative relocations packed (1 MB of them
-/// would be read at the start, and stay), nothing exported, so that what is not used can be left out, equal functions
-/// kept once, the functions that the daemon uses side by side (scripts/link-order finds them; 1 MB), and the C++ library
-/// static where `make` has put it into .build/lean. Needs the toolchain's own linker and glibc 2.36.
+/// How the daemon and the command are linked for release, for the sake of the daemon's resident memory: relative relocations
+/// packed (1 MB of them would be read at the start, and stay), nothing exported, so that what is not used can be left out,
+/// equal functions kept once, and the C++ library static where `make` has put it into .build/lean. Needs the toolchain's own
+/// linker and glibc 2.36.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
         ["-use-ld=lld", "-L\(Context.packageDirectory)/.build/lean"]
             + [
                 "-z", "pack-relative-relocs", "--no-export-dynamic", "--icf=safe",
-                "--symbol-ordering-file=\(Context.packageDirectory)/Sources/pharos/link-order.txt",
-                "--no-warn-symbol-ordering",
             ].flatMap { ["-Xlinker", $0] },
         .when(configuration: .release))
 ]
@@ -91,12 +89,18 @@ let package = Package(
             ]
         ),
         .executableTarget(
+            name: "pharosd",
+            dependencies: [
+                "Conninfo", "EventLoop", "Journal", "Secrets", "Settings", "Supervisor", "VirtualAddress",
+            ],
+            swiftSettings: strict, linkerSettings: lean),
+        .executableTarget(
             name: "pharos",
             dependencies: [
                 "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
-                "NetworkAddress", "Secrets", "Settings",
+                "NetworkAddress", "Settings",
                 "Supervisor", "VirtualAddress", arguments,
-            ], exclude: ["link-order.txt"],
+            ],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
         .target(
@@ -179,7 +183,8 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
-        tests("CommandTests", ["EventLoop", "Settings", "TestSupport", "pharos"]),
+        tests("CommandTests", ["EventLoop", "Settings", "TestSupport", "pharos", "pharosd"]),
+        tests("DaemonTests", ["EventLoop", "Settings", "Supervisor", "TestSupport", "pharosd"]),
         tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],

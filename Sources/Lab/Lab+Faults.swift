@@ -61,7 +61,8 @@ extension Lab {
         return try ControlGroup(node).processes().filter { process in
             let name = Host.readText("/proc/\(process)/comm") ?? ""
             switch program {
-            case .pharos, .etcd, .postgres: return name == "\(program.rawValue)\n"
+            case .pharos: return name == "pharosd\n"
+            case .etcd, .postgres: return name == "\(program.rawValue)\n"
             case .patroni:
                 // A Python script: its name is in the arguments. A `postgres` that it started has its own.
                 let arguments = (Host.readText("/proc/\(process)/cmdline") ?? "").split(separator: "\0")

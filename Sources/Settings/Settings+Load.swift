@@ -2,6 +2,8 @@
 import NetworkAddress
 
 extension Settings {
+    /// Where pharos.yml is unless said otherwise.
+    public static let defaultPath = "/etc/pharos/pharos.yml"
     /// Bytes of pharos.yml or patroni.yml.
     public static let fileLimit = 1 << 20
 

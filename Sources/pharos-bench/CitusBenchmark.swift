@@ -96,7 +96,7 @@ struct CitusBenchmark {
             session,
             "insert into pg_dist_node (groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) select g, '127.0.0.' || g + 2, \(Self.port), true, true, 'primary' from generate_series(2, 8) g"
         )
-        let command = [self.bed.options.pharos, "verify", "--json", "-c", "\(self.bed.folder)/citus.yml"]
+        let command = [self.bed.options.command, "verify", "--json", "-c", "\(self.bed.folder)/citus.yml"]
         for _ in 0..<10 {
             let began = BootClock.microseconds
             // 2: it finds what is wrong with a worker that is the coordinator itself.
@@ -146,7 +146,7 @@ struct CitusBenchmark {
 
             """)
         return try self.bed.start(
-            "pharos", [self.bed.options.pharos, "run", "-c", file], environment: ["RUNTIME_DIRECTORY=\(folder)"])
+            "pharos", [self.bed.options.daemon, "--config", file], environment: ["RUNTIME_DIRECTORY=\(folder)"])
     }
 
     private func prepare(_ postgres: BenchPostgres, _ session: PostgresConnection) async throws(BedError) {

@@ -39,7 +39,7 @@ struct Daemon {
         )
         let program = try bed.start(
             "pharos \(node.member)",
-            [bed.options.pharos, "run", "-c", file],
+            [bed.options.daemon, "--config", file],
             on: node == .bench ? nil : node,
             environment: ["RUNTIME_DIRECTORY=\(folder)"] + (notify.map { ["NOTIFY_SOCKET=\($0)"] } ?? [])
         )

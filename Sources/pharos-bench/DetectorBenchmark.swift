@@ -143,13 +143,13 @@ struct DetectorBenchmark {
 
             """)
         return try self.bed.start(
-            "pharos", [self.bed.options.pharos, "run", "-c", file],
+            "pharos", [self.bed.options.daemon, "--config", file],
             environment: ["RUNTIME_DIRECTORY=\(self.bed.folder)/scale"])
     }
 
     /// Throws unless every member was reached: what was measured would be something else.
     private func checkVerdicts() async throws(BedError) {
-        let command = [self.bed.options.pharos, "status", "--json", "--socket", self.socket]
+        let command = [self.bed.options.command, "status", "--json", "--socket", self.socket]
         let outcome: ChildProcess.Outcome
         do throws(ChildProcessError) { outcome = try await ChildProcess(command, outputLimit: 1 << 24).run() } catch {
             throw BedError(error.description)

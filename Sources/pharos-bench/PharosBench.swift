@@ -20,17 +20,19 @@ struct PharosBench: ParsableCommand {
 
 /// What every benchmark needs to know.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "The daemon to measure; without it, the one built beside this program.") var pharos: String?
+    @Option(help: "The folder with pharosd and pharos; without it, those built beside this program are measured.")
+    var programs: String?
     @Flag(help: "Keep etcd's data in memory (/dev/shm) instead of on disk (/var/tmp).") var inMemory = false
 
     func bedOptions() throws(BedError) -> TestBed.Options {
-        TestBed.Options(pharos: try self.daemon(), isInMemory: self.inMemory)
+        TestBed.Options(
+            daemon: try self.program("pharosd"), command: try self.program("pharos"), isInMemory: self.inMemory)
     }
 
-    private func daemon() throws(BedError) -> String {
-        let path = self.pharos ?? Files.ownFolder() + "/pharos"
+    private func program(_ name: String) throws(BedError) -> String {
+        let path = "\(self.programs ?? Files.ownFolder())/\(name)"
         guard let absolute = Files.absolute(path), access(absolute, X_OK) == 0 else {
-            throw BedError("\(path) cannot be run; build the product pharos, or say --pharos PATH")
+            throw BedError("\(path) cannot be run; build the product \(name), or say --programs FOLDER")
         }
         return absolute
     }

@@ -10,7 +10,8 @@ import NetworkBed
 @EventLoop
 final class TestBed {
     struct Options: Sendable {
-        var pharos: String
+        var daemon: String
+        var command: String
         var isInMemory: Bool
     }
 

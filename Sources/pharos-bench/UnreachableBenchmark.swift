@@ -105,7 +105,7 @@ struct UnreachableBenchmark {
 
             """)
         return try self.bed.start(
-            "pharos", [self.bed.options.pharos, "run", "-c", file], on: .a,
+            "pharos", [self.bed.options.daemon, "--config", file], on: .a,
             environment: ["RUNTIME_DIRECTORY=\(self.folder)", "STATE_DIRECTORY=\(self.folder)"])
     }
 

@@ -60,6 +60,7 @@ final class Node {
     func start(isOlder: Bool = false) throws(BedError) {
         guard !self.isRunning else { return }
         let daemon = isOlder ? self.ground.options.older ?? self.ground.options.pharos : self.ground.options.pharos
+        // By the command, which every version has.
         self.program = try self.ground.start(
             self.name, [daemon, "run", "-c", self.folder + "/pharos.yml"], in: self.name,
             environment: ["STATE_DIRECTORY=\(self.folder)/state", "RUNTIME_DIRECTORY=\(self.folder)/run"])

@@ -19,7 +19,8 @@ struct PharosHistories: ParsableCommand {
 
 /// What every command needs to know.
 struct CommonOptions: ParsableArguments {
-    @Option(help: "The daemon; without it, the one built beside this program.") var pharos: String?
+    @Option(help: "The command, whose `run` is the daemon; without it, the one built beside this program.") var pharos:
+        String?
     @Option(help: "etcd's server program.") var etcd = "/usr/bin/etcd"
     @Option(help: "etcd's client program, of the same version.") var etcdctl = "/usr/bin/etcdctl"
     @Option(help: "Where the logs go; without it, a folder in /tmp that is kept after a failure only.") var logs:

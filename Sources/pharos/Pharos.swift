@@ -3,14 +3,15 @@ import ArgumentParser
 import Conninfo
 import EventLoop
 import Glibc
+import Settings
+import Supervisor
 
 @main
 struct Pharos: ParsableCommand {
-    static let version = "0.1.0"
     static let configuration = CommandConfiguration(
         commandName: "pharos",
         abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
-        version: Self.version,
+        version: Version.text,
         subcommands: [
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Why.self, History.self, Show.self,
             Acknowledge.self, Verify.self, Repair.self,
@@ -21,17 +22,14 @@ struct Pharos: ParsableCommand {
     static func main() {
         // While there is one thread.
         LibpqEnvironment.clear()
-        if let path = Run.plainPath(Array(CommandLine.arguments.dropFirst())) { Glibc.exit(Run.daemon(path: path)) }
         self.main(nil)
     }
 }
 
 /// Where the configuration is.
 struct ConfigurationOption: ParsableArguments {
-    static let defaultPath = "/etc/pharos/pharos.yml"
-
     @Option(name: [.customLong("config"), .customShort("c")], help: "The configuration file.")
-    var path = Self.defaultPath
+    var path = Settings.defaultPath
 }
 
 /// The exit statuses of sysexits(3) that are used.

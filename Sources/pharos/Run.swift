@@ -1,34 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import EventLoop
 import Glibc
 
 struct Run: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Run the daemon; systemd does this.")
+    static let configuration = CommandConfiguration(
+        abstract: "Become the daemon, pharosd, in this same process.",
+        discussion: "systemd starts pharosd itself; units of earlier versions start this.")
     @OptionGroup var file: ConfigurationOption
 
-    func run() throws { throw ExitCode(Self.daemon(path: self.file.path)) }
-
-    /// Runs the daemon to its end; answers its exit status.
-    static func daemon(path: String) -> Int32 {
-        blockSignals(SIGTERM, SIGINT, SIGHUP, SIGCHLD)
-        signal(SIGPIPE, SIG_IGN)
-        EventLoop.spawn {
-            let daemon = Daemon(path: path)
-            await daemon.run()
+    /// Comes back only where the daemon cannot be started.
+    ///
+    /// The process stays the one that systemd started: with its id it is told, pinged for and stopped.
+    func run() throws {
+        let places = Self.places(besides: Self.ownPath())
+        for path in places {
+            var arguments: [UnsafeMutablePointer<CChar>?] = [
+                strdup(path), strdup("--config"), strdup(self.file.path), nil,
+            ]
+            execv(path, &arguments)
+            // Nothing has happened: the next place may have it.
+            if errno == ENOENT { continue }
+            complain("pharos: cannot run \(path): \(String(cString: strerror(errno)))")
+            throw ExitStatus.unavailable
         }
-        return EventLoop.shared.executor.run()
+        complain("pharos: there is no \(places.joined(separator: " and no "))")
+        throw ExitStatus.unavailable
     }
 
-    /// The configuration's path where the command is `run`, alone or with `-c FILE`, as the unit has it.
-    ///
-    /// The daemon lives for months: recognized here, it never touches the argument parser, whose code would stay in
-    /// memory (3 MB). Every other form, and every mistake, is the argument parser's.
-    static func plainPath(_ arguments: [String]) -> String? {
-        guard arguments.first == "run" else { return nil }
-        if arguments.count == 1 { return ConfigurationOption.defaultPath }
-        guard arguments.count == 3, arguments[1] == "-c" || arguments[1] == "--config", !arguments[2].hasPrefix("-")
-        else { return nil }
-        return arguments[2]
+    /// Where the daemon may be, of the version of the command at `own`: beside it where both were built, else where both are
+    /// installed.
+    static func places(besides own: String) -> [String] {
+        let folders = own.split(separator: "/").dropLast().map { "/" + $0 }
+        return [folders.joined() + "/pharosd", folders.dropLast().joined() + "/sbin/pharosd"]
+    }
+
+    /// This program's file, also where it has been replaced since.
+    private static func ownPath() -> String {
+        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = readlink("/proc/self/exe", &buffer, Int(PATH_MAX))
+        return String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

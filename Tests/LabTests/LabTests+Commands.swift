@@ -140,7 +140,7 @@ extension LabTests {
             let processes = try await scene.lab.run(
                 node, ["sh", "-c", "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"])
             let journal = try await scene.lab.journal(node, ["-o", "export"])
-            #expect(processes.contains("/usr/bin/pharos") && journal.contains("the new configuration is refused"))
+            #expect(processes.contains("/usr/sbin/pharosd") && journal.contains("the new configuration is refused"))
             for secret in secrets {
                 #expect(!processes.contains(secret), "an argument or an environment holds \(secret)")
                 #expect(!journal.contains(secret), "the journal holds \(secret)")

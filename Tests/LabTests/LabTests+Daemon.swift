@@ -144,6 +144,31 @@ extension LabTests {
         }
     }
 
+    @Test @EventLoop func `a unit of before, which starts pharos run, has the daemon of now, and the addresses stay`()
+        async throws
+    {
+        try await Scene.play("a unit that starts pharos run") { scene in
+            let folder = "/run/systemd/system/pharos.service.d"
+            try await scene.run(
+                scene.leader, "sh", "-c",
+                """
+                mkdir -p \(folder)
+                printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/pharos run\\n' >\(folder)/before.conf
+                systemctl daemon-reload && systemctl restart pharos
+                """)
+            // systemd has been told that it is ready: by the process that it watches.
+            let process = try await scene.property(scene.leader, "MainPID")
+            #expect(try await scene.lab.run(scene.leader, ["cat", "/proc/\(process)/comm"]).hasPrefix("pharosd"))
+            try await scene.awaitLog(scene.leader, "its lease is taken over")
+            // Longer than its watchdog waits for a ping.
+            try await scene.pause(.seconds(12))
+            #expect(try await scene.property(scene.leader, "MainPID") == process)
+            try await scene.bringBack("pharos")
+            #expect(try await scene.property(scene.leader, "MainPID") != process)
+            try scene.expectNoAbsence()
+        }
+    }
+
     @Test @EventLoop func `a broken configuration is refused at reload and the old one stays`() async throws {
         try await Scene.play("broken configuration at reload") { scene in
             try await scene.run(

@@ -2,7 +2,7 @@
 import EventLoop
 import Testing
 
-@testable import pharos
+@testable import pharosd
 
 struct UnitJobTests {
     init() { EventLoop.shared.executor.startThread() }

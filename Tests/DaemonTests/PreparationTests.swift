@@ -6,7 +6,7 @@ import Supervisor
 import TestSupport
 import Testing
 
-@testable import pharos
+@testable import pharosd
 
 /// What the daemon waits for before it begins.
 @Suite(.serialized)
@@ -184,17 +184,5 @@ struct PreparationTests {
         }
         #expect(error.description.contains("changed at each of \(count) reads"))
         withExtendedLifetime(scene) {}
-    }
-}
-
-struct DaemonUserTests {
-    /// libpq looks below HOME, and is not let in below root's.
-    @Test func `whoever becomes the daemon's user has that user's home and name`() throws {
-        let entry = try #require(getpwnam("nobody"))
-        let environment = Dictionary(
-            uniqueKeysWithValues: DaemonUser.environment(of: entry.pointee).map { ($0.name, $0.value) })
-        #expect(
-            environment
-                == ["HOME": String(cString: entry.pointee.pw_dir), "USER": "nobody", "LOGNAME": "nobody"])
     }
 }
