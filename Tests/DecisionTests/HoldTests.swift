@@ -42,7 +42,8 @@ struct HoldTests {
     private func holdingBriefly(_ right: Duration) -> Script {
         var n1 = Script.started(etcd(leader: "n1"), Script(leaseTTL: .seconds(6)))
         _ = n1.on(.reconfigured(self.brief(right)))
-        _ = n1.read(etcd(leader: "n1"))
+        // Half a second after the start: whole seconds count from the assignment.
+        _ = n1.read(etcd(leader: "n1"), after: .milliseconds(500))
         _ = n1.postgres(.primary)
         _ = n1.granted(11, ttl: .seconds(6))
         _ = n1.acquired(11, 5)
@@ -65,7 +66,7 @@ struct HoldTests {
         let kept = Event.leaseKept(
             self.address, lease: 11, ttl: .seconds(6), sentAt: sent, by: Script.answerer())
         let read = Event.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: sent)
-        return (n1.on(kept, after: .zero) + n1.on(read, after: .zero)).first {
+        return (n1.on(read, after: .zero) + n1.on(kept, after: .zero)).first {
             if case .assign = $0 { true } else { false }
         }
     }
