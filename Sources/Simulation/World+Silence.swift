@@ -28,7 +28,9 @@ extension World {
 
     /// Who was frozen has not noticed yet what is overdue.
     func reckonSilence(of node: SimulatedNode) {
-        if node.isSilenced { self.inVainUntil = max(self.inVainUntil, self.now + Self.patience) }
+        guard node.isSilenced else { return }
+        node.silencedAt = self.now
+        self.inVainUntil = max(self.inVainUntil, self.now + Self.patience)
     }
 
     /// A command whose answer is lost: it is carried out, or never is; a removal, also much later, when the kernel lets go of it.
