@@ -135,13 +135,15 @@ extension AddressLease {
         if let rival { actions.append(.report(.heldByAnotherCluster(self.id, cluster: rival))) }
     }
 
-    /// Tried again after 0.2, 0.4, 0.8, 1.6, then every 3.2 s, or as soon as the key is seen to be free.
+    private static let acquireBackoff = Backoff(first: .milliseconds(200), longest: .milliseconds(3200))
+
+    /// Tried again after a pause, or as soon as the key is seen to be free.
     mutating func acquireFailed(_ id: LeaseID, isAnswered: Bool, at now: Instant) {
         guard self.isAcquiring(id), var lease = self.key.lease else { return }
         self.isDeadlineStale = true
         if !isAnswered { lease.isInDoubt = true }
-        let retryAt = now + .milliseconds(200 << min(self.acquireFailures, 4))
         self.acquireFailures += 1
+        let retryAt = now + Self.acquireBackoff.pause(after: self.acquireFailures)
         if case .adopting(let old, _) = self.key {
             let step: KeySide.Adoption =
                 lease.hasEnded ? .waiting(retryAt: retryAt) : .granted(lease, retryAt: retryAt)

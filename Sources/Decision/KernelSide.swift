@@ -145,12 +145,13 @@ struct KernelSide: Sendable {
         self.failures = 0
     }
 
-    /// Tried again after 0.2, 0.4, 0.8, then every 1.6 s.
+    private static let backoff = Backoff(first: .milliseconds(200), longest: .milliseconds(1600))
+
     private mutating func fail(at now: Instant) {
         self.underWay = nil
         self.settledAt = now
-        self.retryAt = now + .milliseconds(200 << min(self.failures, 3))
         self.failures += 1
+        self.retryAt = now + Self.backoff.pause(after: self.failures)
     }
 
     /// What a listing showed beyond what was believed.

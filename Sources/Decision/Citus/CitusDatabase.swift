@@ -82,6 +82,8 @@ struct CitusDatabase: Sendable {
     static let pace: Duration = .seconds(10)
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
     static let holdLimit: Duration = .seconds(30)
+    private static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
+    private static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
 
@@ -167,7 +169,7 @@ struct CitusDatabase: Sendable {
             return isMembership ? drift.changes.first?.secondary : nil
         }
         drift.failures += 1
-        var delay = min(.milliseconds(500) * (1 << min(drift.failures - 1, 6)), .seconds(30))
+        var delay = Self.updateBackoff.pause(after: drift.failures)
         if outcome == .inRecovery {
             // This node's own PostgreSQL is being promoted: not a failure, and over soon as a rule.
             drift.failures -= 1
@@ -251,7 +253,7 @@ struct CitusDatabase: Sendable {
             actions.append(.compareCopies(self.name, workers.map(\.endpoint)))
         } else {
             // It starts within 50 ms, and takes longer with more workers.
-            let pause: Duration = min(.milliseconds(25) * (1 << min(awaited.reads, 7)), .seconds(2))
+            let pause = Self.synchronizationBackoff.pause(after: awaited.reads)
             let isLate = now - awaited.since > .seconds(10)
             self.reading.due = now + (isLate ? Self.pace : pause)
             if isLate, !awaited.isReported {
