@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Everything that the core can ask the shell to do. Each answer comes back as an ``Event``, exactly once and within the
-/// shell's own time limits; a change of the kernel not before it is certain that it will not happen any more.
+/// shell's own time limits; a change of the kernel not before it is certain that it will not happen any more. What is not answered
+/// is overdue by ``AnswerLimits``.
 public enum Action: Hashable, Sendable {
     // etcd
     /// A linearizable read of all that a ``Snapshot`` holds.

@@ -44,8 +44,9 @@ extension AddressLease {
         into actions: inout [Action]
     ) -> Bool {
         guard var lease = self.key.lease, lease.id == id else { return false }
+        self.isDeadlineStale = true
         lease.ttl = ttl
-        lease.isKeepAliveUnderWay = false
+        lease.keepAliveSince = nil
         if renewal.sentAt >= lease.renewal?.sentAt ?? renewal.sentAt { lease.renewal = renewal }
         self.key.lease = lease
         guard let read = shared.vouching else { return false }
@@ -83,33 +84,35 @@ extension AddressLease {
             if !lease.isInDoubt { return }
         case .adopting(let old, .granted(let lease, _)) where lease.id == id:
             self.key = .adopting(old: old, .waiting(retryAt: nil))
-        case .acquiring(var lease) where lease.id == id, .adopting(_, .takingOver(var lease)) where lease.id == id:
+        case .acquiring(var lease, _) where lease.id == id,
+            .adopting(_, .takingOver(var lease, _)) where lease.id == id:
             // The transaction's answer decides what comes next.
             lease.hasEnded = true
             self.key.lease = lease
-        case .returning(id, _, _): self.key = .none(retryAt: nil)
+        case .returning(id, _): self.key = .none(retryAt: nil)
         case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: return
         }
         self.endedLease = id
     }
 
     mutating func leaseRevoked(_ id: LeaseID, into actions: inout [Action]) {
-        guard case .returning(id, _, _) = self.key else { return }
+        guard case .returning(id, _) = self.key else { return }
         self.key = .none(retryAt: nil)
         self.endedLease = id
         actions.append(.report(.released(self.id, lease: id)))
     }
 
     mutating func leaseUnanswered(_ id: LeaseID, at now: Instant) {
-        if case .returning(id, _, _) = self.key {
-            self.key = .returning(id, isUnderWay: false, retryAt: now + .seconds(1))
+        if case .returning(id, _) = self.key {
+            self.key = .returning(id, .due(now + .seconds(1)))
         } else if var lease = self.key.lease, lease.id == id {
-            lease.isKeepAliveUnderWay = false
+            lease.keepAliveSince = nil
             self.key.lease = lease
         }
     }
 
     mutating func acquired(_ id: LeaseID, revision: Int64, into actions: inout [Action]) {
+        self.isDeadlineStale = true
         guard self.isAcquiring(id), let lease = self.key.lease else {
             if !self.key.owns(id) { actions.append(.revoke(self.id, lease: id)) }
             return
@@ -132,12 +135,15 @@ extension AddressLease {
         if let rival { actions.append(.report(.heldByAnotherCluster(self.id, cluster: rival))) }
     }
 
-    /// Tried again after 0.2, 0.4, 0.8, 1.6, then every 3.2 s, or as soon as the key is seen to be free.
+    private static let acquireBackoff = Backoff(first: .milliseconds(200), longest: .milliseconds(3200))
+
+    /// Tried again after a pause, or as soon as the key is seen to be free.
     mutating func acquireFailed(_ id: LeaseID, isAnswered: Bool, at now: Instant) {
         guard self.isAcquiring(id), var lease = self.key.lease else { return }
+        self.isDeadlineStale = true
         if !isAnswered { lease.isInDoubt = true }
-        let retryAt = now + .milliseconds(200 << min(self.acquireFailures, 4))
         self.acquireFailures += 1
+        let retryAt = now + Self.acquireBackoff.pause(after: self.acquireFailures)
         if case .adopting(let old, _) = self.key {
             let step: KeySide.Adoption =
                 lease.hasEnded ? .waiting(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
@@ -161,7 +167,7 @@ extension AddressLease {
     /// Whether a transaction that moves the key to this lease is under way.
     func isAcquiring(_ id: LeaseID) -> Bool {
         switch self.key {
-        case .acquiring(let lease), .adopting(_, .takingOver(let lease)): lease.id == id
+        case .acquiring(let lease, _), .adopting(_, .takingOver(let lease, _)): lease.id == id
         case .none, .granting, .granted, .adopting, .held, .returning: false
         }
     }
@@ -176,6 +182,8 @@ extension AddressLease {
         self.endedLease = nil
         self.acquireFailures = 0
         self.rival = nil
+        self.silence = nil
+        self.isDeadlineStale = true
     }
 
     // MARK: - The kernel

@@ -24,19 +24,19 @@ extension AddressLease {
             self.quietUntil = now + .seconds(1)
             self.wantsRead = true
             // Its lease is ended when the kernel is clear: what was seen may be wrong.
-            self.key = .returning(lease.id, isUnderWay: false, retryAt: now)
+            self.key = .returning(lease.id, .due(now))
             return
         case .adopting(let old, let step) where holder != old:
             // Either our own transaction was committed, or the earlier process's release was.
             switch step {
             case .waiting: self.key = .none(retryAt: nil)
-            case .granting: self.key = .granting
+            case .granting(let since): self.key = .granting(since: since)
             case .granted(let lease, _): self.settle(lease, under: holder)
-            case .takingOver(var lease):
+            case .takingOver(var lease, _):
                 lease.isInDoubt = true
                 self.settle(lease, under: holder)
             }
-        case .returning(let lease, false, let retryAt) where retryAt > now && holder != lease:
+        case .returning(let lease, .due(let retryAt)) where retryAt > now && holder != lease:
             // The revocation was not answered, but no key stands under that lease, and it is never used again.
             self.key = .none(retryAt: nil)
             actions.append(.report(.released(self.id, lease: lease)))
@@ -85,12 +85,13 @@ extension AddressLease {
         guard shared.isLeader, case .none(let retryAt) = self.key, (retryAt ?? now) <= now,
             (self.quietUntil ?? now) <= now, !self.mayYetAdopt(shared)
         else { return }
-        self.key = .granting
+        self.key = .granting(since: now)
         self.grant(shared.leaseTTL, into: &actions)
     }
 
     private mutating func grant(_ ttl: Duration, into actions: inout [Action]) {
         self.askedTTL = ttl
+        self.isDeadlineStale = true
         actions.append(.grantLease(self.id, ttl: ttl))
     }
 
@@ -103,11 +104,11 @@ extension AddressLease {
                 self.drop(lease, into: &actions)
             }
             if case .none(let retryAt) = self.key, (retryAt ?? now) <= now {
-                self.key = .granting
+                self.key = .granting(since: now)
                 self.grant(shared.leaseTTL, into: &actions)
             }
         }
-        self.keepAlive(into: &actions)
+        self.keepAlive(at: now, into: &actions)
     }
 
     mutating func obtainKey(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
@@ -116,12 +117,12 @@ extension AddressLease {
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, (self.quietUntil ?? now) <= now, let view = shared.view else { return }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
-            self.key = .acquiring(lease)
+            self.key = .acquiring(lease, since: now)
             actions.append(
                 .acquire(self.id, lease: lease.id, clusterID: view.clusterID, trail: self.step(for: lease)))
             // Keep-alives were lost: with what is left of the lease, the kernel's lifetime would be short.
             let whole = lease.ttl - shared.margin(for: lease.ttl)
-            if lease.goodUntil - now < whole - shared.period { self.keepAlive(into: &actions) }
+            if lease.goodUntil - now < whole - shared.period { self.keepAlive(at: now, into: &actions) }
         case .held(let lease): self.moveIfTooLong(lease, shared, at: now, into: &actions)
         case .granting, .acquiring, .adopting, .returning: break
         }
@@ -130,7 +131,7 @@ extension AddressLease {
     /// A lease that is about to end is kept alive first, and looked at again after the answer, or after a second.
     private mutating func isWorthUsing(_ lease: KeySide.Lease, at now: Instant, into actions: inout [Action]) -> Bool {
         if lease.goodUntil - now >= Self.shortest { return true }
-        self.keepAlive(into: &actions)
+        self.keepAlive(at: now, into: &actions)
         self.key.retryAt = now + .seconds(1)
         return false
     }
@@ -165,7 +166,7 @@ extension AddressLease {
         switch step {
         case .waiting(let retryAt):
             guard (retryAt ?? now) <= now else { return }
-            self.key = .adopting(old: old, .granting)
+            self.key = .adopting(old: old, .granting(since: now))
             self.grant(self.adoptionTTL(shared, at: now), into: &actions)
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, let view = shared.view else { return }
@@ -178,7 +179,7 @@ extension AddressLease {
                 return self.pursueAdoption(shared, at: now, into: &actions)
             }
             guard self.isWorthUsing(lease, at: now, into: &actions) else { return }
-            self.key = .adopting(old: old, .takingOver(lease))
+            self.key = .adopting(old: old, .takingOver(lease, since: now))
             actions.append(
                 .takeOver(
                     self.id, lease: lease.id, from: old, clusterID: view.clusterID, trail: self.step(for: lease)))
@@ -187,18 +188,18 @@ extension AddressLease {
     }
 
     /// Ends the lease, but only when the kernel no longer holds the address. A spare one stays while it may be wanted.
-    mutating func giveBackKey(into actions: inout [Action]) {
+    mutating func giveBackKey(at now: Instant, into actions: inout [Action]) {
         // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
         guard self.hasBeenInspected, self.kernel.isClear else { return }
         switch self.key {
         case .none, .granting, .acquiring, .returning: return
         case .granted(let lease, _) where self.key.isSpare:
             if !self.wantsSpare { self.drop(lease, into: &actions) }
-        case .granted(let lease, _), .held(let lease): self.revoke(lease.id, into: &actions)
+        case .granted(let lease, _), .held(let lease): self.revoke(lease.id, at: now, into: &actions)
         case .adopting(_, .granting), .adopting(_, .takingOver): return
         case .adopting(let old, let step):
             if let lease = step.lease { actions.append(.revoke(self.id, lease: lease.id)) }
-            self.revoke(old, into: &actions)
+            self.revoke(old, at: now, into: &actions)
         }
     }
 
@@ -208,8 +209,8 @@ extension AddressLease {
         actions.append(.revoke(self.id, lease: lease.id))
     }
 
-    mutating func revoke(_ lease: LeaseID, into actions: inout [Action]) {
-        self.key = .returning(lease, isUnderWay: true, retryAt: .distantFuture)
+    private mutating func revoke(_ lease: LeaseID, at now: Instant, into actions: inout [Action]) {
+        self.key = .returning(lease, .underWay(since: now))
         actions.append(.revoke(self.id, lease: lease))
     }
 }

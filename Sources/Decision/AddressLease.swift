@@ -45,6 +45,12 @@ struct AddressLease: Sendable {
     private(set) var wakeAt = Instant.distantFuture
     /// Another Patroni cluster that held the address when it was to be acquired last.
     var rival: String?
+    /// When the next thing is overdue that was asked for, as reckoned when that last changed: few events change it, and every one
+    /// asks.
+    var overdueAt = Instant.distantFuture
+    var isDeadlineStale = false
+    /// What etcd has not answered that was asked for this address, since anything was answered.
+    var silence: Unanswered?
     /// Until when the kernel may hold the address, as of the last decision.
     private(set) var right: Instant?
 
@@ -97,6 +103,8 @@ struct AddressLease: Sendable {
     // MARK: - The decision
 
     mutating func advance(_ shared: Shared, at now: Instant, into actions: inout [Action]) {
+        let begin = actions.count
+        if self.overdueAt <= now { self.giveUpOverdue(shared, at: now, into: &actions) }
         self.settleTrust(shared, at: now)
         self.compareWithKey(shared, at: now, &actions)
         if case .spec(let spec) = self.next, self.isIdle {
@@ -119,12 +127,13 @@ struct AddressLease: Sendable {
             self.pursueAdoption(shared, at: now, into: &actions)
         case .keep: self.pursueAdoption(shared, at: now, into: &actions)
         case .wait: self.prepareKey(shared, at: now, into: &actions)
-        case .leave: self.giveBackKey(into: &actions)
+        case .leave: self.giveBackKey(at: now, into: &actions)
         }
-        if case .returning(let lease, false, let retryAt) = self.key, retryAt <= now, self.kernel.isClear {
-            self.key = .returning(lease, isUnderWay: true, retryAt: retryAt)
+        if case .returning(let lease, .due(let retryAt)) = self.key, retryAt <= now, self.kernel.isClear {
+            self.key = .returning(lease, .underWay(since: now))
             actions.append(.revoke(self.id, lease: lease))
         }
+        if self.isDeadlineStale || actions.count != begin { self.reckonDeadline(shared) }
         self.reckonWake(shared, after: now)
     }
 
@@ -187,12 +196,12 @@ struct AddressLease: Sendable {
         // A place that cannot be cleared does not keep the others from being cleared.
         let isConfiguredPlaceFirst = mustLeave && self.kernel.isPresent && !self.kernel.failures.isMultiple(of: 2)
         if let stray = self.kernel.strays.first, !isConfiguredPlaceFirst {
-            self.kernel.begin(.removing(stray, reason: self.stance.reason ?? .misplaced))
+            self.kernel.begin(.removing(stray, reason: self.stance.reason ?? .misplaced), at: now)
             return actions.append(.removeStray(self.id, stray))
         }
-        if case .leave(let reason) = self.stance { return self.clearKernel(reason, into: &actions) }
+        if case .leave(let reason) = self.stance { return self.clearKernel(reason, at: now, into: &actions) }
         // Setting its lifetime would not bring it to life.
-        if self.kernel.isDuplicate { return self.clearKernel(.duplicateDetected, into: &actions) }
+        if self.kernel.isDuplicate { return self.clearKernel(.duplicateDetected, at: now, into: &actions) }
         if case .adopting = self.key, self.right == nil, !self.kernel.isForeign, let deadline = self.adoptBy,
             now < deadline
         {
@@ -203,7 +212,7 @@ struct AddressLease: Sendable {
         // A lifetime that others gave does not end by then.
         if !self.kernel.isForeign, self.isCoveredByOlderTTL(shared, at: now) { return }
         let lost = self.kernel.isForeign ? Reason.foreign : .contactLost
-        self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, into: &actions)
+        self.clearKernel(self.key.isHeld ? lost : self.stance.reason ?? .leaseLost, at: now, into: &actions)
     }
 
     /// Answers whether the lifetime is being set.
@@ -216,10 +225,10 @@ struct AddressLease: Sendable {
         return self.kernel.command != nil
     }
 
-    private mutating func clearKernel(_ reason: Reason, into actions: inout [Action]) {
+    private mutating func clearKernel(_ reason: Reason, at now: Instant, into actions: inout [Action]) {
         guard self.kernel.isPresent else { return }
         self.stopAnnouncing(into: &actions)
-        self.kernel.begin(.removing(self.spec.place, reason: reason))
+        self.kernel.begin(.removing(self.spec.place, reason: reason), at: now)
         actions.append(.remove(self.id, self.spec.place))
     }
 
@@ -235,26 +244,27 @@ struct AddressLease: Sendable {
                 guard double + double + double >= until - now else { return }
             }
         }
-        self.kernel.begin(.assigning(until: until))
+        self.kernel.begin(.assigning(until: until), at: now)
         actions.append(.assign(self.spec, until: until, isPresent: self.kernel.isPresent))
     }
 
     /// The lease, if there is one and the address may stay, is kept alive. Once the address must leave, both leases run
     /// out by themselves, should the commands that end them fail; but a spare one is kept.
-    mutating func keepAlive(into actions: inout [Action]) {
+    mutating func keepAlive(at now: Instant, into actions: inout [Action]) {
         if case .leave = self.stance, !self.wantsSpare || !self.key.isSpare { return }
-        guard var lease = self.key.lease, !lease.isKeepAliveUnderWay else { return }
+        guard var lease = self.key.lease, lease.keepAliveSince == nil else { return }
         actions.append(.keepAlive(self.id, lease: lease.id))
-        lease.isKeepAliveUnderWay = true
+        lease.keepAliveSince = now
+        self.isDeadlineStale = true
         self.key.lease = lease
     }
 
     /// etcd answers again: a keep-alive that was sent before may yet fail, and is not waited for.
-    mutating func keepAliveAnew(into actions: inout [Action]) {
+    mutating func keepAliveAnew(at now: Instant, into actions: inout [Action]) {
         guard var lease = self.key.lease else { return }
-        lease.isKeepAliveUnderWay = false
+        lease.keepAliveSince = nil
         self.key.lease = lease
-        self.keepAlive(into: &actions)
+        self.keepAlive(at: now, into: &actions)
     }
 
     @inline(__always)
@@ -263,6 +273,7 @@ struct AddressLease: Sendable {
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
+        consider(self.overdueAt)
         consider(self.kernel.retryAt)
         if self.kernel.isPresent {
             consider(self.kernel.until)

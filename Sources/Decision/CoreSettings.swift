@@ -54,6 +54,8 @@ public struct CoreSettings: Hashable, Sendable {
     public var margin: Duration
     /// By how much this node's clock may run slower than that of etcd's leader, in parts per million.
     public var clockDrift: Int
+    /// How long answers may take.
+    public var limits: AnswerLimits
     /// Nil where nothing of Citus is to be followed.
     public var citus: CitusSettings?
     /// Nil where no other member is watched.
@@ -61,10 +63,11 @@ public struct CoreSettings: Hashable, Sendable {
 
     public init(
         member: String, node: String, addresses: [AddressSpec], leaseTTL: Duration? = nil,
-        margin: Duration = .seconds(2), clockDrift: Int = Self.usualClockDrift, citus: CitusSettings? = nil,
-        detector: DetectorSettings? = nil
+        margin: Duration = .seconds(2), clockDrift: Int = Self.usualClockDrift,
+        limits: AnswerLimits = AnswerLimits(), citus: CitusSettings? = nil, detector: DetectorSettings? = nil
     ) {
         self.clockDrift = clockDrift
+        self.limits = limits
         self.detector = detector
         self.citus = citus
         self.member = member

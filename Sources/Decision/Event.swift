@@ -35,8 +35,8 @@ public enum Event: Hashable, Sendable {
     case acquireFoundNoLease(AddressID, lease: LeaseID)
     /// Whether it was committed is not known.
     case acquireUnanswered(AddressID, lease: LeaseID, reason: String)
-    /// The request to mark the etcd cluster has ended, whatever came of it.
-    case markAnswered(reason: String?)
+    /// The request to mark the etcd cluster, made at `sentAt`, has ended, whatever came of it.
+    case markAnswered(reason: String?, sentAt: Instant)
 
     // The node
     /// What the kernel holds, as listed by a command that began at `since`.

@@ -11,6 +11,9 @@ public struct Instant: Comparable, Hashable, Sendable {
     /// Later than every instant that a clock will ever show.
     public static let distantFuture = Instant(sinceBoot: .seconds(Int64.max / 2))
 
+    /// Earlier than every instant that a clock will ever show.
+    static let beforeAll = Instant(sinceBoot: .zero)
+
     // By their attoseconds, two machine words: `Duration`'s own operators are calls into the library, and every decision
     // compares instants many times.
     public static func < (a: Instant, b: Instant) -> Bool { a.sinceBoot.attoseconds < b.sinceBoot.attoseconds }

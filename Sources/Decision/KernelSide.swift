@@ -9,6 +9,12 @@ struct KernelSide: Sendable {
         case removing(KernelPlace, reason: Reason)
     }
 
+    private struct UnderWay: Hashable {
+        let command: Command
+        let since: Instant
+        var isOverdue = false
+    }
+
     /// Whether the address stands in its configured place.
     private(set) var isPresent = false
     /// Whether its presence is assumed only, after a command whose outcome is unknown.
@@ -27,7 +33,10 @@ struct KernelSide: Sendable {
     private(set) var until: Instant?
     /// When the last assignment succeeded.
     private var assignedAt: Instant
-    private(set) var command: Command?
+    private var underWay: UnderWay?
+    var command: Command? { self.underWay?.command }
+    /// Since when a command has been overdue that was begun so long ago: whether it will yet act, nobody knows.
+    var stuckSince: Instant? { self.underWay.flatMap { $0.isOverdue ? $0.since : nil } }
     /// When the last command ended: listings begun earlier prove nothing.
     private var settledAt: Instant
     private(set) var retryAt: Instant?
@@ -53,7 +62,28 @@ struct KernelSide: Sendable {
         return retryAt <= now
     }
 
-    mutating func begin(_ command: Command) { self.command = command }
+    mutating func begin(_ command: Command, at now: Instant) { self.underWay = UnderWay(command: command, since: now) }
+
+    /// Since when a command has been under way that is overdue by now, when that is news.
+    ///
+    /// It is not given up. It may be a child that the kernel keeps in its grip, and acts when that lets go: whatever was done
+    /// meanwhile, it would undo, and what was taken to be off the kernel might be on it again. Only the end of this process,
+    /// with which its children die, makes an end of it.
+    mutating func becomesOverdue(after limit: Duration, at now: Instant, awakeSince: Instant) -> (
+        Command, since: Instant
+    )? {
+        guard let underWay = self.underWay, !underWay.isOverdue, now - max(underWay.since, awakeSince) >= limit else {
+            return nil
+        }
+        self.underWay?.isOverdue = true
+        return (underWay.command, underWay.since)
+    }
+
+    /// When that is to be looked at.
+    func deadline(_ limit: Duration, awakeSince: Instant) -> Instant? {
+        guard let underWay = self.underWay, !underWay.isOverdue else { return nil }
+        return max(underWay.since, awakeSince) + limit
+    }
 
     /// The assignment under way succeeded; answers whether the address was absent before, as far as was known.
     mutating func assigned(at now: Instant) -> Bool {
@@ -119,18 +149,19 @@ struct KernelSide: Sendable {
     }
 
     private mutating func succeed(at now: Instant) {
-        self.command = nil
+        self.underWay = nil
         self.settledAt = now
         self.retryAt = nil
         self.failures = 0
     }
 
-    /// Tried again after 0.2, 0.4, 0.8, then every 1.6 s.
+    private static let backoff = Backoff(first: .milliseconds(200), longest: .milliseconds(1600))
+
     private mutating func fail(at now: Instant) {
-        self.command = nil
+        self.underWay = nil
         self.settledAt = now
-        self.retryAt = now + .milliseconds(200 << min(self.failures, 3))
         self.failures += 1
+        self.retryAt = now + Self.backoff.pause(after: self.failures)
     }
 
     /// What a listing showed beyond what was believed.

@@ -14,7 +14,8 @@ enum KeySide: Hashable, Sendable {
         var goodUntil: Instant
         /// The newest keep-alive that was answered, until all of it counts.
         var renewal: Renewal?
-        var isKeepAliveUnderWay = false
+        /// When the keep-alive was sent that is under way; nil: none is.
+        var keepAliveSince: Instant?
         /// etcd said that it has ended, while a transaction with it was under way.
         var hasEnded = false
         /// The answer to a transaction with it was lost: the key may stand under it, or come to.
@@ -50,29 +51,34 @@ enum KeySide: Hashable, Sendable {
     /// How far an adoption has come.
     enum Adoption: Hashable, Sendable {
         case waiting(retryAt: Instant?)
-        case granting
+        case granting(since: Instant)
         case granted(Lease, retryAt: Instant?)
-        case takingOver(Lease)
+        case takingOver(Lease, since: Instant)
 
         var lease: Lease? {
             switch self {
             case .waiting, .granting: nil
-            case .granted(let lease, _), .takingOver(let lease): lease
+            case .granted(let lease, _), .takingOver(let lease, _): lease
             }
         }
     }
 
     case none(retryAt: Instant?)
-    case granting
+    case granting(since: Instant)
     /// A lease without the key, ready for use.
     case granted(Lease, retryAt: Instant?)
-    case acquiring(Lease)
+    case acquiring(Lease, since: Instant)
     /// The key stands under the lease `old`: of an earlier process of this same boot, or of our own with a TTL that is too
     /// long by now. It is being moved to another lease of our own, because a revocation of `old` that the earlier process
     /// sent may still be on its way.
     case adopting(old: LeaseID, Adoption)
     case held(Lease)
-    case returning(LeaseID, isUnderWay: Bool, retryAt: Instant)
+    case returning(LeaseID, Revocation)
+
+    enum Revocation: Hashable, Sendable {
+        case due(Instant)
+        case underWay(since: Instant)
+    }
 
     /// Whether the address's key is known to stand under our lease.
     var isHeld: Bool {
@@ -105,7 +111,7 @@ enum KeySide: Hashable, Sendable {
         get {
             switch self {
             case .none, .granting, .returning: nil
-            case .granted(let lease, _), .acquiring(let lease), .held(let lease): lease
+            case .granted(let lease, _), .acquiring(let lease, _), .held(let lease): lease
             case .adopting(_, let step): step.lease
             }
         }
@@ -114,12 +120,13 @@ enum KeySide: Hashable, Sendable {
             switch self {
             case .none, .granting, .returning: break
             case .granted(_, let retryAt): self = .granted(newValue, retryAt: retryAt)
-            case .acquiring: self = .acquiring(newValue)
+            case .acquiring(_, let since): self = .acquiring(newValue, since: since)
             case .held: self = .held(newValue)
             case .adopting(_, .waiting), .adopting(_, .granting): break
             case .adopting(let old, .granted(_, let retryAt)):
                 self = .adopting(old: old, .granted(newValue, retryAt: retryAt))
-            case .adopting(let old, .takingOver): self = .adopting(old: old, .takingOver(newValue))
+            case .adopting(let old, .takingOver(_, let since)):
+                self = .adopting(old: old, .takingOver(newValue, since: since))
             }
         }
     }
@@ -131,9 +138,9 @@ enum KeySide: Hashable, Sendable {
             case .none(let retryAt), .granted(_, let retryAt), .adopting(_, .waiting(let retryAt)),
                 .adopting(_, .granted(_, let retryAt)):
                 retryAt
-            case .returning(_, false, let retryAt): retryAt
+            case .returning(_, .due(let retryAt)): retryAt
             case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held,
-                .returning(_, true, _):
+                .returning(_, .underWay):
                 nil
             }
         }
@@ -149,11 +156,21 @@ enum KeySide: Hashable, Sendable {
         }
     }
 
+    /// Since when etcd has been asked for something that would change this state; nil: it is not.
+    var askedSince: Instant? {
+        switch self {
+        case .granting(let since), .acquiring(_, let since), .adopting(_, .granting(let since)),
+            .adopting(_, .takingOver(_, let since)), .returning(_, .underWay(let since)):
+            since
+        case .none, .granted, .adopting(_, .waiting), .adopting(_, .granted), .held, .returning(_, .due): nil
+        }
+    }
+
     /// Whether the address's key may stand under this lease of ours.
     func owns(_ id: LeaseID) -> Bool {
         switch self {
         case .adopting(let old, let step): old == id || step.lease?.id == id
-        case .returning(let returning, _, _): returning == id
+        case .returning(let returning, _): returning == id
         case .none, .granting, .granted, .acquiring, .held: self.lease?.id == id
         }
     }

@@ -5,6 +5,9 @@ public enum Report: Hashable, Sendable {
     case contactMade(clusterID: UInt64, revision: Int64, leader: String?)
     case contactLost(reason: String, lastRead: Duration)
     case contactRestored(after: Duration)
+    /// What was asked for has not been answered for so long that it is given up, or, where it may yet take effect, waited for
+    /// without hope. Told once, until anything of the kind is answered.
+    indirect case unanswered(Asked, after: Duration)
     case clusterReplaced(old: UInt64, new: UInt64)
     case quarantined(clusterID: UInt64)
     /// etcd does not know what this node remembers of an address: a copy was restored, or an earlier cluster came back.

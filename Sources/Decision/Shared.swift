@@ -3,7 +3,11 @@
 /// The facts that all addresses of a node have in common.
 struct Shared: Sendable {
     var settings: LeaseSettings { didSet { self.reckonTimes() } }
+    var limits: AnswerLimits
     let startedAt: Instant
+    /// Since when the core has had its turns when they were due. Who stands still does not hear answers that have long come: no
+    /// question is overdue by that time.
+    private(set) var awakeSince: Instant
     var view: ClusterView? { didSet { self.summarize() } }
     /// What Patroni's configuration said last, in whichever etcd cluster; an assumption until it was read once.
     var config = DynamicConfig() { didSet { if self.config != oldValue { self.reckonTimes() } } }
@@ -34,10 +38,16 @@ struct Shared: Sendable {
 
     init(settings: CoreSettings, startedAt: Instant) {
         self.settings = LeaseSettings(settings)
+        self.limits = settings.limits
         self.startedAt = startedAt
+        self.awakeSince = startedAt
         (self.leaseTTL, self.period, self.margin) = (.zero, .zero, .zero)
         self.reckonTimes()
     }
+
+    /// A turn of the core was due at `due`, and comes now.
+    @inline(__always)
+    mutating func noteTurn(at now: Instant, due: Instant) { if now - due > .seconds(1) { self.awakeSince = now } }
 
     private mutating func reckonTimes() {
         self.leaseTTL = self.settings.leaseTTL ?? self.config.addressTTL(clockDrift: self.settings.clockDrift)
@@ -142,6 +152,9 @@ struct Shared: Sendable {
         let until = askedAt + cover
         self.failsafeUntil = max(self.failsafeUntil ?? until, until)
     }
+
+    /// Whether nothing is known of Patroni that was asked for later.
+    func isNewest(patroniAskedAt askedAt: Instant) -> Bool { askedAt >= self.patroniAnsweredAt ?? askedAt }
 
     func isCoveredByFailsafe(at now: Instant) -> Bool {
         guard let until = self.failsafeUntil else { return false }

@@ -3,30 +3,31 @@
 /// What etcd's answers and watch events change.
 extension SupervisorCore {
     mutating func learnFromEtcd(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        self.endSilence(by: event)
         switch event {
         case .readAnswered(let snapshot, let sentAt):
-            self.isReadUnderWay = false
+            // One that was given up is as true as it is old, which `sentAt` says; another is under way.
+            self.read.answered(sentAt)
             self.learn(snapshot, sentAt: sentAt, at: now, into: &actions)
         case .followed(let snapshot, let sentAt):
             self.watchDebts.watchBegins(after: snapshot.revision)
             self.learn(snapshot, sentAt: sentAt, isWatchToShow: false, at: now, into: &actions)
         case .readFailed(let reason):
             // Where something was read that was sent later, there is contact.
-            let isOldNews = self.isReadUnderWay && self.shared.hasRead(since: self.readSentAt)
-            self.isReadUnderWay = false
-            self.readAt = now + min(.seconds(1), self.shared.period)
-            guard self.shared.contactLostAt == nil, !isOldNews else { return }
-            self.shared.contactLostAt = now
-            let age = self.shared.lastRead.map { now - $0 } ?? .zero
-            actions.append(.report(.contactLost(reason: reason, lastRead: age)))
+            let isOldNews = self.read.isUnderWay && self.shared.hasRead(since: self.read.askedAt)
+            // That of one that was given up may count for the next: then etcd is read once more, and an answer to that one
+            // restores contact.
+            self.read.answered()
+            self.read.due = now + min(.seconds(1), self.shared.period)
+            if !isOldNews { self.loseContact(reason, at: now, into: &actions) }
         case .watched(let clusterID, let revision, let changes):
             self.learn(changes, clusterID, revision, at: now, into: &actions)
-        case .markAnswered(let reason):
-            guard self.isMarking else { return }
-            self.isMarking = false
-            self.markAt = now + .seconds(1)
+        case .markAnswered(let reason, let sentAt):
+            // One that was given up: what it did, the next read shows.
+            guard self.mark.answered(sentAt) else { return }
+            self.mark.due = now + .seconds(1)
             if reason == nil { self.shared.isMarkDoubtful = false }
-            self.readAt = reason == nil ? now : now + .seconds(1)
+            self.read.due = reason == nil ? now : now + .seconds(1)
         case .leaseGranted(let address, let lease, let ttl, let sentAt):
             let goodUntil = sentAt + ttl - self.shared.margin(for: ttl)
             self.update(address) { $0.leaseGranted(lease, ttl: ttl, goodUntil: goodUntil, into: &actions) }
@@ -56,7 +57,7 @@ extension SupervisorCore {
             self.update(address) { $0.acquireFoundNoLease(lease, at: now) }
         case .acquireUnanswered(let address, let lease, _):
             self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
-            self.readAt = min(self.readAt, now)
+            self.read.hasten(to: now)
         default: break  // The caller sends nothing else here.
         }
     }
@@ -72,7 +73,7 @@ extension SupervisorCore {
                 continue
             }
             self.leases[index].acquireFailed(lease, isAnswered: false, at: now)
-            self.readAt = min(self.readAt, now)
+            self.read.hasten(to: now)
         }
     }
 
@@ -95,7 +96,7 @@ extension SupervisorCore {
         self.update(address) { $0.leaseUnanswered(lease, at: now) }
         // The next renewal would be a sixth of the lease away; what covers the address now may last less.
         if self.leases.contains(where: { $0.id == address && $0.key.isHeld && $0.key.owns(lease) }) {
-            self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
+            self.read.hasten(to: now + min(.seconds(1), self.period))
         }
     }
 
@@ -161,11 +162,14 @@ extension SupervisorCore {
                     .contactMade(
                         clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
         }
-        if let lostAt = self.shared.contactLostAt {
+        // An answer that has taken so long says that etcd was in contact, not that it is.
+        if let lostAt = self.shared.contactLostAt, now - (self.shared.lastRead ?? sentAt) < self.contactPatience {
             self.shared.contactLostAt = nil
             self.hasReportedFailsafe = false
             actions.append(.report(.contactRestored(after: now - lostAt)))
-            for index in self.leases.indices { self.leases[index].keepAliveAnew(into: &actions) }
+            for index in self.leases.indices {
+                self.leases[index].keepAliveAnew(at: now, into: &actions)
+            }
         }
         self.leaderMayHaveChanged(change, isFirst: isFirst, at: now, into: &actions)
         if change != nil, !isFirst, isWatchToShow { self.watchDebts.add(.leader, at: snapshot.revision, now: now) }
@@ -212,7 +216,7 @@ extension SupervisorCore {
         for index in self.leases.indices {
             let isStale = self.leases[index].count(vouchedBy: read, self.shared, at: now, into: &actions)
             if isStale, self.leases[index].key.isHeld {
-                self.readAt = min(self.readAt, now + min(.seconds(1), self.period))
+                self.read.hasten(to: now + min(.seconds(1), self.period))
             }
         }
     }
@@ -222,10 +226,9 @@ extension SupervisorCore {
     private mutating func markIfNew(at now: Instant, into actions: inout [Action]) {
         // Where it is quarantined already, another node was first.
         if self.shared.isMarkDoubtful, self.shared.isQuarantined { self.shared.isMarkDoubtful = false }
-        guard let view = self.shared.view, !self.shared.isMarked, !self.isMarking, self.shared.isTTLKnown,
-            (self.markAt ?? now) <= now
+        guard let view = self.shared.view, !self.shared.isMarked, self.shared.isTTLKnown, self.mark.isDue(at: now)
         else { return }
-        self.isMarking = true
+        self.mark.ask(at: now, next: now)
         actions.append(.report(.quarantined(clusterID: view.clusterID)))
         actions.append(
             .markCluster(
@@ -240,7 +243,7 @@ extension SupervisorCore {
         _ changes: [KeyChange], _ clusterID: UInt64, _ revision: Int64, at now: Instant, into actions: inout [Action]
     ) {
         guard let view = self.shared.view else { return }
-        guard view.clusterID == clusterID else { self.readAt = min(self.readAt, now); return }
+        guard view.clusterID == clusterID else { self.read.hasten(to: now); return }
         let (wasPaused, ttl) = (self.shared.config.isPaused, self.shared.knownTTL)
         var leaderChange: LeaderChange?
         var config = self.shared.config
@@ -288,7 +291,7 @@ extension SupervisorCore {
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         // A TTL that was lowered is renewed by its own pace from the last read on, not from the next.
         if let ttl, self.shared.leaseTTL < ttl {
-            self.readAt = min(self.readAt, (self.readSentAt ?? now) + self.period)
+            self.read.hasten(to: (self.read.askedAt ?? now) + self.period)
         }
         let isPaused = self.shared.config.isPaused
         if isPaused != wasPaused { actions.append(.report(.pauseChanged(isPaused: isPaused))) }

@@ -19,7 +19,8 @@ extension SupervisorCore {
         case .groups(let event): own = .groups(event)
         case .detector(let event): own = event
         default:  // Nothing of it; but it may be due, or etcd answer again, or no more.
-            guard wakeAt <= now || self.detector?.hasContact != hasContact || self.detector?.isPaused != isPaused else {
+            guard wakeAt <= now || self.detector?.isEtcdInContact != hasContact || self.detector?.isPaused != isPaused
+            else {
                 return
             }
             own = nil

@@ -6,13 +6,14 @@ extension SupervisorCore {
         switch event {
         case .inspected(let state, let since): self.learn(state, since: since, at: now, into: &actions)
         case .inspectionFailed(let reason):
-            self.isInspectionUnderWay = false
-            self.isInspectionDue = true
-            self.inspectAt = now + .seconds(1)
+            // That of one that was given up may count for the next, whose listing is taken all the same: two are made.
+            self.listing.answered()
+            self.isListingWanted = true
+            self.listing.due = now + .seconds(1)
             // Tried again each second; said once for each reason.
             if self.inspectionFailure != reason { actions.append(.report(.inspectionFailed(reason: reason))) }
             self.inspectionFailure = reason
-        case .kernelChanged: self.isInspectionDue = true
+        case .kernelChanged: self.isListingWanted = true
         case .linkReturned(let interface):
             // Behind it may be another switch, which has never heard of our addresses.
             for index in self.leases.indices where self.leases[index].spec.interface == interface {
@@ -20,56 +21,66 @@ extension SupervisorCore {
             }
         case .kernelSaw(let found):
             let isExpected = self.leases.first { $0.id == found.address }?.expects(found, at: now) ?? true
-            if !isExpected { self.isInspectionDue = true }
+            if !isExpected { self.isListingWanted = true }
         case .kernelLost(let address, let place):
             let isExpected = self.leases.first { $0.id == address }?.expectsLoss(at: place) ?? true
-            if !isExpected { self.isInspectionDue = true }
+            if !isExpected { self.isListingWanted = true }
         case .assigned(let address): self.update(address) { $0.assigned(at: now, into: &actions) }
         case .assignFailed(let address, let reason):
             self.update(address) { $0.assignFailed(reason, at: now, into: &actions) }
-            self.isInspectionDue = true
+            self.isListingWanted = true
         case .removed(let address, let place, let wasPresent):
             var mustLook = false
             self.update(address) {
                 mustLook = $0.removed(place, wasPresent: wasPresent, at: now, into: &actions)
             }
-            if mustLook { self.isInspectionDue = true }
+            if mustLook { self.isListingWanted = true }
         case .removeFailed(let address, let place, let reason):
             self.update(address) { $0.removeFailed(place, reason, at: now, into: &actions) }
             // The interface may have another name by now, and the address with it.
-            self.isInspectionDue = true
+            self.isListingWanted = true
         case .duplicateSeen(let address, let linkAddress):
             actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
         case .postgres(let state, let askedAt):
-            self.isPostgresAsked = false
+            self.postgresQuestion.answered(askedAt)
+            // Of a question that was given up, when a later one has been answered: the past.
+            if let newest = self.shared.postgresAskedAt, askedAt < newest { return }
             self.isPostgresInDoubt = false
-            if state.isOtherKind(than: self.shared.postgres) { actions.append(.report(.postgresChanged(state))) }
-            self.shared.postgres = state
+            self.learn(state, into: &actions)
             self.shared.postgresAskedAt = askedAt
         case .postgresDisconnected: self.isPostgresInDoubt = true
         case .clockMeasured(let rate): self.learn(clockRate: rate, into: &actions)
         case .patroni(let answer, let askedAt):
-            self.isPatroniAsked = false
+            self.patroniQuestion.answered(askedAt)
             self.learn(answer, askedAt: askedAt, into: &actions)
         default: break  // The caller sends nothing else here.
         }
     }
 
+    mutating func learn(_ state: PostgresState, into actions: inout [Action]) {
+        if state.isOtherKind(than: self.shared.postgres) { actions.append(.report(.postgresChanged(state))) }
+        self.shared.postgres = state
+    }
+
     private mutating func learn(_ state: KernelState, since: Instant, at now: Instant, into actions: inout [Action]) {
-        self.isInspectionUnderWay = false
+        self.listing.answered(since)
+        // Of a question that was given up, when a later one has been answered: what stood there then proves nothing.
+        if let newest = self.listedSince, since < newest { return }
+        self.listedSince = since
         self.inspectionFailure = nil
-        self.hasInspected = true
         self.shared.interfaces = (state.usableInterfaces, state.downInterfaces)
         for index in self.leases.indices {
             let interface = self.shared.state(of: self.leases[index].spec.interface)
             if self.leases[index].inspected(state, interface, since: since, at: now, into: &actions) {
-                self.isInspectionDue = true
+                self.isListingWanted = true
             }
         }
     }
 
     private mutating func learn(_ answer: PatroniAnswer, askedAt: Instant, into actions: inout [Action]) {
-        guard case .answered(let isPrimary, let isActive) = answer else { return }
+        guard case .answered(let isPrimary, let isActive) = answer, self.shared.isNewest(patroniAskedAt: askedAt) else {
+            return
+        }
         self.shared.learn(failsafeIsActive: isActive, isPrimary: isPrimary, askedAt: askedAt)
         // An answer that comes when etcd can be read again belongs to no outage.
         guard isPrimary, isActive, !self.hasReportedFailsafe, self.shared.contactLostAt != nil,

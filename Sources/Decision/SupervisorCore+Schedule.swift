@@ -18,18 +18,18 @@ extension SupervisorCore {
     mutating func schedule(at now: Instant, into actions: inout [Action]) {
         for index in self.leases.indices where self.leases[index].wantsRead {
             self.leases[index].wantsRead = false
-            self.readAt = min(self.readAt, now)
+            self.read.hasten(to: now)
         }
         // What a leader waits for, a lost watch event may have told: it reads more often.
-        if let sentAt = self.readSentAt, self.shared.isLeader,
+        if let askedAt = self.read.askedAt, self.shared.isLeader,
             self.leases.indices.contains(where: { self.leases[$0].isWaiting })
         {
-            self.readAt = min(self.readAt, sentAt + Self.waitingPace)
+            self.read.hasten(to: askedAt + Self.waitingPace)
         }
-        if self.readAt <= now, !self.isReadUnderWay {
-            self.isReadUnderWay = true
-            self.readSentAt = now
-            self.readAt = now + self.period
+        if self.read.isDue(at: now) {
+            let period = self.period
+            self.read.ask(at: now, next: now + period)
+            self.contactPatience = period + period + self.shared.limits.request
             actions.append(.read)
             for index in self.leases.indices { self.leases[index].renewLease(self.shared, at: now, into: &actions) }
         }
@@ -38,26 +38,23 @@ extension SupervisorCore {
             self.watchDebts.clear()
             actions.append(.restartWatch)
         }
-        if self.isInspectionDue, !self.isInspectionUnderWay, self.inspectAt <= now {
-            self.isInspectionDue = false
-            self.isInspectionUnderWay = true
-            self.inspectAt = now + Self.inspectionPause
+        if self.isListingWanted, self.listing.isDue(at: now) {
+            self.isListingWanted = false
+            self.listing.ask(at: now, next: now + Self.inspectionPause)
             actions.append(.inspect)
         }
         var postgresDue = self.postgresDue(at: now)
-        if let due = postgresDue, due <= now, !self.isPostgresAsked {
-            self.isPostgresAsked = true
-            self.postgresAskedAt = now
+        if let due = postgresDue, due <= now, self.postgresQuestion.isDue(at: now) {
+            self.postgresQuestion.ask(at: now, next: now)
             actions.append(.askPostgres)
             postgresDue = self.postgresDue(at: now)
         }
         let patroniDue = self.patroniDue
-        if let due = patroniDue, due <= now, !self.isPatroniAsked {
-            self.isPatroniAsked = true
-            self.patroniAskedAt = now
+        if let due = patroniDue, due <= now, self.patroniQuestion.isDue(at: now) {
+            self.patroniQuestion.ask(at: now, next: now)
             actions.append(.askPatroni)
         }
-        if !self.isReady, self.shared.hasView, self.hasInspected {
+        if !self.isReady, self.shared.hasView, self.listedSince != nil {
             self.isReady = true
             actions.append(.ready)
         }
@@ -81,11 +78,20 @@ extension SupervisorCore {
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
-        consider(self.readAt)
+        let (limits, awakeSince) = (self.shared.limits, self.shared.awakeSince)
+        consider(self.read.wakeAt(limit: limits.etcd, awakeSince: awakeSince))
+        if self.shared.contactLostAt == nil, let lastRead = self.shared.lastRead {
+            consider(lastRead + self.contactPatience)
+        }
+        if self.mark.isUnderWay { consider(self.mark.wakeAt(limit: limits.transaction, awakeSince: awakeSince)) }
         consider(self.watchDebts.deadline)
-        if self.isInspectionDue { consider(self.inspectAt) }
-        consider(postgresDue)
-        consider(self.patroniDue)
+        if self.isListingWanted || self.listing.isUnderWay {
+            consider(self.listing.wakeAt(limit: limits.listing, awakeSince: awakeSince))
+        }
+        let postgres = self.postgresQuestion.wakeAt(limit: limits.postgres, awakeSince: awakeSince)
+        consider(self.postgresQuestion.isUnderWay ? postgres : postgresDue.map { max($0, postgres) })
+        let patroni = self.patroniQuestion.wakeAt(limit: limits.patroni, awakeSince: awakeSince)
+        consider(self.patroniQuestion.isUnderWay ? patroni : self.patroniDue.map { max($0, patroni) })
         consider(self.stopBy)
         consider(self.citus?.wakeAt)
         if !self.shared.isStopping { consider(self.detector?.wakeAt) }
@@ -106,9 +112,9 @@ extension SupervisorCore {
         guard isWanted else { return nil }
         guard self.shared.isLeader, let leaderSince = self.shared.leaderSince else {
             guard isInMaintenance else { return nil }
-            return self.postgresAskedAt.map { $0 + .seconds(1) } ?? now
+            return self.postgresQuestion.askedAt.map { $0 + .seconds(1) } ?? now
         }
-        guard let askedAt = self.postgresAskedAt else { return leaderSince }
+        guard let askedAt = self.postgresQuestion.askedAt else { return leaderSince }
         let isRecent = now - leaderSince < Self.minute
         let interval =
             switch self.shared.postgres {
@@ -130,6 +136,7 @@ extension SupervisorCore {
         guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
             self.leases.indices.contains(where: { self.leases[$0].isHere })
         else { return nil }
-        return self.patroniAskedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) } ?? lostAt
+        return self.patroniQuestion.askedAt.map { $0 + max(.milliseconds(500), self.shared.failsafeCover / 4) }
+            ?? lostAt
     }
 }

@@ -15,26 +15,26 @@ public struct SupervisorCore: Sendable {
     /// When the next event without a cause is due: later than the last event's time.
     public internal(set) var wakeAt: Instant
 
-    var isReadUnderWay = false
-    var readAt: Instant
-    var readSentAt: Instant?
-    var isInspectionUnderWay = false
-    var isInspectionDue = true
-    var inspectAt: Instant
-    var hasInspected = false
+    // What is asked again and again; see ``giveUpOverdue(at:into:)``.
+    var read: Question
+    var mark: Question
+    /// Due at the earliest, where a listing is wanted.
+    var listing: Question
+    /// Due at the earliest, where the question is of use. So is the next one.
+    var postgresQuestion: Question
+    var patroniQuestion: Question
+    /// For how long etcd is believed to be in contact after a read that it answered.
+    var contactPatience = Duration.zero
+    var isListingWanted = true
+    /// When the newest listing began that was answered.
+    var listedSince: Instant?
     /// Why the last listing failed; nil if it did not.
     var inspectionFailure: String?
     var isReady = false
-    var isMarking = false
-    var markAt: Instant?
-    var isPostgresAsked = false
     /// Whether the clock was last measured to be corrected faster than the margin allows for.
     var isClockBeyondDrift = false
     /// Whether PostgreSQL ended its connection since it answered last.
     var isPostgresInDoubt = false
-    var postgresAskedAt: Instant?
-    var isPatroniAsked = false
-    var patroniAskedAt: Instant?
     var hasReportedFailsafe = false
     var watchDebts = WatchDebts()
     var stopBy: Instant?
@@ -46,19 +46,26 @@ public struct SupervisorCore: Sendable {
         self.memory = memory
         self.shared = Shared(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, memory, since: now) }
-        self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
-        self.detector = settings.detector.map { DetectorCore($0, member: settings.member, at: now) }
+        self.citus = settings.citus.map { CitusCore($0, member: settings.member, limits: settings.limits, at: now) }
+        self.detector = settings.detector.map {
+            DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
+        }
         self.ledger = settings.detector.map { Ledger(member: MemberID($0.group, settings.member)) }
-        self.readAt = now
-        self.inspectAt = now
+        self.read = Question(due: now)
+        self.mark = Question(due: now)
+        self.listing = Question(due: now)
+        self.postgresQuestion = Question(due: now)
+        self.patroniQuestion = Question(due: now)
         self.wakeAt = now
     }
 
     public mutating func handle(_ event: Event, at now: Instant, into actions: inout [Action]) {
         guard !self.hasStopped else { return }
         let begin = actions.count
+        self.shared.noteTurn(at: now, due: self.wakeAt)
         self.learn(event, at: now, into: &actions)
         if self.hasStopped { return }
+        self.giveUpOverdue(at: now, into: &actions)
         self.advanceCitus(event, at: now, into: &actions)
         self.advanceDetector(event, at: now, into: &actions)
         var isAnyDropped = false
@@ -116,12 +123,16 @@ public struct SupervisorCore: Sendable {
     }
 
     mutating func update(_ address: AddressID, _ change: (inout AddressLease) -> Void) {
-        for index in self.leases.indices where self.leases[index].id == address { change(&self.leases[index]) }
+        for index in self.leases.indices where self.leases[index].id == address {
+            change(&self.leases[index])
+            self.leases[index].isDeadlineStale = true
+        }
     }
 
     private mutating func reconfigure(_ settings: CoreSettings, at now: Instant) {
         let ttl = self.shared.knownTTL
         self.shared.settings = LeaseSettings(settings)
+        self.shared.limits = settings.limits
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {
             let id = self.leases[index].id
@@ -130,7 +141,7 @@ public struct SupervisorCore: Sendable {
         for spec in settings.addresses where !self.leases.contains(where: { $0.id == spec.id }) {
             self.leases.append(AddressLease(spec, self.memory, since: now))
         }
-        self.isInspectionDue = true
-        self.readAt = now
+        self.isListingWanted = true
+        self.read.hasten(to: now)
     }
 }

@@ -13,6 +13,9 @@ struct EndpointList: Equatable {
         var retryAt: Int64 = 0
     }
 
+    /// Microseconds for which an endpoint that fails is left alone: after its first failure in a row, its second, and so on.
+    private static let pauses: [Int64] = [100_000, 200_000, 400_000, 800_000, 1_600_000, 2_000_000]
+
     private(set) var endpoints: [Endpoint]
     /// An index into `endpoints`; meaningless if there are none.
     private(set) var current = 0
@@ -38,9 +41,8 @@ struct EndpointList: Equatable {
     mutating func failed(_ index: Int, now: Int64, jitter: Double) {
         if self.endpoints[index].retryAt <= now {
             self.endpoints[index].failures += 1
-            let doublings = min(self.endpoints[index].failures - 1, 5)
-            let backoff = min(2_000_000, 100_000 << doublings)
-            self.endpoints[index].retryAt = now + Int64(Double(backoff) * (0.5 + jitter))
+            let pause = Self.pauses[min(self.endpoints[index].failures, Self.pauses.count) - 1]
+            self.endpoints[index].retryAt = now + Int64(Double(pause) * (0.5 + jitter))
         }
         if index == self.current { self.current = self.best(without: [index], now: now) ?? index }
     }

@@ -27,6 +27,8 @@ public enum FaultKind: String, CaseIterable, Sendable {
     case requestLost = "request lost"
     case requestLate = "request late"
     case answerLost = "answer lost"
+    case answerNever = "answer never"
+    case stall = "shell stalled"
     case leaseShort = "lease granted for less than asked"
     case interfaceDown = "interface down"
     case interfaceMissing = "interface missing"

@@ -34,7 +34,16 @@ final class SimulatedNode {
     var evidence = PostgresEvidence([])
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
-    /// What arrived while the daemon was frozen.
+    /// Whether nothing that its daemon asked for comes back at present.
+    var isDeaf = false
+    /// Whether an answer was lost in this life of the daemon, and when one was lost last.
+    var isSilenced = false
+    var silencedAt: Time = -1_000_000_000
+    /// The addresses of which the next command's answer is lost; "": the next listing's.
+    var muted: Set<AddressID> = []
+    /// Whether the watchdog is about to end it.
+    var isDoomed = false
+    /// What arrived while the daemon was frozen or deaf.
     var inbox: [Event] = []
     /// The newest revision that the watch delivered, and whether the stream still delivers.
     var watchedRevision: Int64 = 0
@@ -119,6 +128,16 @@ final class SimulatedNode {
 
     var reachesEtcd: Bool { self.isPowered && !self.cutsRequests && !self.cutsAnswers }
 
+    /// Whether the event is the answer that is lost.
+    func loses(_ event: Event) -> Bool {
+        switch event {
+        case .assigned(let id), .assignFailed(let id, _), .removed(let id, _, _), .removeFailed(let id, _, _):
+            self.muted.remove(id) != nil
+        case .inspected, .inspectionFailed: self.muted.remove("") != nil
+        default: false  // Requests know it themselves.
+        }
+    }
+
     func spec(of address: AddressID) -> AddressSpec? { self.configured.first { $0.id == address } }
 }
 
@@ -130,18 +149,26 @@ struct Seen {
     var isPaused = false
     private var pausedRevision: Int64 = -1
     var postgres: PostgresState?
+    /// When the newest of etcd's answers was asked for.
+    var readAt: Instant?
     /// How often etcd was asked.
     var reads = 0
 
     mutating func learn(_ event: Event) {
         switch event {
+        case .readAnswered(_, let sentAt), .followed(_, let sentAt), .acquireRefused(_, _, _, let sentAt),
+            .acquired(_, _, _, let sentAt, _):
+            self.readAt = max(self.readAt ?? sentAt, sentAt)
+        default: break  // The rest is no linearizable answer.
+        }
+        switch event {
         case .readAnswered(let snapshot, _), .followed(let snapshot, _), .acquireRefused(_, _, let snapshot, _):
             if snapshot.clusterID != self.cluster {
                 // Late answers of an older cluster count for nothing.
                 guard snapshot.clusterID > self.cluster else { return }
-                let postgres = self.postgres
+                let (postgres, readAt) = (self.postgres, self.readAt)
                 self = Seen()
-                self.postgres = postgres
+                (self.postgres, self.readAt) = (postgres, readAt)
                 self.cluster = snapshot.clusterID
             }
             self.learn(leader: snapshot.leader, snapshot.revision)

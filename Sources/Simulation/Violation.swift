@@ -34,6 +34,10 @@ public enum Mutation: String, CaseIterable, Sendable {
     case staleRenewals = "stale-renewals"
     /// etcd keeps no trails: nobody can tell an old copy from what it was made from.
     case noTrails = "no-trails"
+    /// What was asked for is waited for, for ever.
+    case noDeadline = "no-deadline"
+    /// Contact with etcd is lost by a read that fails, not by its age.
+    case agelessContact = "ageless-contact"
 }
 
 /// An invariant that did not hold.

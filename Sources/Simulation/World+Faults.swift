@@ -9,7 +9,7 @@ extension World {
         .cut, .cut, .cut, .cut, .quorumLoss, .etcdLeaderChange, .etcdReplaced, .switchover, .switchover, .switchover,
         .patroniStop, .pause, .ttlChange, .postgresDown, .watchSilent, .watchSilent, .interfaceDown, .interfaceMissing,
         .addressDeleted, .addressAdded, .removalFails, .ownAddressRenewed, .ownAddressRenewed, .lifetimeChanged,
-        .daemonRestart, .suspend, .etcdFull, .refused,
+        .daemonRestart, .suspend, .etcdFull, .refused, .stall,
     ]
 
     func injectFault() {
@@ -81,7 +81,9 @@ extension World {
         case .suspend: return self.suspend(node)
         case .etcdFull: return self.fillEtcd(for: long)
         case .refused: self.refuse(node, for: long)
-        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost, .leaseShort,
+        case .stall: return self.deafen(node, for: min(long, 60_000_000))
+        case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost,
+            .answerNever, .leaseShort,
             .commandSlow, .commandUnknown, .kernelDelayed, .kernelOverloaded:
             return false
         }
@@ -111,6 +113,7 @@ extension World {
         node.patroni = .dead
         node.failsafeSince = nil
         node.suspendedUntil = nil
+        node.isDeaf = false
         for interface in SimulatedKernel.interfaces.indices { self.emptySubnet(interface, on: node) }
         for slot in node.kernel.entries.indices { self.vanish(slot, on: node) }
     }

@@ -104,7 +104,8 @@ extension World {
         let entry = node.kernel.entries[slot]
         let spec = self.specs[SimulatedKernel.address(of: slot)]
         guard entry.isPresent, entry.isForeign, entry.generation == generation, node.daemon == .running,
-            node.runningSince <= since, node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
+            !node.isDeaf, self.now - node.silencedAt > 45_000_000, node.runningSince <= since,
+            node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
             node.spec(of: spec.id) != nil, node.configuredAt <= since, !node.isStopping,
             // One that is configured while etcd does not answer is judged when it does.
             node.core?.addressStatuses.first(where: { $0.id == spec.id })?.stance != .wait(.noContactYet)

@@ -20,12 +20,13 @@ extension World {
         case .committed:
             self.quarantinedAt = self.now
             self.publish()
-            self.reply(.markAnswered(reason: nil), to: request, node)
+            self.reply(.markAnswered(reason: nil, sentAt: request.sentAt), to: request, node)
         case .refused:
             // Another member was first: the lease is of no use.
             self.endLease(lease)
-            self.reply(.markAnswered(reason: nil), to: request, node)
-        case .leaseNotFound: self.reply(.markAnswered(reason: "no such lease"), to: request, node)
+            self.reply(.markAnswered(reason: nil, sentAt: request.sentAt), to: request, node)
+        case .leaseNotFound:
+            self.reply(.markAnswered(reason: "no such lease", sentAt: request.sentAt), to: request, node)
         }
     }
 

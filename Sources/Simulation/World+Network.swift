@@ -18,6 +18,8 @@ extension World {
         let isAbandoned: Bool
         /// Whether the shell sent it by itself, to watch from there.
         let isFollowers: Bool
+        /// Whether its sender never hears what became of it.
+        let isMute: Bool
         /// The phase in which it was sent: when all is healed, nothing is under way any more for longer than usual.
         let phase: Int
         /// The lease that the first half of the request was granted, where it has two.
@@ -42,9 +44,9 @@ extension World {
         let isAbandoned = self.now + delay > deadline
         let request = Request(
             node: node.index, life: life, action: action, sentAt: sentAt, deadline: deadline, isAbandoned: isAbandoned,
-            isFollowers: isFollowers, phase: self.phase)
+            isFollowers: isFollowers, isMute: !isFollowers && self.losesAnswer(node), phase: self.phase)
         self.schedule(.request(request), after: delay)
-        if isAbandoned { self.answer(self.unanswered(action), request, after: Self.requestTimeout) }
+        if isAbandoned { self.answer(self.unanswered(request), request, after: Self.requestTimeout) }
     }
 
     func serve(_ request: Request) {
@@ -64,7 +66,7 @@ extension World {
         if request.isAbandoned { return }
         let delay = self.latency()
         if node.cutsAnswers || self.now + delay > request.deadline || self.strikes(.answerLost, 0.003) {
-            return self.answer(self.unanswered(request.action), request, after: max(request.deadline - self.now, 0))
+            return self.answer(self.unanswered(request), request, after: max(request.deadline - self.now, 0))
         }
         self.answer(event, request, after: delay)
     }
@@ -73,10 +75,11 @@ extension World {
         guard !request.isAbandoned else { return }
         let left = max(request.deadline - self.now, 0)
         let delay = node.isRefusedAtOnce ? min(left, self.random.between(200, 2000)) : left
-        self.answer(self.unanswered(request.action), request, after: delay)
+        self.answer(self.unanswered(request), request, after: delay)
     }
 
     private func answer(_ event: Event, _ request: Request, after delay: Time) {
+        if request.isMute { return }
         var event = event
         if request.isFollowers {
             guard case .readAnswered(let snapshot, let sentAt) = event else { return }
@@ -167,14 +170,14 @@ extension World {
         }
     }
 
-    private func unanswered(_ action: Action) -> Event {
-        switch action {
+    private func unanswered(_ request: Request) -> Event {
+        switch request.action {
         case .grantLease(let id, _): .leaseRefused(id, reason: "timeout")
         case .keepAlive(let id, let lease), .revoke(let id, let lease):
             .leaseUnanswered(id, lease: lease, reason: "timeout")
         case .acquire(let id, let lease, _, _), .takeOver(let id, let lease, _, _, _):
             .acquireUnanswered(id, lease: lease, reason: "timeout")
-        case .markCluster: .markAnswered(reason: "timeout")
+        case .markCluster: .markAnswered(reason: "timeout", sentAt: request.sentAt)
         default: .readFailed(reason: "timeout")  // A read; nothing else is sent to etcd.
         }
     }

@@ -24,14 +24,16 @@ extension World {
         case resume(Int)
         case makeSpace
         case permit(Int)
+        case hear(Int)
+        case watchdog(Int, life: Int)
 
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
             switch self {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
-                .configure, .ownAddress, .resume, .makeSpace, .permit:
+                .configure, .ownAddress, .resume, .makeSpace, .permit, .hear:
                 true
-            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther: false
+            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther, .watchdog: false
             }
         }
     }
@@ -86,6 +88,9 @@ extension World {
         case .resume(let index): self.resume(self.nodes[index])
         case .makeSpace: self.isEtcdFull = false
         case .permit(let index): self.nodes[index].refusal = nil
+        case .hear(let index): self.hear(self.nodes[index])
+        case .watchdog(let index, let life):
+            if self.nodes[index].life == life { self.checkWatchdog(self.nodes[index]) }
         }
     }
 
@@ -129,6 +134,7 @@ extension World {
             // Its member of etcd hears who leads.
             node.staleMember = nil
             self.carryOut(.thaw(node.index))
+            self.carryOut(.hear(node.index))
             self.carryOut(.startPatroni(node.index))
             for interface in SimulatedKernel.interfaces.indices {
                 self.carryOut(.interfaceUp(node.index, interface))
@@ -161,7 +167,9 @@ extension World {
         for lease in self.etcd.holders.map(\.?.lease) + [self.etcd.quarantine] {
             if let lease { ttl = max(ttl, self.etcd.leases[lease]?.ttl ?? 0) }
         }
-        let begin = self.etcd.quarantine == nil ? settledAt : max(settledAt, self.quarantinedAt ?? 0)
+        // Who waits for an answer that never comes, does so for its time limit.
+        let heardAt = max(settledAt, self.inVainUntil)
+        let begin = self.etcd.quarantine == nil ? heardAt : max(heardAt, self.quarantinedAt ?? 0)
         // etcd's clock may be slow, and what failed is tried again within some seconds.
         self.run(for: max(0, begin + self.longest(ttl) + 5_000_000 - self.now))
         self.awaitQuarantine(since: settledAt + 3_000_000)

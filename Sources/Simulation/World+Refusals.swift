@@ -15,7 +15,9 @@ extension World {
         guard node.reachesEtcd, self.etcd.hasQuorum, let reason = self.refusal(of: action, from: node) else {
             return self.send(action, from: node, life: life, sentAt: instant)
         }
-        self.schedule(.deliver(node.index, life: life, Self.refused(action, reason)), after: self.latency() * 2)
+        if self.losesAnswer(node) { return }
+        self.schedule(
+            .deliver(node.index, life: life, Self.refused(action, reason, instant)), after: self.latency() * 2)
     }
 
     /// Why etcd refuses what this node's daemon asks for; nil: it does not.
@@ -45,14 +47,14 @@ extension World {
     }
 
     /// What the shell makes of it.
-    private static func refused(_ action: Action, _ reason: String) -> Event {
+    private static func refused(_ action: Action, _ reason: String, _ sentAt: Instant) -> Event {
         switch action {
         case .grantLease(let id, _): .leaseRefused(id, reason: reason)
         case .keepAlive(let id, let lease), .revoke(let id, let lease):
             .leaseUnanswered(id, lease: lease, reason: reason)
         case .acquire(let id, let lease, _, _), .takeOver(let id, let lease, _, _, _):
             .acquireUnanswered(id, lease: lease, reason: reason)
-        case .markCluster: .markAnswered(reason: reason)
+        case .markCluster: .markAnswered(reason: reason, sentAt: sentAt)
         default: .readFailed(reason: reason)  // A read; nothing else is sent to etcd.
         }
     }

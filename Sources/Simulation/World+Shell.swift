@@ -11,6 +11,7 @@ extension World {
         node.core = nil
         self.wakes[node.index] = .max
         node.inbox = []
+        (node.isDeaf, node.isSilenced, node.isDoomed, node.muted) = (false, false, false, [])
         node.isWatching = false
         node.announcer = SimulatedAnnouncer()
         self.schedule(.start(node.index, life: node.life), after: delay)
@@ -58,6 +59,10 @@ extension World {
             clockDrift: self.configuration.clockDrift)
         switch self.mutation {
         case .noMargin: settings.margin = .zero - .milliseconds(200)
+        case .noDeadline:
+            let never = Duration.seconds(1 << 40)
+            (settings.limits.etcd, settings.limits.transaction, settings.limits.kernel) = (never, never, never)
+        case .agelessContact: settings.limits.request = .seconds(1 << 40)
         case .smallDrift: settings.clockDrift = min(settings.clockDrift, 10_000)
         case .shortMargin: settings.margin = min(settings.margin, .seconds(1))
         case .ignoredPolicy:
@@ -74,6 +79,7 @@ extension World {
         self.log("\(node.member): the daemon continues")
         node.daemon = .running
         node.runningSince = self.now
+        self.reckonSilence(of: node)
         let inbox = node.inbox
         node.inbox = []
         if self.random.chance(0.7) { self.announceOverdue(by: node) }
@@ -93,8 +99,9 @@ extension World {
         case .frozen:
             if event == .tick { return }
             return node.inbox.append(event)
-        case .running: break
+        case .running: if node.isDeaf, Self.isHeldBack(event) { return node.inbox.append(event) }
         }
+        if !node.muted.isEmpty, node.loses(event) { return }
         if self.trace != nil, event != .tick { self.log("\(node.member) <- \(TraceText.text(event))") }
         let instant = node.instant(at: self.now)
         node.seen.learn(event)
@@ -108,6 +115,8 @@ extension World {
         self.spareActions = actions
         guard hasSurvived else { return }
         self.checkWake(of: node, at: instant)
+        self.checkContact(of: node, at: instant)
+        if event == .tick { self.watch(node) }
         if !node.isWatching, case .followed(let snapshot, _) = event { self.startWatch(node, from: snapshot) }
         if !node.isWatching, case .readAnswered(let snapshot, let sentAt) = event {
             self.startWatch(node, from: snapshot)
@@ -157,15 +166,19 @@ extension World {
             self.checkPause(action, by: node)
             self.request(action, from: node, life, instant)
         case .restartWatch: self.restartWatch(node)
-        case .inspect: self.spawn(action, on: node, life: life, after: self.random.between(1000, 5000), at: instant)
+        case .inspect:
+            guard let delay = self.delay(of: action, by: node, usually: self.random.between(1000, 5000)) else { return }
+            self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .assign(let spec, _, _):
             self.checkAssignment(of: spec, by: node)
-            self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
+            guard let delay = self.delay(of: action, by: node, usually: self.commandDelay()) else { return }
+            self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .remove(let id, let place), .removeStray(let id, let place):
             self.checkPause(action, by: node)
             self.revokeAnnouncement(of: id, at: place, by: node)
             if self.mutation == .keyBeforeAddress { self.revokeEarly(id, node) }
-            self.spawn(action, on: node, life: life, after: self.commandDelay(), at: instant)
+            guard let delay = self.delay(of: action, by: node, usually: self.commandDelay()) else { return }
+            self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .askPostgres: self.answerPostgres(node, life: life, askedAt: instant)
         case .askPatroni: self.answerPatroni(node, life: life, askedAt: instant)
         case .report(.stopped(let unreleased)): self.checkStopped(unreleased, on: node)
@@ -180,6 +193,17 @@ extension World {
         case .startAnnouncing(let spec): if self.mutation != .staysSilent { self.startAnnouncing(spec, by: node) }
         case .stopAnnouncing(let spec): if self.mutation != .keepsAnnouncing { self.stopAnnouncing(spec, by: node) }
         case .ready, .report, .citus, .detector, .record: break
+        }
+    }
+
+    /// When a command begins; nil: never.
+    private func delay(of action: Action, by node: SimulatedNode, usually delay: Time) -> Time? {
+        guard self.losesAnswer(node) else { return delay }
+        switch action {
+        case .assign(let spec, _, _): return self.delayOfLostCommand(spec.id, isRemoval: false, on: node)
+        case .remove(let id, _), .removeStray(let id, _):
+            return self.delayOfLostCommand(id, isRemoval: true, on: node)
+        default: return self.delayOfLostCommand("", isRemoval: false, on: node)  // A listing.
         }
     }
 
@@ -199,6 +223,7 @@ extension World {
     }
 
     private func answerPostgres(_ node: SimulatedNode, life: Int, askedAt: Instant) {
+        if self.losesAnswer(node) { return }
         let state: PostgresState =
             switch node.postgres {
             case .primary: .primary
@@ -210,6 +235,7 @@ extension World {
     }
 
     private func answerPatroni(_ node: SimulatedNode, life: Int, askedAt: Instant) {
+        if self.losesAnswer(node) { return }
         let answer: PatroniAnswer =
             switch node.patroni {
             case .running:

@@ -73,6 +73,8 @@ final class World {
     var mayCommandsBeSlow = true
     /// Somebody changes addresses by hand at this moment.
     var isHandAtWork = false
+    /// Until when somebody may wait for an answer that never comes.
+    var inVainUntil: Time = 0
     /// Whether etcd is out of space, and refuses whatever would need more.
     var isEtcdFull = false
     var losses: LossCounts

@@ -21,8 +21,8 @@ final class EtcdFollower {
     private let client: EtcdClient
     /// What is followed, for a person; nil: what the addresses need.
     private let what: String?
-    /// Between reads that fail: the first, doubled each time up to the longest.
-    private let pauses: (first: Duration, longest: Duration)
+    /// Between reads that fail.
+    private let pauses: Backoff
     private let jitter: @EventLoop () -> Double
     private let read: @EventLoop () async throws(EtcdError) -> Reading
     private let receive: @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void
@@ -53,6 +53,8 @@ final class EtcdFollower {
         let endpoint: String
     }
 
+    /// Between watches that do not last, too.
+    nonisolated static let usualPauses = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// A watch that lived for less has not shown that it can.
     private static let lasting: Duration = .seconds(5)
     private static let causeLimit = 16
@@ -63,7 +65,7 @@ final class EtcdFollower {
     ///   - established: is called whenever etcd has confirmed every watch.
     init(
         _ client: EtcdClient, what: String? = nil,
-        pauses: (first: Duration, longest: Duration) = (.milliseconds(50), .seconds(2)),
+        pauses: Backoff = EtcdFollower.usualPauses,
         jitter: @escaping @EventLoop () -> Double,
         read: @escaping @EventLoop () async throws(EtcdError) -> Reading,
         receive: @escaping @EventLoop (_ clusterID: UInt64, _ revision: Int64, [WatchEvent]) -> Void,
@@ -121,12 +123,12 @@ final class EtcdFollower {
                 failures = 0
                 // What was asked for meanwhile is not in it.
                 if !self.isRenewed { flights = await self.watch(reading) ? 0 : flights + 1 }
-                step = Self.step(.milliseconds(50), .seconds(2), flights)
+                step = Self.usualPauses.pause(after: flights + 1)
             } catch {
                 // Reported by who reads: the core's own reads fail like this one.
                 self.interruption = error.description
-                step = Self.step(self.pauses.first, self.pauses.longest, failures)
                 failures += 1
+                step = self.pauses.pause(after: failures)
             }
             // Spread by half.
             let delay = step * (0.5 + self.jitter() / 2)
@@ -136,10 +138,6 @@ final class EtcdFollower {
             self.pausing = nil
             if self.isRenewed { failures = 0 }
         }
-    }
-
-    private static func step(_ first: Duration, _ longest: Duration, _ failures: Int) -> Duration {
-        min(first * (1 << min(failures, 6)), longest)
     }
 
     private static func pause(_ delay: Duration) async {

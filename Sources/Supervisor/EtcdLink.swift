@@ -235,7 +235,7 @@ final class EtcdLink {
     }
 
     func mark(
-        _ clusterID: UInt64, seen: Int64, quarantine: Duration, _ trails: [Addressed<TrailStep>]
+        _ clusterID: UInt64, seen: Int64, quarantine: Duration, _ trails: [Addressed<TrailStep>], sentAt: Instant
     ) async -> Event {
         do throws(EtcdError) {
             let lease = try await self.client.grantLease(seconds: quarantine.components.seconds)
@@ -245,10 +245,10 @@ final class EtcdLink {
             // Another member was first: our lease is of no use.
             if !response.succeeded { try await self.client.revokeLease(lease.id) }
             self.complaints.succeeded("marking the etcd cluster")
-            return .markAnswered(reason: nil)
+            return .markAnswered(reason: nil, sentAt: sentAt)
         } catch {
             self.failed("marking the etcd cluster", nil, error)
-            return .markAnswered(reason: error.description)
+            return .markAnswered(reason: error.description, sentAt: sentAt)
         }
     }
 }

@@ -32,7 +32,7 @@ final class GroupsLink {
     /// Keys of all groups that one read accepts.
     private static let keyLimit = 10_000
     /// Between attempts to read: what cannot be read may be 10,000 keys.
-    private static let pauses: (first: Duration, longest: Duration) = (.seconds(3), .seconds(30))
+    private static let pauses = Backoff(first: .seconds(3), longest: .seconds(30))
     private static let request = "following the members and groups in etcd"
 
     init(

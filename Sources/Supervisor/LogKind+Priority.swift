@@ -20,7 +20,7 @@ extension LogKind {
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
             .clockBeyondDrift, .fencesForbidden,
-            .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
+            .unanswered, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
             .addressRemovedByOthers,
             .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,

@@ -23,6 +23,8 @@ public enum LogKind: CaseIterable, Sendable {
     case contactLost
     /// Etcd can be read again.
     case contactRestored
+    /// What the daemon asked for has not been answered, not even badly.
+    case unanswered
     /// Another etcd cluster answers.
     case clusterReplaced
     /// A new etcd cluster is not trusted yet.
@@ -193,6 +195,7 @@ public enum LogKind: CaseIterable, Sendable {
         case .contactMade: "5e88465f6931433785de580f525b5488"
         case .contactLost: "578727d6aa4044238feee2799f456db6"
         case .contactRestored: "38f6a2e8170443f7827c93f8e3fdbd44"
+        case .unanswered: "457349c9eaf0417a9ed99803ccac983e"
         case .clusterReplaced: "1d0de40135204ab88dd710f05b63202c"
         case .clusterQuarantined: "9294563dbf3345f5818fb361092c3b60"
         case .historyContradicted: "4a3f1587a38f42b0913faefcf9ba68c9"

@@ -18,6 +18,7 @@ extension LogRecord {
         case .contactRestored(let span):
             self.init(
                 .contactRestored, "etcd can be read again, after \(Wording.text(span))", ["AFTER": Wording.text(span)])
+        case .unanswered(let asked, let span): self.init(unanswered: asked, span)
         case .clusterReplaced(let old, let new):
             self.init(
                 .clusterReplaced,
@@ -103,6 +104,15 @@ extension LogRecord {
         case .citus(let report): self.init(report)
         case .detector(let report): self.init(report)
         }
+    }
+
+    /// What was asked for does not come back.
+    init(unanswered asked: Asked, _ span: Duration) {
+        let (what, address) = Wording.text(asked)
+        self.init(
+            .unanswered,
+            "\(what) has had no answer for \(Wording.text(span)), not even that it failed: \(Wording.consequence(of: asked))",
+            ["REQUEST": what, "AFTER": Wording.text(span), "ADDRESS": address])
     }
 
     /// What concerns an address's key and lease.

@@ -15,7 +15,7 @@ extension Settings {
                     acquire: $0.acquire)
             },
             leaseTTL: self.lease.ttl, margin: self.lease.margin, clockDrift: self.lease.clockDrift,
-            citus: self.citus?.core,
+            limits: AnswerLimits(request: self.lease.requestTimeout), citus: self.citus?.core,
             detector: DetectorSettings(
                 self.detector.profile, group: self.memberID.group, watchesAllGroups: self.watchesAllGroups,
                 seed: self.seed, lagLimit: self.detector.lagLimit, onGrayFailure: self.detector.onGrayFailure))

@@ -6,8 +6,8 @@ import NetworkAddress
 import Settings
 
 extension SupervisorCore {
-    /// Whether everything that is needed for a decision is in reach.
-    var isHealthy: Bool { self.hasContact }
+    /// Whether everything that is needed for a decision is in reach, and what is asked for comes back.
+    var isHealthy: Bool { self.hasContact && self.unanswered.isEmpty }
 
     /// One line for `systemctl status`.
     func summary(of settings: Settings) -> String {
@@ -34,6 +34,7 @@ extension Supervisor {
             Self.field("node", self.node),
             "\"uptime_seconds\": \((Instant.now - self.startedAt).components.seconds)",
             "\"has_contact\": \(self.core.hasContact)",
+            "\"unanswered\": [\(self.core.unanswered.map { Self.json($0, at: .now) }.joined(separator: ", "))]",
             "\"leader\": \(Self.value(view?.leader))",
             "\"is_leader\": \(view?.leader == self.settings.member)",
             "\"etcd\": {\"endpoint\": \(JSON.quoted(self.etcdEndpoint)), \"cluster_id\": \(Self.value(view.map { "\($0.clusterID)" })), \"revision\": \(view?.revision ?? 0), \"is_quarantined\": \(view?.isQuarantined ?? false), \"is_watching\": \(self.isWatching), \"watch_interruption\": \(Self.value(self.watchInterruption))}",
@@ -79,6 +80,11 @@ extension Supervisor {
         }
     }
 
+    private static func json(_ unanswered: Unanswered, at now: Instant) -> String {
+        let seconds = max(0, (now - unanswered.since).components.seconds)
+        return "{\(Self.field("request", Wording.text(unanswered.asked).what)), \"seconds\": \(seconds)}"
+    }
+
     private static func json(_ citus: CitusStatus) -> String {
         let groups = citus.groups.map { group in
             "{\"group\": \(group.number), \"leader\": \(Self.value(group.leader)), \"endpoint\": \(Self.value(group.endpoint?.description)), \"is_switching_over\": \(group.isSwitchingOver)}"
@@ -101,6 +107,7 @@ extension Supervisor {
         return "{"
             + [
                 Self.field("mode", citus.mode.rawValue), "\"is_writer\": \(citus.isWriter)",
+                "\"groups_read_seconds_ago\": \(citus.readAt.map { "\(max(0, (Instant.now - $0).components.seconds))" } ?? "null")",
                 "\"groups\": [\(groups.joined(separator: ", "))]",
                 "\"databases\": [\(databases.joined(separator: ", "))]",
                 "\"rival_coordinators\": [\(rivals.joined(separator: ", "))]",

@@ -70,7 +70,7 @@ extension Supervisor {
         case .takeOver(let id, let lease, let old, let clusterID, let step):
             self.answer { await self.etcd.takeOver(id, lease, from: old, clusterID, step, sentAt: now) }
         case .markCluster(let clusterID, let seen, let quarantine, let trails):
-            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine, trails) }
+            self.answer { await self.etcd.mark(clusterID, seen: seen, quarantine: quarantine, trails, sentAt: now) }
         case .remember(let memory): self.surroundings.memory?.write(memory, MemoryFile.Owner(self.settings))
         case .inspect: self.answer { await self.kernel.inspect(since: now) }
         case .assign(let spec, let until, _): self.answer { await self.kernel.assign(spec, until: until) }

@@ -20,6 +20,9 @@ extension Supervisor {
         return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
     }
 
+    /// Whether nothing but the end of this process lets go of an address; see ``SupervisorCore/isStuck``.
+    public var isStuck: Bool { self.core.isStuck }
+
     func answer(_ path: String) -> StatusServer.Answer {
         switch path {
         case "/", "/status": StatusServer.Answer(body: self.statusJSON())

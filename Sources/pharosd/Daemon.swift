@@ -144,13 +144,13 @@ final class Daemon {
     }
 
     /// Pings from a turn of the core, three times in what systemd waits, so that a stuck core is killed and a ping that systemd
-    /// takes late is in time.
+    /// takes late is in time. A command that may yet change the kernel, and is long overdue, ends only with this process.
     private func startWatchdog() {
         guard let interval = ServiceManager.watchdogInterval else { return }
         let pause = interval / 3
         self.watchdog = .timer(after: pause, accuracy: .milliseconds(250)) {
             self.supervisor?.turn()
-            self.manager.ping()
+            if self.supervisor?.isStuck != true { self.manager.ping() }
             self.watchdog?.rearm(after: pause)
         }
     }

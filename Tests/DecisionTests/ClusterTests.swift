@@ -20,7 +20,7 @@ struct ClusterTests {
         _ = n1.postgres(.primary)
         #expect(n1.granted(11) == [])
         #expect(n1.stance == .wait(.clusterNotMarked))
-        #expect(n1.on(.markAnswered(reason: nil)).contains(.read))
+        #expect(n1.on(.markAnswered(reason: nil, sentAt: n1.now)).contains(.read))
         _ = n1.on(.readAnswered(etcd(leader: "n1", revision: 6, isQuarantined: true), sentAt: n1.now))
         #expect(n1.stance == .wait(.quarantine))
         _ = n1.postgres(.primary)
@@ -54,7 +54,7 @@ struct ClusterTests {
             n1.read(replaced, after: .seconds(30)).contains(
                 .markCluster(clusterID: 8, seen: 0, quarantine: .seconds(60))))
         let again = etcd(leader: "n2", revision: 3, cluster: 9, mark: nil, ttl: .seconds(20))
-        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
         #expect(
             n1.read(again, after: .seconds(31)).contains(
                 .markCluster(clusterID: 9, seen: 0, quarantine: .seconds(20))))
@@ -89,7 +89,7 @@ struct ClusterTests {
         var marks = 0
         let begin = n1.now
         while n1.now - begin < .seconds(10) {
-            var actions = n1.on(.markAnswered(reason: nil))
+            var actions = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
             actions += n1.read(etcd(leader: "n2", mark: nil))
             for action in actions { if case .markCluster = action { marks += 1 } }
         }
@@ -160,7 +160,7 @@ struct ClusterTests {
         _ = n1.postgres(.primary)
         #expect(n1.granted(11) == [])
         #expect(n1.stance == .wait(.clusterNotMarked))
-        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
         var marked = etcd(leader: "n1", revision: 10, isQuarantined: true)
         marked.mark = ClusterMark(clusterID: Script.cluster, revision: 10)
         #expect(!n1.read(marked).contains { if case .markCluster = $0 { true } else { false } })

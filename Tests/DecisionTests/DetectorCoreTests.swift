@@ -338,7 +338,7 @@ struct DetectorCoreTests {
             now = max(now, core.wakeAt)
             handle(nil)
         }
-        #expect(probes.values.allSatisfy { $0 >= 19 } && core.probesUnderWay == 0)
+        #expect(probes.values.allSatisfy { $0 >= 19 } && core.probes.count == 0)
         for (id, target) in core.targets {
             #expect(target.patroni.state == .unknown && target.postgres.state == .unknown, "\(id)")
             // What etcd shows of it still counts.

@@ -22,6 +22,15 @@ struct DetectorScript {
     /// The switchovers that were asked for.
     var orders: [SwitchoverOrder] = []
     private var revision: Int64 = 10
+    /// What stands in etcd, by key.
+    private var keys: [String: GroupFact] = [:]
+    /// Whether reads of it are answered.
+    var answersReads = true
+    /// Whether questions to etcd's endpoints are, and how many there were.
+    var answersProbesOfEtcd = true
+    var probesOfEtcd = 0
+    /// Members whose probes never come back.
+    var silent: Set<String> = []
 
     static let dead = ProbeFindings(patroni: "no route", postgres: "no route")
 
@@ -32,13 +41,25 @@ struct DetectorScript {
     ) {
         self.core = DetectorCore(
             DetectorSettings(profile, seed: 1, onGrayFailure: onGrayFailure), member: "n1", at: self.now)
-        self.on(
-            .groups(
-                .read(
-                    GroupsSnapshot(
-                        clusterID: 7, revision: 10,
-                        facts: members.map { GroupChange(0, .member($0, Self.member($0, leads: $0 == "n2"))) }
-                            + [GroupChange(0, .leader("n2", since: 3))]), sentAt: self.now)))
+        for name in members { self.put(.member(name, Self.member(name, leads: name == "n2"))) }
+        self.put(.leader("n2", since: 3))
+        self.on(.groups(.read(self.snapshot, sentAt: self.now)))
+    }
+
+    private mutating func put(_ fact: GroupFact) {
+        switch fact {
+        case .leader: self.keys["leader"] = fact
+        case .noLeader: self.keys["leader"] = nil
+        case .member(let name, let member): self.keys["member \(name)"] = member == nil ? nil : fact
+        case .switchover(let leader): self.keys["switchover"] = leader == nil ? nil : fact
+        case .synchronous(let standbys): self.keys["synchronous"] = standbys == nil ? nil : fact
+        }
+    }
+
+    private var snapshot: GroupsSnapshot {
+        GroupsSnapshot(
+            clusterID: 7, revision: self.revision,
+            facts: self.keys.sorted { $0.key < $1.key }.map { GroupChange(0, $0.value) })
     }
 
     static func member(_ name: String, leads: Bool = false) -> GroupMember {
@@ -59,6 +80,7 @@ struct DetectorScript {
                 switch action {
                 case .probe(let id, _, _, _):
                     self.probes[id.name, default: 0] += 1
+                    if self.silent.contains(id.name) { continue }
                     let leads = self.core.groups[0]?.leader?.name == id.name
                     events.append(
                         .probed(
@@ -67,8 +89,12 @@ struct DetectorScript {
                 case .publish(let observation, _): self.published = observation
                 case .askWALReceiver:
                     if let answer = self.walReceiver { events.append(.walReceiver(answer, askedAt: self.now)) }
-                case .probeEtcd: events.append(.etcdProbed(self.etcd))
-                case .readGroups: self.reads += 1
+                case .probeEtcd:
+                    self.probesOfEtcd += 1
+                    if self.answersProbesOfEtcd { events.append(.etcdProbed(self.etcd)) }
+                case .readGroups:
+                    self.reads += 1
+                    if self.answersReads { events.append(.groups(.read(self.snapshot, sentAt: self.now))) }
                 case .switchOver(let order): self.orders.append(order)
                 }
             }
@@ -77,6 +103,7 @@ struct DetectorScript {
 
     mutating func change(_ facts: GroupFact...) {
         self.revision += 1
+        for fact in facts { self.put(fact) }
         self.on(.groups(.changed(clusterID: 7, revision: self.revision, facts.map { GroupChange(0, $0) })))
     }
 

@@ -116,16 +116,96 @@ struct DetectorSourceTests {
 
     @Test func `groups are read again where no read has come for a while`() {
         var script = DetectorScript()
-        script.pass(.seconds(60))
+        script.answersReads = false
+        script.pass(.seconds(39))
         #expect(script.reads == 1, "one is not answered: none is sent on top")
         script.on(.groups(.unread(reason: "etcd is gone")))
         script.pass(.seconds(11))
         #expect(script.reads == 2)
     }
 
+    @Test func `a read that is never answered is told once, and the view grows too old to act by`() {
+        var script = DetectorScript()
+        script.answersReads = false
+        script.second(.failed, .failed)
+        script.reports = []
+        // Two reads are 30 s apart, and one may take 5 s.
+        script.pass(.seconds(64))
+        #expect(!script.core.status.isViewOld && script.core.evidence(.patroni, of: MemberID(0, "n2")).count > 1)
+        script.pass(.seconds(2))
+        #expect(script.core.status.isViewOld)
+        // Neither etcd's keys nor what others publish there says anything of the present.
+        #expect(script.core.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
+        guard case .forbidden(let obstacle) = script.core.decideSwitchover() else {
+            Issue.record("nothing forbids a switchover")
+            return
+        }
+        #expect([.noGrayFailure, .noContact].contains(obstacle.rule))
+        let silences = script.reports.filter { if case .unanswered(.groups, _) = $0 { true } else { false } }
+        #expect(silences == [.unanswered(.groups, after: .seconds(10))])
+        #expect(script.reads == 2)
+        script.answersReads = true
+        script.pass(.seconds(30))
+        #expect(!script.core.status.isViewOld && script.core.unanswered == [])
+    }
+
+    @Test func `etcd's endpoints that are never heard of are asked again`() {
+        var script = DetectorScript()
+        script.answersProbesOfEtcd = false
+        script.pass(.seconds(120))
+        #expect(script.probesOfEtcd > 2)
+        #expect(script.reports.count { if case .unanswered(.etcdHealth, _) = $0 { true } else { false } } == 1)
+    }
+
+    @Test func `a probe that never comes back is no failure of the member, and it is probed again`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.silent = ["n2"]
+        script.reports = []
+        let before = script.probes["n2"] ?? 0
+        script.pass(.seconds(600))
+        #expect((script.probes["n2"] ?? 0) - before >= 15)
+        #expect(script.verdict("n2") == .well)
+        #expect(script.reports.filter { if case .unanswered = $0 { true } else { false } }.count == 1)
+        #expect(script.core.unanswered.map(\.asked) == [.probes([MemberID(0, "n2")])])
+        script.silent = []
+        script.pass(.seconds(60))
+        #expect(script.core.unanswered == [])
+    }
+
+    @Test func `what a probe found that was given up does not count`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.silent = ["n2"]
+        let asked = script.now
+        script.pass(.seconds(60))
+        script.on(.probed(MemberID(0, "n2"), DetectorScript.dead, askedAt: asked))
+        #expect(script.core.targets[MemberID(0, "n2")]?.postgres.misses == 0)
+    }
+
+    @Test func `a switchover that is never heard of is not asked for again under the same leadership`() {
+        var script = DetectorScript(.fast, onGrayFailure: .switchover)
+        let order = SwitchoverOrder(leader: MemberID(0, "n2"), since: 3, candidate: MemberID(0, "n3"))
+        script.core.switchover = .underWay(order, since: script.now)
+        script.pass(.seconds(299))
+        #expect(script.core.switchover == .underWay(order, since: Instant(sinceBoot: .seconds(1000))))
+        script.pass(.seconds(2))
+        guard case .ended(order, .unanswered) = script.core.switchover else {
+            Issue.record("\(script.core.switchover)")
+            return
+        }
+        // Late, and of no more use.
+        script.on(.switchoverEnded(order, .done("ok")))
+        guard case .ended(order, .unanswered) = script.core.switchover else {
+            Issue.record("\(script.core.switchover)")
+            return
+        }
+    }
+
     @Test func `a rebuilt etcd is believed though its revisions are lower`() {
         var script = DetectorScript()
         script.pass(.seconds(60))
+        script.answersReads = false
         func read(_ cluster: UInt64, _ revision: Int64, leader: String) -> DetectorEvent {
             let facts = ["n1", "n2", "n3"].map {
                 GroupChange(0, .member($0, DetectorScript.member($0, leads: $0 == leader)))

@@ -16,7 +16,7 @@ struct LateAnswerTests {
         _ = n1.postgres(.primary)
         #expect(n1.granted(11).contains(.acquire(self.address, lease: 11, clusterID: Script.cluster)))
         _ = n1.read(etcd(leader: "n1", revision: 90, cluster: 8, mark: nil), after: .seconds(1))
-        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
         _ = n1.read(etcd(leader: "n1", revision: 92, cluster: 8, mark: 8, isQuarantined: true))
         _ = n1.granted(12)
         // As long as anything that the former one granted can run.
@@ -138,7 +138,7 @@ struct LateAnswerTests {
         _ = n1.on(.removed(self.address, Script.place, wasPresent: true))
         _ = n1.on(.leaseRevoked(self.address, lease: 11))
         _ = n1.read(etcd(leader: "n1", holder: theirs(11), revision: 90, cluster: 8, mark: nil), after: .seconds(1))
-        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
         let marked = etcd(
             leader: "n1", holder: theirs(11), revision: 92, cluster: 8, mark: 8, isQuarantined: true,
             trail: TrailInEtcd(

@@ -48,7 +48,7 @@ struct TrailTests {
         #expect(n1.granted(11) == [])
         #expect(n1.stance == .wait(.clusterNotMarked))
         // The mark is written, and with it both histories in one.
-        _ = n1.on(.markAnswered(reason: nil))
+        _ = n1.on(.markAnswered(reason: nil, sentAt: n1.now))
         _ = n1.read(etcd(leader: "n1", revision: 6, isQuarantined: true, trail: Self.found(20, 2, 1)))
         #expect(n1.stance == .wait(.quarantine))
         _ = n1.postgres(.primary)
@@ -92,7 +92,7 @@ struct TrailTests {
         _ = fresh.on(.tick)
         _ = fresh.listed()
         #expect(Self.isMarking(fresh.read(etcd(leader: "n1", mark: nil))))
-        _ = fresh.on(.markAnswered(reason: nil))
+        _ = fresh.on(.markAnswered(reason: nil, sentAt: fresh.now))
         _ = fresh.read(etcd(leader: "n1", revision: 6, isQuarantined: true))
         _ = fresh.granted(11)
         _ = fresh.postgres(.primary)

@@ -66,7 +66,7 @@ private final class CoreOnEtcd {
             return await self.link.takeOver(id, lease, from: old, cluster, step, sentAt: now)
         case .markCluster(let cluster, let seen, let quarantine, let trails):
             self.marks += 1
-            return await self.link.mark(cluster, seen: seen, quarantine: quarantine, trails)
+            return await self.link.mark(cluster, seen: seen, quarantine: quarantine, trails, sentAt: .now)
         case .inspect:
             let found = self.isHere ? [KernelState.Found(address: Self.spec.id, place: Self.spec.place)] : []
             return .inspected(KernelState(found: found, usableInterfaces: ["eth0"]), since: now)

@@ -85,6 +85,10 @@ struct CitusRecordTests {
             .rivalCoordinator(member: nil, a1), .citusRivalCoordinator, ["MEMBER": "", "ENDPOINT": "a1:5432"],
             "Stop it at once"),
         Row(.rivalGone(a1), .citusRivalGone, ["ENDPOINT": "a1:5432"], "no more"),
+        Row(
+            .unanswered(.update("app", group: 1), after: .seconds(180)), .unanswered,
+            ["REQUEST": "changing group 1 in pg_dist_node of app", "AFTER": "180.0 s", "ADDRESS": ""],
+            "nothing else is changed in this database"),
     ]
 
     @Test func `every report is a record, with its fields and its cause`() {
@@ -98,7 +102,7 @@ struct CitusRecordTests {
             #expect(fields == row.fields && record.fields.count == row.fields.count, "\(row.report)")
             numbers.insert(Self.number(row.report))
         }
-        #expect(numbers == Set(0...18), "a case of CitusReport is not in the table")
+        #expect(numbers == Set(0...19), "a case of CitusReport is not in the table")
     }
 
     @Test func `a drift that is being put right is no warning`() {
@@ -141,6 +145,7 @@ struct CitusRecordTests {
         case .holdEnded: 16
         case .rivalCoordinator: 17
         case .rivalGone: 18
+        case .unanswered: 19
         }
     }
 }

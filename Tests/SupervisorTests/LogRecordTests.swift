@@ -29,6 +29,12 @@ struct LogRecordTests {
         Row(
             .contactLost(reason: "why", lastRead: .seconds(2)), .contactLost,
             ["REASON": "why", "LAST_READ": "2.0 s"], "why"),
+        Row(
+            .unanswered(.read, after: .seconds(10)), .unanswered,
+            ["REQUEST": "reading etcd", "AFTER": "10.0 s", "ADDRESS": ""], "asked again"),
+        Row(
+            .unanswered(.removal(id), after: .seconds(10)), .unanswered,
+            ["REQUEST": "taking \(id) off the interface", "AFTER": "10.0 s", "ADDRESS": id], "may yet take effect"),
         Row(.contactRestored(after: .seconds(2)), .contactRestored, ["AFTER": "2.0 s"], "again"),
         Row(
             .clusterReplaced(old: 1, new: 2), .clusterReplaced, ["OLD_CLUSTER_ID": "1", "CLUSTER_ID": "2"], "another"),
@@ -150,7 +156,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 38
+    private static let caseCount = 39
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -193,8 +199,9 @@ struct LogRecordTests {
         case .clockBeyondDrift: 35
         case .clockWithinDrift: 36
         case .heldByAnotherCluster: 37
-        case .citus: 38  // CitusRecordTests has its cases.
-        case .detector: 38  // DetectorRecordTests has its cases.
+        case .unanswered: 38
+        case .citus: 39  // CitusRecordTests has its cases.
+        case .detector: 39  // DetectorRecordTests has its cases.
         }
     }
 }

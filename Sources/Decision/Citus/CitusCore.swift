@@ -12,7 +12,7 @@ struct CitusCore: Sendable {
     private(set) var revision: Int64 = 0
     private var revisionLearnedAt: Instant
     /// When the newest answered read of the groups' keys was sent.
-    private var lastRead: Instant?
+    private(set) var lastRead: Instant?
     private(set) var groups: [Int: CitusGroup] = [:]
     private(set) var databases: [CitusDatabase]
     private(set) var isWriter = false
@@ -21,8 +21,10 @@ struct CitusCore: Sendable {
     private var damper = SecondaryDamper()
     /// What the failure detector holds failed.
     private var unusable: Set<NodeEndpoint> = []
-    private var isReadUnderWay = false
-    private var readAt: Instant
+    private(set) var reading: Question
+    private let limits: AnswerLimits
+    /// Since when this part has had its turns when they were due.
+    private var awakeSince: Instant
     private(set) var wakeAt: Instant
 
     /// Between two reads of the groups' keys: a watch alone can go stale.
@@ -32,16 +34,19 @@ struct CitusCore: Sendable {
     /// Groups that are followed, and members of one. More are not looked at.
     static let groupLimit = 1024
 
-    init(_ settings: CitusSettings, member: String, at now: Instant) {
+    init(_ settings: CitusSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings
+        self.limits = limits
         self.member = member
         self.databases = settings.databases.map { CitusDatabase($0, at: now) }
-        self.readAt = now
+        self.reading = Question(due: now)
+        self.awakeSince = now
         self.wakeAt = now
         self.revisionLearnedAt = now
     }
 
     mutating func handle(_ event: CitusEvent?, at now: Instant, into actions: inout [Action]) {
+        if now - self.wakeAt > .seconds(1) { self.awakeSince = now }
         var (wanted, reports): ([CitusAction], [CitusReport]) = ([], [])
         let isNews = event.map { self.learn($0, at: now, into: &wanted, &reports) } ?? true
         if isNews || self.wakeAt <= now { self.advance(at: now, into: &wanted, &reports) }
@@ -57,16 +62,17 @@ struct CitusCore: Sendable {
     ) -> Bool {
         switch event {
         case .groups(.read(let snapshot, let sentAt)):
-            self.isReadUnderWay = false
+            // Whoever asked for it, and whenever: it is as true as it is old.
+            self.reading.answered()
             self.unreadable = nil
             self.learn(snapshot, sentAt: sentAt, at: now, into: &reports)
         case .groups(.unread(let reason)):
-            self.isReadUnderWay = false
-            self.readAt = now + .seconds(1)
+            self.reading.answered()
+            self.reading.due = now + .seconds(1)
             if self.unreadable == nil { reports.append(.groupsUnreadable(reason: reason)) }
             self.unreadable = reason
         case .groups(.changed(let clusterID, let revision, let changes)):
-            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return true }
+            guard clusterID == self.clusterID else { self.reading.hasten(to: now); return true }
             self.advance(to: revision, at: now)
             var isNews = false
             for change in changes where self.learn(change, at: revision, now: now, into: &reports) {
@@ -84,7 +90,7 @@ struct CitusCore: Sendable {
             self.update(name) { changed = $0.updateEnded(group, outcome, view, at: now, into: &reports) }
             if let changed { self.damper.changed(changed, at: now) }
             // What the database knows better must show in etcd, or etcd was rebuilt.
-            if case .olderRevision = outcome { self.readAt = min(self.readAt, now) }
+            if case .olderRevision = outcome { self.reading.hasten(to: now) }
         case .updateBlocked(let name, let group, let sessions):
             reports.append(.blocked(name, group: group, sessions))
         case .held(let name, let group):
@@ -178,12 +184,17 @@ struct CitusCore: Sendable {
             for index in self.databases.indices { self.databases[index].forget(at: now, into: &actions) }
             reports.append(.writerChanged(isWriter: isWriter))
         }
-        if self.readAt <= now, !self.isReadUnderWay {
-            self.isReadUnderWay = true
-            self.readAt = now + Self.pace
+        self.giveUpOverdue(at: now, &reports)
+        if self.reading.isDue(at: now) {
+            self.reading.ask(at: now, next: now + Self.pace)
             actions.append(.readGroups)
         }
-        self.wakeAt = self.isReadUnderWay ? .distantFuture : self.readAt
+        self.wakeAt = self.reading.wakeAt(limit: self.limits.etcd, awakeSince: self.awakeSince)
+        for database in self.databases {
+            if let deadline = database.deadline(awakeSince: self.awakeSince) {
+                self.wakeAt = min(self.wakeAt, deadline)
+            }
+        }
         if self.settings.group == 0, let coordinators = self.groups[0] { self.rivals.remember(coordinators) }
         if self.settings.registersSecondaries { self.observeSecondaries(at: now) }
         // In contact again, the read that says so is an event.
@@ -195,12 +206,27 @@ struct CitusCore: Sendable {
                 self.databases[index].advance(
                     self.groups, clusterID, self.settings, self.damper, at: now, into: &actions, &reports))
         }
-        self.askWritable(wanted, at: now, into: &actions)
-        self.rivals.advance(at: now, into: &actions)
-        self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now))
+        self.askWritable(wanted, at: now, into: &actions, &reports)
+        self.rivals.advance(at: now, awakeSince: self.awakeSince, into: &actions, &reports)
+        self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now, awakeSince: self.awakeSince))
         for database in self.databases {
             self.wakeAt = min(self.wakeAt, database.wakeAt(self.groups, self.settings, after: now))
         }
+    }
+
+    private mutating func giveUpOverdue(at now: Instant, _ reports: inout [CitusReport]) {
+        let silence = self.reading.giveUp(
+            after: self.limits.etcd, at: now, awakeSince: self.awakeSince, next: now + .seconds(1))
+        if let silence, silence.isFirst { reports.append(.unanswered(.groupsForCitus, after: silence.length)) }
+        for index in self.databases.indices {
+            self.databases[index].giveUpOverdue(at: now, awakeSince: self.awakeSince, &reports)
+        }
+    }
+
+    /// What was asked for, is overdue, and has not been answered since.
+    var unanswered: [Unanswered] {
+        let own = self.reading.silentSince.map { [Unanswered(asked: .groupsForCitus, since: $0)] } ?? []
+        return own + self.databases.flatMap(\.unanswered)
     }
 
     private mutating func observeSecondaries(at now: Instant) {
@@ -210,9 +236,21 @@ struct CitusCore: Sendable {
         }
     }
 
-    private mutating func askWritable(_ wanted: Set<Int>, at now: Instant, into actions: inout [CitusAction]) {
+    private mutating func askWritable(
+        _ wanted: Set<Int>, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) {
         for group in wanted.sorted() {
-            guard let view = self.groups[group], let endpoint = view.endpoint, !view.isAsked else { continue }
+            if let silence = self.groups[group]?.giveUp(at: now, awakeSince: self.awakeSince), silence.isFirst,
+                let endpoint = self.groups[group]?.endpoint
+            {
+                reports.append(.unanswered(.writable(endpoint), after: silence.length))
+            }
+            guard let view = self.groups[group], let endpoint = view.endpoint else { continue }
+            guard !view.isAsked else {
+                let deadline = view.question.wakeAt(limit: AnswerLimits.writable, awakeSince: self.awakeSince)
+                self.wakeAt = min(self.wakeAt, deadline)
+                continue
+            }
             let due = view.askDue(at: now)
             if due <= now {
                 self.groups[group]?.ask(endpoint, at: now)

@@ -20,7 +20,7 @@ extension CitusDatabase {
                         wanted.insert(group)
                         continue
                     }
-                    self.update(group, view, drift, clusterID, into: &actions)
+                    self.update(group, view, drift, clusterID, at: now, into: &actions)
                 } else {
                     self.beginHold(group, view, clusterID, settings, at: now, into: &actions)
                 }
@@ -29,9 +29,9 @@ extension CitusDatabase {
         if settings.registersSecondaries, settings.mode != .observe {
             self.settleMembership(groups, clusterID, settings, damper, at: now, into: &actions)
         }
-        if self.wantsProof(groups, settings, at: now) { self.readAt = min(self.readAt, now) }
-        if self.readAt <= now, !self.isReadUnderWay, self.updating == nil {
-            self.isReadUnderWay = true
+        if self.wantsProof(groups, settings, at: now) { self.reading.hasten(to: now) }
+        if self.reading.isDue(at: now), self.updating == nil {
+            self.reading.ask(at: now, next: now + Self.pace)
             actions.append(.readRows(self.name))
         }
         return wanted
@@ -129,10 +129,11 @@ extension CitusDatabase {
     private func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
     private mutating func update(
-        _ group: Int, _ view: CitusGroup, _ drift: Drift, _ clusterID: UInt64, into actions: inout [CitusAction]
+        _ group: Int, _ view: CitusGroup, _ drift: Drift, _ clusterID: UInt64, at now: Instant,
+        into actions: inout [CitusAction]
     ) {
         guard let leader = view.leader else { return }
-        self.updating = group
+        self.update = Update(group: group, since: now)
         let update = RowUpdate(
             group: group, changes: drift.changes,
             authority: GroupAuthority(clusterID: clusterID, revision: leader.since, rebuiltFrom: drift.rebuiltFrom),
@@ -179,7 +180,7 @@ extension CitusDatabase {
                 if now >= hold.until { self.releaseHold(hold, into: &actions) }
                 return true
             }
-            self.updating = hold.group
+            self.update = Update(group: hold.group, since: now)
             let update = RowUpdate(
                 group: hold.group, changes: drift.changes,
                 authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
@@ -226,7 +227,7 @@ extension CitusDatabase {
         let drift = (isSame ? self.membership?.drift : nil) ?? Drift(changes: [next.change], since: now)
         self.membership = (group: next.group, drift: drift)
         guard drift.retryAt.map({ $0 <= now }) ?? true else { return }
-        self.update(next.group, view, drift, clusterID, into: &actions)
+        self.update(next.group, view, drift, clusterID, at: now, into: &actions)
     }
 
     /// The next instant at which something is due without an event.
@@ -235,7 +236,7 @@ extension CitusDatabase {
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
-        if !self.isReadUnderWay, self.updating == nil { consider(self.readAt) }
+        if !self.reading.isUnderWay, self.updating == nil { consider(self.reading.due) }
         if let hold = self.hold, !hold.isEnding { consider(hold.until) }
         consider(self.membershipAt)
         consider(self.membership?.drift.retryAt)

@@ -35,6 +35,14 @@ struct CitusDatabase: Sendable {
         var isEnding = false
     }
 
+    /// An update that is under way.
+    struct Update: Sendable {
+        let group: Int
+        let since: Instant
+        /// Whether it is overdue. It is not given up: it may yet be committed.
+        var isOverdue = false
+    }
+
     /// Changes whose arrival on the workers is awaited.
     struct Synchronization: Sendable {
         /// The groups that were changed, and when.
@@ -42,7 +50,9 @@ struct CitusDatabase: Sendable {
         /// Since when it has been waited for the newest of them.
         var since: Instant
         var reads = 0
-        var isComparing = false
+        /// Since when the copies are being compared; nil: they are not.
+        var comparingSince: Instant?
+        var isComparing: Bool { self.comparingSince != nil }
         var isReported = false
     }
 
@@ -51,8 +61,7 @@ struct CitusDatabase: Sendable {
     /// The rows of each group: they are compared at every change of any.
     private(set) var byGroup: [Int: [NodeRow]] = [:]
     private(set) var rowsAskedAt: Instant
-    var isReadUnderWay = false
-    var readAt: Instant
+    var reading: Question
     /// Why the rows could not be read last; nil if they could.
     var unreadable: String?
     var drifts: [Int: Drift] = [:]
@@ -62,7 +71,8 @@ struct CitusDatabase: Sendable {
     /// When the next one will have been as it is for long enough.
     var membershipAt: Instant?
     /// The group whose rows an update is changing.
-    var updating: Int?
+    var updating: Int? { self.update?.group }
+    var update: Update?
     var hold: Hold?
     /// The leadership for whose end a transaction was held last: once is enough.
     var lastHeld: Int64?
@@ -72,13 +82,15 @@ struct CitusDatabase: Sendable {
     static let pace: Duration = .seconds(10)
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
     static let holdLimit: Duration = .seconds(30)
+    private static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
+    private static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
 
     init(_ name: String, at now: Instant) {
         self.name = name
         self.rowsAskedAt = now
-        self.readAt = now
+        self.reading = Question(due: now)
     }
 
     /// Whether every change has arrived on the workers, as far as is known.
@@ -89,7 +101,7 @@ struct CitusDatabase: Sendable {
     mutating func forget(at now: Instant, into actions: inout [CitusAction]) {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership) = ([:], [:], nil)
-        self.readAt = now
+        self.reading.due = now
         if let hold = self.hold, !hold.isEnding, self.updating == nil { self.releaseHold(hold, into: &actions) }
     }
 
@@ -99,8 +111,11 @@ struct CitusDatabase: Sendable {
         rows: [NodeRow], askedAt: Instant, at now: Instant, into actions: inout [CitusAction],
         _ reports: inout [CitusReport]
     ) {
-        self.isReadUnderWay = false
-        self.readAt = askedAt + Self.pace
+        // That of a question that was given up may count for the next: then the rows are read once more.
+        self.reading.answered()
+        // When a later one has been answered: the past.
+        if self.rows != nil, askedAt < self.rowsAskedAt { return }
+        self.reading.due = askedAt + Self.pace
         if self.unreadable != nil { reports.append(.databaseReached(self.name)) }
         self.unreadable = nil
         self.rows = rows
@@ -113,14 +128,14 @@ struct CitusDatabase: Sendable {
         switch change.fact {
         case .leader, .switchover(.some):
             guard let rows = self.rows, !rows.contains(where: { $0.group == change.group }) else { return }
-            self.readAt = min(self.readAt, now)
+            self.reading.hasten(to: now)
         case .noLeader, .switchover(nil), .member, .synchronous: break
         }
     }
 
     mutating func rowsUnread(_ reason: String, at now: Instant, into reports: inout [CitusReport]) {
-        self.isReadUnderWay = false
-        self.readAt = now + .seconds(1)
+        self.reading.answered()
+        self.reading.due = now + .seconds(1)
         if self.unreadable == nil { reports.append(.databaseUnreachable(self.name, reason: reason)) }
         self.unreadable = reason
     }
@@ -131,8 +146,8 @@ struct CitusDatabase: Sendable {
     ) -> NodeEndpoint? {
         if self.hold?.group == group { self.hold = nil }
         guard self.updating == group else { return nil }
-        self.updating = nil
-        self.readAt = now
+        self.update = nil
+        self.reading.due = now
         switch outcome {
         // What was read before is the past, or may be.
         case .applied, .unknown: self.rows = nil
@@ -154,7 +169,7 @@ struct CitusDatabase: Sendable {
             return isMembership ? drift.changes.first?.secondary : nil
         }
         drift.failures += 1
-        var delay = min(.milliseconds(500) * (1 << min(drift.failures - 1, 6)), .seconds(30))
+        var delay = Self.updateBackoff.pause(after: drift.failures)
         if outcome == .inRecovery {
             // This node's own PostgreSQL is being promoted: not a failure, and over soon as a rule.
             drift.failures -= 1
@@ -197,25 +212,25 @@ struct CitusDatabase: Sendable {
     mutating func holdEnded(_ group: Int, _ reason: String, at now: Instant, into reports: inout [CitusReport]) {
         guard self.hold?.group == group else { return }
         self.hold = nil
-        if self.updating == group { self.updating = nil }
-        self.readAt = now
+        if self.updating == group { self.update = nil }
+        self.reading.due = now
         reports.append(.holdEnded(self.name, group: group, reason: reason))
     }
 
     mutating func synchronizationTold(at now: Instant) {
-        if self.awaited != nil { self.readAt = min(self.readAt, now) }
+        if self.awaited != nil { self.reading.hasten(to: now) }
     }
 
     mutating func copiesCompared(_ findings: [CopyFinding], at now: Instant, into reports: inout [CitusReport]) {
         guard let awaited = self.awaited, awaited.isComparing else { return }
         let different = findings.filter { $0.result == .different }.map(\.endpoint)
         guard different.isEmpty else {
-            self.awaited?.isComparing = false
+            self.awaited?.comparingSince = nil
             if now - awaited.since > .seconds(5), !awaited.isReported {
                 self.awaited?.isReported = true
                 reports.append(.copiesDiffer(self.name, nodes: different))
             }
-            self.readAt = now + (awaited.isReported ? Self.pace : .milliseconds(200))
+            self.reading.due = now + (awaited.isReported ? Self.pace : .milliseconds(200))
             return
         }
         self.awaited = nil
@@ -234,13 +249,13 @@ struct CitusDatabase: Sendable {
         let behind = workers.filter { !$0.isSynchronized }
         awaited.reads += 1
         if behind.isEmpty {
-            awaited.isComparing = true
+            awaited.comparingSince = now
             actions.append(.compareCopies(self.name, workers.map(\.endpoint)))
         } else {
             // It starts within 50 ms, and takes longer with more workers.
-            let pause: Duration = min(.milliseconds(25) * (1 << min(awaited.reads, 7)), .seconds(2))
+            let pause = Self.synchronizationBackoff.pause(after: awaited.reads)
             let isLate = now - awaited.since > .seconds(10)
-            self.readAt = now + (isLate ? Self.pace : pause)
+            self.reading.due = now + (isLate ? Self.pace : pause)
             if isLate, !awaited.isReported {
                 awaited.isReported = true
                 for group in awaited.groups.keys.sorted() {

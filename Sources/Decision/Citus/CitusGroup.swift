@@ -34,8 +34,10 @@ struct CitusGroup: Sendable {
     private var writableSince: Int64?
     /// Why the leader's PostgreSQL cannot be asked by this daemon; nil where it can, or may yet.
     private(set) var refusal: String?
-    private var askedAt: Instant?
-    /// The server that is being asked; once another one leads, its answer is not waited for.
+    /// Whether the leader's PostgreSQL accepts writes. Each answer says when it was asked for, so that a late one says no more
+    /// than it does.
+    private(set) var question = Question(due: .beforeAll)
+    /// The server that was asked last; once another one leads, its answer is not waited for.
     private var asked: NodeEndpoint?
 
     var leader: Leader? { self.knownLeader.value }
@@ -82,7 +84,7 @@ struct CitusGroup: Sendable {
         self.plannedFrom = nil
         self.last = leader
         self.leaderAt = now
-        (self.askedAt, self.asked, self.refusal) = (nil, nil, nil)
+        (self.question, self.asked, self.refusal) = (Question(due: .beforeAll), nil, nil)
         return true
     }
 
@@ -124,7 +126,7 @@ struct CitusGroup: Sendable {
 
     /// Takes over an answer; answers why the leader cannot be asked, when that is news.
     mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> String? {
-        self.asked = nil
+        self.question.answered(askedAt)
         // An answer from before the leadership proves nothing.
         guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return nil }
         switch answer {
@@ -145,17 +147,21 @@ struct CitusGroup: Sendable {
         return isNews ? reason : nil
     }
 
-    var isAsked: Bool { self.asked != nil && self.asked == self.endpoint }
+    var isAsked: Bool { self.question.isUnderWay && self.asked == self.endpoint }
+
+    mutating func giveUp(at now: Instant, awakeSince: Instant) -> Silence? {
+        self.question.giveUp(after: AnswerLimits.writable, at: now, awakeSince: awakeSince, next: now)
+    }
 
     mutating func ask(_ endpoint: NodeEndpoint, at now: Instant) {
         self.asked = endpoint
-        self.askedAt = now
+        self.question.ask(at: now, next: now)
     }
 
     /// When its leader's PostgreSQL is to be asked next: a promotion takes 150 to 200 ms from the leader key, so most often
     /// in the first two seconds.
     func askDue(at now: Instant) -> Instant {
-        guard let askedAt = self.askedAt, let leaderAt = self.leaderAt else { return now }
+        guard let askedAt = self.question.askedAt, let leaderAt = self.leaderAt else { return now }
         if self.refusal != nil { return askedAt + .seconds(5) }
         let age = now - leaderAt
         return askedAt + (age < .seconds(2) ? .milliseconds(15) : age < .seconds(60) ? .milliseconds(50) : .seconds(1))

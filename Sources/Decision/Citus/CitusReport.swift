@@ -4,6 +4,8 @@
 public enum CitusReport: Hashable, Sendable {
     /// This node's daemon writes `pg_dist_node` from now on, or not any more.
     case writerChanged(isWriter: Bool)
+    /// See ``Report/unanswered(_:after:)``.
+    indirect case unanswered(Asked, after: Duration)
     case groupsUnreadable(reason: String)
     case groupAppeared(group: Int, leader: String?)
     /// None of its keys is left. Its rows stay.

@@ -30,6 +30,8 @@ public struct CitusStatus: Hashable, Sendable {
     public let groups: [Group]
     /// Empty where this node's daemon does not write.
     public let databases: [Database]
+    /// When the newest read of the groups' keys was sent that was answered; nil: none was.
+    public let readAt: Instant?
     /// Servers of the coordinator's group that accept writes and do not lead.
     public let rivals: [NodeEndpoint]
 }
@@ -52,6 +54,7 @@ extension SupervisorCore {
         }
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
         return CitusStatus(
-            mode: citus.settings.mode, isWriter: citus.isWriter, groups: groups, databases: databases, rivals: rivals)
+            mode: citus.settings.mode, isWriter: citus.isWriter, groups: groups, databases: databases,
+            readAt: citus.lastRead, rivals: rivals)
     }
 }

@@ -7,8 +7,7 @@
 struct RivalCoordinators: Sendable {
     struct Rival: Sendable {
         var member: String?
-        var askedAt: Instant?
-        var isAsked = false
+        var question = Question(due: .beforeAll)
         var isPrimary = false
     }
     private(set) var servers: [NodeEndpoint: Rival] = [:]
@@ -19,7 +18,7 @@ struct RivalCoordinators: Sendable {
 
     mutating func learn(_ endpoint: NodeEndpoint, _ answer: WritableAnswer, into reports: inout [CitusReport]) {
         guard let rival = self.servers[endpoint] else { return }
-        self.servers[endpoint]?.isAsked = false
+        self.servers[endpoint]?.question.answered()
         switch answer {
         case .primary:
             self.servers[endpoint]?.isPrimary = true
@@ -45,18 +44,26 @@ struct RivalCoordinators: Sendable {
     }
 
     /// Asks those whose turn it is.
-    mutating func advance(at now: Instant, into actions: inout [CitusAction]) {
-        for (endpoint, rival) in self.servers.sorted(by: { ($0.key.host, $0.key.port) < ($1.key.host, $1.key.port) })
-        where !rival.isAsked && rival.askedAt.map({ $0 + Self.pace <= now }) ?? true {
-            self.servers[endpoint]?.isAsked = true
-            self.servers[endpoint]?.askedAt = now
-            actions.append(.askWritable(endpoint))
+    mutating func advance(
+        at now: Instant, awakeSince: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+    ) {
+        for (endpoint, rival) in self.servers.sorted(by: { ($0.key.host, $0.key.port) < ($1.key.host, $1.key.port) }) {
+            var question = rival.question
+            if let silence = question.giveUp(
+                after: AnswerLimits.writable, at: now, awakeSince: awakeSince, next: now + .seconds(1)), silence.isFirst
+            {
+                reports.append(.unanswered(.writable(endpoint), after: silence.length))
+            }
+            if question.isDue(at: now) {
+                question.ask(at: now, next: now + Self.pace)
+                actions.append(.askWritable(endpoint))
+            }
+            self.servers[endpoint]?.question = question
         }
     }
 
-    func wakeAt(after now: Instant) -> Instant {
-        self.servers.values.compactMap { $0.isAsked ? nil : $0.askedAt.map { $0 + Self.pace } }.filter { $0 > now }
-            .min()
-            ?? .distantFuture
+    func wakeAt(after now: Instant, awakeSince: Instant) -> Instant {
+        self.servers.values.map { $0.question.wakeAt(limit: AnswerLimits.writable, awakeSince: awakeSince) }
+            .filter { $0 > now }.min() ?? .distantFuture
     }
 }

@@ -58,6 +58,7 @@ struct SecondaryDamper: Sendable {
     func due(_ place: NodeEndpoint, add: Bool, at now: Instant) -> Instant? {
         guard let candidate = self.candidates[place], candidate.isFit == add else { return nil }
         let recent = candidate.changes.filter { now - $0 <= Self.memory }.count
-        return candidate.since + (add ? Self.addAfter : Self.removeAfter) * (1 << min(recent, 5))
+        let span = add ? Self.addAfter : Self.removeAfter
+        return candidate.since + Backoff(first: span, longest: span * 32).pause(after: recent + 1)
     }
 }

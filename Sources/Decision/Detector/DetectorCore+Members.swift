@@ -10,14 +10,16 @@ extension DetectorCore {
     mutating func learn(_ event: GroupsEvent, at now: Instant, _ reports: inout [DetectorReport]) {
         switch event {
         case .read(let snapshot, let sentAt):
-            self.isReading = false
-            self.readAt = now + max(Self.readPause, self.profile.interval)
+            // Whoever asked for it, and whenever: it is as true as it is old.
+            self.groupsQuestion.answered()
+            self.groupsQuestion.due = now + self.readPace
+            self.viewReadAt = max(self.viewReadAt ?? sentAt, sentAt)
             self.learn(snapshot, sentAt: sentAt, at: now, &reports)
         case .unread:
-            self.isReading = false
-            self.readAt = now + Self.readPause
+            self.groupsQuestion.answered()
+            self.groupsQuestion.due = now + Self.readPause
         case .changed(let clusterID, let revision, let changes):
-            guard clusterID == self.clusterID else { self.readAt = min(self.readAt, now); return }
+            guard clusterID == self.clusterID else { self.groupsQuestion.hasten(to: now); return }
             self.advance(to: revision, at: now)
             for change in changes { self.learn(change, at: revision, now, &reports) }
         }

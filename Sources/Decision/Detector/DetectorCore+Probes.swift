@@ -3,9 +3,9 @@
 /// This daemon's own probes, and what they say of itself.
 extension DetectorCore {
     mutating func probe(at now: Instant, into wanted: inout [DetectorAction]) {
-        while self.probesUnderWay < Self.probeLimit, let (id, due) = self.queue.pop(at: now) {
+        while self.probes.count < Self.probeLimit, let (id, due) = self.queue.pop(at: now) {
             guard let target = self.targets[id] else { continue }
-            if let missingSince = target.missingSince, now - missingSince > Self.memory, !target.isProbing {
+            if let missingSince = target.missingSince, now - missingSince > Self.memory, !self.probes.contains(id) {
                 self.forget(id)
                 continue
             }
@@ -14,7 +14,7 @@ extension DetectorCore {
             self.queue.put(id, due: due + self.profile.spacing * (missed + 1))
             // A turn that comes late is our own fault, and so may be what seems to fail now.
             if now - due > self.profile.interval / 2 { self.wasTroubled = true }
-            if !target.isProbing { self.ask(id, into: &wanted) }
+            if !self.probes.contains(id) { self.ask(id, at: now, into: &wanted) }
         }
         if self.healthDue <= now {
             self.healthDue = now + self.profile.interval
@@ -40,13 +40,12 @@ extension DetectorCore {
         self.reconsiderAll(at: now, &reports)
     }
 
-    private mutating func ask(_ id: MemberID, into wanted: inout [DetectorAction]) {
+    private mutating func ask(_ id: MemberID, at now: Instant, into wanted: inout [DetectorAction]) {
         guard var target = self.targets[id] else { return }
         if let known = self.groups[id.group]?.members[id.name] {
             (target.api, target.endpoint) = (known.api, known.endpoint)
         }
-        target.isProbing = true
-        self.probesUnderWay += 1
+        self.probes.begin(id, at: now)
         self.targets[id] = target
         wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
         // A standby's WAL receiver speaks of its primary; asked along with it.
@@ -58,19 +57,18 @@ extension DetectorCore {
     /// Nothing was learned of the member; of this node, that it has trouble of its own.
     mutating func couldNotAsk(_ id: MemberID) {
         self.wasTroubled = true
-        guard self.targets[id]?.isProbing == true else { return }
-        self.targets[id]?.isProbing = false
-        self.probesUnderWay -= 1
+        if self.probes.end(id, askedAt: nil) { self.silent[id] = nil }
     }
 
     mutating func learn(
         _ id: MemberID, _ findings: ProbeFindings, askedAt: Instant, at now: Instant,
         _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
+        // The answer to one that was given up says what was found too long ago.
+        guard self.probes.end(id, askedAt: askedAt) else { return }
+        if !self.silent.isEmpty { self.silent[id] = nil }
         guard var target = self.targets[id] else { return }
         let before = target
-        if target.isProbing { self.probesUnderWay -= 1 }
-        target.isProbing = false
         target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
@@ -179,7 +177,9 @@ extension DetectorCore {
         }
         guard let since = self.doubtedPrimaries[group] else {
             self.doubtedPrimaries[group] = now
-            for id in primaries.sorted() where self.targets[id]?.isProbing == false { self.ask(id, into: &wanted) }
+            for id in primaries.sorted() where !self.probes.contains(id) {
+                self.ask(id, at: now, into: &wanted)
+            }
             return
         }
         let confirmed = primaries.filter { self.targets[$0]?.primaryAt.map { $0 >= since } ?? false }.sorted()

@@ -35,7 +35,6 @@ struct DetectorCore: Sendable {
         var patroniConsensus = DetectorConsensus()
         var postgresConsensus = DetectorConsensus()
         var verdict = DetectorVerdict.unknown
-        var isProbing = false
         /// Since when etcd has not named it.
         var missingSince: Instant?
         /// Where it was when etcd named it last.
@@ -58,13 +57,18 @@ struct DetectorCore: Sendable {
     }
 
     let settings: DetectorSettings
+    /// How long answers of etcd may take.
+    var limits: AnswerLimits
     let member: MemberID
     /// The etcd cluster that the groups were read from, and the newest revision that is known of it.
     var clusterID: UInt64?
     var revision: Int64 = 0
     var revisionLearnedAt: Instant
-    var isReading = false
-    var readAt: Instant
+    var groupsQuestion: Question
+    /// When the newest read of the groups' keys was sent that was answered.
+    var viewReadAt: Instant?
+    /// Since when this part has had its turns when they were due.
+    var awakeSince: Instant
     var groups: [Int: CitusGroup] = [:]
     /// What the local standby's WAL receiver holds of the server that it streams from.
     var walReceiver = DetectorTrack()
@@ -80,8 +84,9 @@ struct DetectorCore: Sendable {
     var isCutOff = false
     var wakeAt: Instant
     var queue = ProbeQueue()
-    /// How many targets are being probed.
-    var probesUnderWay = 0
+    var probes = ProbesUnderWay()
+    /// The members of which no probe has come back since one was given up, and when that one began.
+    var silent: [MemberID: Instant] = [:]
     /// How many targets other than this member are dark.
     var darkCount = 0
     /// And how many have been so for as many probes as make a failure.
@@ -96,7 +101,9 @@ struct DetectorCore: Sendable {
     var splitBrains: [Int: [MemberID]] = [:]
     var healthDue: Instant
     var wasTroubled = false
-    /// Whether etcd answers, so that what it said last is true.
+    /// Whether etcd answers what the addresses ask for.
+    var isEtcdInContact = false
+    /// Whether it answers here too, so that what it said last of the groups is true.
     var hasContact = false
     /// Whether Patroni is in maintenance mode.
     var isPaused = false
@@ -115,12 +122,14 @@ struct DetectorCore: Sendable {
     /// Between two reads of the groups' keys at least: a watch alone can go stale.
     static let readPause: Duration = .seconds(10)
 
-    init(_ settings: DetectorSettings, member: String, at now: Instant) {
+    init(_ settings: DetectorSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings
+        self.limits = limits
         self.member = MemberID(settings.group, member)
         self.wakeAt = now
         self.etcd = EtcdHealth(at: now)
-        self.readAt = now + Self.readPause
+        self.groupsQuestion = Question(due: now + Self.readPause)
+        self.awakeSince = now
         self.revisionLearnedAt = now
         self.healthDue = now + settings.profile.interval
         self.observation = Observation(group: settings.watchesAllGroups ? nil : settings.group)
@@ -133,6 +142,7 @@ struct DetectorCore: Sendable {
         into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
         self.isPaused = isPaused
+        if now - self.wakeAt > .seconds(1) { self.awakeSince = now }
         if now - self.wakeAt > self.observationTTL { self.beginAnew(at: now, &reports) }
         switch event {
         case nil: break
@@ -141,7 +151,7 @@ struct DetectorCore: Sendable {
             self.learn(id, findings, askedAt: askedAt, at: now, &wanted, &reports)
         case .notProbed(let id): self.couldNotAsk(id)
         case .etcdProbed(let findings):
-            self.etcd.isAsking = false
+            self.etcd.question.answered()
             if let condition = self.etcd.take(findings, self.profile, scale: self.health.scale, at: now) {
                 reports.append(.etcd(condition))
             }
@@ -156,18 +166,19 @@ struct DetectorCore: Sendable {
             self.isPublished = false
             self.acknowledge(id, at: now, &reports)
         }
-        let hasContact = hasContact && self.clusterID != nil
+        self.giveUpOverdue(at: now, &reports)
+        self.isEtcdInContact = hasContact
+        let hasContact = hasContact && self.viewUntil.map { now < $0 } ?? false
         if hasContact != self.hasContact {
             self.hasContact = hasContact
             self.reconsiderAll(at: now, &reports)
         }
-        if self.readAt <= now, !self.isReading {
-            self.isReading = true
+        if self.groupsQuestion.isDue(at: now) {
+            self.groupsQuestion.ask(at: now, next: now + self.readPace)
             wanted.append(.readGroups)
         }
-        if self.etcd.askAt <= now, !self.etcd.isAsking {
-            self.etcd.isAsking = true
-            self.etcd.askAt = now + self.profile.spacing
+        if self.etcd.question.isDue(at: now) {
+            self.etcd.question.ask(at: now, next: now + self.profile.spacing)
             wanted.append(.probeEtcd(timeout: self.profile.timeout))
         }
         self.probe(at: now, into: &wanted)
@@ -176,17 +187,26 @@ struct DetectorCore: Sendable {
             self.isPublished = true
             wanted.append(.publish(self.observation, ttl: self.observationTTL))
         }
-        self.reckonWake()
+        self.reckonWake(after: now)
     }
 
     /// What is published outlives its daemon by three probes: until then it is no reason to believe in a node.
     var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
 
-    private mutating func reckonWake() {
-        let nextProbe = self.probesUnderWay < Self.probeLimit ? self.queue.next : nil
-        self.wakeAt = min(nextProbe ?? .distantFuture, self.healthDue)
-        if !self.isReading { self.wakeAt = min(self.wakeAt, self.readAt) }
-        if !self.etcd.isAsking { self.wakeAt = min(self.wakeAt, self.etcd.askAt) }
+    private mutating func reckonWake(after now: Instant) {
+        let nextProbe = self.probes.count < Self.probeLimit ? self.queue.next : nil
+        var wakeAt = min(nextProbe ?? .distantFuture, self.healthDue)
+        let awakeSince = self.awakeSince
+        wakeAt = min(wakeAt, self.groupsQuestion.wakeAt(limit: self.limits.etcd, awakeSince: awakeSince))
+        wakeAt = min(wakeAt, self.etcd.question.wakeAt(limit: self.probePatience, awakeSince: awakeSince))
+        if let deadline = self.probes.deadline(self.probePatience, awakeSince: awakeSince) {
+            wakeAt = min(wakeAt, deadline)
+        }
+        if self.hasContact, let until = self.viewUntil { wakeAt = min(wakeAt, until) }
+        if case .underWay(_, let since) = self.switchover {
+            wakeAt = min(wakeAt, max(since, awakeSince) + AnswerLimits.switchover)
+        }
+        self.wakeAt = wakeAt
     }
 
     /// An operator vouches for a member: what it has done before counts no more.
@@ -206,6 +226,7 @@ struct DetectorCore: Sendable {
         self.targets[id] = nil
         self.primaries[id.group]?.remove(id)
         self.observation.acknowledged[id] = nil
+        self.silent[id] = nil
         self.doubt(id, nil)
     }
 

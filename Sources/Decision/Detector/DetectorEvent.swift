@@ -118,6 +118,8 @@ public struct Observation: Hashable, Sendable {
 }
 
 public enum DetectorReport: Hashable, Sendable {
+    /// See ``Report/unanswered(_:after:)``.
+    indirect case unanswered(Asked, after: Duration)
     /// The verdict on a member is another one.
     indirect case verdict(MemberID, DetectorVerdict, before: DetectorVerdict, reason: String, evidence: [Evidence])
     /// Nothing follows from what is held of a member's aspect any more, since it comes and goes; or it counts again.

@@ -44,6 +44,10 @@ public struct DetectorStatus: Sendable {
     /// The members of a group that all accept writes, by group.
     public let splitBrains: [Int: [MemberID]]
     public let etcd: EtcdCondition
+    /// When the newest read of the groups' keys was sent that was answered; nil: none was.
+    public let viewReadAt: Instant?
+    /// Whether that was long ago, so that nothing is concluded from it.
+    public let isViewOld: Bool
     /// Why no switchover is asked for; nil while one is wanted.
     public let obstacle: SwitchoverObstacle?
 }
@@ -54,7 +58,9 @@ extension DetectorCore {
             profile: self.profile, isIsolated: self.isIsolated, isCutOff: self.isCutOff,
             multiplier: self.health.multiplier,
             targets: self.targets.keys.sorted().compactMap { id in self.targets[id].map { self.status(of: id, $0) } },
-            splitBrains: self.splitBrains, etcd: self.etcd.condition, obstacle: self.obstacle)
+            splitBrains: self.splitBrains, etcd: self.etcd.condition,
+            viewReadAt: self.viewReadAt, isViewOld: self.isEtcdInContact && !self.hasContact,
+            obstacle: self.obstacle)
     }
 
     private var obstacle: SwitchoverObstacle? {

@@ -33,13 +33,12 @@ struct EtcdHealth: Sendable {
     private(set) var condition = EtcdCondition.unknown
     private var reachable: [String: DetectorTrack] = [:]
     private var prompt: [String: DetectorTrack] = [:]
-    var isAsking = false
-    var askAt: Instant
+    var question: Question
 
     /// Half of the time after which etcd's members elect another leader, by default.
     static let slowAfter: Duration = .milliseconds(500)
 
-    init(at now: Instant) { self.askAt = now }
+    init(at now: Instant) { self.question = Question(due: now) }
 
     /// Answers the condition if it is another one.
     mutating func take(

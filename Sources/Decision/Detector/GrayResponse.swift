@@ -83,7 +83,7 @@ public struct SwitchoverObstacle: Hashable, Sendable {
 /// How far this daemon's own attempt has come.
 enum SwitchoverStage: Hashable, Sendable {
     case idle
-    case underWay(SwitchoverOrder)
+    case underWay(SwitchoverOrder, since: Instant)
     case ended(SwitchoverOrder, SwitchoverOutcome)
 }
 
@@ -113,7 +113,7 @@ extension DetectorCore {
                 reports.append(.notSwitchingOver(leader, obstacle))
             }
         case .order(let order):
-            self.switchover = .underWay(order)
+            self.switchover = .underWay(order, since: now)
             reports.append(.switchingOver(order))
             wanted.append(.switchOver(order))
         }
@@ -122,7 +122,7 @@ extension DetectorCore {
     mutating func switchoverEnded(
         _ order: SwitchoverOrder, _ outcome: SwitchoverOutcome, _ reports: inout [DetectorReport]
     ) {
-        guard self.switchover == .underWay(order) else { return }
+        guard case .underWay(order, _) = self.switchover else { return }
         self.switchover = .ended(order, outcome)
         reports.append(.switchoverEnded(order, outcome))
     }
@@ -151,7 +151,8 @@ extension DetectorCore {
                 return "\(leader.name): \(self.targets[leader]?.verdict.rawValue ?? "not watched")"
             }
         case .alertOnly: if self.settings.onGrayFailure == .alert { return "" }
-        case .noContact: if !self.hasContact { return "" }
+        case .noContact:
+            if !self.hasContact { return self.isEtcdInContact ? "the members and groups could not be read lately" : "" }
         case .noAnswers: if self.isIsolated { return "" }
         case .ourselves: if leader == self.member { return "" }
         case .notSeenHere:
@@ -169,7 +170,7 @@ extension DetectorCore {
             if states.contains(.suppressed) { return leader.name }
         case .operatorActs: if self.groups[leader.group]?.isSwitchingOver == true { return "" }
         case .underWay:
-            if case .underWay(let order) = self.switchover { return "to \(order.candidate.name), asked for here" }
+            if case .underWay(let order, _) = self.switchover { return "to \(order.candidate.name), asked for here" }
             if let claim = self.claims[leader.group] { return "asked for by the daemon of \(claim)" }
         case .tried:
             guard case .ended(let order, let outcome) = self.switchover, order.leader == leader, order.since == since

@@ -49,6 +49,8 @@ final class CitusWorld {
     var isFaulty = false
     var phase = 0
     var updates = 0
+    /// When an answer was lost last.
+    var silencedAt: Time = -1_000_000_000
     var holds = 0
     private(set) var violation: Violation?
     let trace: ((String) -> Void)?
@@ -148,6 +150,7 @@ final class CitusWorld {
         node.isFrozen = false
         node.inbox = []
         node.wakeAt = .max
+        node.isUpdateLost = false
         self.schedule(.start(node.index, life: node.life), after: delay)
     }
 
@@ -207,6 +210,7 @@ final class CitusWorld {
         case .readGroups where self.mutation == .noPeriodicRead && node.seenLeader != nil: return
         case .readGroups, .readRows, .askWritable, .hold, .releaseHold, .compareCopies: break
         }
+        if self.losesAnswer(to: action, of: node) { return }
         let delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
         self.schedule(
             .serve(node.index, life: node.life, server: node.server, action, sentAt: self.instant), after: delay)

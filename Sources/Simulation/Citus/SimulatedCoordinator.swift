@@ -29,6 +29,8 @@ final class SimulatedCoordinator {
     var wakeAt: Time = .max
     var cutsEtcd = false
     var updatesUnderWay = 0
+    /// Whether an update of this life of the daemon is never answered.
+    var isUpdateLost = false
     /// The coordinator's leader, as this life of the daemon was told last.
     var seenLeader: String?
     /// One life of the server: its sessions end with it.

@@ -5,7 +5,7 @@ import Decision
 extension DetectorWorld {
     mutating func disturb() {
         self.faults += 1
-        let (index, other, kind) = (self.anyNode(), self.anyNode(), self.random.between(0, 13))
+        let (index, other, kind) = (self.anyNode(), self.anyNode(), self.random.between(0, 14))
         self.tell("fault \(kind) on \(Self.name(index)), \(Self.name(other))")
         switch kind {
         case 0: self.cuts.insert(index * 100 + other)
@@ -25,6 +25,7 @@ extension DetectorWorld {
             self.nodes[index].isLiar = isLiar
         case 11: self.setPaused(!self.isPaused)
         case 12: self.refusals = self.refusals.isEmpty ? [index * 100 + self.leader] : []
+        case 13: self.setBlind(index, !self.nodes[index].isBlind)
         default: self.lead(index)  // Somebody switches over, or Patroni fails over.
         }
     }
@@ -46,12 +47,7 @@ extension DetectorWorld {
         self.nodes[index].reachesEtcd = reaches
         guard reaches else { return self.queue.schedule(.expire(index), at: self.now + 30 * Self.second) }
         // Its followers read anew.
-        self.queue.schedule(.deliver(index, self.snapshot), at: self.now + 2000)
-        var others: [MemberID: Observation] = [:]
-        for (other, observation) in self.observations where other != index { others[Self.id(other)] = observation }
-        self.queue.schedule(.deliver(index, .detector(.observationsRead(others))), at: self.now + 2001)
-        self.queue.schedule(
-            .deliver(index, .detector(.claimsRead(self.claim.map { [0: Self.name($0)] } ?? [:]))), at: self.now + 2002)
+        self.lookAnew(index)
         self.publishAnew(index)
     }
 
@@ -77,6 +73,7 @@ extension DetectorWorld {
             (self.nodes[index].isUsable, self.nodes[index].isPatroniUp) = (true, true)
             self.nodes[index].isLiar = false
             self.setFrozen(index, false)
+            self.nodes[index].isBlind = false
             self.setContact(index, true)
             // A liar that lies no more publishes the truth.
             self.publishAnew(index)

@@ -5,6 +5,7 @@ import Decision
 extension DetectorWorld {
     mutating func switchOver(_ order: SwitchoverOrder, by index: Int) {
         self.orders += 1
+        self.checkView(of: index)
         let leader = self.index(order.leader)
         // Who has found the leader unusable lately: the actor and the leader itself included, others if they are honest.
         let window = 150 * Self.second

@@ -9,6 +9,8 @@ public enum DetectorMutation: String, CaseIterable, Sendable {
     case noPause = "no-pause"
     /// The claim in etcd compares nothing, and nobody sees it.
     case noClaim = "no-claim"
+    /// What was read of the groups counts, however old it is.
+    case agelessView = "ageless-view"
 }
 
 /// One group of nodes that watch each other: the real failure detector of each, with a policy to act, between a simulated
@@ -23,6 +25,10 @@ struct DetectorWorld {
         var isUsable = true
         var isPatroniUp = true
         var reachesEtcd = true
+        /// Whether nothing comes of what it asks etcd for the groups, while the addresses' way to it is well.
+        var isBlind = false
+        /// When what it knows of the groups was read.
+        var lookedAt: Time = 0
         /// When its own probes found a member's PostgreSQL unusable last, in true time.
         var foundBadAt: [Int: Time] = [:]
         /// What reached it while it was frozen.
@@ -93,11 +99,13 @@ struct DetectorWorld {
             self.nodes.append(
                 Node(
                     core: SupervisorCore(
-                        CoreSettings(member: Self.name(index), node: "boot", addresses: [], detector: settings),
+                        CoreSettings(
+                            member: Self.name(index), node: "boot", addresses: [],
+                            limits: Self.limits(mutation), detector: settings),
                         at: Instant(sinceBoot: .zero)), drift: drift))
         }
         for index in 0..<count {
-            self.queue.schedule(.deliver(index, self.snapshot), at: self.random.between(0, 100_000))
+            self.queue.schedule(.deliver(index, self.snapshot(for: index)), at: self.random.between(0, 100_000))
         }
         self.queue.schedule(.fault, at: 30 * Self.second)
     }
@@ -105,26 +113,8 @@ struct DetectorWorld {
     static func name(_ index: Int) -> String { "n\(index + 1)" }
     static func id(_ index: Int) -> MemberID { MemberID(0, Self.name(index)) }
     func index(_ id: MemberID) -> Int { Int(id.name.dropFirst()).map { $0 - 1 } ?? 0 }
-    private func instant(_ index: Int) -> Instant {
+    func instant(_ index: Int) -> Instant {
         Instant(sinceBoot: .microseconds(Int64(Double(self.now) * self.nodes[index].drift)))
-    }
-
-    var snapshot: Decision.Event {
-        let facts = self.nodes.indices.map { index in
-            GroupChange(
-                0,
-                .member(
-                    Self.name(index),
-                    GroupMember(
-                        endpoint: NodeEndpoint(Self.name(index), 5432), isRunning: true,
-                        isPrimary: index == self.leader, api: "http://\(Self.name(index))")))
-        }
-        return .groups(
-            .read(
-                GroupsSnapshot(
-                    clusterID: 7, revision: self.revision,
-                    facts: facts + [GroupChange(0, .leader(Self.name(self.leader), since: self.since))]),
-                sentAt: Instant(sinceBoot: .zero)))
     }
 
     /// Two phases: faults for `seconds`, then three quiet hours after which nothing may be left of them.
@@ -188,6 +178,8 @@ struct DetectorWorld {
         for action in actions {
             if case .report(let report) = action { self.tell("\(Self.name(index)): \(report)") }
             switch action {
+            case .detector(let action) where !action.isTold && self.isLost(): break
+            case .read where self.isLost(): break
             case .detector(let action): self.carryOut(action, of: index)
             case .report(.detector(.verdict(_, let verdict, _, _, _))): if verdict != .well { self.verdicts += 1 }
             case .report(.detector(.suppressed(_, _, true))): self.suppressions += 1
@@ -204,19 +196,6 @@ struct DetectorWorld {
         guard wake < self.nodes[index].nextWake || self.nodes[index].nextWake <= self.now else { return }
         self.nodes[index].nextWake = max(self.now + 1, wake)
         self.queue.schedule(.wake(index), at: self.nodes[index].nextWake)
-    }
-
-    /// The daemon's own read of etcd.
-    private mutating func read(by index: Int) {
-        let sentAt = self.instant(index)
-        guard self.nodes[index].reachesEtcd else {
-            self.queue.schedule(.deliver(index, .readFailed(reason: "cut off")), at: self.now + 2 * Self.second)
-            return
-        }
-        let snapshot = Snapshot(
-            clusterID: 7, revision: self.revision, leader: Self.name(self.leader), patroni: self.config,
-            mark: ClusterMark(clusterID: 7, revision: 1))
-        self.queue.schedule(.deliver(index, .readAnswered(snapshot, sentAt: sentAt)), at: self.now + 3000)
     }
 
     var config: DynamicConfig { DynamicConfig(isPaused: self.isPaused && self.mutation != .noPause) }
@@ -246,15 +225,13 @@ struct DetectorWorld {
             self.tell(.detector(.observed(Self.id(index), observation)), besides: index)
         case .switchOver(let order): self.switchOver(order, by: index)
         case .probeEtcd: self.queue.schedule(.deliver(index, .detector(.etcdProbed([]))), at: self.now + 2000)
-        case .readGroups:
-            let isReached = self.nodes[index].reachesEtcd
-            self.queue.schedule(
-                .deliver(index, isReached ? self.snapshot : .groups(.unread(reason: "cut off"))), at: self.now + 3000)
+        case .readGroups: self.readGroups(by: index)
         }
     }
 
     mutating func tell(_ event: Decision.Event, besides index: Int) {
-        for other in self.nodes.indices where other != index && self.nodes[other].reachesEtcd {
+        for other in self.nodes.indices
+        where other != index && self.nodes[other].reachesEtcd && (!event.isOfGroups || !self.nodes[other].isBlind) {
             self.queue.schedule(.deliver(other, event), at: self.now + self.random.between(1000, 30_000))
         }
     }
@@ -274,6 +251,21 @@ struct DetectorWorld {
         self.queue.schedule(
             .deliver(index, .detector(.probed(Self.id(other), findings, askedAt: self.instant(index)))),
             at: self.now + delay)
+    }
+}
+
+extension DetectorAction {
+    /// Whether nobody answers it.
+    fileprivate var isTold: Bool { if case .publish = self { true } else { false } }
+}
+
+extension Decision.Event {
+    /// Whether it comes by the way on which the groups are looked at.
+    fileprivate var isOfGroups: Bool {
+        switch self {
+        case .groups, .detector: true
+        default: false  // By the addresses' way.
+        }
     }
 }
 

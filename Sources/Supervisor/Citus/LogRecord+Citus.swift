@@ -12,6 +12,7 @@ extension LogRecord {
                     ? "this node is the coordinator's leader: its daemon keeps pg_dist_node"
                     : "this node is not the coordinator's leader any more: its daemon does not keep pg_dist_node",
                 ["WRITER": isWriter ? "1" : "0"])
+        case .unanswered(let asked, let span): self.init(unanswered: asked, span)
         case .groupsUnreadable(let reason):
             self.init(
                 .citusUnreachable, "the groups' keys in etcd cannot be read: \(reason)",

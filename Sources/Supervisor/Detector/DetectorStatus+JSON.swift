@@ -17,6 +17,8 @@ extension DetectorStatus {
                 "\"no_switchover_because\": \(self.obstacle.map { JSON.quoted(Wording.text($0)) } ?? "null")",
                 "\"etcd\": \(JSON.quoted(Wording.text(self.etcd)))",
                 "\"is_etcd_well\": \(self.etcd == .well || self.etcd == .unknown)",
+                "\"groups_read_seconds_ago\": \(self.viewReadAt.map { "\(max(0, (now - $0).components.seconds))" } ?? "null")",
+                "\"is_view_old\": \(self.isViewOld)",
                 "\"split_brains\": [\(splits.joined(separator: ", "))]",
                 "\"targets\": [\(self.targets.map { $0.json(self.profile, at: now) }.joined(separator: ",\n    "))]",
             ].joined(separator: ",\n    ") + "}"

@@ -5,6 +5,7 @@ extension LogRecord {
     /// What the failure detector reports, as an operator reads it.
     init(_ report: DetectorReport) {
         switch report {
+        case .unanswered(let asked, let span): self.init(unanswered: asked, span)
         case .verdict(let id, let verdict, let before, let reason, let evidence):
             let list = evidence.filter(\.isTelling).map { Wording.text($0) }.joined(separator: "; ")
             self.init(

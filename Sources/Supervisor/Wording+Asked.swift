@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+
+/// What the core asks for, as it is said to people.
+extension Wording {
+    /// What it is, and the address that it is for, or none.
+    static func text(_ asked: Asked) -> (what: String, address: AddressID) {
+        switch asked {
+        case .read: ("reading etcd", "")
+        case .mark: ("marking the etcd cluster", "")
+        case .lease(let id): ("asking etcd for a lease for \(id)", id)
+        case .renewal(let id): ("renewing the lease of \(id)", id)
+        case .acquisition(let id): ("acquiring the key of \(id)", id)
+        case .revocation(let id): ("giving back the key of \(id)", id)
+        case .listing: ("listing the kernel's addresses", "")
+        case .postgres: ("asking PostgreSQL here", "")
+        case .patroni: ("asking Patroni here", "")
+        case .assignment(let id): ("putting \(id) on the interface", id)
+        case .removal(let id): ("taking \(id) off the interface", id)
+        case .groups: ("reading the members and groups in etcd, for the failure detector", "")
+        case .groupsForCitus: ("reading the members and groups in etcd, for pg_dist_node", "")
+        case .probes(let members):
+            (
+                "probing \(members.prefix(5).map(\.description).joined(separator: ", "))\(members.count > 5 ? " and \(members.count - 5) others" : "")",
+                ""
+            )
+        case .etcdHealth: ("asking etcd's endpoints for their health", "")
+        case .switchover(let leader): ("the switchover from \(leader)", "")
+        case .rows(let database): ("reading pg_dist_node of \(database)", "")
+        case .writable(let endpoint): ("asking whether \(endpoint) accepts writes", "")
+        case .copies(let database): ("comparing the copies of pg_dist_node of \(database)", "")
+        case .update(let database, let group): ("changing group \(group) in pg_dist_node of \(database)", "")
+        case .hold(let database, let group): ("holding writes to group \(group) of \(database)", "")
+        }
+    }
+
+    /// What follows for the daemon.
+    static func consequence(of asked: Asked) -> String {
+        switch asked {
+        case .assignment, .removal:
+            "it may yet take effect, so nothing else is done with the address, and the watchdog's pings end"
+        case .update: "it may yet take effect, so nothing else is changed in this database"
+        case .switchover: "whether it happens is not known; for this leader it is not asked for again"
+        case .hold: "writes are held no more, by the server's own limit"
+        case .probes: "nothing is known of them by that, and they are asked again"
+        case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .groups,
+            .groupsForCitus, .etcdHealth, .rows, .writable, .copies:
+            "it is asked again"
+        }
+    }
+}
