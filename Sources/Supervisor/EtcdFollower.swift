@@ -123,7 +123,8 @@ final class EtcdFollower {
                 failures = 0
                 // What was asked for meanwhile is not in it.
                 if !self.isRenewed { flights = await self.watch(reading) ? 0 : flights + 1 }
-                step = Self.usualPauses.pause(after: flights + 1)
+                // A watch that does not last means that all is read again: as seldom as if the read had failed.
+                step = flights == 0 ? Self.usualPauses.first : self.pauses.pause(after: flights)
             } catch {
                 // Reported by who reads: the core's own reads fail like this one.
                 self.interruption = error.description

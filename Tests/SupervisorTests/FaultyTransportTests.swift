@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import EtcdClient
 import EventLoop
 import HTTPClient
@@ -105,7 +106,7 @@ struct FaultyTransportTests {
         let (etcd, client) = (world.etcd, world.client)
         let range = KeyRange.prefix("/followed/")
         let follower = EtcdFollower(
-            client, pauses: (.milliseconds(5), .milliseconds(50)), jitter: { 0.5 },
+            client, pauses: Backoff(first: .milliseconds(5), longest: .milliseconds(50)), jitter: { 0.5 },
             read: { () async throws(EtcdError) in
                 let response = try await client.range(range)
                 followed.take(response)

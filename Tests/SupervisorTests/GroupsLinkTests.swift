@@ -82,4 +82,26 @@ struct GroupsLinkTests {
         link.stop()
         http.close()
     }
+
+    @Test @EventLoop func `what is long to read is not read again at once for a watch that does not last`() async throws
+    {
+        let (etcd, http) = (try FakeEtcd(), HTTPClient())
+        let client = EtcdClient(EtcdConfiguration(endpoints: [etcd.url]), http: http, jitter: { 0 })
+        etcd.tamper = { $0 == "/v3/watch" ? "garbage" : $1 }
+        var told: [LogRecord] = []
+        let follower = EtcdFollower(
+            client, pauses: Backoff(first: .seconds(600), longest: .seconds(600)), jitter: { 0.5 },
+            read: { () async throws(EtcdError) in
+                let response = try await client.range(.prefix("/"))
+                return EtcdFollower.Reading(
+                    clusterID: response.header.clusterID, revision: response.header.revision, ranges: [.prefix("/")])
+            },
+            receive: { _, _, _ in }, report: { told.append($0) })
+        follower.start()
+        #expect(try await eventually(within: .seconds(10)) { !told.isEmpty })
+        try await EventLoop.sleep(for: .seconds(1))
+        #expect(etcd.count(of: "/v3/kv/range") == 1 && etcd.count(of: "/v3/watch") == 1)
+        follower.stop()
+        http.close()
+    }
 }

@@ -44,7 +44,7 @@ struct HostilePostgresTests {
             }
         }
         let connection = try await PostgresConnection(
-            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable")
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
         let error = await #expect(throws: PostgresError.self) {
             try await connection.query("select 1", timeout: .seconds(20), byteLimit: 1 << 16)
         }
