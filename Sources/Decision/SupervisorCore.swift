@@ -133,6 +133,8 @@ public struct SupervisorCore: Sendable {
         let ttl = self.shared.knownTTL
         self.shared.settings = LeaseSettings(settings)
         self.shared.limits = settings.limits
+        self.citus?.limits = settings.limits
+        self.detector?.limits = settings.limits
         self.shared.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {
             let id = self.leases[index].id

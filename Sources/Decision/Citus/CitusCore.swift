@@ -22,7 +22,7 @@ struct CitusCore: Sendable {
     /// What the failure detector holds failed.
     private var unusable: Set<NodeEndpoint> = []
     private(set) var reading: Question
-    private let limits: AnswerLimits
+    var limits: AnswerLimits
     /// Since when this part has had its turns when they were due.
     private var awakeSince: Instant
     private(set) var wakeAt: Instant
