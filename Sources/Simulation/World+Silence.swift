@@ -7,6 +7,8 @@ extension World {
     private static let silence = 0.002
     /// The longest that a core waits for an answer, by the slowest clock, and then for the next attempt.
     private static let patience: Time = 36_000_000
+    /// What no contact is too old at.
+    private static let leastAge: Duration = .seconds(15)
     /// systemd's, which is not pinged any more.
     private static let watchdog: Time = 10_000_000
 
@@ -92,7 +94,8 @@ extension World {
 
     /// Who says that etcd is in contact has had an answer lately.
     func checkContact(of node: SimulatedNode, at instant: Instant) {
-        guard let readAt = node.seen.readAt else { return }
+        // Asked at every event: what is younger than the least that may be too old needs no reckoning.
+        guard let readAt = node.seen.readAt, readAt + Self.leastAge < instant else { return }
         // Before Patroni's configuration was read, 30 s are assumed.
         let period = max(self.longestTTL, self.longestGranted, 30_000_000) / 6
         let age = (instant - readAt).microseconds
