@@ -13,7 +13,7 @@ struct SimulationTests {
     }
 
     @Test(arguments: Mutation.allCases) func `a core that does this wrong is found out`(_ mutation: Mutation) throws {
-        let summary = Simulator.run(seeds: 1, count: 200, rounds: 10, mutation: mutation)
+        let summary = Simulator.run(seeds: 1, count: 400, rounds: 10, mutation: mutation)
         let violation = try #require(summary.violation)
         // The seed alone shows it again, at the same moment.
         let again = Simulator.run(seed: violation.seed, rounds: 10, mutation: mutation)

@@ -66,13 +66,12 @@ struct AddressPresenceTests {
             try await node.ip("addr", "replace", address + "/32", "dev", "eth0")
             #expect(try interfaces(presence, address).count == 1)
             // More than its queue takes, within one turn of the loop.
-            node.enter {
-                for number in 1...200 {
-                    for change in ["add", "del"] {
-                        _ = waitFor("ip addr \(change) 10.78.0.\(number)/32 dev eth0")
-                    }
-                }
+            let changes = (1...200).flatMap { number in
+                ["add", "del"].map { "addr \($0) 10.78.0.\(number)/32 dev eth0" }
             }
+            let folder = try TemporaryDirectory("storm")
+            try folder.write("batch", changes.joined(separator: "\n") + "\n")
+            node.enter { _ = waitFor("ip -batch \(folder.file("batch"))") }
             #expect(try interfaces(presence, address).isEmpty)
             try await node.ip("addr", "replace", address + "/32", "dev", "eth0")
             #expect(try interfaces(presence, address).count == 1)
