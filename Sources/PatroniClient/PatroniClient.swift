@@ -79,8 +79,8 @@ public final class PatroniClient {
     public func switchOver(
         from leader: String, to candidate: String, timeout: Duration
     ) async throws(PatroniError) -> SwitchoverAnswer {
-        let body = "{\"leader\":\(JSON.quoted(leader)),\"candidate\":\(JSON.quoted(candidate))}"
-        let response = try await self.send("/switchover", Array(body.utf8), accepting: nil, timeout)
+        let body: JSONDocument = ["leader": .string(leader), "candidate": .string(candidate)]
+        let response = try await self.send("/switchover", Array(body.compact.utf8), accepting: nil, timeout)
         let text = String(decoding: response.body.prefix(1024), as: UTF8.self)
         if response.status == 200 { return .done(text) }
         // With the status of a failure (503), and a leader that is still on its way down.

@@ -20,7 +20,8 @@ struct HostileEtcdTests {
         scene.etcd.tamper = { $0 == path ? "garbage" : $1 }
         _ = scene.start()
         try await scene.expect { scene.record(kind) != nil }
-        #expect(scene.record(kind)?["REASON"]?.contains("malformed") == true)
+        let reason = try #require(scene.record(kind)?["REASON"])
+        #expect(reason.contains("malformed"), "\(reason)")
         #expect(path == "/v3/watch" || scene.ip.held == nil)
         scene.etcd.tamper = { $1 }
         // It heals by itself.

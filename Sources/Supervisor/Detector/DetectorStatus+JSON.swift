@@ -4,58 +4,61 @@ import LenientJSON
 
 extension DetectorStatus {
     /// The object `detector` of the status.
-    func json(at now: Instant) -> String {
-        let profile = self.profile
-        let splits = self.splitBrains.sorted { $0.key < $1.key }.map { group, members in
-            "{\"group\": \(group), \"members\": [\(members.map { JSON.quoted($0.name) }.joined(separator: ", "))]}"
+    func document(at now: Instant) -> JSONDocument {
+        let splits = self.splitBrains.sorted { $0.key < $1.key }.map { group, members -> JSONDocument in
+            ["group": .number(group), "members": .list(members.map { .string($0.name) })]
         }
-        return "{"
-            + [
-                "\"profile\": {\"interval_ms\": \(profile.interval.milliseconds), \"timeout_ms\": \(profile.timeout.milliseconds), \"threshold\": \(profile.threshold), \"leak\": \(profile.leak), \"rise\": \(profile.rise), \"agreement\": \"\(profile.agreement.rawValue)\", \"minimum_sources\": \(profile.minimumSources)}",
-                "\"is_isolated\": \(self.isIsolated)", "\"is_cut_off\": \(self.isCutOff)",
-                "\"local_health\": \(self.multiplier)",
-                "\"no_switchover_because\": \(self.obstacle.map { JSON.quoted(Wording.text($0)) } ?? "null")",
-                "\"etcd\": \(JSON.quoted(Wording.text(self.etcd)))",
-                "\"is_etcd_well\": \(self.etcd == .well || self.etcd == .unknown)",
-                "\"groups_read_seconds_ago\": \(self.viewReadAt.map { "\(max(0, (now - $0).components.seconds))" } ?? "null")",
-                "\"is_view_old\": \(self.isViewOld)",
-                "\"split_brains\": [\(splits.joined(separator: ", "))]",
-                "\"targets\": [\(self.targets.map { $0.json(self.profile, at: now) }.joined(separator: ",\n    "))]",
-            ].joined(separator: ",\n    ") + "}"
+        return [
+            "profile": self.profile.document, "is_isolated": .bool(self.isIsolated), "is_cut_off": .bool(self.isCutOff),
+            "local_health": .number(self.multiplier),
+            "no_switchover_because": .text(self.obstacle.map { Wording.text($0) }),
+            "etcd": .string(Wording.text(self.etcd)),
+            "is_etcd_well": .bool(self.etcd == .well || self.etcd == .unknown),
+            "groups_read_seconds_ago": .seconds(self.viewReadAt.map { max(.zero, now - $0) }),
+            "is_view_old": .bool(self.isViewOld), "split_brains": .list(splits),
+            "targets": .list(self.targets.map { $0.document(self.profile, at: now) }),
+        ]
+    }
+}
+
+extension DetectorProfile {
+    fileprivate var document: JSONDocument {
+        [
+            "interval_ms": .integer(self.interval.milliseconds), "timeout_ms": .integer(self.timeout.milliseconds),
+            "threshold": .number(self.threshold), "leak": .fraction(self.leak), "rise": .number(self.rise),
+            "agreement": .string(self.agreement.rawValue), "minimum_sources": .number(self.minimumSources),
+        ]
     }
 }
 
 extension DetectorStatus.Target {
-    fileprivate func json(_ profile: DetectorProfile, at now: Instant) -> String {
-        "{"
-            + [
-                "\"group\": \(self.id.group)", "\"member\": \(JSON.quoted(self.id.name))",
-                "\"is_leader\": \(self.isLeader)", "\"verdict\": \(JSON.quoted(self.verdict.rawValue))",
-                "\"reason\": \(JSON.quoted(self.reason))",
-                "\"lag_bytes\": \(self.lag.map { "\($0)" } ?? "null")",
-                "\"aspects\": [\(self.aspects.map { $0.json(profile, at: now) }.joined(separator: ", "))]",
-            ].joined(separator: ", ") + "}"
+    fileprivate func document(_ profile: DetectorProfile, at now: Instant) -> JSONDocument {
+        [
+            "group": .number(self.id.group), "member": .string(self.id.name), "is_leader": .bool(self.isLeader),
+            "verdict": .string(self.verdict.rawValue), "reason": .string(self.reason), "lag_bytes": .number(self.lag),
+            "aspects": .list(self.aspects.map { $0.document(profile, at: now) }),
+        ]
     }
 }
 
 extension DetectorStatus.Aspect {
-    fileprivate func json(_ profile: DetectorProfile, at now: Instant) -> String {
-        func seconds(_ span: Duration?) -> String { span.map { "\($0.components.seconds)" } ?? "null" }
-        let evidence = self.evidence.map {
-            "{\"source\": \(JSON.quoted("\($0.source)")), \"state\": \"\($0.state.rawValue)\", \"reason\": \($0.telling.map { JSON.quoted($0) } ?? "null")}"
+    fileprivate func document(_ profile: DetectorProfile, at now: Instant) -> JSONDocument {
+        let evidence = self.evidence.map { evidence -> JSONDocument in
+            [
+                "source": "\(evidence.source)", "state": .string(evidence.state.rawValue),
+                "reason": .text(evidence.telling),
+            ]
         }
-        return "{"
-            + [
-                "\"aspect\": \"\(self.aspect.rawValue)\"", "\"state\": \"\(self.state.rawValue)\"",
-                "\"for_seconds\": \(seconds(self.since.map { now - $0 }))",
-                "\"score\": \(self.score)", "\"threshold\": \(self.threshold)",
-                "\"accusers\": \(self.accusers)", "\"heard\": \(self.heard)", "\"needed\": \(self.needed)",
-                "\"last_healthy_seconds_ago\": \(seconds(self.lastHealthyAt.map { now - $0 }))",
-                "\"first_failure_seconds_ago\": \(seconds(self.firstFailureAt.map { now - $0 }))",
-                "\"suppressed_for_seconds\": \(seconds(self.suppressedUntil.map { $0 - now }))",
-                "\"outlook\": \(JSON.quoted(Wording.outlook(of: self, profile, at: now)))",
-                "\"evidence\": [\(evidence.joined(separator: ", "))]",
-            ].joined(separator: ", ") + "}"
+        return [
+            "aspect": .string(self.aspect.rawValue), "state": .string(self.state.rawValue),
+            "for_seconds": .seconds(self.since.map { now - $0 }), "score": .fraction(self.score),
+            "threshold": .fraction(self.threshold), "accusers": .number(self.accusers), "heard": .number(self.heard),
+            "needed": .number(self.needed),
+            "last_healthy_seconds_ago": .seconds(self.lastHealthyAt.map { now - $0 }),
+            "first_failure_seconds_ago": .seconds(self.firstFailureAt.map { now - $0 }),
+            "suppressed_for_seconds": .seconds(self.suppressedUntil.map { $0 - now }),
+            "outlook": .string(Wording.outlook(of: self, profile, at: now)), "evidence": .list(evidence),
+        ]
     }
 }
 
