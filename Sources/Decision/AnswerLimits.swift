@@ -35,8 +35,8 @@ public struct AnswerLimits: Hashable, Sendable {
     static let rows: Duration = .seconds(25)
     /// 2 s for a connection and its question.
     static let writable: Duration = .seconds(5)
-    /// Connections to all workers side by side, 2 s, and one query each, 5 s.
-    static let copies: Duration = .seconds(30)
+    /// Connections to all workers, 16 at a time: 2 s each, and one query of 5 s. Of as many as there may be, twice.
+    static let copies: Duration = .seconds(900)
     /// Up to ten statements, each 9 s at most.
     static let update: Duration = .seconds(180)
     /// What was to be held ends on the server by its own limit; then this.

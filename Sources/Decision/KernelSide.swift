@@ -67,8 +67,8 @@ struct KernelSide: Sendable {
     /// Since when a command has been under way that is overdue by now, when that is news.
     ///
     /// It is not given up. It may be a child that the kernel keeps in its grip, and acts when that lets go: whatever was done
-    /// meanwhile, it would undo, and what was taken to be off the kernel might be on it again. Only the end of this process,
-    /// with which its children die, makes an end of it.
+    /// meanwhile, it would undo, and what was taken to be off the kernel might be on it again. Its end will be told; then the
+    /// lifetime that it has set late is set right.
     mutating func becomesOverdue(after limit: Duration, at now: Instant, awakeSince: Instant) -> (
         Command, since: Instant
     )? {

@@ -85,6 +85,6 @@ extension SupervisorCore {
     }
 
     /// Whether a change of the kernel is overdue that may yet take effect: then nothing more is done about its address in this
-    /// process, with whose end it ends.
+    /// process before its end is known.
     public var isStuck: Bool { self.leases.contains { $0.kernel.stuckSince != nil } }
 }

@@ -83,6 +83,9 @@ public final class ChildSlots {
         }
     }
 
+    /// How many children of this kind have not been reaped yet.
+    public func running(_ kind: ChildKind) -> Int { self.budget.running(kind) }
+
     /// A child has been reaped, or could not be started.
     func ended(_ kind: ChildKind) {
         guard let next = self.budget.ended(kind) else { return }

@@ -41,6 +41,8 @@ final class SimulatedNode {
     var silencedAt: Time = -1_000_000_000
     /// The addresses of which the next command's answer is lost; "": the next listing's.
     var muted: Set<AddressID> = []
+    /// Until when the kernel keeps a command in its grip.
+    var grippedUntil: Time = -1_000_000_000
     /// Whether the watchdog is about to end it.
     var isDoomed = false
     /// What arrived while the daemon was frozen or deaf.

@@ -44,7 +44,10 @@ extension World {
         case 1:
             node.muted.insert(key)
             return 2000
-        default: return self.random.between(5_000_000, 60_000_000)
+        default:
+            let delay = self.random.between(5_000_000, 60_000_000)
+            node.grippedUntil = max(node.grippedUntil, self.now + delay)
+            return delay
         }
     }
 
@@ -78,16 +81,17 @@ extension World {
         }
     }
 
-    /// A daemon whose command to the kernel does not come back ends its watchdog's pings.
+    /// A daemon whose command to the kernel does not come back, though no child is left that could still carry it out, ends its
+    /// watchdog's pings.
     func watch(_ node: SimulatedNode) {
-        guard node.isSilenced, !node.isDoomed, node.core?.isStuck == true else { return }
+        guard node.isSilenced, !node.isDoomed, node.grippedUntil < self.now, node.core?.isStuck == true else { return }
         node.isDoomed = true
         self.schedule(.watchdog(node.index, life: node.life), after: Self.watchdog)
     }
 
     func checkWatchdog(_ node: SimulatedNode) {
         node.isDoomed = false
-        guard node.core?.isStuck == true else { return }
+        guard node.grippedUntil < self.now, node.core?.isStuck == true else { return }
         self.log("\(node.member): the watchdog ends the daemon")
         self.crashDaemon(node, restartAfter: self.random.between(200_000, 3_000_000))
     }

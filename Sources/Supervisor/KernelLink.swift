@@ -17,6 +17,10 @@ final class KernelLink {
     private(set) var addresses: [AddressID: IPAddress] = [:]
     /// The interfaces that the configuration names, which may be alternative names.
     private var interfaces: [AddressID: String] = [:]
+    /// How often in a row each was not announced, because it was not known whether it is here.
+    private var unannounced: [AddressID: Int] = [:]
+    /// All announcements of the first second.
+    private static let unannouncedPatience = 4
     /// Interfaces that were seen without their carrier.
     private var severed: Set<String> = []
     /// When it was last told that changes may have been missed, and why, in microseconds since boot.
@@ -226,6 +230,21 @@ final class KernelLink {
                 ["ADDRESS": id, "INTERFACE": place.interface]))
     }
 
+    /// Told where it lasts: a first message may come a moment after the address.
+    private func noteUnannounced(_ address: VirtualAddress) {
+        let id = address.address.address.description
+        let count = (self.unannounced[id] ?? 0) + 1
+        self.unannounced[id] = count
+        guard count == Self.unannouncedPatience else { return }
+        let reason =
+            "too many changes of the kernel's, some of which were lost: whether the address is here is not known"
+        self.report(
+            LogRecord(
+                .announceFailed,
+                "\(id) could not be announced on \(address.interface): \(reason). It is when its lifetime is renewed",
+                ["ADDRESS": id, "INTERFACE": address.interface, "REASON": reason]))
+    }
+
     private func receive(_ report: Announcer.Report) {
         switch report {
         case .failed(let address, let error):
@@ -236,8 +255,10 @@ final class KernelLink {
                     ["ADDRESS": id, "INTERFACE": address.interface, "REASON": error.description]))
         case .duplicate(let address, let linkAddress):
             self.deliver(.duplicateSeen(address.address.address.description, linkAddress: linkAddress.description))
+        case .withheld(let address, .unknown): self.noteUnannounced(address)
+        case .announced(let address, _, _): self.unannounced[address.address.address.description] = nil
         // Where the address has gone, and why, is the core's to say.
-        case .announced, .withheld: break
+        case .withheld(_, .absent), .withheld(_, .rightEnded): break
         }
     }
 }

@@ -231,7 +231,6 @@ extension LogRecord {
             ["REASON": problem])
     }
 
-    /// What is known of etcd cannot be kept for the next process.
     /// `stale`: the first name that cannot be looked up; nil: each can be again.
     static func names(_ stale: HostResolver.StaleName?) -> LogRecord {
         guard let stale else { return LogRecord(.namesFresh, "each name can be looked up again") }
@@ -243,6 +242,7 @@ extension LogRecord {
             ["NAME": stale.name, "REASON": stale.reason, "ADDRESSES": addresses, "AGE": age])
     }
 
+    /// What is known of etcd cannot be kept for the next process.
     static func memoryUnwritable(_ problem: String) -> LogRecord {
         LogRecord(
             .memoryUnwritable,

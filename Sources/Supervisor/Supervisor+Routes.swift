@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EventLoop
 import StatusServer
 
 /// What the status API answers, and what it does.
@@ -20,8 +21,10 @@ extension Supervisor {
         return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
     }
 
-    /// Whether nothing but the end of this process lets go of an address; see ``SupervisorCore/isStuck``.
-    public var isStuck: Bool { self.core.isStuck }
+    /// Whether nothing but the end of this process lets go of an address: a change of the kernel is overdue, and there is no child
+    /// that could still make it. (One that the kernel keeps in its grip outlives this process, acts when that lets go, and then
+    /// needs somebody who knows of it.)
+    public var isStuck: Bool { self.core.isStuck && ChildSlots.shared.running(.address) == 0 }
 
     func answer(_ path: String) -> StatusServer.Answer {
         switch path {

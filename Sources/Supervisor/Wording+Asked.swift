@@ -38,7 +38,7 @@ extension Wording {
     static func consequence(of asked: Asked) -> String {
         switch asked {
         case .assignment, .removal:
-            "it may yet take effect, so nothing else is done with the address, and the watchdog's pings end"
+            "it may yet take effect, so nothing else is done with the address before its end is known"
         case .update: "it may yet take effect, so nothing else is changed in this database"
         case .switchover: "whether it happens is not known; for this leader it is not asked for again"
         case .hold: "writes are held no more, by the server's own limit"

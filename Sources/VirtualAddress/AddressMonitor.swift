@@ -57,6 +57,8 @@ public final class AddressMonitor {
     private var news = AddressNews()
     private(set) var socket: RouteSocket?
     private var readable: EventSource?
+    /// The kernel has dropped something, and what waits has not been read to its end since.
+    private var isCongested = false
     private var retry: EventSource?
 
     /// - Parameter report: what happened since the last time, in order; never empty.
@@ -113,9 +115,15 @@ public final class AddressMonitor {
                     if let event = self.news.take(message, ask: { socket.interfaceName($0) }) { events.append(event) }
                 }
             case .truncated(let count): events.append(self.news.lost(.unreadable, "\(count) bytes"))
-            case .dropped: events.append(self.news.lost(.dropped))
+            case .dropped:
+                events.append(self.news.lost(.dropped))
+                self.isCongested = true
             case .foreign: break
-            case .nothing: break reading
+            case .nothing:
+                // Until its queue was empty the kernel has dropped everything, without another word.
+                if self.isCongested { events.append(.unclear) }
+                self.isCongested = false
+                break reading
             case .failed(let error):
                 failure = error
                 break reading

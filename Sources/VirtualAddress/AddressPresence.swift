@@ -11,15 +11,25 @@ import RouteNetlink
 /// then again.
 @EventLoop
 final class AddressPresence {
+    enum Answer: Hashable {
+        case here, absent
+        /// No message has told of it yet, or since some were lost.
+        case unknown
+    }
+
     private let open: @EventLoop () throws(RouteSocket.Failure) -> RouteSocket
     private var socket: RouteSocket?
     private var readable: EventSource?
     private var followed: Set<IPAddress> = []
-    /// The numbers of the interfaces on which each of them stands.
-    private var places: [IPAddress: Set<Int32>] = [:]
+    /// Where each of them stands, of those that are known.
+    private var places: [IPAddress: Set<RoutePlace>] = [:]
+    /// Messages were lost. What still waits in the queue is from before that, and the kernel drops all else until it is empty.
+    private var hasLost = false
 
-    /// Of one look. Whoever sends more at once is waited for no longer.
-    private static let datagramLimit = 65_536
+    /// In a turn of the loop in which nobody asks.
+    private static let datagramsPerTurn = 32
+    /// Before an answer. Where more waits, it is not known.
+    private static let datagramsPerAnswer = 4096
 
     /// - Parameter open: a socket of the network namespace that is meant.
     init(open: @escaping @EventLoop () throws(RouteSocket.Failure) -> RouteSocket) { self.open = open }
@@ -31,34 +41,37 @@ final class AddressPresence {
         do throws(RouteSocket.Failure) { try self.listen() } catch {}  // Tried again when it is asked.
     }
 
-    /// Whether the kernel is known to have the address on the interface of this number.
-    func holds(_ address: IPAddress, on interface: Int32) throws(RouteSocket.Failure) -> Bool {
+    /// Whether the kernel has the address on the interface of this number, with whatever prefix length.
+    func answer(for address: IPAddress, on interface: Int32) throws(RouteSocket.Failure) -> Answer {
         try self.listen()
-        self.read()
-        return self.places[address]?.contains(interface) ?? false
+        guard self.read(Self.datagramsPerAnswer), let places = self.places[address] else { return .unknown }
+        return places.contains { $0.interface == interface } ? .here : .absent
     }
 
     private func listen() throws(RouteSocket.Failure) {
         guard self.socket == nil else { return }
         let socket = try self.open()
         self.socket = socket
-        self.readable = .descriptor(socket.descriptor, .read) { [weak self] _ in self?.read() }
+        self.readable = .descriptor(socket.descriptor, .read) { [weak self] _ in _ = self?.read(Self.datagramsPerTurn) }
     }
 
-    private func read() {
-        for _ in 0..<Self.datagramLimit {
-            guard let socket = self.socket else { return }
+    /// Reads at most so many; answers whether nothing more waits.
+    private func read(_ limit: Int) -> Bool {
+        for _ in 0..<limit {
+            guard let socket = self.socket else { return false }
             switch socket.receive() {
             case .datagram(let bytes): for message in RouteMessage.parse(bytes) { self.take(message) }
-            case .truncated, .dropped: self.places = [:]
+            case .truncated, .dropped: self.hasLost = true
             case .foreign: break
-            case .nothing: return
+            case .nothing:
+                if self.hasLost { (self.places, self.hasLost) = ([:], false) }
+                return true
             case .failed:
                 (self.readable, self.socket, self.places) = (nil, nil, [:])
-                return
+                return false
             }
         }
-        self.places = [:]
+        return false
     }
 
     private func take(_ message: RouteMessage) {
@@ -66,10 +79,15 @@ final class AddressPresence {
         case .address(let address):
             let place = address.place
             guard self.followed.contains(place.address.address) else { return }
-            self.places[place.address.address, default: []].insert(place.interface)
-        case .addressRemoved(let place): self.places[place.address.address]?.remove(place.interface)
-        case .linkRemoved(let index): for address in self.places.keys { self.places[address]?.remove(index) }
-        case .malformed: self.places = [:]
+            self.places[place.address.address, default: []].insert(place)
+        case .addressRemoved(let place):
+            guard self.followed.contains(place.address.address) else { return }
+            self.places[place.address.address, default: []].remove(place)
+        case .linkRemoved(let index):
+            for address in self.places.keys {
+                self.places[address] = self.places[address]?.filter { $0.interface != index }
+            }
+        case .malformed: self.hasLost = true
         case .link, .answered: break
         }
     }

@@ -78,6 +78,8 @@ public final class Announcer {
         case rightEnded
         /// The kernel does not have the address on its interface.
         case absent
+        /// Whether it has, cannot be told at the moment.
+        case unknown
     }
 
     /// An address that is being announced.
@@ -87,6 +89,8 @@ public final class Announcer {
         var number = 0
         var timer: EventSource?
         var probe: DuplicateProbe?
+        /// Whether its last announcement was withheld.
+        var isWithheld = false
         init(begin: Int64) { self.begin = begin }
     }
 
@@ -127,13 +131,14 @@ public final class Announcer {
     public func follow(_ addresses: Set<IPAddress>) { self.presence.follow(addresses) }
 
     /// The address may be announced until `end` (microseconds since boot) and no longer: to be called with each lifetime
-    /// that the kernel was given.
+    /// that the kernel was given. One whose last announcement had to be withheld is announced anew, from the beginning.
     public func allow(_ address: VirtualAddress, until end: Int64) {
         if self.rights.count >= Self.rightsLimit {
             let now = BootClock.microseconds
             self.rights = self.rights.filter { $0.value > now }
         }
         self.rights[address] = end
+        if self.courses[address]?.isWithheld == true { self.start(address) }
     }
 
     /// As many as there can be addresses, and as many again that a reload took away; then the old ones are dropped.
@@ -169,18 +174,24 @@ public final class Announcer {
                 if let self, let course { self.advance(course, of: address) }
             }
         }
+        let reports = self.announce(address, course, isProbing: isProbing)
+        course.isWithheld = reports.contains { if case .withheld = $0 { true } else { false } }
         // Reports come last: they may stop or start addresses.
-        for report in self.announce(address, course, isProbing: isProbing) { self.report(report) }
+        for report in reports { self.report(report) }
     }
 
     private func announce(_ address: VirtualAddress, _ course: Course, isProbing: Bool) -> [Report] {
         do throws(AnnouncementError) {
-            let sockets = try self.sockets(isProbing: isProbing)
-            guard let link = LocalLinks.link(address.interface, by: sockets.sender.descriptor) else {
+            let sockets = try self.sockets(for: address.interface, isProbing: isProbing)
+            guard let link = sockets.link else {
                 throw AnnouncementError(.noDevice, call: "ioctl")
             }
             guard let mac = link.address else { throw AnnouncementError(.notEthernet, call: "ioctl") }
-            guard try self.isPresent(address, on: link.index) else { return [.withheld(address, .absent)] }
+            switch try self.presence(of: address, on: link.index) {
+            case .here: break
+            case .absent: return [.withheld(address, .absent)]
+            case .unknown: return [.withheld(address, .unknown)]
+            }
             // Last of all: what is between it and the sending, is all that a freeze can still fall into.
             guard let end = self.rights[address], BootClock.microseconds < end else {
                 return [.withheld(address, .rightEnded)]
@@ -240,11 +251,12 @@ public final class Announcer {
         let sender: PacketSocket
         /// One of its own for a probe, if there is to be one.
         let listener: PacketSocket?
+        let link: LocalLinks.Link?
         /// For a probe: the link addresses of this host.
         let own: Set<LinkAddress>
     }
 
-    private func sockets(isProbing: Bool) throws(AnnouncementError) -> Sockets {
+    private func sockets(for interface: String, isProbing: Bool) throws(AnnouncementError) -> Sockets {
         do throws(PacketSocket.Failure) {
             return try Self.inside(self.enter) { () throws(PacketSocket.Failure) in
                 let sender: PacketSocket
@@ -252,6 +264,7 @@ public final class Announcer {
                 self.sender = sender
                 return Sockets(
                     sender: sender, listener: isProbing ? try PacketSocket() : nil,
+                    link: LocalLinks.link(interface, by: sender.descriptor),
                     own: isProbing ? LocalLinks.ownAddresses(by: sender.descriptor) : [])
             }
         } catch {
@@ -259,9 +272,11 @@ public final class Announcer {
         }
     }
 
-    private func isPresent(_ address: VirtualAddress, on index: Int32) throws(AnnouncementError) -> Bool {
+    private func presence(
+        of address: VirtualAddress, on index: Int32
+    ) throws(AnnouncementError) -> AddressPresence.Answer {
         do throws(RouteSocket.Failure) {
-            return try self.presence.holds(address.address.address, on: index)
+            return try self.presence.answer(for: address.address.address, on: index)
         } catch {
             throw AnnouncementError(.failed(error.number), call: error.call)
         }

@@ -4,7 +4,8 @@ import Glibc
 import NetworkAddress
 
 /// The interfaces of a network namespace as sockets need them: read anew for each announcement, for any of it may have changed.
-/// None of the questions waits for the kernel's lock on the network configuration.
+/// None of the questions waits for the kernel's lock on the network configuration. (Asked for a name that it does not know, the
+/// kernel would look for a module of that name, and wait for `modprobe`: so only names that it lists are asked for.)
 enum LocalLinks {
     struct Link: Hashable {
         let index: Int32
@@ -12,9 +13,9 @@ enum LocalLinks {
         let address: LinkAddress?
     }
 
-    /// The interface of this name in the namespace of `socket`; nil: there is none.
+    /// The interface of this name in the namespace that `socket` and this thread are in; nil: there is none.
     static func link(_ name: String, by socket: Int32) -> Link? {
-        guard let found = self.ask(name, SIOCGIFINDEX, by: socket) else { return nil }
+        guard self.names().contains(name), let found = self.ask(name, SIOCGIFINDEX, by: socket) else { return nil }
         let index = found.withUnsafeBytes { $0.load(as: Int32.self) }
         return Link(index: index, address: self.address(of: name, by: socket))
     }
@@ -22,12 +23,15 @@ enum LocalLinks {
     /// Every Ethernet address of the namespace that `socket` and this thread are in: whoever answers with one of them is no other
     /// holder. At most 4096.
     static func ownAddresses(by socket: Int32) -> Set<LinkAddress> {
+        Set(self.names().compactMap { self.address(of: $0, by: socket) })
+    }
+
+    private static func names() -> [String] {
         // Two lines of headings, then a line for each interface, which begins with its name and a colon.
         guard let text = self.read("/proc/thread-self/net/dev") else { return [] }
-        let names = text.split(separator: "\n").dropFirst(2).prefix(4096).map { line in
+        return text.split(separator: "\n").dropFirst(2).prefix(4096).map { line in
             String(line.drop { $0 == " " }.prefix { $0 != ":" })
         }
-        return Set(names.compactMap { self.address(of: $0, by: socket) })
     }
 
     private static func address(of name: String, by socket: Int32) -> LinkAddress? {

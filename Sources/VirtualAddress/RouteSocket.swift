@@ -33,7 +33,7 @@ final class RouteSocket {
     private var buffer: [UInt8]
 
     /// - Parameters:
-    ///   - receiveBuffer: bytes that the queue may take; the kernel allows at most `net.core.rmem_max`, doubled.
+    ///   - receiveBuffer: bytes that the queue may take; without CAP_NET_ADMIN at most `net.core.rmem_max`, doubled.
     ///   - datagramLimit: bytes of one datagram; a link with all its properties has 2 KiB.
     init(receiveBuffer: Int32, datagramLimit: Int = 32768) throws(Failure) {
         self.buffer = [UInt8](repeating: 0, count: datagramLimit)
@@ -41,8 +41,12 @@ final class RouteSocket {
         self.descriptor = socket(AF_NETLINK, flags, NETLINK_ROUTE)
         if self.descriptor < 0 { throw Failure(number: errno, call: "socket") }
         var size = receiveBuffer
-        // Before it is bound, so that nothing is dropped for want of it. Where it is refused, the usual size must do.
-        setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout.size(ofValue: size)))
+        // Before it is bound, so that nothing is dropped for want of it. With CAP_NET_ADMIN any size is allowed; else what
+        // `net.core.rmem_max` allows must do.
+        let length = socklen_t(MemoryLayout.size(ofValue: size))
+        if setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, length) != 0 {
+            setsockopt(self.descriptor, SOL_SOCKET, SO_RCVBUF, &size, length)
+        }
         var address = sockaddr_nl()
         address.nl_family = UInt16(AF_NETLINK)
         address.nl_groups = UInt32(RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR)

@@ -144,7 +144,7 @@ final class Daemon {
     }
 
     /// Pings from a turn of the core, three times in what systemd waits, so that a stuck core is killed and a ping that systemd
-    /// takes late is in time. A command that may yet change the kernel, and is long overdue, ends only with this process.
+    /// takes late is in time. A daemon that waits for a child of which there is none ends only so.
     private func startWatchdog() {
         guard let interval = ServiceManager.watchdogInterval else { return }
         let pause = interval / 3

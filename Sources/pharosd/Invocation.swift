@@ -28,6 +28,8 @@ enum Invocation: Equatable {
             } else {
                 self = .run(arguments[1])
             }
+        case let option? where option.hasPrefix("--config=") && arguments.count == 1:
+            self = .run(String(option.dropFirst("--config=".count)))
         case let other?: self = .mistake("unexpected argument '\(other)'")
         }
     }

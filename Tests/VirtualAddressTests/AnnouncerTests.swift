@@ -305,6 +305,28 @@ struct AnnouncerTests {
         }
     }
 
+    @Test @EventLoop func `what had to be withheld is announced with the next lifetime, from the beginning`()
+        async throws
+    {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let place = try virtual("10.77.0.100/24")
+            let (announcer, reports) = announcer(in: nodes[0])
+            try await hold(place, in: nodes[0], announcer)
+            try await nodes[0].ip("addr", "del", "\(place.address)", "dev", "eth0")
+            announcer.start(place)
+            // All of the first second.
+            #expect(try await eventually(within: .seconds(20)) { reports.values.count >= 4 })
+            #expect(Set(reports.values) == [.withheld(place, .absent)])
+            try await nodes[0].ip("addr", "add", "\(place.address)", "dev", "eth0")
+            reports.removeAll()
+            announcer.allow(place, until: BootClock.microseconds + 600_000_000)
+            let mac = try await mac(nodes[0])
+            #expect(reports.values.first == .announced(place, mac, number: 1), "at once")
+            #expect(try await reports.contains(.announced(place, mac, number: 3)))
+            announcer.stopAll()
+        }
+    }
+
     @Test(arguments: ["10.77.0.100/24", "fd00:77::100/64"])
     @EventLoop func `nothing is announced once the right has ended, as after a freeze`(text: String) async throws {
         try await TestNetwork.with(nodes: 2) { nodes in

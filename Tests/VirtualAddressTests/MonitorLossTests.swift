@@ -92,16 +92,13 @@ struct MonitorLossTests {
         }
     }
 
-    @Test @EventLoop func `the queue is as large as the kernel allows anybody`() async throws {
+    @Test @EventLoop func `the queue is as large as was asked for, whatever the kernel allows others`() async throws {
         let socket = try RouteSocket(receiveBuffer: 8 << 20)
         var size: Int32 = 0
         var length = socklen_t(MemoryLayout.size(ofValue: size))
         #expect(getsockopt(socket.descriptor, SOL_SOCKET, SO_RCVBUF, &size, &length) == 0)
-        let file = try #require(fopen("/proc/sys/net/core/rmem_max", "r"))
-        defer { fclose(file) }
-        var text = [CChar](repeating: 0, count: 32)
-        _ = try #require(fgets(&text, 32, file))
-        #expect(Int(size) == 2 * min(atol(text), 8 << 20))
+        // The kernel doubles it, for what it needs itself.
+        #expect(Int(size) == 2 * 8 << 20)
         #expect(fcntl(socket.descriptor, F_GETFD) & FD_CLOEXEC != 0)
     }
 

@@ -33,6 +33,8 @@ struct CitusCore: Sendable {
     static let freshness: Duration = .seconds(30)
     /// Groups that are followed, and members of one. More are not looked at.
     static let groupLimit = 1024
+    /// Leaders that are asked at once whether they accept writes.
+    static let askedLimit = 32
 
     init(_ settings: CitusSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings
@@ -245,19 +247,30 @@ struct CitusCore: Sendable {
             {
                 reports.append(.unanswered(.writable(endpoint), after: silence.length))
             }
+        }
+        // Each takes a connection: whoever was asked least lately comes first, and the rest follow as these are answered.
+        var free = Self.askedLimit
+        for group in self.groups.values where group.isAsked {
+            let deadline = group.question.wakeAt(limit: AnswerLimits.writable, awakeSince: self.awakeSince)
+            guard deadline > now else { continue }
+            free -= 1
+            self.wakeAt = min(self.wakeAt, deadline)
+        }
+        let candidates = wanted.compactMap { group -> (group: Int, askedAt: Instant)? in
+            guard let view = self.groups[group], view.endpoint != nil, !view.isAsked else { return nil }
+            return (group, view.question.askedAt ?? Instant(sinceBoot: .zero))
+        }
+        for (group, _) in candidates.sorted(by: { ($0.askedAt, $0.group) < ($1.askedAt, $1.group) }) {
             guard let view = self.groups[group], let endpoint = view.endpoint else { continue }
-            guard !view.isAsked else {
-                let deadline = view.question.wakeAt(limit: AnswerLimits.writable, awakeSince: self.awakeSince)
-                self.wakeAt = min(self.wakeAt, deadline)
+            let due = view.askDue(at: now)
+            guard due <= now else {
+                self.wakeAt = min(self.wakeAt, due)
                 continue
             }
-            let due = view.askDue(at: now)
-            if due <= now {
-                self.groups[group]?.ask(endpoint, at: now)
-                actions.append(.askWritable(endpoint))
-            } else {
-                self.wakeAt = min(self.wakeAt, due)
-            }
+            guard free > 0 else { continue }
+            free -= 1
+            self.groups[group]?.ask(endpoint, at: now)
+            actions.append(.askWritable(endpoint))
         }
     }
 }

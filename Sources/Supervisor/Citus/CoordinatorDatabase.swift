@@ -19,6 +19,8 @@ final class CoordinatorDatabase {
 
     /// How long a call may be blocked before it is found out by whom.
     private static let patience: Duration = .milliseconds(500)
+    /// Workers that are asked for their copy side by side; each takes a connection.
+    private static let copiesAtOnce = 16
 
     init(
         _ name: String, conninfo: String, nodes: NodeConnections, deliver: @escaping @EventLoop (CitusEvent) -> Void
@@ -167,9 +169,13 @@ final class CoordinatorDatabase {
             let reason = (error as? CitusError)?.reason ?? "\(error)"
             return .copiesCompared(self.name, endpoints.map { CopyFinding($0, .unreadable(reason: reason)) })
         }
-        let tasks = endpoints.map { endpoint in EventLoop.task { await self.compare(endpoint, with: own) } }
         var findings: [CopyFinding] = []
-        for task in tasks { findings.append(await task.value) }
+        for begin in stride(from: 0, to: endpoints.count, by: Self.copiesAtOnce) {
+            let tasks = endpoints[begin...].prefix(Self.copiesAtOnce).map { endpoint in
+                EventLoop.task { await self.compare(endpoint, with: own) }
+            }
+            for task in tasks { findings.append(await task.value) }
+        }
         return .copiesCompared(self.name, findings)
     }
 
