@@ -73,15 +73,20 @@ extension SupervisorCore {
 
     /// What was asked for, is overdue, and has not been answered since.
     public var unanswered: [Unanswered] {
-        let questions: [(Asked, Question)] = [
-            (.read, self.read), (.mark, self.mark), (.listing, self.listing), (.postgres, self.postgresQuestion),
-            (.patroni, self.patroniQuestion),
+        self.unansweredForLeases + (self.citus?.unanswered ?? []) + (self.detector?.unanswered ?? [])
+    }
+
+    /// Of these, what the leases hang on. What is no longer wanted is not missed.
+    public var unansweredForLeases: [Unanswered] {
+        let questions: [(asked: Asked, question: Question, isWanted: Bool)] = [
+            (.read, self.read, true), (.mark, self.mark, !self.shared.isMarked), (.listing, self.listing, true),
+            (.postgres, self.postgresQuestion, self.shared.isLeader),
+            (.patroni, self.patroniQuestion, self.patroniDue != nil),
         ]
-        let own = questions.compactMap { asked, question in
-            question.silentSince.map { Unanswered(asked: asked, since: $0) }
+        let own = questions.compactMap { asked, question, isWanted in
+            isWanted ? question.silentSince.map { Unanswered(asked: asked, since: $0) } : nil
         }
-        return own + self.leases.flatMap(\.unanswered) + (self.citus?.unanswered ?? [])
-            + (self.detector?.unanswered ?? [])
+        return own + self.leases.flatMap(\.unanswered)
     }
 
     /// Whether a change of the kernel is overdue that may yet take effect: then nothing more is done about its address in this

@@ -132,7 +132,7 @@ extension SupervisorCore {
     /// Patroni is asked only while its failsafe mode may matter.
     // Inlined: for a call, the whole core would be copied, at every event.
     @inline(__always)
-    private var patroniDue: Instant? {
+    var patroniDue: Instant? {
         guard let lostAt = self.shared.contactLostAt, self.shared.config.isFailsafeEnabled,
             self.leases.indices.contains(where: { self.leases[$0].isHere })
         else { return nil }

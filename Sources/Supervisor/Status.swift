@@ -3,8 +3,9 @@ import Decision
 import Settings
 
 extension SupervisorCore {
-    /// Whether everything that is needed for a decision is in reach, and what is asked for comes back.
-    var isHealthy: Bool { self.hasContact && self.unanswered.isEmpty }
+    /// Whether everything that the leases hang on is in reach, and what is asked for their sake comes back. That another member is
+    /// silent is no fault of this node's.
+    var isHealthy: Bool { self.hasContact && self.unansweredForLeases.isEmpty }
 
     /// One line for `systemctl status`.
     func summary(of settings: Settings) -> String {

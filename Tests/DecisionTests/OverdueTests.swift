@@ -110,4 +110,13 @@ struct OverdueTests {
             #expect(last.contains(.remove(self.address, self.place)) || n1.core.leases[0].kernel.command != nil)
         }
     }
+
+    @Test func `what is no longer asked for is not missed any more`() {
+        var n1 = Script.started(etcd(leader: "n1"))
+        _ = n1.granted(11)
+        _ = self.live(&n1, for: .seconds(20)) { $0 == .askPostgres }
+        #expect(n1.core.unansweredForLeases.map(\.asked) == [.postgres])
+        _ = n1.watched(8, .leader("n2"))
+        #expect(n1.core.unanswered.isEmpty)
+    }
 }
