@@ -78,6 +78,16 @@ static inline int linux_waiting_bytes(int descriptor) {
     return ioctl(descriptor, FIONREAD, &count) == 0 ? count : -1;
 }
 
+/// The bytes that have arrived on a TCP connection since it was made (tcp_info's tcpi_bytes_received, Linux 4.1); -1 where it is none.
+static inline int64_t linux_received_bytes(int descriptor) {
+    uint8_t info[136];
+    socklen_t length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, 11 /* TCP_INFO */, info, &length) != 0 || length < sizeof info) return -1;
+    uint64_t bytes;
+    memcpy(&bytes, info + 128, sizeof bytes);
+    return (int64_t)bytes;
+}
+
 /// Sets this process's own soft limit on open files; answers 0 or an errno. By prlimit: see linux_take_rights.
 static inline int linux_set_file_limit(uint64_t limit) {
     struct rlimit files;

@@ -12,8 +12,9 @@ public struct AnswerLimits: Hashable, Sendable {
     public var transaction: Duration
     /// A listing takes 2 s at most, and may wait for as long for a slot to run in.
     public var listing: Duration = .seconds(10)
-    /// A change of the kernel is up to two commands, each 2 s at most, and may wait for a slot.
-    public var kernel: Duration = .seconds(10)
+    /// A change of the kernel is up to five commands (put it here, take it off there, and look whether it is so), each 2 s at most, and
+    /// may wait for a slot.
+    public var kernel: Duration = .seconds(20)
     /// A kept connection is asked for 1 s, another is made within 1 s, and asked for 1 s.
     public var postgres: Duration = .seconds(6)
     /// Patroni is asked for 1 s.

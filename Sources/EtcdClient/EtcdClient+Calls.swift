@@ -112,7 +112,7 @@ extension EtcdClient {
         return request
     }
 
-    private static var outOfTime: Failure {
+    static var outOfTime: Failure {
         var failure = Failure(.timeout, "the request's time limit passed")
         failure.blamesEndpoint = true
         return failure

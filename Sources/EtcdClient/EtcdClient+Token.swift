@@ -13,10 +13,17 @@ extension EtcdClient {
         if let running = self.renewals[index] {
             renewal = running
         } else {
-            renewal = EventLoop.task { await self.renewToken(on: index, deadline: deadline) }
+            // Not within what the first who asks has left: others wait for it too.
+            let limit = BootClock.microseconds + self.configuration.attemptTimeout.wholeMicroseconds
+            renewal = EventLoop.task { await self.renewToken(on: index, deadline: limit) }
             self.renewals[index] = renewal
         }
-        let failure = await renewal.value
+        let failure: Failure?
+        do throws(WaitError) {
+            failure = try await EventLoop.value(of: renewal, within: .microseconds(deadline - BootClock.microseconds))
+        } catch {
+            throw Self.outOfTime
+        }
         guard self.token == .unknown else { return self.token }
         throw failure ?? Failure(.unauthenticated, "no token")
     }

@@ -101,8 +101,8 @@ public final class PostgresConnection {
     /// - Parameters:
     ///   - timeout: limit on the whole call.
     ///   - rowLimit: rows that are accepted.
-    ///   - byteLimit: bytes that are accepted, all values together. Of one row libpq holds at most about twice as much, and what the
-    ///     socket's buffer holds, before the server is hung up on.
+    ///   - byteLimit: bytes that are accepted, all values together; of what comes on the network about twice as many, before the server
+    ///     is hung up on, whether a row is whole or not.
     public func query(
         _ sql: String,
         parameters: [String?] = [],
@@ -207,8 +207,11 @@ public final class PostgresConnection {
         var rows: [[String?]] = []
         var bytes = 0
         var refusal: PostgresError?
+        let before = linux_received_bytes(PQsocket(self.handle.raw))
         // Every result must be fetched, also after a failed one, or libpq refuses the next command.
-        while let result = try await self.nextResult(limit: byteLimit, until: deadline) {
+        while let result = try await self.nextResult(
+            limit: byteLimit, receivedBefore: before, until: deadline)
+        {
             defer { PQclear(result) }
             switch PQresultStatus(result) {
             case PGRES_SINGLE_TUPLE:
@@ -236,17 +239,16 @@ public final class PostgresConnection {
         return rows
     }
 
-    /// Of what arrives until the result is whole libpq keeps everything: a server that does not come to the end of a row would
-    /// fill the memory.
+    /// Until a row is whole libpq keeps all of it: a server that does not come to its end would fill the memory. (On a Unix socket,
+    /// where nobody counts the bytes, the server is this node's own.)
     private func nextResult(
-        limit: Int, until deadline: ContinuousClock.Instant
+        limit: Int, receivedBefore before: Int64, until deadline: ContinuousClock.Instant
     ) async throws(PostgresError) -> OpaquePointer? {
-        var arrived = 0
         while PQisBusy(self.handle.raw) == 1 {
             try await self.wait(.read, until: deadline)
-            arrived += max(0, Int(linux_waiting_bytes(PQsocket(self.handle.raw))))
+            let arrived = before < 0 ? 0 : linux_received_bytes(PQsocket(self.handle.raw)) - before
             // Lengths, the names of columns and encryption come on top of the values.
-            guard arrived <= 2 * limit + (64 << 10) else {
+            guard arrived <= Int64(2 * limit + (64 << 10)) else {
                 throw PostgresError(kind: .resultTooLarge, message: "the result is longer than its limit")
             }
             guard PQconsumeInput(self.handle.raw) == 1 else {

@@ -53,6 +53,20 @@ struct HostilePostgresTests {
         #expect(written < 1 << 25)
     }
 
+    @Test @EventLoop func `a row of almost the limit is read, however fast it comes`() async throws {
+        let size = 4_000_000
+        let server = try server { connection in
+            let length = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: (size + 10) >> $0) }
+            let value = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: size >> $0) }
+            try await connection.write(
+                oneColumn + [0x44] + length + [0, 1] + value + [UInt8](repeating: 0x61, count: size)
+                    + [0x43, 0, 0, 0, 6, 0x53, 0, 0x5A, 0, 0, 0, 5, 0x49])
+        }
+        let connection = try await PostgresConnection(
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
+        #expect(try await connection.query("select 1", timeout: .seconds(30)).first?.first??.utf8.count == size)
+    }
+
     @Test @EventLoop func `a name's next address is tried where the first is silent or refuses`() async throws {
         let server = try server { connection in
             // One row with one column, "f": no standby. CommandComplete, ReadyForQuery.
