@@ -4,7 +4,9 @@
 public enum ChildKind: CaseIterable, Hashable, Sendable {
     /// iproute2's `ip`: the only one that has this process's capabilities.
     case address
-    /// A look-up of a host's name.
+    /// A look-up of the name of a host that the leases hang on.
+    case leaseNameLookup
+    /// A look-up of any other host's name.
     case nameLookup
     /// The operator's command for grave records, with whatever it starts.
     case alert
@@ -93,7 +95,8 @@ public struct ChildBudget: Sendable {
     public static func limit(of kind: ChildKind) -> Limit {
         switch kind {
         case .address: Limit(running: self.reservedTasks, waiting: 64)
-        case .nameLookup: Limit(running: 8, waiting: 64)
+        // Four at a time; and some that were killed, and are not gone yet.
+        case .leaseNameLookup, .nameLookup: Limit(running: 6, waiting: 64)
         // One after another; and one that was killed, and is not gone yet.
         case .alert: Limit(running: 2, waiting: 1)
         // One write at a time; and one that hangs.

@@ -43,7 +43,6 @@ final class HostResolver {
     private var waiting: [CheckedContinuation<Void, Never>] = []
     private let lookUp: @EventLoop (String) async -> Answer
     private let lifetime: Duration
-    /// Is told when look-ups begin to fail: one of the names; and, nil, when none fails any more.
     private let report: @EventLoop (StaleName?) -> Void
     private var staleCount = 0
 
@@ -55,14 +54,18 @@ final class HostResolver {
     /// Of one name.
     private static let addressLimit = 8
 
-    /// `lifetime`: after which a name that is asked for is looked up anew.
+    /// - Parameters:
+    ///   - kind: of the children that look names up. Each plane has slots of its own for them.
+    ///   - lifetime: after which a name that is asked for is looked up anew.
+    ///   - lookUp: instead of the system's own look-up.
+    ///   - report: is told when look-ups begin to fail: one of the names; and, nil, when none fails any more.
     init(
-        lifetime: Duration = .seconds(60),
-        lookUp: @escaping @EventLoop (String) async -> Answer = HostResolver.askSystem,
+        kind: ChildKind = .nameLookup, lifetime: Duration = .seconds(60),
+        lookUp: (@EventLoop (String) async -> Answer)? = nil,
         report: @escaping @EventLoop (StaleName?) -> Void = { _ in }
     ) {
         self.lifetime = lifetime
-        self.lookUp = lookUp
+        self.lookUp = lookUp ?? { await Self.askSystem($0, kind) }
         self.report = report
     }
 
@@ -146,11 +149,11 @@ final class HostResolver {
         self.report(StaleName(name: host, addresses: entry.addresses, at: entry.at, reason: reason))
     }
 
-    static func askSystem(_ host: String) async -> Answer {
+    private static func askSystem(_ host: String, _ kind: ChildKind) async -> Answer {
         guard !host.hasPrefix("-") else { return .unknown }
         do throws(ChildProcessError) {
             let outcome = try await ChildProcess(
-                ["/usr/bin/getent", "ahosts", host], kind: .nameLookup, timeout: .seconds(2)
+                ["/usr/bin/getent", "ahosts", host], kind: kind, timeout: .seconds(2)
             ).run()
             switch outcome.exitCode {
             case 0:

@@ -23,7 +23,7 @@ final class NodeConnections {
     private static let timeout: Duration = .seconds(1)
 
     /// `conninfo`: libpq's, without host and port. `database`: one that every node has.
-    init(conninfo: String, database: String?, resolver: HostResolver = HostResolver()) {
+    init(conninfo: String, database: String?, resolver: HostResolver) {
         self.resolver = resolver
         self.conninfo = conninfo
         self.database = PostgresConnection.namesDatabase(conninfo) ? nil : database

@@ -97,7 +97,7 @@ public final class Supervisor {
         let node = node ?? NodeIdentity.read() ?? "unknown-\(BootClock.microseconds)"
         self.node = node
         let inbox = self.inbox
-        let names = HostResolver(report: { inbox.report(.names($0)) })
+        let names = HostResolver(kind: .leaseNameLookup, report: { inbox.report(.names($0)) })
         let namesOfOthers = HostResolver(report: { inbox.report(.names($0)) })
         self.resolvers = [names, namesOfOthers]
         self.http = HTTPClient(.unlimited, resolve: { await names.answer(to: $0) })

@@ -19,7 +19,8 @@ struct MemberProbeTests {
         _ conninfo: String = "user=postgres", _ report: @escaping @EventLoop (LogRecord) -> Void = { _ in }
     ) async -> MemberProbe {
         await MemberProbe(
-            http: HTTPClient(), tls: nil, nodes: NodeConnections(conninfo: conninfo, database: "postgres"),
+            http: HTTPClient(), tls: nil,
+            nodes: NodeConnections(conninfo: conninfo, database: "postgres", resolver: HostResolver()),
             report: report)
     }
 

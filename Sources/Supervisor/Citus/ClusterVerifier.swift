@@ -28,7 +28,8 @@ public final class ClusterVerifier {
         guard let citus = settings.citus else { return nil }
         self.settings = settings
         self.citus = citus
-        self.nodes = NodeConnections(conninfo: citus.nodeConninfo, database: citus.core.databases.first)
+        self.nodes = NodeConnections(
+            conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: HostResolver())
     }
 
     /// The facts about each configured database.
