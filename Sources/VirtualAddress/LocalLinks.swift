@@ -15,7 +15,9 @@ enum LocalLinks {
 
     /// The interface of this name in the namespace that `socket` and this thread are in; nil: there is none.
     static func link(_ name: String, by socket: Int32) -> Link? {
-        guard self.names().contains(name), let found = self.ask(name, SIOCGIFINDEX, by: socket) else { return nil }
+        guard self.names()?.contains(name) ?? true, let found = self.ask(name, SIOCGIFINDEX, by: socket) else {
+            return nil
+        }
         let index = found.withUnsafeBytes { $0.load(as: Int32.self) }
         return Link(index: index, address: self.address(of: name, by: socket))
     }
@@ -23,13 +25,14 @@ enum LocalLinks {
     /// Every Ethernet address of the namespace that `socket` and this thread are in: whoever answers with one of them is no other
     /// holder. At most 4096.
     static func ownAddresses(by socket: Int32) -> Set<LinkAddress> {
-        Set(self.names().compactMap { self.address(of: $0, by: socket) })
+        Set((self.names() ?? []).prefix(4096).compactMap { self.address(of: $0, by: socket) })
     }
 
-    private static func names() -> [String] {
+    /// Nil where they cannot be read, or not all of them.
+    private static func names() -> [String]? {
         // Two lines of headings, then a line for each interface, which begins with its name and a colon.
-        guard let text = self.read("/proc/thread-self/net/dev") else { return [] }
-        return text.split(separator: "\n").dropFirst(2).prefix(4096).map { line in
+        guard let text = self.read("/proc/thread-self/net/dev"), text.utf8.count < Self.sizeLimit else { return nil }
+        return text.split(separator: "\n").dropFirst(2).map { line in
             String(line.drop { $0 == " " }.prefix { $0 != ":" })
         }
     }
@@ -52,14 +55,17 @@ enum LocalLinks {
         return Array(request.dropFirst(16))
     }
 
-    /// At most 1 MiB.
+    /// Bytes of the kernel's list, some 120 for each interface.
+    private static let sizeLimit = 1 << 20
+
+    /// Little more than ``sizeLimit``.
     private static func read(_ path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
         var text: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16_384)
-        while text.count < 1 << 20 {
+        while text.count < self.sizeLimit {
             let count = Glibc.read(file, &buffer, buffer.count)
             guard count > 0 else { break }
             text += buffer[..<count]

@@ -11,12 +11,6 @@ import Testing
 struct RunTests {
     init() { EventLoop.shared.executor.startThread() }
 
-    private static func program() throws -> String {
-        let own = try #require(realpath("/proc/self/exe", nil))
-        defer { free(own) }
-        return String(cString: own).split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/pharos"
-    }
-
     /// systemd hears, and watches, the process that it has started: with any other's id there would be no ping.
     @Test @EventLoop func `the process that was started becomes the daemon, and pings as such`() async throws {
         let (folder, systemd) = (try TemporaryDirectory("run"), try Receiver())
@@ -24,7 +18,7 @@ struct RunTests {
         let daemon = try TestProcess(
             [
                 "/bin/sh", "-c",
-                "cd \(folder.path) && \(variables) RUNTIME_DIRECTORY=\(folder.path) exec \(try Self.program()) run -c x.yml",
+                "cd \(folder.path) && \(variables) RUNTIME_DIRECTORY=\(folder.path) exec \(try TestProcess.built("pharos")) run -c x.yml",
             ], log: folder.file("log"), stopSignal: SIGTERM)
         var heard: [String] = []
         let isWatched = try await eventually(within: .seconds(30)) {
@@ -42,7 +36,8 @@ struct RunTests {
         let folder = try TemporaryDirectory("run")
         for name in ["bin", "sbin"] { #expect(mkdir(folder.file(name), 0o755) == 0) }
         let own = folder.file("bin/pharos")
-        let copied = try await ChildProcess(["/bin/cp", try Self.program(), own], timeout: .seconds(60)).run()
+        let copied = try await ChildProcess(["/bin/cp", try TestProcess.built("pharos"), own], timeout: .seconds(60))
+            .run()
         #expect(copied.exitCode == 0, "\(copied.text)")
         let command = ["/bin/sh", "-c", "exec \(own) run --config 'a b.yml' 2>&1"]
         let without = try await ChildProcess(command, timeout: .seconds(60)).run()

@@ -9,12 +9,6 @@ import Testing
 struct DaemonProcessTests {
     init() { EventLoop.shared.executor.startThread() }
 
-    private static func program() throws -> String {
-        let own = try #require(realpath("/proc/self/exe", nil))
-        defer { free(own) }
-        return String(cString: own).split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/pharosd"
-    }
-
     /// With `systemd` as its service manager, which gives it 3 s from ping to ping, and 1024 open files.
     @EventLoop
     private func start(_ folder: TemporaryDirectory, _ systemd: Receiver) throws -> TestProcess {
@@ -24,7 +18,7 @@ struct DaemonProcessTests {
         ]
         return try TestProcess(
             ["/usr/bin/prlimit", "--nofile=1024:1024", "/usr/bin/env"] + variables + [
-                try Self.program(), "--config", folder.file("pharos.yml"),
+                try TestProcess.built("pharosd"), "--config", folder.file("pharos.yml"),
             ], log: folder.file("log"), stopSignal: SIGTERM)
     }
 

@@ -37,10 +37,7 @@ import Testing
     }
 
     private static func command(_ arguments: [String]) throws -> [String] {
-        let own = try #require(realpath("/proc/self/exe", nil))
-        defer { free(own) }
-        let folder = String(cString: own).split(separator: "/").dropLast().map { "/" + $0 }.joined()
-        return ["\(folder)/pharos-histories"] + arguments
+        [try TestProcess.built("pharos-histories")] + arguments
     }
 
     @EventLoop

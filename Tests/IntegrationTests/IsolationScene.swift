@@ -130,9 +130,7 @@ final class IsolationScene {
     /// The daemon that was built beside these tests; PHAROS_DAEMON names another, such as an older one, which must fail here.
     private static func program() throws -> String {
         if let other = getenv("PHAROS_DAEMON") { return String(cString: other) }
-        let own = try #require(realpath("/proc/self/exe", nil))
-        defer { free(own) }
-        return String(cString: own).split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/pharos"
+        return try TestProcess.built("pharos")
     }
 
     /// `etcd`: what stands in that section besides the endpoints; `more`: other sections.

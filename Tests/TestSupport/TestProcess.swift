@@ -37,6 +37,13 @@ public final class TestProcess {
         self.id = process
     }
 
+    /// The program of this name that was built beside the running tests.
+    public nonisolated static func built(_ name: String) throws -> String {
+        guard let own = realpath("/proc/self/exe", nil) else { throw TestSupportError("/proc/self/exe: \(errno)") }
+        defer { free(own) }
+        return String(cString: own).split(separator: "/").dropLast().map { "/" + $0 }.joined() + "/" + name
+    }
+
     isolated deinit { self.kill() }
 
     public func freeze() { _ = Glibc.kill(self.id, SIGSTOP) }
