@@ -120,6 +120,9 @@ final class Relay {
 private final class Connection {
     private let client: Int32
     private let server: Int32
+    /// The same two once more, to be written to: a descriptor can be waited for by one task at a time.
+    private let toClient: Int32
+    private let toServer: Int32
     private let relay: Relay
     private var request = Relay.Request.other
     private var hasEnded = false
@@ -130,15 +133,15 @@ private final class Connection {
 
     init(_ client: Int32, _ server: Int32, _ relay: Relay) {
         (self.client, self.server, self.relay) = (client, server, relay)
+        (self.toClient, self.toServer) = (fcntl(client, F_DUPFD_CLOEXEC, 0), fcntl(server, F_DUPFD_CLOEXEC, 0))
     }
 
     /// Passes on until either side ends.
     func pass() async {
-        let answers = EventLoop.spawn { await self.pump(from: self.server, to: self.client, isAnswer: true) }
-        await self.pump(from: self.client, to: self.server, isAnswer: false)
+        let answers = EventLoop.spawn { await self.pump(from: self.server, to: self.toClient, isAnswer: true) }
+        await self.pump(from: self.client, to: self.toServer, isAnswer: false)
         await answers.value
-        close(self.client)
-        close(self.server)
+        for descriptor in [self.client, self.server, self.toClient, self.toServer] { close(descriptor) }
     }
 
     func end() {

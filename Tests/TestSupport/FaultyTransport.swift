@@ -58,12 +58,13 @@ public final class FaultyTransport {
         if self.happens(self.faults.refused, "refused") { return _ = close(client) }
         if self.happens(self.faults.silent, "silent") { return self.silent.append(client) }
         guard let server = self.connect() else { return _ = close(client) }
+        // Once more, to be written to: a descriptor can be waited for by one task at a time.
+        let (toClient, toServer) = (fcntl(client, F_DUPFD_CLOEXEC, 0), fcntl(server, F_DUPFD_CLOEXEC, 0))
         EventLoop.spawn {
-            let there = EventLoop.spawn { await self.relay(from: client, to: server) }
-            await self.relay(from: server, to: client)
+            let there = EventLoop.spawn { await self.relay(from: client, to: toServer) }
+            await self.relay(from: server, to: toClient)
             await there.value
-            close(client)
-            close(server)
+            for descriptor in [client, server, toClient, toServer] { close(descriptor) }
         }
     }
 
