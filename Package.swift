@@ -81,7 +81,7 @@ let package = Package(
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
         // Both sides meet here, and only here.
         module(
-            "Supervisor",
+            "Shell",
             [
                 "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
                 "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient",
@@ -91,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "pharosd",
             dependencies: [
-                "Conninfo", "EventLoop", "Journal", "Secrets", "Settings", "Supervisor", "VirtualAddress",
+                "Conninfo", "EventLoop", "Journal", "Secrets", "Settings", "Shell", "VirtualAddress",
             ],
             swiftSettings: strict, linkerSettings: lean),
         .executableTarget(
@@ -99,7 +99,7 @@ let package = Package(
             dependencies: [
                 "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
                 "NetworkAddress", "Settings",
-                "Supervisor", "VirtualAddress", arguments,
+                "Shell", "VirtualAddress", arguments,
             ],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
@@ -165,10 +165,10 @@ let package = Package(
             ], exclude: ["Fixtures"]
         ),
         tests(
-            "SupervisorTests",
+            "ShellTests",
             [
                 "Decision", "EtcdClient", "EventLoop", "Journal", "LeaseKeys", "NetworkAddress", "PatroniClient",
-                "PostgresClient", "Secrets", "Settings", "StatusServer", "Supervisor", "TestSupport", "HTTPClient",
+                "PostgresClient", "Secrets", "Settings", "StatusServer", "Shell", "TestSupport", "HTTPClient",
                 "LenientJSON", "VirtualAddress",
             ]
         ),
@@ -177,14 +177,14 @@ let package = Package(
             [
                 "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
                 "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues", "PostgresClient",
-                "Settings", "Supervisor",
+                "Settings", "Shell",
                 "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
         tests("CommandTests", ["EventLoop", "Settings", "TestSupport", "pharos", "pharosd"]),
-        tests("DaemonTests", ["EventLoop", "Settings", "Supervisor", "TestSupport", "pharosd"]),
+        tests("DaemonTests", ["EventLoop", "Settings", "Shell", "TestSupport", "pharosd"]),
         tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],

@@ -2,7 +2,7 @@
 
 /// Everything that the core can learn. The shell delivers each with the current time.
 public enum Event: Hashable, Sendable {
-    /// The time that ``SupervisorCore/wakeAt`` named has come.
+    /// The time that ``Core/wakeAt`` named has come.
     case tick
     indirect case reconfigured(CoreSettings)
     /// The operator or systemd wants the daemon to stop.

@@ -18,13 +18,13 @@ final class Waiter<Value: Sendable> {
     private var state = State.new
     private var sources: [EventSource] = []
 
-    /// `arm` registers what is waited for, and then looks whether it has happened already.
-    func wait(on arm: (Waiter) -> [EventSource]) async throws(WaitError) -> Value {
+    /// `register` registers what is waited for, and then looks whether it has happened already.
+    func wait(on register: (Waiter) -> [EventSource]) async throws(WaitError) -> Value {
         let result: Result<Value, WaitError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 if case .finished(let result) = self.state { return continuation.resume(returning: result) }
                 self.state = .waiting(continuation)
-                let sources = arm(self)
+                let sources = register(self)
                 // Sources hold their waiter, so one that is done must not hold them.
                 if case .waiting = self.state { self.sources = sources }
             }

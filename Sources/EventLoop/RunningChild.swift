@@ -176,8 +176,8 @@ final class RunningChild {
         _ = fcntl(ends[1], F_SETFL, 0)
         // The child's own descriptor, by which its end is seen, is opened after it was started: whether there is one for it is
         // found out before.
-        let spare = fcntl(ends[0], F_DUPFD_CLOEXEC, 0)
-        var process = spare < 0 ? -errno : 0
+        let duplicate = fcntl(ends[0], F_DUPFD_CLOEXEC, 0)
+        var process = duplicate < 0 ? -errno : 0
         if process == 0 {
             let input = child.input.map(Self.file) ?? -1
             process =
@@ -186,7 +186,7 @@ final class RunningChild {
             if input >= 0 { Glibc.close(input) }
         }
         Glibc.close(ends[1])
-        if spare >= 0 { Glibc.close(spare) }
+        if duplicate >= 0 { Glibc.close(duplicate) }
         guard process > 0 else {
             Glibc.close(ends[0])
             return .failure(SystemError(number: -process))

@@ -3,18 +3,18 @@ import Decision
 
 /// What one daemon announces, and when next: at 0, 50, 200, 1000 ms, 5 s, then every 60 s, as the real announcer does.
 struct SimulatedAnnouncer {
-    struct Course {
+    struct AnnouncementRun {
         /// Where the address is said to stand.
         let slot: Int
         let begin: Time
-        /// Tells one course of an address from the next.
+        /// Tells one run of an address from the next.
         let number: Int
         /// The core has decided to remove the address since.
         var isRevoked = false
     }
 
     /// By address.
-    private(set) var courses: [Int: Course] = [:]
+    private(set) var runs: [Int: AnnouncementRun] = [:]
     /// Until when each address may be announced: as long as the kernel was given it for.
     private var rights: [Int: Instant] = [:]
     /// Addresses whose timers came due while the process was frozen, in their order.
@@ -24,21 +24,21 @@ struct SimulatedAnnouncer {
     private static let early: [Time] = [50_000, 200_000, 1_000_000, 5_000_000]
     private static let interval: Time = 60_000_000
 
-    mutating func start(_ address: Int, _ slot: Int, at now: Time) -> Course {
+    mutating func start(_ address: Int, _ slot: Int, at now: Time) -> AnnouncementRun {
         self.started += 1
-        let course = Course(slot: slot, begin: now, number: self.started)
-        self.courses[address] = course
-        return course
+        let run = AnnouncementRun(slot: slot, begin: now, number: self.started)
+        self.runs[address] = run
+        return run
     }
 
     mutating func allow(_ address: Int, until end: Instant) { self.rights[address] = end }
 
     func mayAnnounce(_ address: Int, at now: Instant) -> Bool { self.rights[address].map { $0 > now } ?? false }
 
-    mutating func stop(_ address: Int) { self.courses[address] = nil }
+    mutating func stop(_ address: Int) { self.runs[address] = nil }
 
     mutating func revoke(_ address: Int, _ slot: Int) {
-        if self.courses[address]?.slot == slot { self.courses[address]?.isRevoked = true }
+        if self.runs[address]?.slot == slot { self.runs[address]?.isRevoked = true }
     }
 
     mutating func postpone(_ address: Int) { self.overdue.append(address) }
@@ -48,7 +48,7 @@ struct SimulatedAnnouncer {
         return self.overdue
     }
 
-    /// The time until the next step of a course that began `elapsed` ago. Steps that were missed are not made up for.
+    /// The time until the next step of a run that began `elapsed` ago. Steps that were missed are not made up for.
     static func delay(after elapsed: Time) -> Time {
         if let next = Self.early.first(where: { $0 > elapsed }) { return next - elapsed }
         let last = Self.early.last ?? 0

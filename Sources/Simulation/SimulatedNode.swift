@@ -15,7 +15,7 @@ final class SimulatedNode {
     var boot = 1
 
     // Our daemon
-    var core: SupervisorCore?
+    var core: Core?
     /// When the core wanted its next tick, by this node's clock, as the world last reckoned it.
     var wakeAt: Instant?
     var daemon = Process.dead

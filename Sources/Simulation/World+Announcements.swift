@@ -22,11 +22,11 @@ extension World {
         node.announcer.revoke(address, slot)
     }
 
-    /// A course's timer is due.
+    /// A run's timer is due.
     func continueCourse(_ number: Int, of address: Int, by node: SimulatedNode) {
-        guard let course = node.announcer.courses[address], course.number == number else { return }
+        guard let run = node.announcer.runs[address], run.number == number else { return }
         switch node.daemon {
-        case .running: self.announce(course, of: address, by: node)
+        case .running: self.announce(run, of: address, by: node)
         case .frozen: node.announcer.postpone(address)
         case .dead: break
         }
@@ -35,21 +35,21 @@ extension World {
     /// The first turn of the loop after a freeze: timers may come before anything that was to be read.
     func announceOverdue(by node: SimulatedNode) {
         for address in node.announcer.takeOverdue() {
-            if let course = node.announcer.courses[address] { self.announce(course, of: address, by: node) }
+            if let run = node.announcer.runs[address] { self.announce(run, of: address, by: node) }
         }
     }
 
-    private func announce(_ course: SimulatedAnnouncer.Course, of address: Int, by node: SimulatedNode) {
-        let delay = SimulatedAnnouncer.delay(after: self.now - course.begin)
+    private func announce(_ run: SimulatedAnnouncer.AnnouncementRun, of address: Int, by node: SimulatedNode) {
+        let delay = SimulatedAnnouncer.delay(after: self.now - run.begin)
         self.schedule(
-            .announcement(node.index, life: node.life, address, course: course.number), after: delay)
+            .announcement(node.index, life: node.life, address, run: run.number), after: delay)
         // The announcer asks the kernel, and whether the right still lasts, each time.
-        let isThere = node.kernel.stands(address, on: SimulatedKernel.place(of: course.slot).interface)
+        let isThere = node.kernel.stands(address, on: SimulatedKernel.place(of: run.slot).interface)
         let isAllowed = node.announcer.mayAnnounce(address, at: node.instant(at: self.now))
         guard isThere && isAllowed || self.mutation == .announcesBlindly else { return }
         let id = self.specs[address].id
         if !isThere { self.fail("\(node.member) announces \(id), which its kernel does not hold") }
-        if course.isRevoked {
+        if run.isRevoked {
             self.fail("\(node.member) announces \(id), though it has decided to remove it")
         }
     }

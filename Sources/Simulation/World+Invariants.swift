@@ -122,7 +122,7 @@ extension World {
         for (address, spec) in self.specs.enumerated() {
             let holders = self.nodes.filter { $0.kernel.answers(address) }.map(\.member)
             guard holders != [leader.member] else {
-                if leader.announcer.courses[address] == nil {
+                if leader.announcer.runs[address] == nil {
                     self.fail("\(leader.member) holds \(spec.id) and does not announce it")
                 }
                 continue

@@ -33,7 +33,7 @@ extension World {
         node.runningSince = self.now
         node.seen = Seen()
         self.beginNeighborhood(of: node)
-        node.core = SupervisorCore(
+        node.core = Core(
             self.settings(of: node), memory: self.memory(of: node),
             at: node.instant(at: self.now))
         self.deliver(.tick, to: node)

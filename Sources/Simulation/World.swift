@@ -16,7 +16,7 @@ final class World {
         /// A lifetime ends, and some time later the kernel takes the address away.
         case expiry(Int, slot: Int, generation: Int)
         case removal(Int, slot: Int, generation: Int)
-        case announcement(Int, life: Int, Int, course: Int)
+        case announcement(Int, life: Int, Int, run: Int)
         indirect case command(Int, life: Int, Action, since: Instant)
         case patroniLoop(Int, generation: Int)
         case patroniFailed(Int, generation: Int)

@@ -44,54 +44,56 @@ public final class StatusServer {
         case .tcp: (self.act, self.isLocal) = (nil, false)
         }
         let socket = try endpoint.open()
-        let slot = HandlerSlot()
-        guard let daemon = mhd_start(socket, slot.callbacks) else {
+        let owner = CallbackContext()
+        guard let daemon = mhd_start(socket, owner.callbacks) else {
             close(socket)
             throw StatusServerError(endpoint.description, "MHD_start_daemon")
         }
         self.daemon = daemon
-        self.slot = slot
-        slot.server = self
+        self.owner = owner
+        owner.server = self
         self.source = .descriptor(mhd_epoll_descriptor(daemon), .read) { [weak self] _ in self?.turn() }
     }
 
-    private let slot: HandlerSlot
+    private let owner: CallbackContext
 
     /// What libmicrohttpd holds instead of the server itself.
     @EventLoop
-    private final class HandlerSlot {
+    private final class CallbackContext {
         weak var server: StatusServer?
         /// The address of this byte marks a request whose headers have been seen.
         let marker = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
         isolated deinit { self.marker.deallocate() }
 
-        nonisolated static func of(_ context: UnsafeMutableRawPointer?) -> HandlerSlot? {
-            context.map { Unmanaged<HandlerSlot>.fromOpaque($0).takeUnretainedValue() }
+        nonisolated static func of(_ context: UnsafeMutableRawPointer?) -> CallbackContext? {
+            context.map { Unmanaged<CallbackContext>.fromOpaque($0).takeUnretainedValue() }
         }
 
         /// All are called by MHD_run, so on the loop's thread.
         var callbacks: mhd_callbacks {
             mhd_callbacks(
                 handle: { context, connection, url, method, _, _, uploadSize, state in
-                    guard let slot = HandlerSlot.of(context), let connection, let url, let method else { return .NO }
+                    guard let owner = CallbackContext.of(context), let connection, let url, let method else {
+                        return .NO
+                    }
                     return EventLoop.assumeIsolated {
                         StatusServer.handle(
-                            slot, connection, String(cString: url), String(cString: method), state, uploadSize)
+                            owner, connection, String(cString: url), String(cString: method), state, uploadSize)
                     }
                 },
                 answered: { context, connection, _, _ in
-                    guard let slot = HandlerSlot.of(context), let connection else { return }
+                    guard let owner = CallbackContext.of(context), let connection else { return }
                     EventLoop.assumeIsolated {
-                        slot.server?.connections.answered(mhd_descriptor(connection), at: BootClock.microseconds)
+                        owner.server?.connections.answered(mhd_descriptor(connection), at: BootClock.microseconds)
                     }
                 },
                 connected: { context, connection, _, code in
-                    guard let slot = HandlerSlot.of(context), let connection else { return }
+                    guard let owner = CallbackContext.of(context), let connection else { return }
                     let descriptor = mhd_descriptor(connection)
                     EventLoop.assumeIsolated {
                         switch code {
-                        case .CONNECTION_NOTIFY_STARTED: slot.server?.opened(descriptor)
-                        case .CONNECTION_NOTIFY_CLOSED: slot.server?.connections.closed(descriptor)
+                        case .CONNECTION_NOTIFY_STARTED: owner.server?.opened(descriptor)
+                        case .CONNECTION_NOTIFY_CLOSED: owner.server?.connections.closed(descriptor)
                         @unknown default: break  // libmicrohttpd knows no more.
                         }
                     }
@@ -145,13 +147,13 @@ public final class StatusServer {
     }
 
     private static func handle(
-        _ slot: HandlerSlot, _ connection: OpaquePointer, _ path: String, _ method: String,
+        _ owner: CallbackContext, _ connection: OpaquePointer, _ path: String, _ method: String,
         _ state: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ uploadSize: UnsafeMutablePointer<Int>?
     ) -> MHD_Result {
-        guard let server = slot.server, let state else { return .NO }
+        guard let server = owner.server, let state else { return .NO }
         // The first call shows the headers only; an answer is due in the next.
         if state.pointee == nil {
-            state.pointee = UnsafeMutableRawPointer(slot.marker)
+            state.pointee = UnsafeMutableRawPointer(owner.marker)
             return .YES
         }
         if let uploadSize, uploadSize.pointee > 0 {

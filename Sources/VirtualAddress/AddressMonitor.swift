@@ -112,7 +112,7 @@ public final class AddressMonitor {
             switch socket.receive() {
             case .datagram(let bytes):
                 for message in RouteMessage.parse(bytes) {
-                    if let event = self.news.take(message, ask: { socket.interfaceName($0) }) { events.append(event) }
+                    if let event = self.news.learn(message, ask: { socket.interfaceName($0) }) { events.append(event) }
                 }
             case .truncated(let count): events.append(self.news.lost(.unreadable, "\(count) bytes"))
             case .dropped:

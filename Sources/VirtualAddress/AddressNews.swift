@@ -18,7 +18,7 @@ struct AddressNews {
 
     /// What the message tells; nil: nothing.
     /// - Parameter ask: the kernel's present name of an interface, nil where there is none.
-    mutating func take(_ message: RouteMessage, ask: (Int32) -> String?) -> MonitorEvent? {
+    mutating func learn(_ message: RouteMessage, ask: (Int32) -> String?) -> MonitorEvent? {
         switch message {
         case .link(let link):
             self.keep(link.name, of: link.index)

@@ -60,7 +60,7 @@ final class AddressPresence {
         for _ in 0..<limit {
             guard let socket = self.socket else { return false }
             switch socket.receive() {
-            case .datagram(let bytes): for message in RouteMessage.parse(bytes) { self.take(message) }
+            case .datagram(let bytes): for message in RouteMessage.parse(bytes) { self.learn(message) }
             case .truncated, .dropped: self.hasLost = true
             case .foreign: break
             case .nothing:
@@ -74,7 +74,7 @@ final class AddressPresence {
         return false
     }
 
-    private func take(_ message: RouteMessage) {
+    private func learn(_ message: RouteMessage) {
         switch message {
         case .address(let address):
             let place = address.place

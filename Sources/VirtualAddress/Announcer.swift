@@ -83,7 +83,7 @@ public final class Announcer {
     }
 
     /// An address that is being announced.
-    private final class Course {
+    private final class AnnouncementRun {
         let begin: Int64
         var step = AnnouncementSchedule.first
         var number = 0
@@ -96,7 +96,7 @@ public final class Announcer {
 
     private let report: @EventLoop (Report) -> Void
     private let enter: @EventLoop (() -> Void) -> Void
-    private var courses: [VirtualAddress: Course] = [:]
+    private var runs: [VirtualAddress: AnnouncementRun] = [:]
     /// Until when each address may be announced, in microseconds since boot.
     private var rights: [VirtualAddress: Int64] = [:]
     private let presence: AddressPresence
@@ -138,7 +138,7 @@ public final class Announcer {
             self.rights = self.rights.filter { $0.value > now }
         }
         self.rights[address] = end
-        if self.courses[address]?.isWithheld == true { self.start(address) }
+        if self.runs[address]?.isWithheld == true { self.start(address) }
     }
 
     /// As many as there can be addresses, and as many again that a reload took away; then the old ones are dropped.
@@ -147,40 +147,40 @@ public final class Announcer {
     /// Announces the address now, before this returns, and then after the schedule; begins anew where it was announced
     /// already, as after the interface came back. Without a right nothing is sent; see ``allow(_:until:)``.
     public func start(_ address: VirtualAddress) {
-        let course = Course(begin: BootClock.microseconds)
-        self.courses[address] = course
-        self.advance(course, of: address)
+        let run = AnnouncementRun(begin: BootClock.microseconds)
+        self.runs[address] = run
+        self.advance(run, of: address)
     }
 
     /// Falls silent about the address at once. Does nothing where it was not announced.
-    public func stop(_ address: VirtualAddress) { self.courses[address] = nil }
+    public func stop(_ address: VirtualAddress) { self.runs[address] = nil }
 
     /// Falls silent about all addresses.
     public func stopAll() {
-        self.courses = [:]
+        self.runs = [:]
         self.rights = [:]
     }
 
     /// Takes the step that is due and sets the timer for the next.
-    private func advance(_ course: Course, of address: VirtualAddress) {
-        let isProbing = course.step.isProbing
-        let elapsed = max(0, BootClock.microseconds - course.begin)
-        course.step = AnnouncementSchedule.next(after: max(elapsed, course.step.offset))
-        let delay = Duration.microseconds(course.begin + course.step.offset - BootClock.microseconds)
-        if let timer = course.timer {
+    private func advance(_ run: AnnouncementRun, of address: VirtualAddress) {
+        let isProbing = run.step.isProbing
+        let elapsed = max(0, BootClock.microseconds - run.begin)
+        run.step = AnnouncementSchedule.next(after: max(elapsed, run.step.offset))
+        let delay = Duration.microseconds(run.begin + run.step.offset - BootClock.microseconds)
+        if let timer = run.timer {
             timer.rearm(after: delay)
         } else {
-            course.timer = .timer(after: delay) { [weak self, weak course] in
-                if let self, let course { self.advance(course, of: address) }
+            run.timer = .timer(after: delay) { [weak self, weak run] in
+                if let self, let run { self.advance(run, of: address) }
             }
         }
-        let reports = self.announce(address, course, isProbing: isProbing)
-        course.isWithheld = reports.contains { if case .withheld = $0 { true } else { false } }
+        let reports = self.announce(address, run, isProbing: isProbing)
+        run.isWithheld = reports.contains { if case .withheld = $0 { true } else { false } }
         // Reports come last: they may stop or start addresses.
         for report in reports { self.report(report) }
     }
 
-    private func announce(_ address: VirtualAddress, _ course: Course, isProbing: Bool) -> [Report] {
+    private func announce(_ address: VirtualAddress, _ run: AnnouncementRun, isProbing: Bool) -> [Report] {
         do throws(AnnouncementError) {
             let sockets = try self.sockets(for: address.interface, isProbing: isProbing)
             guard let link = sockets.link else {
@@ -199,13 +199,13 @@ public final class Announcer {
             do throws(PacketSocket.Failure) {
                 try Self.send(address.address.address, at: mac, on: link.index, sockets.sender)
                 if let listener = sockets.listener {
-                    try self.probe(address, course, from: mac, on: link.index, listener, own: sockets.own)
+                    try self.probe(address, run, from: mac, on: link.index, listener, own: sockets.own)
                 }
             } catch {
                 throw AnnouncementError(error)
             }
-            course.number += 1
-            return [.announced(address, mac, number: course.number)]
+            run.number += 1
+            return [.announced(address, mac, number: run.number)]
         } catch {
             return [.failed(address, error)]
         }
@@ -229,20 +229,20 @@ public final class Announcer {
 
     private func probe(
         _ address: VirtualAddress,
-        _ course: Course,
+        _ run: AnnouncementRun,
         from mac: LinkAddress,
         on index: Int32,
         _ socket: PacketSocket,
         own: Set<LinkAddress>
     ) throws(PacketSocket.Failure) {
-        course.probe = try DuplicateProbe(
+        run.probe = try DuplicateProbe(
             for: address.address.address,
             from: mac,
             on: index,
             socket: socket,
             own: own
-        ) { [weak self, weak course] other in
-            guard let self, let course, self.courses[address] === course else { return }
+        ) { [weak self, weak run] other in
+            guard let self, let run, self.runs[address] === run else { return }
             self.report(.duplicate(address, other))
         }
     }

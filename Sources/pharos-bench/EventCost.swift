@@ -38,9 +38,9 @@ enum EventCost {
     private static let start = Instant(sinceBoot: .seconds(100))
     private static func id(_ index: Int) -> MemberID { MemberID(index / 3, "m\(index)") }
 
-    private static func core(_ size: Int) -> SupervisorCore {
+    private static func core(_ size: Int) -> Core {
         let settings = DetectorSettings(watchesAllGroups: true, seed: 1)
-        var core = SupervisorCore(
+        var core = Core(
             CoreSettings(member: "m0", node: "boot", addresses: [], detector: settings), at: self.start)
         let facts = (0..<size).map { index in
             GroupChange(

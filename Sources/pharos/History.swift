@@ -3,7 +3,7 @@ import ArgumentParser
 import Decision
 import EventLoop
 import Settings
-import Supervisor
+import Shell
 
 struct History: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,7 +4,7 @@ import Conninfo
 import EventLoop
 import Glibc
 import Settings
-import Supervisor
+import Shell
 
 @main
 struct Pharos: ParsableCommand {

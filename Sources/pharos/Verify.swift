@@ -6,7 +6,7 @@ import HTTPClient
 import Journal
 import LenientJSON
 import Settings
-import Supervisor
+import Shell
 
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,7 +2,7 @@
 import Conninfo
 import EventLoop
 import Glibc
-import Supervisor
+import Shell
 
 /// The daemon's process. It lives for months: no parser of command lines is in it, whose code would stay in memory.
 @main
@@ -26,7 +26,7 @@ enum Pharosd {
         blockSignals(SIGTERM, SIGINT, SIGHUP, SIGCHLD)
         signal(SIGPIPE, SIG_IGN)
         EventLoop.spawn {
-            let daemon = Daemon(path: configuration)
+            let daemon = Process(path: configuration)
             await daemon.run()
         }
         return EventLoop.shared.executor.run()

@@ -2,7 +2,7 @@
 import EventLoop
 import Glibc
 import Settings
-import Supervisor
+import Shell
 import VirtualAddress
 
 /// What a daemon needs before it can do anything: a valid configuration, the program `ip`, and to be the only one on its node.

@@ -2,7 +2,7 @@
 import EventLoop
 import Glibc
 import Settings
-import Supervisor
+import Shell
 import TestSupport
 import Testing
 

@@ -14,7 +14,7 @@ struct CitusScript {
         NodeRow(id: 3, group: 2, endpoint: NodeEndpoint("b1", 5432), role: .primary),
     ]
 
-    private(set) var core: SupervisorCore
+    private(set) var core: Core
     private(set) var now = Instant(sinceBoot: .seconds(100))
     private(set) var reports: [CitusReport] = []
     private(set) var revision: Int64 = 10
@@ -28,7 +28,7 @@ struct CitusScript {
     init(_ mode: CitusMode = .own, change: (inout CitusSettings) -> Void = { _ in }) {
         var citus = CitusSettings(group: 0, databases: [Self.database], mode: mode)
         change(&citus)
-        self.core = SupervisorCore(
+        self.core = Core(
             CoreSettings(member: "c1", node: "boot-a", addresses: [], citus: citus), at: self.now)
     }
 

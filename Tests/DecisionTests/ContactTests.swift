@@ -59,7 +59,7 @@ struct ContactTests {
 
     @Test func `where failsafe mode is on, a lease is asked for that lasts until it begins`() {
         let n1 = Script.started(etcd(leader: "n1", isFailsafeEnabled: true))
-        #expect(n1.core.shared.leaseTTL == Script.failsafeTTL)
+        #expect(n1.core.node.leaseTTL == Script.failsafeTTL)
         for (ttl, drift, expected) in [
             (20, 10_000, 28), (30, 10_000, 41), (20, 90_000, 31), (30, 90_000, 45), (60, 90_000, 85),
             (300, 90_000, 408), (244, 10_000, 300),
@@ -75,7 +75,7 @@ struct ContactTests {
         #expect(DynamicConfig(ttl: .seconds(30)).addressTTL(clockDrift: 90_000) == .seconds(30))
         // What the operator has chosen is taken.
         let own = Script.started(etcd(leader: "n1", isFailsafeEnabled: true), Script(leaseTTL: .seconds(15)))
-        #expect(own.core.shared.leaseTTL == .seconds(15))
+        #expect(own.core.node.leaseTTL == .seconds(15))
     }
 
     @Test func `failsafe mode prolongs by at most four seconds from the question on, and not while etcd answers`() {
@@ -164,7 +164,7 @@ struct ContactTests {
         for _ in 0..<40 where coveredAfter == nil {
             _ = n1.on(.patroni(active, askedAt: n1.now))
             _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(1))
-            if n1.core.shared.isCoveredByFailsafe(at: n1.now) { coveredAfter = n1.now - begin }
+            if n1.core.node.isCoveredByFailsafe(at: n1.now) { coveredAfter = n1.now - begin }
         }
         #expect(coveredAfter.map { $0 >= .seconds(20) && $0 <= .seconds(23) } == true)
     }
@@ -184,7 +184,7 @@ struct ContactTests {
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
         _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
         _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: true), askedAt: n1.now))
-        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
+        #expect(n1.core.node.isCoveredByFailsafe(at: n1.now))
         #expect(n1.read(etcd(leader: "n2", revision: 9)).contains(.remove(self.address, self.place)))
     }
 

@@ -12,7 +12,7 @@ struct DetectorTests {
     {
         var track = DetectorTrack()
         for (number, outcome) in outcomes.enumerated() {
-            track.take(outcome == "x" ? "lost" : nil, profile, scale: scale, at: Self.at(Double(number) * 30))
+            track.record(outcome == "x" ? "lost" : nil, profile, scale: scale, at: Self.at(Double(number) * 30))
         }
         return track
     }
@@ -182,7 +182,7 @@ struct DetectorTests {
         var health = LocalHealth()
         health.recover()
         #expect(health.scale == 1)
-        for _ in 0..<20 { health.suffer() }
+        for _ in 0..<20 { health.worsen() }
         #expect(health.scale == 8)
     }
 

@@ -12,14 +12,14 @@ struct FailsafeTests {
         for (ttl, loopWait, most) in [(20, 10, 5), (20, 12, 4), (14, 10, 2), (300, 10, 145)] as [(Int, Int, Int)] {
             let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], clockDrift: 10_000)
             let start = Instant(sinceBoot: .seconds(100))
-            var shared = Shared(settings: settings, startedAt: start)
-            shared.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl), loopWait: .seconds(loopWait))
-            shared.learn(failsafeIsActive: false, isPrimary: true, askedAt: start)
+            var node = NodeState(settings: settings, startedAt: start)
+            node.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(ttl), loopWait: .seconds(loopWait))
+            node.learn(failsafeIsActive: false, isPrimary: true, askedAt: start)
             let asked = start + .seconds(1)
-            shared.learn(failsafeIsActive: true, isPrimary: true, askedAt: asked)
-            let cover = min(.seconds(4), .seconds(most) - shared.margin(for: .seconds(ttl)))
-            #expect(shared.failsafeUntil == (cover > .zero ? asked + cover : nil), "ttl \(ttl), loop_wait \(loopWait)")
-            #expect(!shared.isCoveredByFailsafe(at: asked + max(cover, .zero)))
+            node.learn(failsafeIsActive: true, isPrimary: true, askedAt: asked)
+            let cover = min(.seconds(4), .seconds(most) - node.margin(for: .seconds(ttl)))
+            #expect(node.failsafeUntil == (cover > .zero ? asked + cover : nil), "ttl \(ttl), loop_wait \(loopWait)")
+            #expect(!node.isCoveredByFailsafe(at: asked + max(cover, .zero)))
         }
     }
 
@@ -27,7 +27,7 @@ struct FailsafeTests {
         var n1 = Script.started(etcd(leader: nil, isFailsafeEnabled: true))
         _ = n1.on(.patroni(self.inactive, askedAt: n1.now))
         _ = n1.on(.patroni(self.active, askedAt: n1.now))
-        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
+        #expect(n1.core.node.isCoveredByFailsafe(at: n1.now))
         #expect(n1.stance == .leave(.noLeader))
     }
 
@@ -39,7 +39,7 @@ struct FailsafeTests {
         #expect(n1.reports.contains(.removed(Script.address, interface: "eth0", reason: .contactLost)))
         _ = n1.on(.patroni(self.inactive, askedAt: n1.now))
         let actions = n1.on(.patroni(self.active, askedAt: n1.now))
-        #expect(n1.core.shared.isCoveredByFailsafe(at: n1.now))
+        #expect(n1.core.node.isCoveredByFailsafe(at: n1.now))
         #expect(!actions.contains { if case .assign = $0 { true } else { false } })
     }
 }

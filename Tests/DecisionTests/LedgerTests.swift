@@ -12,13 +12,13 @@ struct LedgerTests {
 
         init(_ script: DetectorScript) {
             self.script = script
-            self.ledger.take(
+            self.ledger.record(
                 .report(.contactMade(clusterID: 7, revision: 10, leader: "n2")), script.core, at: script.now)
         }
 
         /// Reports of the core, at the present moment; answers the record if it is written.
-        mutating func take(_ reports: Report...) -> FailoverRecord? {
-            for report in reports { self.ledger.take(.report(report), self.script.core, at: self.script.now) }
+        mutating func record(_ reports: Report...) -> FailoverRecord? {
+            for report in reports { self.ledger.record(.report(report), self.script.core, at: self.script.now) }
             return self.written()
         }
 
@@ -37,7 +37,7 @@ struct LedgerTests {
             while self.script.now < end {
                 self.script.pass(min(end - self.script.now, .seconds(1)))
                 for report in self.script.reports.dropFirst(self.told) {
-                    self.ledger.take(.report(.detector(report)), self.script.core, at: self.script.now)
+                    self.ledger.record(.report(.detector(report)), self.script.core, at: self.script.now)
                 }
                 self.told = self.script.reports.count
                 last = self.written() ?? last
@@ -47,12 +47,12 @@ struct LedgerTests {
     }
 
     private static func lost(_ writer: inout Writer) {
-        _ = writer.take(.leaderChanged(from: "n2", to: nil, revision: 20))
+        _ = writer.record(.leaderChanged(from: "n2", to: nil, revision: 20))
     }
 
     private static func won(_ writer: inout Writer) -> FailoverRecord? {
         writer.script.change(.leader("n1", since: 21))
-        return writer.take(.leaderChanged(from: nil, to: "n1", revision: 21))
+        return writer.record(.leaderChanged(from: nil, to: "n1", revision: 21))
     }
 
     @Test func `a failover from the last healthy sign to the standbys, written with each phase`() throws {
@@ -78,27 +78,27 @@ struct LedgerTests {
         #expect(FailoverSpan.allCases[0].length(in: first.phases) == verdict - failure)
 
         _ = writer.pass(.milliseconds(200))
-        #expect(writer.take(.postgresChanged(.primary))?.phases[.writable] == writer.script.now)
+        #expect(writer.record(.postgresChanged(.primary))?.phases[.writable] == writer.script.now)
         let assigned = Report.assigned("10.0.0.3", interface: "eth0", lifetime: .seconds(27))
-        #expect(writer.take(assigned)?.phases[.addressMoved] == writer.script.now)
+        #expect(writer.record(assigned)?.phases[.addressMoved] == writer.script.now)
         _ = writer.pass(.seconds(1))
-        #expect(writer.take(assigned)?.phases[.addressMoved] == writer.script.now, "the last address counts")
-        writer.ledger.take(
+        #expect(writer.record(assigned)?.phases[.addressMoved] == writer.script.now, "the last address counts")
+        writer.ledger.record(
             .startAnnouncing(AddressSpec(id: "10.0.0.3", prefixLength: 24, interface: "eth0", acquire: .writable)),
             writer.script.core, at: writer.script.now)
-        let announced = writer.take()
+        let announced = writer.record()
         #expect(announced?.phases[.announced] != nil)
 
         // Both others must stand by again: the one that goes on, and the leader before.
         writer.ledger.probed("n3", isPrimary: false, at: writer.script.now)
-        let half = writer.take()
+        let half = writer.record()
         #expect(half == nil)
         _ = writer.pass(.seconds(60))
         writer.ledger.probed("n2", isPrimary: false, at: writer.script.now)
-        let change = writer.take()
+        let change = writer.record()
         let last = try #require(change)
         #expect(last.phases[.standbyBack] == writer.script.now)
-        #expect(writer.take(assigned) == nil, "a renewal much later is no part of it")
+        #expect(writer.record(assigned) == nil, "a renewal much later is no part of it")
     }
 
     @Test func `a planned switchover is told from a failure, and from what Pharos has asked for`() throws {
@@ -108,25 +108,25 @@ struct LedgerTests {
         let record = try #require(Self.won(&writer))
         #expect(record.cause == .unknown && record.phases[.firstFailure] == nil && record.notes.isEmpty)
         writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
-        #expect(writer.take() == nil, "nobody had asked for it")
+        #expect(writer.record() == nil, "nobody had asked for it")
 
         // What the group's follower knows last is this planned switchover …
         writer.script.change(.switchover(leader: "n1"))
         writer.script.change(.leader("n3", since: 50))
-        _ = writer.take(.leaderChanged(from: "n1", to: "n3", revision: 50))
+        _ = writer.record(.leaderChanged(from: "n1", to: "n3", revision: 50))
         #expect(writer.ledger.open?.phases[.keyLost] == writer.script.now, "not the time of the change before")
         writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
         #expect(writer.ledger.open?.cause == .switchover)
         // … when its leader fails.
-        _ = writer.take(.leaderChanged(from: "n3", to: "n1", revision: 60))
+        _ = writer.record(.leaderChanged(from: "n3", to: "n1", revision: 60))
         writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
         #expect(writer.ledger.open?.cause != .switchover)
         writer.script.change(.switchover(leader: "n3"))
         writer.script.change(.leader("n1", since: 60))
         writer.ledger.learnCause(writer.script.core.groups, claimant: "n2")
-        #expect(writer.take()?.cause == .grayFailure(by: "n2"))
+        #expect(writer.record()?.cause == .grayFailure(by: "n2"))
         writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
-        #expect(writer.take() == nil, "the claim has ended; who made it is known")
+        #expect(writer.record() == nil, "the claim has ended; who made it is known")
     }
 
     @Test func `the same leader again is no change, and a change is named by the revision of its leadership`() {
@@ -135,19 +135,20 @@ struct LedgerTests {
         Self.lost(&writer)
         // The reads say how far etcd is; the leader key itself is a little older.
         #expect(
-            writer.take(.leaderChanged(from: nil, to: "n1", revision: 25)) == nil, "which leadership is not known yet")
+            writer.record(.leaderChanged(from: nil, to: "n1", revision: 25)) == nil, "which leadership is not known yet"
+        )
         writer.script.change(.leader("n1", since: 22))
-        #expect(writer.take()?.revision == 22)
-        _ = writer.take(.leaderChanged(from: "n1", to: nil, revision: 40))
-        #expect(writer.take(.leaderChanged(from: nil, to: "n1", revision: 41)) == nil)
+        #expect(writer.record()?.revision == 22)
+        _ = writer.record(.leaderChanged(from: "n1", to: nil, revision: 40))
+        #expect(writer.record(.leaderChanged(from: nil, to: "n1", revision: 41)) == nil)
         _ = writer.pass(.seconds(10))
-        #expect(writer.take() == nil)
+        #expect(writer.record() == nil)
     }
 
     @Test func `where nobody says when the key was created, the change is on record all the same`() {
         var writer = Writer(DetectorScript())
         Self.lost(&writer)
-        #expect(writer.take(.leaderChanged(from: nil, to: "n1", revision: 25)) == nil)
+        #expect(writer.record(.leaderChanged(from: nil, to: "n1", revision: 25)) == nil)
         #expect(writer.pass(.seconds(6))?.revision == 25)
     }
 
@@ -156,9 +157,9 @@ struct LedgerTests {
         _ = writer.pass(.seconds(60))
         Self.lost(&writer)
         writer.script.change(.leader("n3", since: 30))
-        _ = writer.take(.leaderChanged(from: nil, to: "n3", revision: 30))
+        _ = writer.record(.leaderChanged(from: nil, to: "n3", revision: 30))
         // What happens to this node's own address and PostgreSQL is no part of it.
-        _ = writer.take(.assigned("10.0.0.3", interface: "eth0", lifetime: .seconds(27)), .postgresChanged(.primary))
+        _ = writer.record(.assigned("10.0.0.3", interface: "eth0", lifetime: .seconds(27)), .postgresChanged(.primary))
         writer.script.now = writer.script.now + .seconds(5)
         writer.ledger.probed("n3", isPrimary: true, at: writer.script.now)
         let writableAt = writer.script.now
@@ -178,7 +179,7 @@ struct LedgerTests {
     @Test func `metadata is put on record by who keeps it, for the leadership that it follows`() throws {
         var writer = Writer(DetectorScript())
         let (b1, b2) = (NodeEndpoint("b1", 5432), NodeEndpoint("b2", 5432))
-        var group = CitusGroup()
+        var group = Group()
         for (name, since) in [("b1", 5), ("b2", 44)] as [(String, Int64)] {
             let member = GroupMember(endpoint: NodeEndpoint(name, 5432), isRunning: true, isPrimary: true)
             _ = group.learn(.member(name, member), at: since, now: writer.script.now)
@@ -214,6 +215,6 @@ struct LedgerTests {
         _ = writer.pass(.seconds(3700))
         writer.ledger.probed("n3", isPrimary: false, at: writer.script.now)
         writer.ledger.probed("n2", isPrimary: false, at: writer.script.now)
-        #expect(writer.take() == nil)
+        #expect(writer.record() == nil)
     }
 }

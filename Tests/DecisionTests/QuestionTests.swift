@@ -200,7 +200,7 @@ extension Script {
             let holder = self.core.leases.first?.key.lease.map { mine($0.id) }
             let snapshot = etcd(
                 leader: "n1", holder: self.status?.holder == nil ? nil : holder, revision: 6,
-                mark: self.core.shared.isMarked ? Script.cluster : nil)
+                mark: self.core.node.isMarked ? Script.cluster : nil)
             return .readAnswered(snapshot, sentAt: self.now)
         case .keepAlive(let id, let lease):
             return .leaseKept(id, lease: lease, ttl: .seconds(30), sentAt: self.now, by: Self.answerer())

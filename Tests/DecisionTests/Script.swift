@@ -14,7 +14,7 @@ struct Script {
     /// What is asked for where `failsafe_mode` is on.
     static let failsafeTTL: Duration = .seconds(41)
 
-    private(set) var core: SupervisorCore
+    private(set) var core: Core
     private(set) var now: Instant
     /// What the last event made the core say.
     private(set) var reports: [Report] = []
@@ -29,7 +29,7 @@ struct Script {
         memory: Memory = Memory()
     ) {
         self.now = Instant(sinceBoot: .seconds(100))
-        self.core = SupervisorCore(
+        self.core = Core(
             CoreSettings(member: "n1", node: node, addresses: addresses, leaseTTL: leaseTTL, clockDrift: 10_000),
             memory: memory,
             at: self.now)

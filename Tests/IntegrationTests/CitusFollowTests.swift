@@ -6,7 +6,7 @@ import PostgresClient
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 extension IntegrationTests {
     /// The daemon and `pg_dist_node`, against the stand-in for Citus.
@@ -62,7 +62,7 @@ extension IntegrationTests {
             try await scene.member(1, "w1s", port: scene.citus.ports[3], role: "replica")
             try scene.start()
             try await scene.expect { scene.records(.citusWriterChanged).count == 1 }
-            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
             try await scene.put("/service/demo/1/failover", #"{"leader":"w1","member":"w1s"}"#)
             try await scene.expect { scene.records(.citusHolding).count == 1 }
             // What a coordinator's session takes for a write to one of the group's shards.
@@ -96,7 +96,7 @@ extension IntegrationTests {
         {
             let scene = try await Self.scene()
             try scene.start()
-            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
             try await scene.put("/service/demo/1/failover", #"{"leader":"w1","member":"w1s"}"#)
             try await scene.expect { scene.records(.citusHolding).count == 1 }
             try await scene.put("/service/demo/1/failover", "{}")
@@ -121,7 +121,7 @@ extension IntegrationTests {
             )
             try await scene.member(1, "w1s", port: scene.citus.ports[3], role: "replica")
             try scene.start()
-            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 4 }
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 4 }
             scene.citus.servers["w1"]?.kill()
             let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
             _ = try await standby.query("select pg_promote(false)")
@@ -140,7 +140,7 @@ extension IntegrationTests {
             for mode in [CitusMode.reconcile, .observe] {
                 let scene = try await Self.scene()
                 try scene.start(mode, settle: .seconds(1))
-                try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+                try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
                 // The group's leader is the other worker's server: somebody else's change was lost.
                 try await scene.member(1, "w3", port: scene.citus.ports[5], role: "primary")
                 _ = try await scene.session.query("select citus_update_node(2, 'elsewhere', 5432)")
@@ -162,7 +162,7 @@ extension IntegrationTests {
             let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
             _ = try await standby.query("select pg_promote()", timeout: .seconds(30))
             try scene.start()
-            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.first?.rowCount == 3 }
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
             let writer = try await PostgresConnection(scene.citus.conninfo("c"))
             _ = try await writer.query("begin")
             _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)")

@@ -8,7 +8,7 @@ import Settings
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 extension IntegrationTests {
     /// Layouts that nobody else serves, and what becomes of them when etcd or the coordinator is replaced.
@@ -43,7 +43,7 @@ extension IntegrationTests {
             try await Self.grant(scene, other)
             try scene.start(.own, databases: ["postgres", "other"]) { $0.scopes = scopes }
             try await scene.expect {
-                scene.supervisor?.core.citusStatus?.databases.map(\.rowCount) == [3, 3]
+                scene.shell?.core.citusStatus?.databases.map(\.rowCount) == [3, 3]
             }
             // Worker 1 and worker 2 change places: an address that two rows share for a moment is refused, and tried again.
             try await scene.citus.addStandby()
@@ -66,7 +66,7 @@ extension IntegrationTests {
             try await Self.grant(scene, scene.session)
             try await Self.makeRoles(scene)
             try scene.start(.own, databases: ["missing", "postgres"])
-            try await scene.expect { scene.supervisor?.core.citusStatus?.databases.last?.rowCount == 3 }
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.last?.rowCount == 3 }
             try await scene.expect { scene.records(.citusUnreachable).count == 1 }
             #expect(scene.records(.citusUnreachable)[0]["DATABASE"] == "missing")
             try await scene.citus.addStandby()
@@ -118,7 +118,7 @@ extension IntegrationTests {
             try await Self.makeRoles(scene)
             try await scene.lead(0, "another")
             try scene.start()
-            try await scene.expect { scene.supervisor?.core.citusStatus?.groups.count == 3 }
+            try await scene.expect { scene.shell?.core.citusStatus?.groups.count == 3 }
             _ = try await scene.session.query("update pg_dist_node set nodeport = 1 where nodeid = 2")
             try await EventLoop.sleep(for: .milliseconds(500))
             #expect(try await scene.row(1) == "127.0.0.1:1")

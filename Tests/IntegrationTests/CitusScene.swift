@@ -9,9 +9,9 @@ import Settings
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
-/// A whole supervisor on the coordinator's node: a real etcd, which the test writes as Patroni would, and a coordinator with
+/// A whole shell on the coordinator's node: a real etcd, which the test writes as Patroni would, and a coordinator with
 /// two workers, real PostgreSQL with the stand-in for Citus.
 @EventLoop
 final class CitusScene {
@@ -25,7 +25,7 @@ final class CitusScene {
     /// On the coordinator, as the superuser.
     let session: PostgresConnection
     private(set) var records: [LogRecord] = []
-    private(set) var supervisor: Supervisor?
+    private(set) var shell: Shell?
 
     /// What the keys of a group begin with.
     private let prefixes: [Int: String]
@@ -119,18 +119,18 @@ final class CitusScene {
         change: (inout Settings.Citus) -> Void = { _ in }
     ) throws {
         let settings = try self.settings(mode, settle: settle, databases: databases, change: change)
-        let supervisor = Supervisor(
+        let shell = Shell(
             settings, node: "boot-a",
             .init(
                 log: { [weak self] in self?.records.append($0) }, ready: {}, status: { _ in }, exit: {},
                 redact: { $0 }, jitter: { 0.5 }, ipPath: "/usr/sbin/ip"))
-        self.supervisor = supervisor
-        supervisor.start()
+        self.shell = shell
+        shell.start()
     }
 
     func stop() {
-        self.supervisor?.stop()
-        self.supervisor = nil
+        self.shell?.stop()
+        self.shell = nil
         self.http.close()
     }
 

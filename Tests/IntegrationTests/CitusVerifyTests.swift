@@ -8,7 +8,7 @@ import Settings
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 extension IntegrationTests {
     /// Every drift that really arises, injected into the stand-in for Citus, and found.

@@ -7,12 +7,12 @@ import LeaseKeys
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 /// One node's core and its link to a real etcd. Its kernel and its PostgreSQL do at once what is asked of them.
 @EventLoop
 private final class CoreOnEtcd {
-    private(set) var core: SupervisorCore
+    private(set) var core: Core
     private let link: EtcdLink
     private(set) var isHere = false
     private(set) var marks = 0
@@ -22,7 +22,7 @@ private final class CoreOnEtcd {
         let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
         self.link = EtcdLink(client, keys, member: member, node: "boot-\(member)", report: { _ in })
         self.link.addresses = [Self.spec.id]
-        self.core = SupervisorCore(
+        self.core = Core(
             CoreSettings(member: member, node: "boot-\(member)", addresses: [Self.spec], leaseTTL: .seconds(6)),
             memory: memory, at: .now)
     }

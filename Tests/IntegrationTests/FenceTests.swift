@@ -8,7 +8,7 @@ import PatroniValues
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 /// The records that were made, in order.
 @EventLoop

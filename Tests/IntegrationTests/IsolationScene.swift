@@ -45,7 +45,7 @@ final class IsolationScene {
     /// What the kernel had said by then.
     var newsBefore = 0
 
-    /// Makes the surroundings, with an etcd that has a Patroni cluster's keys but the leader's; runs `body`, and takes all away.
+    /// Makes the services, with an etcd that has a Patroni cluster's keys but the leader's; runs `body`, and takes all away.
     static func play(
         certificates: TestCertificates? = nil, prefix: String = "/service/demo/",
         _ body: @EventLoop (IsolationScene) async throws -> Void

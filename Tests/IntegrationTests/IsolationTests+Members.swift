@@ -6,7 +6,7 @@ import NetworkBed
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 /// Many members and groups, of which nothing is heard.
 extension IsolationTests {

@@ -6,7 +6,7 @@ import PostgresClient
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 /// The failure detector's questions, asked of real PostgreSQL servers.
 @Suite(.serialized)

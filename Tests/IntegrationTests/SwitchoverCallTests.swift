@@ -7,7 +7,7 @@ import PatroniClient
 import TestSupport
 import Testing
 
-@testable import Supervisor
+@testable import Shell
 
 /// A switchover that Pharos asks for: the claim in a real etcd, and Patroni's answers as they were recorded, by a scripted server.
 @Suite(.serialized)

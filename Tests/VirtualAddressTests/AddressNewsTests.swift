@@ -28,16 +28,16 @@ struct AddressNewsTests {
             Issue.record("a name is asked for that was told")
             return nil
         }
-        #expect(news.take(link("v0", 2), ask: ask) == .linkChanged(name: "v0", hasCarrier: true))
-        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "v0"))
-        _ = news.take(link("w0", 2), ask: ask)
-        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "w0"))
+        #expect(news.learn(link("v0", 2), ask: ask) == .linkChanged(name: "v0", hasCarrier: true))
+        #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "v0"))
+        _ = news.learn(link("w0", 2), ask: ask)
+        #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "w0"))
         // It goes, and another of the name it had comes.
         #expect(
-            try news.take(removed("10.0.0.1/24", on: 2), ask: ask) == .disappeared(virtual("10.0.0.1/24", on: "w0")))
-        #expect(news.take(.linkRemoved(index: 2), ask: ask) == .unclear)
-        _ = news.take(link("v0", 3), ask: ask)
-        #expect(try news.take(address("10.0.0.1/24", on: 3), ask: ask) == appeared("10.0.0.1/24", on: "v0"))
+            try news.learn(removed("10.0.0.1/24", on: 2), ask: ask) == .disappeared(virtual("10.0.0.1/24", on: "w0")))
+        #expect(news.learn(.linkRemoved(index: 2), ask: ask) == .unclear)
+        _ = news.learn(link("v0", 3), ask: ask)
+        #expect(try news.learn(address("10.0.0.1/24", on: 3), ask: ask) == appeared("10.0.0.1/24", on: "v0"))
     }
 
     @Test func `a name that was not told is asked for once, and anew when something was missed`() throws {
@@ -49,19 +49,19 @@ struct AddressNewsTests {
             return name
         }
         for _ in 1...2 {
-            #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth0"))
+            #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth0"))
         }
         #expect(asked == [2])
         name = "eth1"
         _ = news.lost(.dropped)
-        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth1"))
-        _ = news.take(.linkRemoved(index: 2), ask: ask)
+        #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth1"))
+        _ = news.learn(.linkRemoved(index: 2), ask: ask)
         name = "eth2"
-        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth2"))
-        _ = news.take(.malformed("?"), ask: ask)
+        #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == appeared("10.0.0.1/24", on: "eth2"))
+        _ = news.learn(.malformed("?"), ask: ask)
         name = nil
-        #expect(try news.take(address("10.0.0.1/24", on: 2), ask: ask) == .unclear, "it is gone: look")
-        #expect(try news.take(removed("10.0.0.1/24", on: 2), ask: ask) == .unclear)
+        #expect(try news.learn(address("10.0.0.1/24", on: 2), ask: ask) == .unclear, "it is gone: look")
+        #expect(try news.learn(removed("10.0.0.1/24", on: 2), ask: ask) == .unclear)
         #expect(asked == [2, 2, 2, 2, 2])
     }
 
@@ -72,18 +72,18 @@ struct AddressNewsTests {
             asked += 1
             return "eth\(index)"
         }
-        for index in 1...5000 as ClosedRange<Int32> { _ = news.take(link("eth\(index)", index), ask: ask) }
-        for index in [1, 5000] as [Int32] { _ = try news.take(address("10.0.0.1/24", on: index), ask: ask) }
+        for index in 1...5000 as ClosedRange<Int32> { _ = news.learn(link("eth\(index)", index), ask: ask) }
+        for index in [1, 5000] as [Int32] { _ = try news.learn(address("10.0.0.1/24", on: index), ask: ask) }
         #expect(asked == 1, "the newest are kept, the oldest asked for")
     }
 
     @Test func `what is not understood is missed, an answer is no news`() {
         var news = AddressNews()
-        guard case .missed(let loss) = news.take(.malformed("half of it"), ask: { _ in nil }) else {
+        guard case .missed(let loss) = news.learn(.malformed("half of it"), ask: { _ in nil }) else {
             Issue.record("not missed")
             return
         }
         #expect(loss.kind == .unreadable && loss.description.contains("half of it"))
-        #expect(news.take(.answered(sequence: 1, isComplete: true), ask: { _ in nil }) == nil)
+        #expect(news.learn(.answered(sequence: 1, isComplete: true), ask: { _ in nil }) == nil)
     }
 }

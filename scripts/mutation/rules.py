@@ -238,7 +238,7 @@ class Rules:
             self.add(
                 "late", begin, self._around(begin), f"now for {found[1]}",
                 [(begin, end, f"(mutant(@) ? now : {found[1]})", 3)])
-        for found in re.finditer(r"\b(self\.shared\.|shared\.|self\.)longestTTL\(at: now\)", code):
+        for found in re.finditer(r"\b(self\.node\.|node\.|self\.)longestTTL\(at: now\)", code):
             begin, end = found.span()
             if self.source.is_excluded(begin):
                 continue

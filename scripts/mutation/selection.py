@@ -10,9 +10,9 @@ from . import transactions as transaction_rules
 from .source import Source
 
 #: The address lease's decisions. Citus, the detector and the ledger are not among them, nor what is only shown.
-DECISION = ["AddressLease*", "KernelSide*", "KeySide*", "Shared*", "Stance*", "ClusterView*", "SupervisorCore*", "CoreSettings",
+DECISION = ["AddressLease*", "KernelSide*", "KeySide*", "NodeState*", "Stance*", "ClusterView*", "Core", "Core+*", "CoreSettings",
             "Event", "WatchDebts*"]
-NOT_DECISION = ["SupervisorCore+Members", "SupervisorCore+Status"]
+NOT_DECISION = ["Core+Members", "Core+Status"]
 #: The transactions, wherever they stand, and the tests that see them.
 TRANSACTIONS = "Sources/*/PharosKeys*.swift"
 TRANSACTION_TESTS = "Tests/*/PharosKeys*Tests.swift"
@@ -67,7 +67,7 @@ def prepared():
     """The mutants that compile, numbered; the sources by path; the names of those that do not compile."""
     decision = {}
     for pattern in DECISION:
-        for path in sorted((package.ROOT / "Sources/Decision").glob(f"{pattern}.swift")):
+        for path in sorted((package.ROOT / "Sources/Decision").rglob(f"{pattern}.swift")):
             if path.stem not in NOT_DECISION:
                 decision[str(path.relative_to(package.ROOT))] = read(path)
     transactions = {str(path.relative_to(package.ROOT)): read(path) for path in sorted(package.ROOT.glob(TRANSACTIONS))}

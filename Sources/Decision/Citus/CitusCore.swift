@@ -3,7 +3,7 @@
 /// Keeps `pg_dist_node` true: follows the leader keys of all groups, and, on the coordinator's primary, writes their
 /// addresses into every database that has the extension.
 ///
-/// A part of ``SupervisorCore``, with the same rules: events in, actions out, the time as an argument. It shares nothing
+/// A part of ``Core``, with the same rules: events in, actions out, the time as an argument. It shares nothing
 /// with the addresses' leases, so neither can hold the other up.
 struct CitusCore: Sendable {
     private(set) var settings: CitusSettings
@@ -13,7 +13,7 @@ struct CitusCore: Sendable {
     private var revisionLearnedAt: Instant
     /// When the newest answered read of the groups' keys was sent.
     private(set) var lastRead: Instant?
-    private(set) var groups: [Int: CitusGroup] = [:]
+    private(set) var groups: [Int: Group] = [:]
     private(set) var databases: [CitusDatabase]
     private(set) var isWriter = false
     private(set) var unreadable: String?
@@ -164,7 +164,7 @@ struct CitusCore: Sendable {
             case .noLeader, .member(_, nil), .switchover, .synchronous: return false
             }
         }
-        return self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
+        return self.groups[change.group, default: Group()].learn(change.fact, at: revision, now: now)
     }
 
     private mutating func tellVanished(into reports: inout [CitusReport]) {

@@ -4,7 +4,7 @@
 extension CitusDatabase {
     /// Answers the groups whose leader's PostgreSQL must be asked whether it accepts writes.
     mutating func advance(
-        _ groups: [Int: CitusGroup], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
+        _ groups: [Int: Group], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
         at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) -> Set<Int> {
         var wanted: Set<Int> = []
@@ -38,7 +38,7 @@ extension CitusDatabase {
     }
 
     private mutating func compare(
-        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow], _ settings: CitusSettings, at now: Instant,
+        _ group: Int, _ view: Group, _ rows: [NodeRow], _ settings: CitusSettings, at now: Instant,
         into reports: inout [CitusReport]
     ) {
         guard let leader = view.endpoint, self.updating != group else { return }
@@ -83,7 +83,7 @@ extension CitusDatabase {
 
     /// What only an operator can put right.
     private mutating func refuse(
-        _ refusal: NodeRowPlan.Refusal, _ group: Int, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant,
+        _ refusal: NodeRowPlan.Refusal, _ group: Int, _ view: Group, _ settings: CitusSettings, at now: Instant,
         into reports: inout [CitusReport]
     ) {
         var refused = self.refusals[group] ?? Refused(refusal: refusal, since: now)
@@ -95,20 +95,20 @@ extension CitusDatabase {
         self.refusals[group] = refused
     }
 
-    private func isDue(_ drift: Drift, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
+    private func isDue(_ drift: Drift, _ view: Group, _ settings: CitusSettings, at now: Instant) -> Bool {
         guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
         return settings.mode != .observe && self.isProven(since: drift.since, view, settings, at: now)
     }
 
     /// Whether something has been wrong for long enough to be acted upon, or told. Where somebody else writes too, only rows
     /// that were asked for since show that it still is.
-    private func isProven(since: Instant, _ view: CitusGroup, _ settings: CitusSettings, at now: Instant) -> Bool {
+    private func isProven(since: Instant, _ view: Group, _ settings: CitusSettings, at now: Instant) -> Bool {
         let settled = Self.settled(since, view, settings)
         return now >= settled && (settings.mode == .own || self.rowsAskedAt >= settled)
     }
 
     /// Whether it is time to ask for such rows.
-    private func wantsProof(_ groups: [Int: CitusGroup], _ settings: CitusSettings, at now: Instant) -> Bool {
+    private func wantsProof(_ groups: [Int: Group], _ settings: CitusSettings, at now: Instant) -> Bool {
         // A server that did not answer is asked again in its own time.
         guard settings.mode != .own, self.unreadable == nil else { return false }
         let wrong = self.drifts.map { ($0.key, $0.value.since) } + self.refusals.map { ($0.key, $0.value.since) }
@@ -119,7 +119,7 @@ extension CitusDatabase {
     }
 
     /// When something has been wrong for long enough.
-    private static func settled(_ since: Instant, _ view: CitusGroup?, _ settings: CitusSettings) -> Instant {
+    private static func settled(_ since: Instant, _ view: Group?, _ settings: CitusSettings) -> Instant {
         switch settings.mode {
         case .own: since
         case .reconcile, .observe: max(since, view?.leaderAt ?? since) + settings.settle
@@ -129,7 +129,7 @@ extension CitusDatabase {
     private func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
     private mutating func update(
-        _ group: Int, _ view: CitusGroup, _ drift: Drift, _ clusterID: UInt64, at now: Instant,
+        _ group: Int, _ view: Group, _ drift: Drift, _ clusterID: UInt64, at now: Instant,
         into actions: inout [CitusAction]
     ) {
         guard let leader = view.leader else { return }
@@ -143,7 +143,7 @@ extension CitusDatabase {
 
     /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.
     /// Those that use a node that was stopped in order, or one that is well, end by themselves.
-    private func blockers(_ group: Int, _ view: CitusGroup, failures: Int) -> RowUpdate.Blockers {
+    private func blockers(_ group: Int, _ view: Group, failures: Int) -> RowUpdate.Blockers {
         if let former = view.former, !former.wasPlanned, former.endpoint == self.primary(group)?.endpoint {
             return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
         }
@@ -154,7 +154,7 @@ extension CitusDatabase {
 
     /// Writes to the group wait from before the old primary stops, instead of failing.
     private mutating func beginHold(
-        _ group: Int, _ view: CitusGroup, _ clusterID: UInt64, _ settings: CitusSettings, at now: Instant,
+        _ group: Int, _ view: Group, _ clusterID: UInt64, _ settings: CitusSettings, at now: Instant,
         into actions: inout [CitusAction]
     ) {
         // Where the coordinator itself is switched over, its sessions end anyway.
@@ -170,7 +170,7 @@ extension CitusDatabase {
 
     /// Answers whether the leader's PostgreSQL must be asked whether it accepts writes.
     private mutating func settleHold(
-        _ view: CitusGroup, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
+        _ view: Group, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
     ) -> Bool {
         guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.updating == nil else { return false }
         let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
@@ -200,7 +200,7 @@ extension CitusDatabase {
 
     /// Registers or removes one secondary, when nothing else is to be done: Citus refuses it while a worker is down or behind.
     private mutating func settleMembership(
-        _ groups: [Int: CitusGroup], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
+        _ groups: [Int: Group], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
         at now: Instant, into actions: inout [CitusAction]
     ) {
         guard self.isSettled, let rows = self.rows,
@@ -231,7 +231,7 @@ extension CitusDatabase {
     }
 
     /// The next instant at which something is due without an event.
-    func wakeAt(_ groups: [Int: CitusGroup], _ settings: CitusSettings, after now: Instant) -> Instant {
+    func wakeAt(_ groups: [Int: Group], _ settings: CitusSettings, after now: Instant) -> Instant {
         var wakeAt = Instant.distantFuture
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }

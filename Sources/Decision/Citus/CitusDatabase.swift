@@ -142,7 +142,7 @@ struct CitusDatabase: Sendable {
 
     /// Answers the secondary that was registered or removed by it.
     mutating func updateEnded(
-        _ group: Int, _ outcome: UpdateOutcome, _ view: CitusGroup?, at now: Instant, into reports: inout [CitusReport]
+        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, at now: Instant, into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
         if self.hold?.group == group { self.hold = nil }
         guard self.updating == group else { return nil }

@@ -36,7 +36,7 @@ public struct CitusStatus: Hashable, Sendable {
     public let rivals: [NodeEndpoint]
 }
 
-extension SupervisorCore {
+extension Core {
     /// Nil where nothing of Citus is followed.
     public var citusStatus: CitusStatus? {
         guard let citus = self.citus else { return nil }

@@ -31,7 +31,7 @@ struct RivalCoordinators: Sendable {
     }
 
     /// Keeps in mind where they are; the one that led before too, whose member key may have ended with its leadership.
-    mutating func remember(_ coordinators: CitusGroup) {
+    mutating func remember(_ coordinators: Group) {
         guard let leader = coordinators.endpoint else { return }
         var known = coordinators.members.mapValues(\.endpoint)
         if let former = coordinators.former { known[former.name] = known[former.name] ?? former.endpoint }

@@ -20,7 +20,7 @@ struct SecondaryDamper: Sendable {
 
     /// Takes over what Patroni says now, of every group's members but the leader; and which of them the failure detector holds
     /// failed: it has taken its time, so that those need not wait for another 150 s.
-    mutating func observe(_ groups: [Int: CitusGroup], failed: Set<NodeEndpoint> = [], at now: Instant) {
+    mutating func observe(_ groups: [Int: Group], failed: Set<NodeEndpoint> = [], at now: Instant) {
         var fit: Set<NodeEndpoint> = []
         for view in groups.values {
             for (name, member) in view.members where name != view.leader?.name {

@@ -5,7 +5,7 @@ enum SecondaryPlan {
     /// Every standby that says where it is and has no row, and every secondary's row whose address is no standby's; in the
     /// order of their addresses. Whether and when is the damper's to say.
     static func changes(
-        _ group: Int, _ view: CitusGroup, _ rows: [NodeRow]
+        _ group: Int, _ view: Group, _ rows: [NodeRow]
     ) -> [(place: NodeEndpoint, change: RowChange)] {
         guard let primary = rows.first(where: { $0.group == group && $0.role == .primary }) else { return [] }
         let secondaries = rows.filter { $0.group == group && $0.role == .secondary }.map(\.endpoint)

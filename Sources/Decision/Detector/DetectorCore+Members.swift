@@ -47,7 +47,7 @@ extension DetectorCore {
         for group in self.groups.keys {
             self.groups[group]?.forgetAllBut(facts[group] ?? [], at: snapshot.revision, now: now)
         }
-        for id in self.targets.keys.sorted() { self.meet(id, at: now, &reports) }
+        for id in self.targets.keys.sorted() { self.noteMember(id, at: now, &reports) }
     }
 
     private mutating func learn(
@@ -55,8 +55,8 @@ extension DetectorCore {
     ) {
         guard self.groups[change.group] != nil || self.groups.count < Self.groupLimit else { return }
         let before = self.groups[change.group]?.leader?.name
-        _ = self.groups[change.group, default: CitusGroup()].learn(change.fact, at: revision, now: now)
-        if case .member(let name, _) = change.fact { self.meet(MemberID(change.group, name), at: now, &reports) }
+        _ = self.groups[change.group, default: Group()].learn(change.fact, at: revision, now: now)
+        if case .member(let name, _) = change.fact { self.noteMember(MemberID(change.group, name), at: now, &reports) }
         let after = self.groups[change.group]?.leader?.name
         guard before != after else { return }
         for name in [before, after].compactMap({ $0 }) {
@@ -65,13 +65,13 @@ extension DetectorCore {
     }
 
     /// Takes note of whether etcd names a member.
-    private mutating func meet(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+    private mutating func noteMember(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
         guard self.isWatched(id) else { return }
         let isThere = self.groups[id.group]?.members[id.name] != nil
         if self.targets[id] == nil {
             guard isThere, self.targets.count < Self.targetLimit else { return }
             self.targets[id] = Target()
-            self.doubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
+            self.setDoubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
             self.queue.put(id, due: now + self.phase(of: id))
         }
         if isThere {

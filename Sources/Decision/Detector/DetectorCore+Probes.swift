@@ -18,7 +18,7 @@ extension DetectorCore {
         }
         if self.healthDue <= now {
             self.healthDue = now + self.profile.interval
-            if self.wasTroubled || self.isIsolated { self.health.suffer() } else { self.health.recover() }
+            if self.wasTroubled || self.isIsolated { self.health.worsen() } else { self.health.recover() }
             self.wasTroubled = false
         }
     }
@@ -32,7 +32,7 @@ extension DetectorCore {
             (target.primaryAt, target.lag) = (nil, nil)
             self.targets[id] = target
             self.primaries[id.group]?.remove(id)
-            self.doubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
+            self.setDoubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
             self.count(id, before: before, after: target)
         }
         (self.walReceiver, self.walSender) = (DetectorTrack(), nil)
@@ -69,8 +69,8 @@ extension DetectorCore {
         if !self.silent.isEmpty { self.silent[id] = nil }
         guard var target = self.targets[id] else { return }
         let before = target
-        target.patroni.take(findings.patroni, self.profile, scale: self.health.scale, at: now)
-        target.postgres.take(findings.postgres, self.profile, scale: self.health.scale, at: now)
+        target.patroni.record(findings.patroni, self.profile, scale: self.health.scale, at: now)
+        target.postgres.record(findings.postgres, self.profile, scale: self.health.scale, at: now)
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
         // The last that is known of a leader still says how far the others must be.
         if let position = findings.position { target.position = (position, askedAt) }
@@ -82,7 +82,7 @@ extension DetectorCore {
             self.primaries[id.group]?.remove(id)
         }
         let isWell = target.patroni.state == .healthy && target.postgres.state == .healthy
-        self.doubt(
+        self.setDoubt(
             id, isWell ? nil : Observation.Doubt(patroni: target.patroni.state, postgres: target.postgres.state))
         self.count(id, before: before, after: target)
         self.checkIsolation(at: now, &reports)
@@ -100,7 +100,7 @@ extension DetectorCore {
         else { return }
         let lag = max(0, ahead.bytes - own.bytes)
         target.lag = lag
-        target.lagging.take(
+        target.lagging.record(
             lag > self.settings.lagLimit ? "\(lag) bytes behind" : nil, self.profile, scale: self.health.scale, at: now)
     }
 
@@ -115,14 +115,14 @@ extension DetectorCore {
         case .streaming(let sender, let silence, let patience):
             guard self.groups[id.group]?.members[leader]?.endpoint == sender else { return }
             self.walSender = id
-            self.walReceiver.take(
+            self.walReceiver.record(
                 silence: silence, patience: patience, reason: "nothing has come for \(silence.components.seconds) s",
                 self.profile, at: now)
         case .notStreaming:
             // One that has never streamed from this leader may have reasons of its own.
             guard self.walSender == id else { return }
             let since = self.walReceiver.firstFailureAt ?? askedAt
-            self.walReceiver.take(
+            self.walReceiver.record(
                 silence: max(now - since, .milliseconds(1)), patience: .zero, reason: "it does not stream",
                 self.profile, at: now)
         case .unknown: self.walReceiver.fallSilent()
@@ -150,7 +150,7 @@ extension DetectorCore {
             self.isIsolated = isIsolated
             self.observation.isIsolated = isIsolated
             self.isPublished = false
-            if isIsolated { self.health.suffer() }
+            if isIsolated { self.health.worsen() }
             self.reconsiderAll(at: now, &reports)
         }
         let isCutOff = isIsolated && (self.isCutOff || self.lostCount == count)

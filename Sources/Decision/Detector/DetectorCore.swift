@@ -69,7 +69,7 @@ struct DetectorCore: Sendable {
     var viewReadAt: Instant?
     /// Since when this part has had its turns when they were due.
     var awakeSince: Instant
-    var groups: [Int: CitusGroup] = [:]
+    var groups: [Int: Group] = [:]
     /// What the local standby's WAL receiver holds of the server that it streams from.
     var walReceiver = DetectorTrack()
     var walSender: MemberID?
@@ -152,7 +152,7 @@ struct DetectorCore: Sendable {
         case .notProbed(let id): self.couldNotAsk(id)
         case .etcdProbed(let findings):
             self.etcd.question.answered()
-            if let condition = self.etcd.take(findings, self.profile, scale: self.health.scale, at: now) {
+            if let condition = self.etcd.record(findings, self.profile, scale: self.health.scale, at: now) {
                 reports.append(.etcd(condition))
             }
         case .walReceiver(let answer, let askedAt): self.learn(answer, askedAt: askedAt, at: now, &reports)
@@ -227,11 +227,11 @@ struct DetectorCore: Sendable {
         self.primaries[id.group]?.remove(id)
         self.observation.acknowledged[id] = nil
         self.silent[id] = nil
-        self.doubt(id, nil)
+        self.setDoubt(id, nil)
     }
 
     /// What this daemon tells others of a member; nil: that it is well, or not watched.
-    mutating func doubt(_ id: MemberID, _ doubt: Observation.Doubt?) {
+    mutating func setDoubt(_ id: MemberID, _ doubt: Observation.Doubt?) {
         guard self.observation.doubts[id] != doubt else { return }
         self.observation.doubts[id] = doubt
         self.isPublished = false

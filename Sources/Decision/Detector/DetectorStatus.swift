@@ -94,6 +94,6 @@ extension DetectorCore {
     }
 }
 
-extension SupervisorCore {
+extension Core {
     public var detectorStatus: DetectorStatus? { self.detector?.status }
 }

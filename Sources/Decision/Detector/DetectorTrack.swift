@@ -21,7 +21,7 @@ public struct DetectorTrack: Sendable {
 
     /// Takes a probe's outcome over. `scale`: the local-health multiplier + 1, by which the threshold grows.
     @discardableResult
-    public mutating func take(
+    public mutating func record(
         _ failure: String?, _ profile: DetectorProfile, scale: Int = 1, at now: Instant
     ) -> DetectorTransition {
         self.heardAt = now
@@ -48,10 +48,10 @@ public struct DetectorTrack: Sendable {
     /// Takes over for how long nothing has come from a source that speaks by itself. What lasts for a window, less the time until
     /// it is looked at again, has failed; below `patience` nothing is wrong.
     @discardableResult
-    public mutating func take(
+    public mutating func record(
         silence: Duration, patience: Duration, reason: String, _ profile: DetectorProfile, at now: Instant
     ) -> DetectorTransition {
-        guard silence > patience else { return self.take(nil, profile, at: now) }
+        guard silence > patience else { return self.record(nil, profile, at: now) }
         (self.heardAt, self.reason, self.risen) = (now, reason, 0)
         self.firstFailureAt = self.firstFailureAt ?? now
         return self.follow(silence >= profile.window - profile.interval ? .exhausted : .missed)

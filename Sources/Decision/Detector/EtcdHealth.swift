@@ -41,17 +41,17 @@ struct EtcdHealth: Sendable {
     init(at now: Instant) { self.question = Question(due: now) }
 
     /// Answers the condition if it is another one.
-    mutating func take(
+    mutating func record(
         _ findings: [EtcdEndpointFinding], _ profile: DetectorProfile, scale: Int, at now: Instant
     ) -> EtcdCondition? {
         let names = Set(findings.map(\.endpoint))
         self.reachable = self.reachable.filter { names.contains($0.key) }
         self.prompt = self.prompt.filter { names.contains($0.key) }
         for finding in findings {
-            self.reachable[finding.endpoint, default: DetectorTrack()].take(
+            self.reachable[finding.endpoint, default: DetectorTrack()].record(
                 finding.problem, profile, scale: scale, at: now)
             guard finding.problem == nil else { continue }
-            self.prompt[finding.endpoint, default: DetectorTrack()].take(
+            self.prompt[finding.endpoint, default: DetectorTrack()].record(
                 finding.elapsed > Self.slowAfter ? "slow" : nil, profile, scale: scale, at: now)
         }
         let lost = Self.failed(self.reachable)

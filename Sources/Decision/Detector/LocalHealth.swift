@@ -14,7 +14,7 @@ public struct LocalHealth: Sendable, Equatable {
     public var scale: Int { self.multiplier + 1 }
 
     /// Our own tick was late, a call of our own timed out, or every target failed at once.
-    public mutating func suffer() { self.multiplier = min(self.multiplier + 1, Self.limit) }
+    public mutating func worsen() { self.multiplier = min(self.multiplier + 1, Self.limit) }
 
     /// A round in which nothing of that kind was seen.
     public mutating func recover() { self.multiplier = max(self.multiplier - 1, 0) }

@@ -36,7 +36,7 @@ struct Ledger: Sendable {
     init(member: MemberID) { self.member = member }
 
     /// The record, if it is to be written.
-    mutating func takeChange(_ groups: [Int: CitusGroup], at now: Instant) -> LedgerEntry? {
+    mutating func takeChange(_ groups: [Int: Group], at now: Instant) -> LedgerEntry? {
         guard let gained = self.open?.phases[.keyGained] else { return nil }
         if !self.isNamed {
             let leader = groups[self.member.group]?.leader
@@ -63,7 +63,7 @@ struct Ledger: Sendable {
     }
 
     /// Takes over what was done to the rows of a group, whose present leadership they follow.
-    mutating func takeMetadata(_ report: CitusReport, _ groups: [Int: CitusGroup], at now: Instant) -> LedgerEntry? {
+    mutating func takeMetadata(_ report: CitusReport, _ groups: [Int: Group], at now: Instant) -> LedgerEntry? {
         let group: Int
         let phase: FailoverRecord.Phase
         switch report {
@@ -85,7 +85,7 @@ struct Ledger: Sendable {
     }
 
     /// Takes over what the core does and reports.
-    mutating func take(_ action: Action, _ detector: DetectorCore, at now: Instant) {
+    mutating func record(_ action: Action, _ detector: DetectorCore, at now: Instant) {
         let isOurs = self.open?.to == self.member.name
         switch action {
         case .startAnnouncing where isOurs: self.reach(.announced, at: now, isRepeatable: true)
@@ -94,12 +94,12 @@ struct Ledger: Sendable {
             self.leaderChanged(before, leader, revision, detector, at: now)
         case .report(.postgresChanged(.primary)) where isOurs: self.reach(.writable, at: now)
         case .report(.assigned) where isOurs: self.reach(.addressMoved, at: now, isRepeatable: true)
-        case .report(.detector(let report)): self.take(report, at: now)
+        case .report(.detector(let report)): self.record(report, at: now)
         default: break  // Nothing that a failover is made of.
         }
     }
 
-    private mutating func take(_ report: DetectorReport, at now: Instant) {
+    private mutating func record(_ report: DetectorReport, at now: Instant) {
         switch report {
         case .verdict(let id, let verdict, _, let reason, let evidence)
         where id == self.lastLeader.map { MemberID(self.member.group, $0) }:
@@ -164,7 +164,7 @@ struct Ledger: Sendable {
 
     /// What came to be known of the cause: from Patroni's request, or from another daemon's claim. The group's own follower may
     /// know of this change already, or only of the one before.
-    mutating func learnCause(_ groups: [Int: CitusGroup], claimant: String?) {
+    mutating func learnCause(_ groups: [Int: Group], claimant: String?) {
         if let claimant { self.claimant = claimant }
         guard let open = self.open, let view = groups[open.group], view.leader?.name == open.to,
             let former = view.former, former.name == open.from, former.wasPlanned

@@ -157,7 +157,7 @@ final class CitusWorld {
     private func begin(_ node: SimulatedCoordinator) {
         self.log("\(node.name): the daemon starts")
         node.forget()
-        node.core = SupervisorCore(
+        node.core = Core(
             CoreSettings(member: node.name, node: "boot", addresses: [], citus: self.settings), at: self.instant)
         // The follower reads everything, and watches from there.
         self.schedule(

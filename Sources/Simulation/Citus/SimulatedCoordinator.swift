@@ -22,7 +22,7 @@ final class SimulatedCoordinator {
 
     let index: Int
     let name: String
-    var core: SupervisorCore?
+    var core: Core?
     var life = 0
     var isFrozen = false
     var inbox: [CitusEvent] = []

@@ -96,11 +96,11 @@ public enum DetectorFigures {
             // The last good probe began this long before the failure.
             let phase = randomness.unit() * self.seconds(profile.spacing)
             var track = DetectorTrack()
-            track.take(nil, profile, at: Instant(sinceBoot: .zero))
+            track.record(nil, profile, at: Instant(sinceBoot: .zero))
             var probes = 0
             while track.state != .failed {
                 probes += 1
-                track.take("no answer", profile, at: Instant(sinceBoot: .zero))
+                track.record("no answer", profile, at: Instant(sinceBoot: .zero))
             }
             spans.append(Double(probes) * self.seconds(profile.spacing) - phase + self.seconds(profile.timeout))
         }
@@ -116,12 +116,12 @@ public enum DetectorFigures {
         var spans: [Double] = []
         for _ in 0..<runs {
             var track = DetectorTrack()
-            track.take(nil, profile, at: Instant(sinceBoot: .zero))
+            track.record(nil, profile, at: Instant(sinceBoot: .zero))
             var span = 0.0
             while track.state != .failed {
                 span += self.seconds(profile.interval)
                 let isLost = randomness.unit() < share
-                track.take(isLost ? "lost" : nil, profile, at: Instant(sinceBoot: .zero))
+                track.record(isLost ? "lost" : nil, profile, at: Instant(sinceBoot: .zero))
             }
             spans.append(span)
         }

@@ -17,7 +17,7 @@ public enum DetectorMutation: String, CaseIterable, Sendable {
 /// network, PostgreSQL, Patroni and etcd.
 struct DetectorWorld {
     struct Node {
-        var core: SupervisorCore
+        var core: Core
         /// How much faster its clock runs than the true one.
         var drift: Double
         var isFrozen = false
@@ -98,7 +98,7 @@ struct DetectorWorld {
             settings.lagLimit = 1 << 40
             self.nodes.append(
                 Node(
-                    core: SupervisorCore(
+                    core: Core(
                         CoreSettings(
                             member: Self.name(index), node: "boot", addresses: [],
                             limits: Self.limits(mutation), detector: settings),

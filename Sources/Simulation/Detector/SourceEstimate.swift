@@ -44,7 +44,7 @@ public struct SourceEstimate: Sendable {
         mutating func step(_ schedule: ProbeSchedule, _ randomness: inout Randomness) -> Double {
             let pause = schedule.pause(in: self.track.state)
             let isLost = self.channel.advance(pause, &randomness)
-            self.track.take(isLost ? "lost" : nil, schedule.profile, at: Instant(sinceBoot: .zero))
+            self.track.record(isLost ? "lost" : nil, schedule.profile, at: Instant(sinceBoot: .zero))
             return pause
         }
     }

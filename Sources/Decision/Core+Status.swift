@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Core {
+    /// What is believed of etcd, by reads and watch events; nil before the first read.
+    public var believedSnapshot: Snapshot? {
+        guard let view = self.node.view else { return nil }
+        return Snapshot(
+            clusterID: view.clusterID, revision: view.revision, leader: view.leader.value,
+            patroni: view.isConfigKnown ? self.node.config : nil, mark: view.mark.value,
+            isQuarantined: view.isQuarantined.value,
+            holders: self.leases.compactMap { lease in
+                lease.holder.value.map { AddressHolder(address: lease.id, holder: $0) }
+            })
+    }
+
+    /// Whether etcd answered the last read.
+    public var hasContact: Bool { self.node.hasView && self.node.contactLostAt == nil }
+
+    /// The member that the leader key names, as far as is known.
+    public var leader: String? { self.node.leader }
+
+    /// What the local PostgreSQL said last.
+    public var postgres: PostgresState? { self.node.postgres }
+
+    /// How many addresses are looked after, retired ones included until they are gone.
+    public var addressCount: Int { self.leases.count }
+
+    public var addressStatuses: [AddressStatus] {
+        self.leases.map { lease in
+            AddressStatus(
+                id: lease.id, prefixLength: lease.spec.prefixLength, interface: lease.spec.interface,
+                stance: lease.stance, isHere: lease.isHere,
+                holder: lease.holder.value?.member, lease: lease.key.lease?.id,
+                until: lease.kernel.until)
+        }
+    }
+}
+
+/// What is known and thought of one address.
+public struct AddressStatus: Hashable, Sendable {
+    public let id: AddressID
+    public let prefixLength: Int
+    public let interface: String
+    public let stance: Stance
+    /// Whether this node's kernel holds it.
+    public let isHere: Bool
+    /// The member that its key names.
+    public let holder: String?
+    /// Our lease, if there is one.
+    public let lease: LeaseID?
+    /// The end of the lifetime that the kernel was given.
+    public let until: Instant?
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
+import Decision
+import EventLoop
+import PostgresClient
+import Settings
+
+/// Carries the core's actions on Citus out, each answered by one event.
+@EventLoop
+final class CitusLink {
+    private let databases: [String: CoordinatorDatabase]
+    private let nodes: NodeConnections
+    private let deliver: @EventLoop (CitusEvent) -> Void
+
+    init(
+        _ settings: Settings, _ citus: Settings.Citus, resolver: HostResolver,
+        deliver: @escaping @EventLoop (CitusEvent) -> Void
+    ) {
+        self.deliver = deliver
+        let nodes = NodeConnections(
+            conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
+        self.nodes = nodes
+        let pairs = citus.core.databases.map { name in
+            (name, CoordinatorDatabase(name, conninfo: settings.postgres.conninfo, nodes: nodes, deliver: deliver))
+        }
+        self.databases = Dictionary(pairs) { first, _ in first }
+    }
+
+    func stop() {
+        for database in self.databases.values { database.stop() }
+        self.nodes.stop()
+    }
+
+    func carryOut(_ action: CitusAction) {
+        let now = Instant.now
+        switch action {
+        case .readGroups: break  // The shell's: the failure detector follows the groups too.
+        case .askWritable(let endpoint):
+            self.answer { .writable(endpoint, await self.nodes.ask(endpoint), askedAt: now) }
+        case .readRows(let name): self.answer(name) { await $0.readRows(askedAt: now) }
+        case .update(let name, let update): self.answer(name) { await $0.update(update) }
+        case .hold(let name, let group, let nodeID, let authority, let limit):
+            self.answer(name) { await $0.hold(group, nodeID, authority, limit: limit) }
+        case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update) }
+        case .releaseHold(let name, let group): self.answer(name) { await $0.releaseHold(group) }
+        case .compareCopies(let name, let endpoints): self.answer(name) { await $0.compareCopies(endpoints) }
+        }
+    }
+
+    private func answer(with event: @escaping @EventLoop () async -> CitusEvent) {
+        EventLoop.spawn { self.deliver(await event()) }
+    }
+
+    private func answer(_ name: String, with event: @escaping @EventLoop (CoordinatorDatabase) async -> CitusEvent) {
+        guard let database = self.databases[name] else { return }
+        EventLoop.spawn { self.deliver(await event(database)) }
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import StatusServer
+
+/// What the status API answers, and what it does.
+extension Shell {
+    /// `/acknowledge/GROUP/MEMBER`.
+    func act(_ path: String) -> StatusServer.Answer {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
+        guard parts.count == 3, parts.first == "acknowledge", let group = Int(parts[2]) else {
+            return StatusServer.Answer(
+                status: 404, contentType: "text/plain", body: "known paths: /acknowledge/GROUP/MEMBER\n")
+        }
+        let id = MemberID(group, String(parts[3]))
+        guard self.core.detectorStatus?.targets.contains(where: { $0.id == id }) == true else {
+            return StatusServer.Answer(
+                status: 404, contentType: "text/plain", body: "no member \(id) is watched here\n")
+        }
+        self.deliver(.detector(.acknowledged(id, at: WallClock.milliseconds)))
+        return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
+    }
+
+    /// Whether nothing but the end of this process lets go of an address: a change of the kernel is overdue, and there is no child
+    /// that could still make it. (One that the kernel keeps in its grip outlives this process, acts when that lets go, and then
+    /// needs somebody who knows of it.)
+    public var isStuck: Bool { self.core.isStuck && ChildSlots.shared.running(.address) == 0 }
+
+    func answer(_ path: String) -> StatusServer.Answer {
+        switch path {
+        case "/", "/status": StatusServer.Answer(body: self.statusJSON())
+        case "/health":
+            self.core.isHealthy
+                ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
+                : StatusServer.Answer(status: 503, contentType: "text/plain", body: self.statusLine + "\n")
+        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /health"}"# + "\n")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import Testing
+
+@testable import Shell
+
+/// What Patroni's keys of a group mean to those who follow it.
+struct GroupKeysTests {
+    private static let keys = GroupKeys(namespace: "/service/", scope: "demo", .scopes([0: "demo", 3: "demo-w3"]))
+
+    private static func change(_ key: String, _ value: String?, _ keys: GroupKeys = Self.keys) -> GroupChange? {
+        keys.change(
+            WatchEvent(
+                kind: value == nil ? .delete : .put,
+                keyValue: KeyValue(
+                    key: Array(key.utf8), value: Array((value ?? "").utf8), createRevision: 7, modRevision: 9,
+                    version: 1, lease: 0)))
+    }
+
+    @Test func `a leader key counts from its creation, and its end is an end`() {
+        #expect(Self.change("/service/demo/leader", "n1") == GroupChange(0, .leader("n1", since: 7)))
+        #expect(Self.change("/service/demo-w3/leader", nil) == GroupChange(3, .noLeader))
+        #expect(Self.change("/service/other/leader", "n1") == nil)
+        let mode = GroupKeys(namespace: "service", scope: "demo", .citusMode)
+        #expect(Self.change("/service/demo/12/leader", "n1", mode) == GroupChange(12, .leader("n1", since: 7)))
+        #expect(Self.change("/service/demo/x/leader", "n1", mode) == nil)
+    }
+
+    @Test(
+        arguments: [
+            (#"{"leader":"n1","member":"n2"}"#, "n1"), ("{}", nil), (nil, nil), ("", nil),
+            (#"{"leader":"n1","scheduled_at":"2026-11-21T03:23:50+00:00"}"#, nil),
+        ] as [(String?, String?)]) func `a request for now is pending, one for later or an emptied one is not`(
+            value: String?, leader: String?
+        )
+    {
+        #expect(Self.change("/service/demo/failover", value) == GroupChange(0, .switchover(leader: leader)))
+    }
+
+    @Test(
+        arguments: [
+            (#"{"leader":"n1","sync_standby":"n2,n3"}"#, ["n2", "n3"]), (#"{"leader":"n1","sync_standby":null}"#, []),
+            ("{", []), (nil, nil),
+        ] as [(String?, Set<String>?)]) func `synchronous standbys are known while Patroni keeps them`(
+            value: String?, standbys: Set<String>?
+        )
+    {
+        #expect(Self.change("/service/demo/sync", value) == GroupChange(0, .synchronous(standbys)))
+    }
+
+    @Test(arguments: [
+        ("", true), (#","tags":{"nofailover":true}"#, false), (#","tags":{"failover_priority":0}"#, false),
+        (#","tags":{"failover_priority":2}"#, true),
+    ]) func `who is tagged so may not lead`(tags: String, mayLead: Bool) {
+        let value =
+            #"{"conn_url":"postgres://10.0.0.2:5432/postgres","api_url":"http://10.0.0.2:8008/patroni","state":"running","role":"replica""#
+        let member = GroupMember(
+            endpoint: NodeEndpoint("10.0.0.2", 5432), isRunning: true, isPrimary: false, mayLead: mayLead,
+            api: "http://10.0.0.2:8008/patroni")
+        #expect(Self.change("/service/demo/members/n2", value + tags + "}") == GroupChange(0, .member("n2", member)))
+    }
+
+    @Test(
+        arguments: [
+            ("postgres://10.0.0.2:5433/postgres", NodeEndpoint("10.0.0.2", 5433)),
+            ("postgresql://db", .init("db", 5432)),
+            ("postgres://u:p%40@[2001:db8::1]:5432/d?sslmode=prefer", .init("2001:db8::1", 5432)),
+            ("postgres://%64b/d", .init("db", 5432)),
+            ("postgres://", nil), ("", nil), ("http://h", nil), ("postgres://h:0/", nil), ("postgres://h:x/", nil),
+            ("postgres://a,b/", nil), ("postgres://%2Frun/", nil), ("postgres://a%20b/", nil),
+            ("postgres://a%27b/", nil),
+            ("postgres://[::1/", nil), ("postgres://h:65536/", nil), ("postgres://@h,/", nil),
+            ("postgres://h%00/", nil),
+            ("postgres://" + String(repeating: "h", count: 254), nil),
+        ] as [(String, NodeEndpoint?)]) func `where a member's PostgreSQL is, libpq reads`(
+            url: String, endpoint: NodeEndpoint?
+        )
+    {
+        let change = Self.change("/service/demo/members/n2", #"{"conn_url":"\#(url)"}"#)
+        guard case .member("n2", let member?)? = change?.fact else {
+            Issue.record("\(String(describing: change))")
+            return
+        }
+        #expect(member.endpoint == endpoint)
+    }
+}

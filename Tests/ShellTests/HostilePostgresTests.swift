@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import Glibc
+import PostgresClient
+import TestSupport
+import Testing
+
+@testable import Shell
+
+/// A server that lets everybody in, and answers the first question with `answer`.
+@EventLoop
+private func server(
+    _ answer: @escaping @EventLoop (ScriptedServer.Connection) async throws -> Void
+) throws -> ScriptedServer {
+    try ScriptedServer { connection in
+        _ = try await connection.read()
+        // AuthenticationOk and ReadyForQuery.
+        try await connection.write([0x52, 0, 0, 0, 8, 0, 0, 0, 0, 0x5A, 0, 0, 0, 5, 0x49])
+        _ = try await connection.read()
+        try await answer(connection)
+    }
+}
+
+/// ParseComplete, BindComplete, and a RowDescription of one column of text.
+private let oneColumn: [UInt8] =
+    [0x31, 0, 0, 0, 4, 0x32, 0, 0, 0, 4, 0x54, 0, 0, 0, 26, 0, 1, 0x61, 0]
+    + [0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0]
+
+/// Whoever listens at the address that Patroni's keys name may be anybody.
+@Suite(.serialized)
+struct HostilePostgresTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @Test @EventLoop func `a row that does not come to its end is given up at the limit`() async throws {
+        var written = 0
+        let server = try server { connection in
+            // A DataRow of 1 GB.
+            try await connection.write(oneColumn + [0x44, 0x40, 0, 0, 0, 0, 1, 0x3F, 0xFF, 0xFF, 0xF0])
+            let piece = [UInt8](repeating: 0x61, count: 1 << 16)
+            while written < 1 << 28 {
+                try await connection.write(piece)
+                written += piece.count
+            }
+        }
+        let connection = try await PostgresConnection(
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
+        let error = await #expect(throws: PostgresError.self) {
+            try await connection.query("select 1", timeout: .seconds(20), byteLimit: 1 << 16)
+        }
+        #expect(error?.kind == .resultTooLarge && !connection.isUsable)
+        // What the two sockets hold comes on top.
+        #expect(written < 1 << 25)
+    }
+
+    @Test @EventLoop func `a row of almost the limit is read, however fast it comes`() async throws {
+        let size = 4_000_000
+        let server = try server { connection in
+            let length = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: (size + 10) >> $0) }
+            let value = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: size >> $0) }
+            try await connection.write(
+                oneColumn + [0x44] + length + [0, 1] + value + [UInt8](repeating: 0x61, count: size)
+                    + [0x43, 0, 0, 0, 6, 0x53, 0, 0x5A, 0, 0, 0, 5, 0x49])
+        }
+        let connection = try await PostgresConnection(
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
+        #expect(try await connection.query("select 1", timeout: .seconds(30)).first?.first??.utf8.count == size)
+    }
+
+    @Test @EventLoop func `a name's next address is tried where the first is silent or refuses`() async throws {
+        let server = try server { connection in
+            // One row with one column, "f": no standby. CommandComplete, ReadyForQuery.
+            try await connection.write(
+                oneColumn + [0x44, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 0x66]
+                    + [0x43, 0, 0, 0, 6, 0x53, 0, 0x5A, 0, 0, 0, 5, 0x49])
+        }
+        // Its connections are made, and never served.
+        let silent = try loopbackListener("127.0.0.2", port: server.port)
+        defer { close(silent) }
+        let resolver = HostResolver { _ in .addresses(["127.0.0.2", "127.0.0.3", "127.0.0.1"]) }
+        let nodes = NodeConnections(
+            conninfo: "user=u dbname=d sslmode=disable", database: nil, resolver: resolver)
+        #expect(await nodes.ask(NodeEndpoint("db.example.org", server.port)) == .primary)
+    }
+
+    private func loopbackListener(_ address: String, port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_port = in_port_t(port).bigEndian
+        inet_pton(AF_INET, address, &name.sin_addr)
+        let bound = withUnsafePointer(to: &name) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        try #require(descriptor >= 0 && bound == 0 && listen(descriptor, 4) == 0)
+        return descriptor
+    }
+}

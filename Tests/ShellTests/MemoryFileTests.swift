@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Shell
+
+/// What a node remembers of etcd, on a real disk.
+@Suite(.serialized)
+struct MemoryFileTests {
+    private static let owner = MemoryFile.Owner(
+        root: "/pharos/", namespace: "/service/", scope: "demo", group: nil, member: "n1")
+
+    private static let memory = Memory(
+        trails: [
+            Addressed(
+                "10.0.0.3",
+                Trail([.init(lease: 7, ttl: .seconds(30)), .init(lease: 5, ttl: .seconds(60), isQuarantine: true)])),
+            Addressed("fd00::3", Trail([.init(lease: -9, ttl: .seconds(30))])),
+            // Known to have never been acquired.
+            Addressed("fd00::4", Trail()),
+        ], isPartial: true)
+
+    init() { EventLoop.shared.executor.startThread() }
+
+    /// Writes, and waits for what comes of it: nil: it was written.
+    @EventLoop
+    private func write(_ memory: Memory, _ file: MemoryFile, _ owner: MemoryFile.Owner = Self.owner) async throws
+        -> String?
+    {
+        var outcome: String??
+        file.report(failed: { outcome = .some($0) }, succeeded: { outcome = .some(nil) })
+        file.write(memory, owner)
+        for _ in 0..<400 where outcome == nil { try await EventLoop.sleep(for: .milliseconds(25)) }
+        return try #require(outcome)
+    }
+
+    @Test @EventLoop func `what was written is remembered by the next process, and by nobody else`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        #expect(try await self.write(Self.memory, MemoryFile(folder: folder.path, followsForgetful: false)) == nil)
+        let next = MemoryFile(folder: folder.path, followsForgetful: true)
+        let finding = next.load(Self.owner)
+        #expect(finding.memory == Self.memory && finding.problem == nil)
+        let others = [
+            MemoryFile.Owner(root: "/x/", namespace: "/service/", scope: "demo", group: nil, member: "n1"),
+            MemoryFile.Owner(root: "/pharos/", namespace: "/db/", scope: "demo", group: nil, member: "n1"),
+            MemoryFile.Owner(root: "/pharos/", namespace: "/service/", scope: "other", group: nil, member: "n1"),
+            MemoryFile.Owner(root: "/pharos/", namespace: "/service/", scope: "demo", group: 0, member: "n1"),
+            MemoryFile.Owner(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil, member: "n2"),
+        ]
+        for owner in others {
+            let found = next.load(owner)
+            #expect(found.memory.trails.isEmpty && found.problem != nil, "\(owner)")
+        }
+    }
+
+    @Test @EventLoop func `the first start remembers nothing, and that is no problem`() throws {
+        let folder = try TemporaryDirectory("memory")
+        for forgetful in [false, true] {
+            let finding = MemoryFile(folder: folder.path, followsForgetful: forgetful).load(Self.owner)
+            #expect(finding.memory == Memory(followsForgetful: forgetful, isPartial: true) && finding.problem == nil)
+        }
+    }
+
+    @Test @EventLoop func `a file that cannot be understood is nothing remembered, and said`() throws {
+        let folder = try TemporaryDirectory("memory")
+        let good = String(decoding: MemoryFile.text(Self.memory, Self.owner), as: UTF8.self)
+        for text in [
+            "", "garbage", "{}", String(good.dropLast(20)), good.replacing("7:30", with: "7:x"),
+            good.replacing("\"trails\"", with: "\"x\""), good.replacing("\"n1\"", with: "1"),
+        ] {
+            try folder.write("memory.json", text)
+            let finding = MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner)
+            #expect(finding.memory.trails.isEmpty && finding.problem != nil, "\(text)")
+        }
+    }
+
+    @Test @EventLoop func `where the folder is missing nothing is remembered, and writing fails without harm`()
+        async throws
+    {
+        let folder = try TemporaryDirectory("memory")
+        let file = MemoryFile(folder: folder.file("missing"), followsForgetful: false)
+        #expect(file.load(Self.owner).problem != nil)
+        let problem = try await self.write(Self.memory, file)
+        #expect(problem?.contains("missing") == true)
+    }
+
+    @Test @EventLoop func `an old memory that cannot be replaced is removed`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        #expect(try await self.write(Self.memory, MemoryFile(folder: folder.path, followsForgetful: false)) == nil)
+        // What is to be written first cannot be: its name is taken by a folder.
+        #expect(mkdir(folder.file("memory.json.new"), 0o700) == 0)
+        let problem = try await self.write(Memory(), MemoryFile(folder: folder.path, followsForgetful: false))
+        #expect(problem != nil)
+        #expect(folder.read("memory.json").isEmpty)
+    }
+
+    @Test @EventLoop func `what still waits when the daemon ends is written`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        let file = MemoryFile(folder: folder.path, followsForgetful: false)
+        file.write(Self.memory, Self.owner)
+        await file.finish()
+        #expect(MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner).memory == Self.memory)
+    }
+
+    @Test @EventLoop func `64 addresses that come at once are one write`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        let file = MemoryFile(folder: folder.path, followsForgetful: false)
+        var writes = 0
+        file.report(failed: { _ in }, succeeded: { writes += 1 })
+        for _ in 0..<63 { file.write(Memory(), Self.owner) }
+        file.write(Self.memory, Self.owner)
+        for _ in 0..<400 where writes == 0 { try await EventLoop.sleep(for: .milliseconds(25)) }
+        try await EventLoop.sleep(for: .seconds(1))
+        #expect(writes == 1)
+        #expect(MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner).memory == Self.memory)
+    }
+}
