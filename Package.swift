@@ -175,7 +175,8 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "LeaseKeys",
+                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
+                "LeaseKeys",
                 "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues", "PostgresClient",
                 "Settings", "Shell",
                 "TestSupport", "VirtualAddress",
@@ -184,7 +185,7 @@ let package = Package(
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
         tests("CommandTests", ["EventLoop", "Settings", "TestSupport", "pharos", "pharosd"]),
-        tests("DaemonTests", ["EventLoop", "Settings", "Shell", "TestSupport", "pharosd"]),
+        tests("DaemonTests", ["EventLoop", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),
         tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],

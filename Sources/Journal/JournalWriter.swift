@@ -71,14 +71,14 @@ public final class JournalWriter: Sendable {
         return .native(path: nativePath)
     }
 
-    public func write(_ record: JournalRecord) {
+    public func write(_ record: LogRecord) {
         var record = record.limited(redacting: self.redactor)
         let lost = self.lost.exchange(0, ordering: .relaxed)
-        if lost > 0 { record.fields.insert(.init("PHAROS_LOST", "\(lost)"), at: 0) }
+        if lost > 0 { record.fields.insert(.init("LOST", "\(lost)"), at: 0) }
         if !self.deliver(record) { self.lost.add(lost + 1, ordering: .relaxed) }
     }
 
-    private func deliver(_ record: JournalRecord) -> Bool {
+    private func deliver(_ record: LogRecord) -> Bool {
         switch self.destination {
         case .native(let path):
             let datagram = record.nativeDatagram(identifier: self.identifier)

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 
 /// What is looked at once in a while, and only told: whether Patroni knows this member, and of which versions etcd's members are.
 @EventLoop

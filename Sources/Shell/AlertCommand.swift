@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 import LenientJSON
 import Settings
 

@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 
 /// Follows ranges of keys, for ever: reads them, watches from there, and begins anew when a watch ends.
 ///

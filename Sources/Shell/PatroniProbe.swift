@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 import PatroniClient
 
 /// Asks this node's Patroni whether it runs a primary, and whether its failsafe mode is active.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import Journal
 
 /// The last records' messages, oldest first, for the status.
 struct RecentRecords {
     struct Entry {
         let seconds: Int64
-        let priority: LogPriority
+        let priority: LogRecord.Priority
         let message: String
     }
     static let limit = 50

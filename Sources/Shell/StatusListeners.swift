@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import EventLoop
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 import StatusServer
 
 /// The status API at each place where it is to be served. Where that is not possible yet, because the address is not this

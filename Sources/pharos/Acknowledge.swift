@@ -38,7 +38,7 @@ struct Acknowledge: ParsableCommand {
         request.isRepeatable = false
         do throws(HTTPError) {
             let response = try await http.send(request)
-            let text = JournalRecord.escaped(String(decoding: response.body.prefix(300), as: UTF8.self).firstLine)
+            let text = LogRecord.escaped(String(decoding: response.body.prefix(300), as: UTF8.self).firstLine)
             guard response.status == 200 else {
                 complain("pharos: \(text)")
                 return 1

@@ -10,7 +10,7 @@ struct HistoryText {
     init(_ records: [FailoverRecord]) { self.records = records }
 
     /// Names came over the network: none may steer the terminal.
-    private static func printed(_ lines: [String]) -> String { lines.map { JournalRecord.escaped($0) + "\n" }.joined() }
+    private static func printed(_ lines: [String]) -> String { lines.map { LogRecord.escaped($0) + "\n" }.joined() }
 
     /// A line for each, newest last.
     var list: String {

@@ -44,7 +44,7 @@ struct StatusText {
         if !events.isEmpty { lines.append("last events:") }
         for event in events { lines.append("    \(event["message"]?.string ?? "")") }
         // Names and reasons came over the network: none may steer the terminal.
-        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+        return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }
 
     private func line(_ address: JSON) -> String {

@@ -76,17 +76,17 @@ struct Repair: ParsableCommand {
         for facts in await verifier.gather(isDeep: code == Finding.Code.shardMissing.rawValue, isAfterRestore: false) {
             for finding in verify(facts) where finding.code.rawValue == code {
                 count += 1
-                print(JournalRecord.escaped("\(facts.database): \(finding.evidence)"))
+                print(LogRecord.escaped("\(facts.database): \(finding.evidence)"))
                 for sql in finding.remedy.changes.map(\.sql) + finding.remedy.sql {
-                    print("  " + JournalRecord.escaped(sql) + ";")
+                    print("  " + LogRecord.escaped(sql) + ";")
                 }
                 if let refusal = finding.remedy.refusal {
-                    print("  refused: \(JournalRecord.escaped(refusal)). \(JournalRecord.escaped(finding.remedy.text))")
+                    print("  refused: \(LogRecord.escaped(refusal)). \(LogRecord.escaped(finding.remedy.text))")
                     status = 1
                 } else if isDry {
                     print("  not run (--dry-run)")
                 } else if let problem = await verifier.repair(finding, in: facts) {
-                    print("  failed: \(JournalRecord.escaped(problem))")
+                    print("  failed: \(LogRecord.escaped(problem))")
                     status = 1
                 } else {
                     print("  done")
@@ -148,7 +148,7 @@ struct VerificationReport {
         }
         let worst = self.findings.filter { $0.severity > .note }.count
         lines.append("\(self.database): \(worst == 0 ? "pg_dist_node is true" : "\(worst) findings")")
-        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+        return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }
 
     private static func mark(_ severity: Finding.Severity) -> String {
@@ -211,6 +211,6 @@ struct RestoreWalk {
             isOpen
                 ? "\(self.report.database): may be opened. Then: alter system reset citus.recover_2pc_interval, and compare sequences with their columns"
                 : "\(self.report.database): do not open it yet; never synchronize metadata to get rid of a difference")
-        return lines.map { JournalRecord.escaped($0) + "\n" }.joined()
+        return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }
 }

@@ -37,7 +37,7 @@ struct WhyText {
     }
 
     /// Names and reasons came over the network: none may steer the terminal.
-    private static func printed(_ lines: [String]) -> String { lines.map { JournalRecord.escaped($0) + "\n" }.joined() }
+    private static func printed(_ lines: [String]) -> String { lines.map { LogRecord.escaped($0) + "\n" }.joined() }
 
     private func profile(_ detector: JSON) -> String {
         let profile = detector["profile"]

@@ -34,10 +34,11 @@ final class Process {
         self.startWatchdog()
         ChildSlots.shared.reserve()
         ChildSlots.shared.refused = { _, refusal in
-            self.write(LogRecord(.childRefused, "a child was not started: \(refusal)", ["REASON": "\(refusal)"]))
+            self.journal.write(
+                LogRecord(.childRefused, "a child was not started: \(refusal)", ["REASON": "\(refusal)"]))
         }
         let preparation = Preparation(path: self.path) { record, status in
-            self.write(record)
+            self.journal.write(record)
             self.manager.status(status)
         }
         self.preparation = preparation
@@ -53,10 +54,10 @@ final class Process {
 
     private func services(_ ip: String, _ memory: MemoryFile) -> Shell.ProcessServices {
         Shell.ProcessServices(
-            log: { self.write($0) },
+            log: { self.journal.write($0) },
             ready: {
                 self.isReady = true
-                self.write(LogRecord(.daemonReady, "ready"))
+                self.journal.write(LogRecord(.daemonReady, "ready"))
                 self.manager.ready(status: self.statusLine)
             },
             status: {
@@ -77,7 +78,7 @@ final class Process {
         self.journal = JournalWriter(redacting: settings.secrets)
         self.redactor = Redactor(settings.secrets)
         for warning in settings.warnings {
-            self.write(LogRecord(.configurationReloaded, warning.description, priority: .warning))
+            self.journal.write(LogRecord(.configurationReloaded, warning.description, priority: .warning))
         }
     }
 
@@ -109,13 +110,14 @@ final class Process {
         switch result {
         case .success(let settings):
             if let problem = shell.reload(settings) {
-                self.write(LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
+                self.journal.write(
+                    LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
             } else {
                 self.adopt(settings)
-                self.write(LogRecord(.configurationReloaded, "the configuration was read again"))
+                self.journal.write(LogRecord(.configurationReloaded, "the configuration was read again"))
             }
         case .failure(let error):
-            self.write(
+            self.journal.write(
                 LogRecord(.configurationRefused, "the new configuration is refused, the old one stays:\n\(error)"))
         }
     }
@@ -153,15 +155,5 @@ final class Process {
             if self.shell?.isStuck != true { self.manager.ping() }
             self.watchdog?.rearm(after: pause)
         }
-    }
-
-    private func write(_ record: LogRecord) {
-        self.journal.write(
-            JournalRecord(
-                id: JournalRecord.MessageID(record.kind.messageID)
-                    ?? JournalRecord.MessageID(constant: "00000000000000000000000000000000"),
-                priority: JournalRecord.Priority(rawValue: record.priority.rawValue) ?? .notice,
-                message: record.message,
-                fields: record.fields.map { ("PHAROS_" + $0.name, $0.value) }))
     }
 }

@@ -37,8 +37,8 @@ final class Pipe {
 }
 
 struct JournalWriterTests {
-    private func record(_ message: String, _ fields: [(String, String)] = []) -> JournalRecord {
-        JournalRecord(id: testID, priority: .notice, message: message, fields: fields)
+    private func record(_ message: String, _ fields: [(String, String)] = []) -> LogRecord {
+        LogRecord(message, .notice, fields: fields)
     }
 
     @Test func `records reach a journal in its native form, without secrets`() throws {
@@ -49,12 +49,12 @@ struct JournalWriterTests {
             descriptor: pipe.writing
         )
         writer.write(
-            self.record("login s3cret! of n1", [("PHAROS_ANSWER", "token=s3cret!\n"), ("PHAROS_MEMBER", "n1")])
+            self.record("login s3cret! of n1", [("ANSWER", "token=s3cret!\n"), ("MEMBER", "n1")])
         )
         let length = "\u{11}\0\0\0\0\0\0\0"
         #expect(
             journal.receive()
-                == "MESSAGE=login [redacted] of n1\nMESSAGE_ID=\(testID)\nPRIORITY=5\nSYSLOG_IDENTIFIER=pharos\n"
+                == "MESSAGE=login [redacted] of n1\nMESSAGE_ID=\(LogKind.leaderChanged.messageID)\nPRIORITY=5\nSYSLOG_IDENTIFIER=pharos\n"
                 + "PHAROS_ANSWER\n\(length)token=[redacted]\n\nPHAROS_MEMBER=n1\n"
         )
         #expect(pipe.read() == "")
@@ -67,7 +67,7 @@ struct JournalWriterTests {
             destination: .native(path: journal.path),
             descriptor: -1
         )
-        writer.write(self.record(String(repeating: "x", count: JournalRecord.valueLimit - 12) + "topsecret-topsecret"))
+        writer.write(self.record(String(repeating: "x", count: LogRecord.valueLimit - 12) + "topsecret-topsecret"))
         let datagram = try #require(journal.receive())
         #expect(!datagram.contains("topsecret") && datagram.contains("xx[redact"))
     }
@@ -76,7 +76,7 @@ struct JournalWriterTests {
         let journal = try Receiver()
         let writer = JournalWriter(redacting: [], destination: .native(path: journal.path), descriptor: -1)
         let large = String(repeating: "x", count: 100_000)
-        writer.write(self.record(large, (0..<100).map { ("PHAROS_F\($0)", large) }))
+        writer.write(self.record(large, (0..<100).map { ("F\($0)", large) }))
         #expect(try #require(journal.receive()).utf8.count > 90_000)
     }
 
@@ -87,7 +87,7 @@ struct JournalWriterTests {
             destination: .native(path: "/nonexistent/socket"),
             descriptor: pipe.writing
         )
-        lost.write(self.record("one", [("PHAROS_MEMBER", "n1")]))
+        lost.write(self.record("one", [("MEMBER", "n1")]))
         #expect(pipe.read() == "<5>one [member=n1]\n")
         let prefixed = JournalWriter(redacting: [Secret("abcd")], destination: .prefixedText, descriptor: pipe.writing)
         prefixed.write(self.record("two abcd"))

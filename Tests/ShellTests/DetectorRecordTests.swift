@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 import LeaseKeys
 import PostgresClient
 import Testing
@@ -56,7 +57,7 @@ struct DetectorRecordTests {
             #expect(EtcdHealthProbe.problem(Array(text.utf8)) != nil, "\(text)")
         }
         for (condition, priority) in [
-            (EtcdCondition.noQuorum, LogPriority.critical), (.degraded(["http://a"], of: 3), .warning),
+            (EtcdCondition.noQuorum, LogRecord.Priority.critical), (.degraded(["http://a"], of: 3), .warning),
             (.slow(["http://a"]), .warning), (.well, .notice),
         ] {
             let record = LogRecord(DetectorReport.etcd(condition))
@@ -149,7 +150,7 @@ struct DetectorRecordTests {
         let began = LogRecord(DetectorReport.switchingOver(order))
         #expect(began.kind == .switchoverAsked && began.message.contains("from n2 to n3"))
         for (outcome, priority) in [
-            (SwitchoverOutcome.done("Successfully"), LogPriority.notice), (.refused("why"), .error),
+            (SwitchoverOutcome.done("Successfully"), LogRecord.Priority.notice), (.refused("why"), .error),
             (.unanswered("why"), .warning), (.forestalled("why"), .info),
         ] {
             let record = LogRecord(DetectorReport.switchoverEnded(order, outcome))

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 
 extension LogRecord {
     /// What the core reports of Citus, as an operator reads it.

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
+// SPDX-License-Identifier: Apache-2.0
+import Journal
 
 extension LogRecord {
     /// What the failure detector reports, as an operator reads it.
@@ -74,7 +75,7 @@ extension LogRecord {
         }
     }
 
-    private static func priority(of outcome: SwitchoverOutcome) -> LogPriority {
+    private static func priority(of outcome: SwitchoverOutcome) -> LogRecord.Priority {
         switch outcome {
         case .done: .notice
         case .refused: .error
@@ -83,7 +84,7 @@ extension LogRecord {
         }
     }
 
-    private static func priority(of verdict: DetectorVerdict, after before: DetectorVerdict) -> LogPriority {
+    private static func priority(of verdict: DetectorVerdict, after before: DetectorVerdict) -> LogRecord.Priority {
         switch verdict {
         case .gray, .nodeFailed: .critical
         case .postgresFailed, .patroniFailed: .error

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Secrets
 
-extension JournalRecord {
+extension LogRecord {
     /// The record as it may leave the process: without secrets, and within the limits. Values are cut; fields with bad
     /// names, and too many of them, are left out; how many were is said in `PHAROS_OMITTED_FIELDS`.
-    func limited(redacting redactor: Redactor = Redactor([])) -> JournalRecord {
+    func limited(redacting redactor: Redactor = Redactor([])) -> LogRecord {
         var limited = self
         limited.message = Self.cut(redactor.redact(self.message, limit: Self.valueLimit))
         limited.fields = []
@@ -17,7 +17,7 @@ extension JournalRecord {
             limited.fields.append(Field(field.name, value))
         }
         let omitted = self.fields.count - limited.fields.count
-        if omitted > 0 { limited.fields.append(Field("PHAROS_OMITTED_FIELDS", "\(omitted)")) }
+        if omitted > 0 { limited.fields.append(Field("OMITTED_FIELDS", "\(omitted)")) }
         return limited
     }
 
@@ -39,10 +39,10 @@ extension JournalRecord {
             bytes.append(UInt8(ascii: "\n"))
         }
         append("MESSAGE", self.message)
-        append("MESSAGE_ID", self.id.description)
+        append("MESSAGE_ID", self.kind.messageID)
         append("PRIORITY", "\(self.priority.rawValue)")
         append("SYSLOG_IDENTIFIER", identifier)
-        for field in self.fields { append(field.name, field.value) }
+        for field in self.fields { append(Field.prefix + field.name, field.value) }
         return bytes
     }
 
@@ -56,7 +56,7 @@ extension JournalRecord {
         line += Self.escaped(self.message)
         if !self.fields.isEmpty {
             let fields = self.fields.map { field in
-                let name = field.name.dropFirst(Field.prefix.count).lowercased()
+                let name = field.name.lowercased()
                 let value = Self.escaped(field.value)
                 return value.contains(" ") || value.isEmpty ? "\(name)=\"\(value)\"" : "\(name)=\(value)"
             }

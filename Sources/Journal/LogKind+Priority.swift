@@ -2,7 +2,7 @@
 
 extension LogKind {
     /// How much it matters, where the record does not say otherwise.
-    public var priority: LogPriority {
+    public var priority: LogRecord.Priority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
             .contactRestored, .clockWithinDrift, .namesFresh, .statusServed, .leaderChanged, .pauseChanged,
