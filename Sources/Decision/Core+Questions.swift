@@ -67,7 +67,7 @@ extension Core {
     mutating func loseContact(_ reason: String, at now: Instant, into actions: inout [Action]) {
         guard self.node.contactLostAt == nil else { return }
         self.node.contactLostAt = now
-        let age = self.node.lastRead.map { now - $0 } ?? .zero
+        let age = self.node.lastRead.map { now - $0 }
         actions.append(.report(.contactLost(reason: reason, lastRead: age)))
     }
 

@@ -3,7 +3,8 @@
 /// What an operator is told: each change, and each refusal to change, with its evidence.
 public enum Report: Hashable, Sendable {
     case contactMade(clusterID: UInt64, revision: Int64, leader: String?)
-    case contactLost(reason: String, lastRead: Duration)
+    /// `lastRead`: how long ago the newest read was sent that was answered; nil: none was.
+    case contactLost(reason: String, lastRead: Duration?)
     case contactRestored(after: Duration)
     /// What was asked for has not been answered for so long that it is given up, or, where it may yet take effect, waited for
     /// without hope. Told once, until anything of the kind is answered.

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 
 /// What is looked at once in a while, and only told: whether Patroni knows this member, and of which versions etcd's members are.
@@ -57,7 +57,8 @@ final class Acquaintance {
         let list = members.prefix(Self.listLimit).joined(separator: " ") + (members.count > Self.listLimit ? " …" : "")
         self.report(
             LogRecord(
-                .memberUnknown, "Patroni has no member \(self.member) in \(self.scope); it has \(list)",
+                .memberUnknown,
+                "Patroni has no member \(self.member) in \(self.scope); it has \(list). No address can come here. Compare 'name' in Patroni's file with 'member': pharos check-config",
                 ["MEMBER": self.member, "MEMBERS": list]))
     }
 }

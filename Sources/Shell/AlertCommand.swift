@@ -1,5 +1,5 @@
-import EventLoop
 // SPDX-License-Identifier: Apache-2.0
+import EventLoop
 import Journal
 import LenientJSON
 import Settings
@@ -66,7 +66,9 @@ final class AlertCommand {
             let reason = await self.call(event)
             if let reason, !self.hasFailed {
                 self.failed(
-                    LogRecord(.alertFailed, "alert.command has not worked: \(reason)", ["REASON": reason]))
+                    LogRecord(
+                        .alertFailed, "alert.command has failed: \(reason). Nobody was told but the journal",
+                        ["REASON": reason]))
             }
             self.hasFailed = reason != nil
             self.isRunning = false

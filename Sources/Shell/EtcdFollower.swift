@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 
 /// Follows ranges of keys, for ever: reads them, watches from there, and begins anew when a watch ends.
@@ -208,7 +208,7 @@ final class EtcdFollower {
         self.report(
             LogRecord(
                 .watchInterrupted,
-                "the watch of etcd\(self.what.map { " for \($0)" } ?? "") is interrupted: \(reason). Until it is established again, changes are seen by reads only",
+                "the watch of etcd\(self.what.map { " for \($0)" } ?? "") is interrupted: \(reason). Until it is there again, only the periodic reads show what changes",
                 ["REASON": reason]))
     }
 

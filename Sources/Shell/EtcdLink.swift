@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import LeaseKeys
 import PatroniClient
@@ -73,7 +73,7 @@ final class EtcdLink {
         self.report(
             LogRecord(
                 .patroniConfigOdd,
-                "Patroni's configuration of revision \(pair.modRevision): \(problems). What cannot be read counts as unchanged",
+                "Patroni's configuration of revision \(pair.modRevision): \(problems). What cannot be read stays as it was",
                 ["REVISION": "\(pair.modRevision)", "PROBLEMS": problems]))
     }
 
@@ -96,7 +96,7 @@ final class EtcdLink {
         guard error.kind != .cancelled, self.complaints.failed(request, error.kind) else { return }
         self.report(
             LogRecord(
-                .requestFailed, "\(request) has failed: \(error.description)",
+                .requestFailed, "\(request) has failed: \(error.description). It is tried again",
                 ["ADDRESS": address ?? "", "REQUEST": request, "REASON": error.description]))
     }
 

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 
 /// What etcd holds of all groups: Patroni's keys, and what other daemons have published of their members.

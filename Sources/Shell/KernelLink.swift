@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import NetworkAddress
 import Settings
@@ -242,7 +242,7 @@ final class KernelLink {
         self.report(
             LogRecord(
                 .announceFailed,
-                "\(id) could not be announced on \(address.interface): \(reason). It is when its lifetime is renewed",
+                "\(id) could not be announced on \(address.interface): \(reason). It will be when its lifetime is renewed",
                 ["ADDRESS": id, "INTERFACE": address.interface, "REASON": reason]))
     }
 

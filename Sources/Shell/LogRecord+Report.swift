@@ -1,5 +1,5 @@
-import Decision
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Journal
 
 extension LogRecord {
@@ -12,10 +12,11 @@ extension LogRecord {
                 "etcd cluster \(String(clusterID, radix: 16)) answers at revision \(revision); Patroni's leader is \(Wording.text(leader))",
                 ["CLUSTER_ID": "\(clusterID)", "REVISION": "\(revision)", "LEADER": leader ?? ""])
         case .contactLost(let reason, let age):
+            let last = age.map { "Its last answer is from \(Wording.text($0)) ago" } ?? "It has not answered yet"
             self.init(
                 .contactLost,
-                "etcd cannot be read: \(reason). What is held here runs out by itself unless etcd answers in time (last read \(Wording.text(age)) ago)",
-                ["REASON": reason, "LAST_READ": Wording.text(age)])
+                "etcd cannot be read: \(reason). \(last). An address that is here stays until its lifetime ends; nothing is acquired. Check from this node: etcdctl endpoint health --cluster",
+                ["REASON": reason, "LAST_READ": age.map { Wording.text($0) } ?? ""])
         case .contactRestored(let span):
             self.init(
                 .contactRestored, "etcd can be read again, after \(Wording.text(span))", ["AFTER": Wording.text(span)])
@@ -43,12 +44,12 @@ extension LogRecord {
         case .renewalUncounted(let id, let lease, let term, let known):
             self.init(
                 .renewalUncounted,
-                "a keep-alive for \(id) was answered in term \(term) of etcd, which is in term \(known) by now: it does not count, and is repeated",
+                "a keep-alive for \(id) does not count and is sent again: it was answered in term \(term) of etcd, which is in term \(known) now",
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .watchStale(let revision):
             self.init(
                 .watchStale,
-                "the watch had not shown what a read showed at revision \(revision); it is begun anew elsewhere",
+                "the watch did not show what a read showed at revision \(revision); it is started again at another endpoint",
                 ["REVISION": "\(revision)"])
         case .leaderChanged(let from, let to, let revision):
             self.init(
@@ -78,7 +79,10 @@ extension LogRecord {
         case .clockWithinDrift:
             self.init(.clockWithinDrift, "this node's clock runs at its usual rate again", [:])
         case .inspectionFailed(let reason):
-            self.init(.inspectionFailed, "the kernel's addresses could not be listed: \(reason)", ["REASON": reason])
+            self.init(
+                .inspectionFailed,
+                "the kernel's addresses could not be listed: \(reason). It is tried again after a second",
+                ["REASON": reason])
         case .stopping: self.init(.stopping, "stopping: addresses are released first")
         case .handedOver(let held):
             let list = held.joined(separator: " ")
@@ -128,7 +132,7 @@ extension LogRecord {
                 ])
         case .leaseAdopted(let id, let lease):
             self.init(
-                .leaseAdopted, "\(id) is held by an earlier process of this node: its lease is taken over",
+                .leaseAdopted, "an earlier process of this node holds \(id): its lease is taken over",
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16)])
         case .leaseShortened(let id, let lease, let old, let new):
             self.init(
@@ -144,7 +148,9 @@ extension LogRecord {
                 ["ADDRESS": id, "LEASE": String(lease, radix: 16), "REASON": reason])
         case .leaseRefused(let id, let reason):
             self.init(
-                .leaseRefused, "etcd granted no lease for \(id): \(reason)", ["ADDRESS": id, "REASON": reason])
+                .leaseRefused,
+                "etcd granted no lease for \(id): \(reason). It is tried again after a second; without a lease the address cannot come here",
+                ["ADDRESS": id, "REASON": reason])
         case .acquired(let id, let lease, let revision):
             self.init(
                 .addressAcquired, "the key of \(id) is ours at revision \(revision)",
@@ -152,7 +158,7 @@ extension LogRecord {
         case .heldByAnotherCluster(let id, let cluster):
             self.init(
                 .heldByAnotherCluster,
-                "\(id) is held by the Patroni cluster \(cluster) of this etcd: one address in two configurations. It is not taken here as long as that lasts. Look at pharos.yml on the nodes of both",
+                "the Patroni cluster \(cluster) of this etcd holds \(id): one address in two configurations. It does not come here as long as that lasts. Look at pharos.yml on the nodes of both",
                 ["ADDRESS": id, "CLUSTER": cluster])
         case .acquireRefused(let id, let holder, let leader):
             self.init(
@@ -181,7 +187,8 @@ extension LogRecord {
                 ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": Wording.text(lifetime)])
         case .assignFailed(let id, let reason):
             self.init(
-                .assignFailed, "\(id) could not be put on the interface: \(reason)", ["ADDRESS": id, "REASON": reason])
+                .assignFailed, "\(id) could not be put on the interface: \(reason). It is tried again",
+                ["ADDRESS": id, "REASON": reason])
         case .removed(let id, let interface, let reason):
             self.init(
                 .addressRemoved, "\(id) was taken off \(interface): \(Wording.text(reason))",
@@ -212,7 +219,8 @@ extension LogRecord {
                 ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": lifetime.map(Wording.text) ?? "forever"])
         case .duplicateSeen(let id, let linkAddress):
             self.init(
-                .duplicateHolder, "another node answers for \(id): \(linkAddress)",
+                .duplicateHolder,
+                "another node answers for \(id): \(linkAddress). Find that station, and take the address off there",
                 ["ADDRESS": id, "LINK_ADDRESS": linkAddress])
         case .failsafeHolds(let id, let span):
             self.init(
@@ -247,14 +255,14 @@ extension LogRecord {
     static func memoryUnwritable(_ problem: String) -> LogRecord {
         LogRecord(
             .memoryUnwritable,
-            "what is known of etcd cannot be kept for the next start: \(problem). This daemon is not concerned; after its next start it waits for one TTL before it acquires an address",
+            "what is known of etcd cannot be kept for the next start: \(problem). This daemon goes on as before; after its next start it waits for one TTL before it acquires an address",
             ["REASON": problem])
     }
 
     static func fencesForbidden(_ prefix: String) -> LogRecord {
         LogRecord(
             .fencesForbidden,
-            "etcd's user may not read and write \(prefix): whether another Patroni cluster has one of these addresses in its configuration is not looked at. Grant it: etcdctl role grant-permission ROLE --prefix=true readwrite \(prefix)",
+            "etcd's user may not read and write \(prefix): Pharos cannot see whether another Patroni cluster has one of these addresses in its configuration. Grant it: etcdctl role grant-permission ROLE --prefix=true readwrite \(prefix)",
             ["REQUEST": prefix])
     }
 

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PatroniClient
 
@@ -38,6 +38,8 @@ final class PatroniProbe {
         guard self.complaints.failed("patroni", kind) else { return }
         self.report(
             LogRecord(
-                .patroniUnanswered, "Patroni's REST API here gives no usable answer: \(reason)", ["REASON": reason]))
+                .patroniUnanswered,
+                "Patroni's REST API here gives no usable answer: \(reason). Without one, failsafe mode keeps no address here",
+                ["REASON": reason]))
     }
 }

@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 public import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 public import Journal
 import LeaseKeys
 import NetworkAddress

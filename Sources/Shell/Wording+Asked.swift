@@ -38,11 +38,11 @@ extension Wording {
     static func consequence(of asked: Asked) -> String {
         switch asked {
         case .assignment, .removal:
-            "it may yet take effect, so nothing else is done with the address before its end is known"
+            "it may still take effect, so nothing else is done with the address until its end is known"
         case .update: "it may yet take effect, so nothing else is changed in this database"
-        case .switchover: "whether it happens is not known; for this leader it is not asked for again"
-        case .hold: "writes are held no more, by the server's own limit"
-        case .probes: "nothing is known of them by that, and they are asked again"
+        case .switchover: "it is not known whether Patroni does it; Patroni is not asked again for this leader"
+        case .hold: "by now the server's own limit has let the writes go on"
+        case .probes: "that says nothing about them; they are asked again"
         case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .groups,
             .groupsForCitus, .etcdHealth, .rows, .writable, .copies:
             "it is asked again"

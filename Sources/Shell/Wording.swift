@@ -33,7 +33,7 @@ enum Wording {
         case .quarantine:
             "this etcd cluster is new: addresses of the old one may still be in use until the quarantine ends"
         case .historyUnknown:
-            "whether etcd was restored since this node last looked cannot be told until one TTL has passed"
+            "this node cannot tell whether etcd was restored since it last looked, until one TTL has passed"
         case .heldByAnother(let member): "\(member) still holds it"
         case .leaseReturning: "the lease before this one is still being given back"
         case .leaseLost: "its lease has ended"

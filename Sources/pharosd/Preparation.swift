@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Glibc
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import Settings
 import Shell

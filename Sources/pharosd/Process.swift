@@ -35,7 +35,7 @@ final class Process {
         ChildSlots.shared.reserve()
         ChildSlots.shared.refused = { _, refusal in
             self.journal.write(
-                LogRecord(.childRefused, "a child was not started: \(refusal)", ["REASON": "\(refusal)"]))
+                LogRecord(.childRefused, "a program was not started: \(refusal)", ["REASON": "\(refusal)"]))
         }
         let preparation = Preparation(path: self.path) { record, status in
             self.journal.write(record)
@@ -111,7 +111,7 @@ final class Process {
         case .success(let settings):
             if let problem = shell.reload(settings) {
                 self.journal.write(
-                    LogRecord(.configurationRefused, "the new configuration is not taken over: \(problem)"))
+                    LogRecord(.configurationRefused, "the new configuration is not used: \(problem)"))
             } else {
                 self.adopt(settings)
                 self.journal.write(LogRecord(.configurationReloaded, "the configuration was read again"))

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import CitusCatalog
 import Decision
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PostgresClient
 import TestSupport

@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import CitusCatalog
 import Decision
 import EtcdClient
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PostgresClient
 import Settings

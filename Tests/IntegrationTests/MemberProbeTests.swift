@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PostgresClient
 import TestSupport

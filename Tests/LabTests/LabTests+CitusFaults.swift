@@ -148,7 +148,7 @@ extension LabTests {
             #expect(outcome.exitCode == 2)
             #expect(outcome.text.contains("second-coordinator"), "\(outcome.text)")
             try await scene.bringBack("patroni")
-            try await scene.awaitLog(new, "\(LabLayout.address(old)):5432 accepts writes no more", .seconds(60))
+            try await scene.awaitLog(new, "\(LabLayout.address(old)):5432 no longer accepts writes", .seconds(60))
             try await scene.awaitRows()
         }
     }

@@ -1,5 +1,5 @@
-import Decision
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Journal
 import Testing
 
@@ -75,17 +75,17 @@ struct CitusRecordTests {
             ["DATABASE": "app", "GROUP": "", "NODES": "a1:5432"], "differ from the coordinator's"),
         Row(
             .probeRefused(group: 1, a1, reason: "why"), .citusProbeRefused,
-            ["GROUP": "1", "ENDPOINT": "a1:5432", "REASON": "why"], "What Patroni says must do"),
+            ["GROUP": "1", "ENDPOINT": "a1:5432", "REASON": "why"], "Pharos goes by what Patroni says"),
         Row(
             .holding("app", group: 1, leader: "n1"), .citusHolding,
             ["DATABASE": "app", "GROUP": "1", "LEADER": "n1"], "while its leader n1 is switched over"),
         Row(
             .holdEnded("app", group: 1, reason: "why"), .citusHoldEnded,
-            ["DATABASE": "app", "GROUP": "1", "REASON": "why"], "wait no more: why"),
+            ["DATABASE": "app", "GROUP": "1", "REASON": "why"], "no longer wait: why"),
         Row(
             .rivalCoordinator(member: nil, a1), .citusRivalCoordinator, ["MEMBER": "", "ENDPOINT": "a1:5432"],
-            "Stop it at once"),
-        Row(.rivalGone(a1), .citusRivalGone, ["ENDPOINT": "a1:5432"], "no more"),
+            "Stop PostgreSQL there at once"),
+        Row(.rivalGone(a1), .citusRivalGone, ["ENDPOINT": "a1:5432"], "no longer"),
         Row(
             .unanswered(.update("app", group: 1), after: .seconds(180)), .unanswered,
             ["REQUEST": "changing group 1 in pg_dist_node of app", "AFTER": "180.0 s", "ADDRESS": ""],

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import NetworkAddress
 import TestSupport

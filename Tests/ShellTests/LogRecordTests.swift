@@ -1,5 +1,5 @@
-import Decision
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Journal
 import Testing
 
@@ -31,11 +31,14 @@ struct LogRecordTests {
             .contactLost(reason: "why", lastRead: .seconds(2)), .contactLost,
             ["REASON": "why", "LAST_READ": "2.0 s"], "why"),
         Row(
+            .contactLost(reason: "why", lastRead: nil), .contactLost, ["REASON": "why", "LAST_READ": ""],
+            "has not answered yet"),
+        Row(
             .unanswered(.read, after: .seconds(10)), .unanswered,
             ["REQUEST": "reading etcd", "AFTER": "10.0 s", "ADDRESS": ""], "asked again"),
         Row(
             .unanswered(.removal(id), after: .seconds(10)), .unanswered,
-            ["REQUEST": "taking \(id) off the interface", "AFTER": "10.0 s", "ADDRESS": id], "may yet take effect"),
+            ["REQUEST": "taking \(id) off the interface", "AFTER": "10.0 s", "ADDRESS": id], "may still take effect"),
         Row(.contactRestored(after: .seconds(2)), .contactRestored, ["AFTER": "2.0 s"], "again"),
         Row(
             .clusterReplaced(old: 1, new: 2), .clusterReplaced, ["OLD_CLUSTER_ID": "1", "CLUSTER_ID": "2"], "another"),
@@ -61,7 +64,7 @@ struct LogRecordTests {
         Row(.clockWithinDrift, .clockWithinDrift, [:], "usual rate"),
         Row(.pauseChanged(isPaused: true), .pauseChanged, ["PAUSED": "1"], "begun"),
         Row(.pauseChanged(isPaused: false), .pauseChanged, ["PAUSED": "0"], "ended"),
-        Row(.watchStale(revision: 5), .watchStale, ["REVISION": "5"], "begun anew"),
+        Row(.watchStale(revision: 5), .watchStale, ["REVISION": "5"], "started again"),
         Row(
             .stanceChanged(id, .hold), .stanceChanged, ["ADDRESS": id, "STANCE": "hold", "REASON": ""], "belongs here"),
         Row(

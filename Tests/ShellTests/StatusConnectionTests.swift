@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Glibc
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import TestSupport
 import Testing

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import LenientJSON
 import StatusServer

@@ -1,5 +1,5 @@
-import Decision
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Journal
 
 extension LogRecord {
@@ -11,12 +11,13 @@ extension LogRecord {
                 .citusWriterChanged,
                 isWriter
                     ? "this node is the coordinator's leader: its daemon keeps pg_dist_node"
-                    : "this node is not the coordinator's leader any more: its daemon does not keep pg_dist_node",
+                    : "this node is no longer the coordinator's leader: its daemon does not keep pg_dist_node",
                 ["WRITER": isWriter ? "1" : "0"])
         case .unanswered(let asked, let span): self.init(unanswered: asked, span)
         case .groupsUnreadable(let reason):
             self.init(
-                .citusUnreachable, "the groups' keys in etcd cannot be read: \(reason)",
+                .citusUnreachable,
+                "the groups' keys in etcd cannot be read: \(reason). Until they can, pg_dist_node does not follow a change of leader",
                 ["DATABASE": "", "REASON": reason])
         case .groupAppeared(let group, let leader):
             self.init(
@@ -24,25 +25,26 @@ extension LogRecord {
                 ["GROUP": "\(group)", "LEADER": leader ?? ""])
         case .groupVanished(let group):
             self.init(
-                .citusGroupVanished, "group \(group) has no key in etcd any more; its rows stay", ["GROUP": "\(group)"])
+                .citusGroupVanished, "group \(group) has no key in etcd left; its rows stay", ["GROUP": "\(group)"])
         case .databaseUnreachable(let database, let reason):
             self.init(
-                .citusUnreachable, "pg_dist_node of \(database) cannot be read: \(reason)",
+                .citusUnreachable,
+                "pg_dist_node of \(database) cannot be read: \(reason). Until it can, it does not follow a change of leader",
                 ["DATABASE": database, "REASON": reason])
         case .databaseReached(let database):
             self.init(.citusReached, "pg_dist_node of \(database) can be read again", ["DATABASE": database])
         case .probeRefused(let group, let endpoint, let reason):
             self.init(
                 .citusProbeRefused,
-                "the leader of group \(group) at \(endpoint) cannot be asked whether it accepts writes: \(reason). What Patroni says must do",
+                "the leader of group \(group) at \(endpoint) cannot be asked whether it accepts writes: \(reason). Pharos goes by what Patroni says",
                 ["GROUP": "\(group)", "ENDPOINT": "\(endpoint)", "REASON": reason])
         case .rivalCoordinator(let member, let endpoint):
             self.init(
                 .citusRivalCoordinator,
-                "two coordinators accept writes: \(endpoint) (member \(member ?? "unknown")) does, and does not lead. Stop it at once",
+                "two coordinators accept writes: \(endpoint) (member \(member ?? "unknown")) does too, and does not lead. Stop PostgreSQL there at once",
                 ["MEMBER": member ?? "", "ENDPOINT": "\(endpoint)"])
         case .rivalGone(let endpoint):
-            self.init(.citusRivalGone, "\(endpoint) accepts writes no more", ["ENDPOINT": "\(endpoint)"])
+            self.init(.citusRivalGone, "\(endpoint) no longer accepts writes", ["ENDPOINT": "\(endpoint)"])
         case .drift, .updated, .updateFailed, .blocked, .refused: self.init(rowReport: report)
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
         }
@@ -121,7 +123,7 @@ extension LogRecord {
                 ["DATABASE": database, "GROUP": "\(group)", "LEADER": leader])
         case .holdEnded(let database, let group, let reason):
             self.init(
-                .citusHoldEnded, "pg_dist_node of \(database): writes to group \(group) wait no more: \(reason)",
+                .citusHoldEnded, "pg_dist_node of \(database): writes to group \(group) no longer wait: \(reason)",
                 ["DATABASE": database, "GROUP": "\(group)", "REASON": reason])
         default: self.init(.citusDrift, "\(report)")  // The caller sends nothing else.
         }

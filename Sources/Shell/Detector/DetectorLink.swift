@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
 import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PatroniClient
 import Settings

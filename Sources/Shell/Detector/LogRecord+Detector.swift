@@ -1,5 +1,5 @@
-import Decision
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import Journal
 
 extension LogRecord {
@@ -21,13 +21,13 @@ extension LogRecord {
             self.init(
                 isSuppressed ? .suppressionBegan : .suppressionEnded,
                 isSuppressed
-                    ? "\(id): \(name) there comes and goes: it is told, but nothing is done about it until that is long ago, or acknowledged"
-                    : "\(id): \(name) there counts again like any other's",
+                    ? "\(id): \(name) there fails again and again. Each failure is reported, but nothing follows from it until it has been well for long enough, or you type: pharos acknowledge \(id.name)"
+                    : "\(id): \(name) there counts again",
                 ["MEMBER": id.name, "GROUP": "\(id.group)", "ASPECT": aspect.rawValue])
         case .isolated(true):
             self.init(
                 .nodeIsolated,
-                "nobody can be reached from here: this node is cut off, or all others are lost. Nothing is concluded about them, and nothing done; see \"When most nodes are lost\" in docs/operations.md"
+                "nobody can be reached from here: this node is cut off, or all others are lost. Pharos concludes nothing about them, and does nothing; see \"When most nodes are lost\" in docs/operations.md"
             )
         case .isolated(false): self.init(.nodeReconnected, "others can be reached from here again")
         case .etcd(let condition):
@@ -38,7 +38,7 @@ extension LogRecord {
         case .switchingOver, .switchoverEnded, .notSwitchingOver: self.init(response: report)
         case .splitBrain(let group, let members) where members.isEmpty:
             self.init(
-                .splitBrainOver, "group \(group): no more than one member accepts writes any more",
+                .splitBrainOver, "group \(group): at most one member accepts writes again",
                 ["GROUP": "\(group)"])
         case .splitBrain(let group, let members):
             let list = members.map(\.name).joined(separator: " ")
@@ -67,7 +67,7 @@ extension LogRecord {
         case .notSwitchingOver(let leader, let obstacle):
             self.init(
                 .switchoverForbidden,
-                "\(leader) cannot be used, and is not switched over from: \(Wording.text(obstacle))",
+                "\(leader) cannot be used, but Patroni is not asked to switch over: \(Wording.text(obstacle))",
                 ["MEMBER": leader.name, "GROUP": "\(leader.group)", "REASON": Wording.text(obstacle)],
                 // What the operator has chosen, or others do, is no news.
                 priority: [.alertOnly, .ourselves].contains(obstacle.rule) ? .info : nil)
@@ -121,10 +121,10 @@ extension Wording {
     static func text(_ outcome: SwitchoverOutcome) -> String {
         switch outcome {
         case .done(let text): "Patroni says: \(text)"
-        case .refused(let text): "Patroni has not done it: \(text). It is not asked again for this leader"
+        case .refused(let text): "Patroni did not do it: \(text). Patroni is not asked again for this leader"
         case .unanswered(let reason):
-            "whether Patroni does it is not known yet (\(reason)): a PostgreSQL that cannot stop at once may hold it up. It is not asked again"
-        case .forestalled(let reason): "not asked for here: \(reason)"
+            "it is not known yet whether Patroni does it (\(reason)): a PostgreSQL that cannot stop at once may delay it. Patroni is not asked again"
+        case .forestalled(let reason): "this node did not ask for it: \(reason)"
         }
     }
 

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
 import HTTPClient
-// SPDX-License-Identifier: Apache-2.0
 import Journal
 import PatroniClient
 import PostgresClient
@@ -111,7 +111,7 @@ final class MemberProbe {
         self.report(
             LogRecord(
                 .probeRefused,
-                "PostgreSQL of \(id) at \(endpoint) does not let this daemon ask it: \(reason). That it answers at all must do",
+                "PostgreSQL of \(id) at \(endpoint) does not let this daemon ask it: \(reason). It counts as alive, because it answers",
                 ["MEMBER": id.name, "GROUP": "\(id.group)", "ENDPOINT": "\(endpoint)", "REASON": reason]))
     }
 }
