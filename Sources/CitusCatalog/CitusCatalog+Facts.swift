@@ -1,83 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 import PostgresClient
 
-/// What one server says of itself, for a comparison with others.
-public struct CitusServerFacts: Sendable, Equatable {
+/// Who one server is.
+public struct CitusIdentity: Sendable, Equatable {
     public let isInRecovery: Bool
     /// `pg_dist_local_group`; nil where it has no row.
     public let localGroup: Int?
-    /// Digests that are the same on every node whose copies are up to date.
-    public let nodesDigest: String
-    public let placementsDigest: String
-    public let shardsDigest: String
-    /// Transactions that are prepared in this database.
-    public let prepared: [Prepared]
-
-    public struct Prepared: Sendable, Equatable {
-        public let gid: String
-        public let age: Duration
-    }
+    /// Of the extension, such as `13.2-1`; nil where `pg_extension` does not list it.
+    public let citusVersion: String?
+    /// Such as `15.18`.
+    public let postgresVersion: String
 }
 
+/// Digests of the catalogs of which every node with metadata has a copy: the same on every node whose copies are up to date.
+public struct CitusDigests: Sendable, Equatable {
+    public let nodes: String
+    public let placements: String
+    public let shards: String
+}
+
+/// A transaction that is prepared in this database.
+public struct CitusPrepared: Sendable, Equatable {
+    public let gid: String
+    public let age: Duration
+}
+
+/// What a server shows of its settings to this role.
+public struct CitusSettingsShown: Sendable, Equatable {
+    /// By name, with the unit that PostgreSQL keeps it in (`30000ms`). What does not exist is absent.
+    public var values: [String: String] = [:]
+    /// Those that this role may not see.
+    public var hidden: [String] = []
+}
+
+/// Each of these is asked on its own: what cannot be seen hides nothing else.
 extension CitusCatalog {
+    /// Records of committed transactions that are looked at.
+    private static let recordLimit = 20_000
+
     /// `pg_dist_node` without `metadatasynced`, which the coordinator alone keeps.
     static let nodesDigest = """
         (select md5(coalesce(string_agg(concat_ws('|', nodeid, groupid, nodename, nodeport, noderack, hasmetadata,
             isactive, noderole, nodecluster, shouldhaveshards), ',' order by nodeid), '')) from pg_catalog.pg_dist_node)
         """
 
-    public func serverFacts() async throws(CitusError) -> CitusServerFacts {
+    /// Leaves names to nobody's `search_path`, and lets the session see the tables of shards, which Citus hides otherwise. For
+    /// sessions that only read.
+    public func prepareToLook() async throws(CitusError) {
+        _ = try await self.query(
+            "select set_config('search_path', 'pg_catalog', false), set_config('citus.override_table_visibility', 'off', false)")
+    }
+
+    /// Nil where this database has no Citus.
+    public func identity() async throws(CitusError) -> CitusIdentity? {
+        let there = try await self.query(
+            """
+            select pg_catalog.to_regclass('pg_catalog.pg_dist_local_group') is not null, pg_catalog.pg_is_in_recovery(),
+                (select extversion from pg_catalog.pg_extension where extname = 'citus'),
+                pg_catalog.current_setting('server_version')
+            """)
+        guard there.count == 1, there[0].count == 4, let hasCitus = there[0][0], let version = there[0][3] else {
+            throw .malformed("who it is, in \(there.count) rows")
+        }
+        guard hasCitus == "t" else { return nil }
+        let group = try await self.query("select min(groupid) from pg_catalog.pg_dist_local_group")
+        return CitusIdentity(
+            isInRecovery: there[0][1] != "f", localGroup: group.first?.first?.flatMap { Int($0) },
+            citusVersion: there[0][2], postgresVersion: String(version.prefix { $0 != " " }))
+    }
+
+    /// Of hash-distributed, reference and other tables without a distribution column: Citus copies no others to the workers.
+    /// Placements that only wait to be dropped (`shardstate` 4, Citus before 11.2) do not count.
+    public func digests() async throws(CitusError) -> CitusDigests {
         let rows = try await self.query(
             """
-            select pg_is_in_recovery(), (select min(groupid) from pg_catalog.pg_dist_local_group), \(Self.nodesDigest),
-                (select md5(coalesce(string_agg(concat_ws('|', shardid, groupid), ',' order by shardid, groupid), ''))
-                    from pg_catalog.pg_dist_placement),
+            select \(Self.nodesDigest),
+                (select md5(coalesce(string_agg(concat_ws('|', p.shardid, p.groupid), ',' order by p.shardid, p.groupid), ''))
+                    from pg_catalog.pg_dist_placement p
+                        join pg_catalog.pg_dist_shard s on s.shardid = p.shardid
+                        join pg_catalog.pg_dist_partition t on t.logicalrelid = s.logicalrelid
+                    where p.shardstate = 1 and t.partmethod in ('h', 'n')),
                 (select md5(coalesce(string_agg(
-                    concat_ws('|', shardid, logicalrelid::regclass, shardminvalue, shardmaxvalue), ',' order by shardid),
-                    '')) from pg_catalog.pg_dist_shard)
+                    concat_ws('|', s.shardid, n.nspname, c.relname, s.shardminvalue, s.shardmaxvalue), ',' order by s.shardid),
+                    ''))
+                    from pg_catalog.pg_dist_shard s
+                        join pg_catalog.pg_dist_partition t on t.logicalrelid = s.logicalrelid
+                        join pg_catalog.pg_class c on c.oid = s.logicalrelid
+                        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                    where t.partmethod in ('h', 'n'))
             """)
-        guard rows.count == 1, rows[0].count == 5, let nodes = rows[0][2], let placements = rows[0][3],
-            let shards = rows[0][4]
-        else { throw .malformed("the facts have \(rows.count) rows") }
-        let prepared = try await self.query(
+        guard rows.count == 1, rows[0].count == 3, let nodes = rows[0][0], let placements = rows[0][1],
+            let shards = rows[0][2]
+        else { throw .malformed("digests in \(rows.count) rows") }
+        return CitusDigests(nodes: nodes, placements: placements, shards: shards)
+    }
+
+    /// At most 100, the oldest first.
+    public func preparedTransactions() async throws(CitusError) -> [CitusPrepared] {
+        let rows = try await self.query(
             """
             select gid, greatest(0, extract(epoch from clock_timestamp() - prepared))::bigint
             from pg_catalog.pg_prepared_xacts where database = current_database() order by prepared limit 100
             """)
-        return CitusServerFacts(
-            isInRecovery: rows[0][0] != "f", localGroup: rows[0][1].flatMap { Int($0) }, nodesDigest: nodes,
-            placementsDigest: placements, shardsDigest: shards,
-            prepared: prepared.compactMap { row in
-                guard let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
-                return CitusServerFacts.Prepared(gid: gid, age: .seconds(age))
-            })
+        return rows.compactMap { row in
+            guard let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
+            return CitusPrepared(gid: gid, age: .seconds(age))
+        }
     }
 
-    /// The settings of those names that exist, as `current_setting` shows them.
-    public func settings(_ names: [String]) async throws(CitusError) -> [String: String] {
+    /// What this node has begun on others with two phases: the names that it has committed, and whether these are all; and the
+    /// process ids of its sessions.
+    public func initiatedTransactions() async throws(CitusError)
+        -> (committed: Set<String>, isComplete: Bool, sessions: Set<Int>)
+    {
+        let committed = try await self.query(
+            "select gid from pg_catalog.pg_dist_transaction limit \(Self.recordLimit + 1)")
+        let sessions = try await self.query(
+            "select pid from pg_catalog.pg_stat_activity where backend_type = 'client backend'")
+        return (
+            Set(committed.compactMap(\.first).compactMap { $0 }), committed.count <= Self.recordLimit,
+            Set(sessions.compactMap { row in row.first?.flatMap { Int($0) } })
+        )
+    }
+
+    /// `pg_settings` leaves out what this role may not see; each of those is asked for by its name.
+    public func settings(_ names: [String]) async throws(CitusError) -> CitusSettingsShown {
         let list = "{" + names.map { "\"\($0)\"" }.joined(separator: ",") + "}"
         let rows = try await self.query(
-            "select n, current_setting(n, true) from unnest($1::text[]) n where current_setting(n, true) is not null",
-            [list])
-        return Dictionary(rows.compactMap { row in row[0].flatMap { name in row[1].map { (name, $0) } } }) { $1 }
+            "select name, setting || coalesce(unit, '') from pg_catalog.pg_settings where name = any ($1::text[])", [list])
+        var shown = CitusSettingsShown()
+        for row in rows { if let name = row[0], let value = row[1] { shown.values[name] = value } }
+        for name in names where shown.values[name] == nil {
+            do throws(CitusError) {
+                let value = try await self.query("select pg_catalog.current_setting($1, true)", [name])
+                shown.values[name] = value.first?.first ?? nil
+            } catch {
+                // insufficient_privilege: it exists, for others.
+                guard case .database(let cause) = error, cause.sqlState == "42501" else { throw error }
+                shown.hidden.append(name)
+            }
+        }
+        return shown
     }
 
-    /// The tables of this node's shards that do not exist, at most 1000. (Citus hides them unless told otherwise; names that
-    /// it had to shorten are not looked for.)
+    /// The tables of this node's shards that do not exist, at most 1000. After ``prepareToLook()``.
     public func missingShards() async throws(CitusError) -> [String] {
-        _ = try await self.query("select set_config('citus.override_table_visibility', 'off', false)")
+        // shard_name leaves the schema out for `public` alone.
         let rows = try await self.query(
             """
-            select n.nspname || '.' || c.relname || '_' || s.shardid
-            from pg_catalog.pg_dist_placement p
-                join pg_catalog.pg_dist_shard s on s.shardid = p.shardid
-                join pg_catalog.pg_class c on c.oid = s.logicalrelid
-                join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-            where p.groupid in (select groupid from pg_catalog.pg_dist_local_group)
-                and octet_length(c.relname || '_' || s.shardid) < 64
-                and not exists (select from pg_catalog.pg_class t
-                    where t.relname = c.relname || '_' || s.shardid and t.relnamespace = c.relnamespace)
-            order by 1 limit 1000
+            select name from (
+                select case when n.nspname = 'public' then 'public.' else '' end
+                        || pg_catalog.shard_name(s.logicalrelid, s.shardid) as name
+                from pg_catalog.pg_dist_placement p
+                    join pg_catalog.pg_dist_shard s on s.shardid = p.shardid
+                    join pg_catalog.pg_class c on c.oid = s.logicalrelid
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                where p.shardstate = 1 and p.groupid in (select groupid from pg_catalog.pg_dist_local_group)) shards
+            where pg_catalog.to_regclass(name) is null order by 1 limit 1000
             """)
         return rows.compactMap(\.first).compactMap { $0 }
     }
@@ -86,9 +165,20 @@ extension CitusCatalog {
     public func fenceProblem() async throws(CitusError) -> String? {
         let rows = try await self.query(
             """
-            select case when to_regclass('pharos.citus_fence') is null then 'it does not exist'
-                when not has_table_privilege('pharos.citus_fence', 'select, insert, update')
-                    then 'the role ' || current_user || ' lacks rights on it' end
+            with fence as (
+                select c.oid as id, n.oid as schema from pg_catalog.pg_class c
+                    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+                where n.nspname = 'pharos' and c.relname = 'citus_fence')
+            select case when not exists (select from fence) then 'it does not exist'
+                when not (select has_schema_privilege(schema, 'usage') from fence)
+                    then 'the role ' || current_user || ' may not use the schema pharos'
+                when not (select has_table_privilege(id, 'select') and has_table_privilege(id, 'insert')
+                        and has_table_privilege(id, 'update') from fence)
+                    then 'the role ' || current_user || ' lacks rights on it'
+                when exists (select from pg_catalog.pg_dist_partition where logicalrelid = (select id from fence))
+                    then 'it is a distributed table, on a worker whose failover could not be written then: '
+                        || 'drop it, and run pharos grant-sql again'
+            end
             """)
         return rows.first?.first ?? nil
     }

@@ -17,8 +17,14 @@ public struct CitusCatalog {
 
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
-    /// The schema and the table that ``apply(_:)`` needs, a statement each; they change nothing where both exist.
+    /// The schema and the table that ``apply(_:)`` needs, a statement each; they change nothing where both exist. Where schemas
+    /// are sharded (Citus 12), or local tables managed, the fence must stay a plain table all the same: it must be writable
+    /// while a worker is down.
     public nonisolated static let fenceTable = [
+        """
+        select set_config(name, 'off', false) from pg_catalog.pg_settings
+            where name in ('citus.enable_schema_based_sharding', 'citus.use_citus_managed_tables')
+        """,
         "create schema if not exists pharos",
         """
         create table if not exists pharos.citus_fence (
@@ -122,13 +128,15 @@ public struct CitusCatalog {
 
     // MARK: - The parts of an update
 
-    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us.
+    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us. Nor does the
+    /// commit wait for a synchronous standby, which may have died with the worker whose row is moved, and which no limit would
+    /// end: where the coordinator is lost right afterwards, row and fence go back together, and the next one moves the row again.
     private func limit(_ update: CitusUpdate) async throws(CitusError) {
         for (name, value) in [
-            ("lock_timeout", Self.milliseconds(update.lockTimeout)),
-            ("statement_timeout", Self.milliseconds(update.statementTimeout)),
-            ("client_connection_check_interval", 500),
-        ] { _ = try await self.query("select set_config($1, $2, true)", [name, "\(value)"]) }
+            ("lock_timeout", "\(Self.milliseconds(update.lockTimeout))"),
+            ("statement_timeout", "\(Self.milliseconds(update.statementTimeout))"),
+            ("client_connection_check_interval", "500"), ("synchronous_commit", "local"),
+        ] { _ = try await self.query("select set_config($1, $2, true)", [name, value]) }
     }
 
     /// The gate, then the fence; passing the fence moves it.

@@ -11,8 +11,11 @@ public struct CitusGrants: Sendable {
     public var pools: Bool
     /// Whether it adds groups, which Citus lets only superusers do.
     public var groups: Bool
+    /// Whether there is Citus at all.
+    public var citus: Bool
 
-    public init(writes: Bool, secondaries: Bool, pools: Bool, groups: Bool) {
+    public init(writes: Bool, secondaries: Bool, pools: Bool, groups: Bool, citus: Bool = true) {
+        self.citus = citus
         self.writes = writes
         self.secondaries = secondaries
         self.pools = pools
@@ -38,6 +41,10 @@ public struct CitusGrants: Sendable {
         grant(
             "To see what a standby's WAL receiver hears, and who stands in an update's way.",
             "grant pg_read_all_stats to \(name)")
+        guard self.citus else { return statements }
+        grant(
+            "To see settings of Citus that only superusers see otherwise, such as citus.node_conninfo: pharos verify looks at them.",
+            "grant pg_read_all_settings to \(name)")
         guard self.writes else { return statements }
         for sql in CitusCatalog.fenceTable { grant("What was applied last: nothing older is ever applied.", sql) }
         grant("", "grant usage on schema pharos to \(name)")

@@ -37,9 +37,10 @@ struct GrantSQL: ParsableCommand {
             print(
                 "-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
         } else {
-            grants = CitusGrants(writes: false, secondaries: false, pools: false, groups: false)
+            grants = CitusGrants(writes: false, secondaries: false, pools: false, groups: false, citus: false)
             print("-- What Pharos needs without Citus.")
         }
+        print("\\set ON_ERROR_STOP on")
         for statement in grants.statements(role: self.role) {
             if !statement.reason.isEmpty { print("\n-- \(statement.reason)") }
             print(statement.sql + ";")

@@ -26,9 +26,9 @@ struct Verify: ParsableCommand {
         let settings = try loadCitusSettings(self.file.path)
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
-            let facts = await verifier.gather(
+            let found = await verifier.verified(
                 isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon())
-            let reports = facts.map { VerificationReport(database: $0.database, findings: verify($0)) }
+            let reports = found.map { VerificationReport(database: $0.facts.database, findings: $0.findings) }
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
             } else if isAfterRestore {
@@ -47,7 +47,7 @@ struct Repair: ParsableCommand {
         commandName: "repair", abstract: "Put right what `pharos verify` has found, where that is safe.",
         discussion: """
             Shows each statement before it is run. What may lose data or lets an older view win is refused, with the reason.
-            Exit status: 0 done or nothing to do, 1 something was refused or failed.
+            Exit status: 0 done or nothing to do, 1 something was refused or failed, 69 it could not be looked for.
             """)
     @OptionGroup var file: ConfigurationOption
     @Argument(help: "The finding's code, as `pharos verify` prints it.") var code: String
@@ -73,21 +73,28 @@ struct Repair: ParsableCommand {
     @EventLoop
     private static func repair(_ code: String, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
         var (count, status): (Int, Int32) = (0, 0)
-        for facts in await verifier.gather(isDeep: code == Finding.Code.shardMissing.rawValue, isAfterRestore: false) {
-            for finding in verify(facts) where finding.code.rawValue == code {
+        let found = await verifier.verified(
+            isDeep: code == Finding.Code.shardMissing.rawValue, isAfterRestore: false)
+        for (facts, findings) in found {
+            if let problem = facts.coordinatorProblem ?? facts.etcdProblem {
+                let what = facts.coordinator == nil ? "the coordinator cannot be asked" : "etcd cannot be read"
+                print(LogRecord.escaped("\(facts.database): nothing is repaired: \(what): \(problem)"))
+                status = 69
+                count += 1
+                continue
+            }
+            for finding in findings where finding.code.rawValue == code {
                 count += 1
                 print(LogRecord.escaped("\(facts.database): \(finding.evidence)"))
-                for sql in finding.remedy.changes.map(\.sql) + finding.remedy.sql {
-                    print("  " + LogRecord.escaped(sql) + ";")
-                }
+                for line in finding.remedy.lines { print("  " + LogRecord.escaped(line)) }
                 if let refusal = finding.remedy.refusal {
                     print("  refused: \(LogRecord.escaped(refusal)). \(LogRecord.escaped(finding.remedy.text))")
-                    status = 1
+                    status = max(status, 1)
                 } else if isDry {
                     print("  not run (--dry-run)")
                 } else if let problem = await verifier.repair(finding, in: facts) {
                     print("  failed: \(LogRecord.escaped(problem))")
-                    status = 1
+                    status = max(status, 1)
                 } else {
                     print("  done")
                 }
@@ -121,6 +128,15 @@ func loadCitusSettings(_ path: String) throws -> Settings {
     return settings
 }
 
+extension Finding.Remedy {
+    /// The statements and where to run them, then the commands.
+    var lines: [String] {
+        let statements = (self.changes.map(\.sql) + self.sql).map { "\($0);" }
+        let place = self.place.map { statements.isEmpty ? [] : ["on \($0):"] } ?? []
+        return place + statements + self.commands
+    }
+}
+
 /// What is told of one database.
 struct VerificationReport {
     let database: String
@@ -143,7 +159,7 @@ struct VerificationReport {
             )
             lines.append("    \(finding.evidence)")
             lines.append("    remedy: \(finding.remedy.text)")
-            for sql in finding.remedy.changes.map(\.sql) + finding.remedy.sql { lines.append("        \(sql);") }
+            for line in finding.remedy.lines { lines.append("        \(line)") }
             if finding.remedy.refusal == nil { lines.append("    or: pharos repair \(finding.code.rawValue)") }
         }
         let worst = self.findings.filter { $0.severity > .note }.count
@@ -166,6 +182,8 @@ struct VerificationReport {
                 "group": .number(finding.group), "node": .text(finding.node.map { "\($0)" }),
                 "evidence": .string(finding.evidence), "remedy": .string(finding.remedy.text),
                 "sql": .list((finding.remedy.changes.map(\.sql) + finding.remedy.sql).map { .string($0) }),
+                "run_on": .text(finding.remedy.place.map { "\($0)" }),
+                "commands": .list(finding.remedy.commands.map { .string($0) }),
                 "refusal": .text(finding.remedy.refusal),
             ] as JSONDocument
         }
@@ -181,12 +199,21 @@ struct RestoreWalk {
     private let report: VerificationReport
     private static let steps: [(text: String, codes: [Finding.Code])] = [
         ("the coordinator is up, and no other accepts writes", [.coordinatorUnreachable, .secondCoordinator]),
-        ("nothing recovers prepared transactions by itself", [.restoreRecoversPrepared]),
-        ("every node is up and was looked at", [.rowUnreachable, .rowUnverified, .rowInRecovery]),
-        ("every row names its group's leader", [.rowNotLeader, .groupWithoutPrimary, .twoPrimaries, .groupVanished]),
+        (
+            "none of Citus's own daemons acts by itself, on any node",
+            [.restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks]
+        ),
+        (
+            "every node is up, has Citus, and was looked at in every respect",
+            [.etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt, .versionsDiffer]
+        ),
+        (
+            "every row names its group's leader, and nobody else accepts writes",
+            [.rowNotLeader, .groupWithoutPrimary, .twoPrimaries, .groupVanished, .secondPrimary]
+        ),
         ("every node knows its own group", [.localGroupWrong]),
         (
-            "the copies of the metadata agree: all nodes are at the same point",
+            "the copies of the metadata agree (whether the data are at one point cannot be seen by that)",
             [.nodesDiffer, .placementsDiffer, .shardsDiffer]
         ),
         ("every shard's table is there", [.shardMissing]),
@@ -209,7 +236,7 @@ struct RestoreWalk {
         }
         lines.append(
             isOpen
-                ? "\(self.report.database): may be opened. Then: alter system reset citus.recover_2pc_interval, and compare sequences with their columns"
+                ? "\(self.report.database): nothing stands against opening it that can be seen in the metadata. Whether every node was restored to the same point cannot be seen there: compare the restore points that were used, and the newest rows of tables on different nodes. Then give the three settings of step 2 their values back, and compare sequences with their columns"
                 : "\(self.report.database): do not open it yet; never synchronize metadata to get rid of a difference")
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }

@@ -626,6 +626,13 @@ revoke execute on function
     from public;
 revoke execute on all functions in schema citus_stand_in from public;
 
+-- The name of a shard's table, as a query would write it: without the schema for `public` alone.
+create function pg_catalog.shard_name(object_name regclass, shard_id bigint) returns text language sql stable as $$
+    select case when n.nspname <> 'public' then quote_ident(n.nspname) || '.' else '' end
+        || quote_ident(c.relname || '_' || shard_id)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = object_name
+$$;
+
 -- What tests need to have something to lock: rows that describe tables, as create_distributed_table would leave them.
 
 create function citus_stand_in.distribute(relation regclass, shards integer) returns void language plpgsql as $$
@@ -659,6 +666,8 @@ end $$;
 create function citus_stand_in.share_shards() returns void language plpgsql as $$
 declare
     node pg_dist_node; statement text;
+    tables text := (select json_agg(json_build_object('relation', logicalrelid::regclass::text, 'method', partmethod,
+        'colocation', colocationid, 'model', repmodel)) from pg_dist_partition);
     shards text := (select json_agg(json_build_object('relation', logicalrelid::regclass::text, 'shardid', shardid,
         'storage', shardstorage, 'low', shardminvalue, 'high', shardmaxvalue)) from pg_dist_shard);
     placements text := (select json_agg(p) from pg_dist_placement p);
@@ -674,14 +683,18 @@ begin
             union all
             select format($share$
                 begin;
+                delete from pg_catalog.pg_dist_partition;
                 delete from pg_catalog.pg_dist_shard;
                 delete from pg_catalog.pg_dist_placement;
+                insert into pg_catalog.pg_dist_partition (logicalrelid, partmethod, colocationid, repmodel)
+                    select t.relation::regclass, t.method, t.colocation, t.model
+                    from json_to_recordset(%L) t(relation text, method "char", colocation integer, model "char");
                 insert into pg_catalog.pg_dist_shard select s.relation::regclass, s.shardid, s.storage, s.low, s.high
                     from json_to_recordset(%L) s(relation text, shardid bigint, storage "char", low text, high text);
                 insert into pg_catalog.pg_dist_placement
                     select * from json_populate_recordset(null::pg_catalog.pg_dist_placement, %L);
                 commit
-                $share$, shards, placements)
+                $share$, tables, shards, placements)
         loop
             perform citus_stand_in.dblink_exec('citus_share', statement);
         end loop;

@@ -226,12 +226,9 @@ extension IntegrationTests {
             ]
             for (number, (step, grants)) in steps.enumerated() {
                 let role = "r\(number)"
-                // As Citus does: the same role on every node.
-                for name in ["w1", "w2"] {
-                    _ = try await PostgresConnection(cluster.citus.conninfo(name)).query("create role \(role) login")
-                }
                 let reading = CitusGrants(writes: false, secondaries: false, pools: false, groups: false)
                 for (_, sql) in reading.statements(role: role) { _ = try await cluster.session.query(sql) }
+                try await cluster.citus.shareRole(role)
                 let session = try await PostgresConnection(cluster.citus.conninfo("c") + " user=\(role)")
                 let catalog = CitusCatalog(session)
                 #expect(try await catalog.nodes().count >= 3)

@@ -21,11 +21,7 @@ extension IntegrationTests {
         ) async throws -> CitusScene {
             let scene = try await CitusScene()
             for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
-            // As Citus does with roles: the same on every node.
-            for name in ["w1", "w2"] {
-                let session = try await PostgresConnection(scene.citus.conninfo(name))
-                _ = try await session.query("create role \(CitusScene.role) login")
-            }
+            try await scene.citus.shareRole(CitusScene.role)
             return scene
         }
 

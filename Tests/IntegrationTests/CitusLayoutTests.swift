@@ -26,10 +26,7 @@ extension IntegrationTests {
 
         @EventLoop
         private static func makeRoles(_ scene: CitusScene) async throws {
-            for name in ["w1", "w2"] {
-                let session = try await PostgresConnection(scene.citus.conninfo(name))
-                _ = try await session.query("create role \(CitusScene.role) login")
-            }
+            try await scene.citus.shareRole(CitusScene.role)
         }
 
         @Test @EventLoop func `groups that are scopes of their own, and two databases`() async throws {

@@ -27,7 +27,7 @@ extension IntegrationTests {
                 for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
                 self.settings = try scene.settings(.own)
                 self.scene = scene
-                for name in ["w1", "w2"] { try await self.on(name, ["create role \(CitusScene.role) login"]) }
+                try await scene.citus.shareRole(CitusScene.role, rights: ["pg_read_all_settings"])
                 _ = try await scene.session.query("select citus_stand_in.sync()")
                 _ = try await scene.session.query("select citus_stand_in.share_shards()")
             }
@@ -40,8 +40,8 @@ extension IntegrationTests {
             /// What is found, as codes with the group.
             func findings(deep: Bool = false) async throws -> [Finding] {
                 let verifier = try #require(ClusterVerifier(self.settings))
-                let facts = await verifier.gather(isDeep: deep, isAfterRestore: false)
-                return facts.flatMap { verify($0) }.filter { $0.severity > .note }
+                let found = await verifier.verified(isDeep: deep, isAfterRestore: false)
+                return found.flatMap(\.findings).filter { $0.severity > .note }
             }
 
             func codes(deep: Bool = false) async throws -> [String] {

@@ -44,6 +44,15 @@ public final class LocalCitus {
         }
     }
 
+    /// The coordinator's role on the workers, where Citus makes it by itself, and the stand-in does not; with `rights` there.
+    public func shareRole(_ role: String, rights: [String] = []) async throws {
+        for name in ["w1", "w2"] {
+            let statements = (Self.isReal ? [] : ["create role \(role) login"]) + rights.map { "grant \($0) to \(role)" }
+            let outcome = try await self.psql(name, statements.flatMap { ["-c", $0] } + ["-c", "select 1"])
+            guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
+        }
+    }
+
     /// Where `name` is connected to.
     public func conninfo(_ name: String) throws -> String {
         guard let server = self.servers[name] else { throw TestSupportError("no server \(name)") }

@@ -14,14 +14,15 @@ public final class ClusterVerifier {
     private let settings: Settings
     private let citus: Settings.Citus
     private let nodes: NodeConnections
-    private let http = HTTPClient()
 
     /// For connecting to a node and for each question to it.
     private static let connectTimeout: Duration = .seconds(2)
     private static let settingNames = [
         "citus.node_conninfo", "citus.node_connection_timeout", "client_connection_check_interval",
-        "citus.recover_2pc_interval",
+        "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
     ]
+    /// What is critical must be so twice: a change that is under way looks like a difference.
+    private static let pause: Duration = .seconds(2)
 
     /// Nil where the configuration follows nothing of Citus.
     public init?(_ settings: Settings) {
@@ -32,11 +33,28 @@ public final class ClusterVerifier {
             conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: HostResolver())
     }
 
+    /// What is found in each configured database. What is critical is looked for a second time, after a moment.
+    /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
+    public func verified(
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []
+    ) async -> [(facts: ClusterFacts, findings: [Finding])] {
+        func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
+            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects).map { ($0, verify($0)) }
+        }
+        let first = await look()
+        guard first.contains(where: { $0.findings.contains { $0.severity == .critical } }) else { return first }
+        do throws(WaitError) { try await EventLoop.sleep(for: Self.pause) } catch { return first }
+        return zip(first, await look()).map { before, now in
+            (now.facts, confirmed(now.findings, before: before.findings))
+        }
+    }
+
     /// The facts about each configured database.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     public func gather(isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []) async -> [ClusterFacts] {
-        defer { self.http.close() }
-        var (leaders, clusterID, etcdProblem) = await self.leaders()
+        let http = HTTPClient()
+        defer { http.close() }
+        var (leaders, clusterID, etcdProblem) = await self.leaders(http)
         for suspect in suspects {
             guard let known = leaders[0], known.endpoint != suspect, !known.others.values.contains(suspect) else {
                 continue
@@ -62,10 +80,10 @@ public final class ClusterVerifier {
 
     // MARK: - etcd
 
-    private func leaders() async -> ([Int: ClusterFacts.Leader], UInt64, String?) {
+    private func leaders(_ http: HTTPClient) async -> ([Int: ClusterFacts.Leader], UInt64, String?) {
         var configuration = EtcdConfiguration(self.settings)
         configuration.requestTimeout = min(configuration.requestTimeout, .seconds(3))
-        let client = EtcdClient(configuration, http: self.http, jitter: { 0.5 })
+        let client = EtcdClient(configuration, http: http, jitter: { 0.5 })
         let keys = GroupKeys(self.settings)
         do throws(EtcdError) {
             let snapshot = try await GroupsLink.read(client, keys).snapshot
@@ -102,9 +120,9 @@ public final class ClusterVerifier {
         }
         let rows = facts.coordinator?.rows ?? []
         var endpoints = Set(rows.filter { $0.group != 0 || $0.role != .primary }.map(\.endpoint))
-        endpoints.formUnion(facts.leaders[0]?.others.values ?? [:].values)
-        for (group, leader) in facts.leaders where group != 0 {
-            if let place = leader.endpoint { endpoints.insert(place) }
+        for (group, leader) in facts.leaders {
+            endpoints.formUnion(leader.others.values)
+            if group != 0, let place = leader.endpoint { endpoints.insert(place) }
         }
         let (database, isDeep) = (facts.database, facts.isDeep)
         let tasks = endpoints.map { endpoint in
@@ -118,12 +136,62 @@ public final class ClusterVerifier {
 
     /// The local server if it is the coordinator's primary, else the leader of group 0.
     private func coordinator(_ facts: ClusterFacts) async throws -> ClusterFacts.Coordinator {
-        let connection = try await self.connectToCoordinator(facts)
-        let catalog = CitusCatalog(connection)
+        let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
+        guard var own = try await self.look(catalog, isDeep: facts.isDeep) else {
+            throw CitusError.malformed("the database \(facts.database) has no extension citus")
+        }
         let rows = try await catalog.nodes().map { NodeRow($0) }
-        return ClusterFacts.Coordinator(
-            rows: rows, facts: NodeFacts(try await catalog.serverFacts()),
-            settings: try await catalog.settings(Self.settingNames), fenceProblem: try await catalog.fenceProblem())
+        var fenceProblem: String?
+        if facts.settings.mode != .observe {
+            do throws(CitusError) { fenceProblem = try await catalog.fenceProblem() } catch {
+                own.unseen[.fence] = try Self.refusal(error)
+            }
+        }
+        return ClusterFacts.Coordinator(rows: rows, facts: own, fenceProblem: fenceProblem)
+    }
+
+    /// What one server says of itself, each thing asked on its own; nil where it has no Citus. Throws where it does not answer.
+    private func look(_ catalog: CitusCatalog, isDeep: Bool) async throws(CitusError) -> NodeFacts? {
+        try await catalog.prepareToLook()
+        guard let identity = try await catalog.identity() else { return nil }
+        var facts = NodeFacts(
+            isInRecovery: identity.isInRecovery, localGroup: identity.localGroup, citusVersion: identity.citusVersion,
+            postgresVersion: identity.postgresVersion)
+        do throws(CitusError) {
+            let digests = try await catalog.digests()
+            facts.digests = [.nodes: digests.nodes, .placements: digests.placements, .shards: digests.shards]
+        } catch { facts.unseen[.copies] = try Self.refusal(error) }
+        do throws(CitusError) {
+            facts.prepared = try await catalog.preparedTransactions().map { PreparedTransaction(gid: $0.gid, age: $0.age) }
+        } catch { facts.unseen[.prepared] = try Self.refusal(error) }
+        do throws(CitusError) {
+            let initiated = try await catalog.initiatedTransactions()
+            (facts.committed, facts.sessions) = (initiated.committed, initiated.sessions)
+            if !initiated.isComplete { facts.unseen[.committed] = "pg_dist_transaction has too many rows" }
+        } catch { facts.unseen[.committed] = try Self.refusal(error) }
+        do throws(CitusError) {
+            let shown = try await catalog.settings(Self.settingNames)
+            facts.settings = shown.values
+            if !shown.hidden.isEmpty {
+                facts.unseen[.settings] =
+                    "\(shown.hidden.joined(separator: ", ")) are shown only to members of pg_read_all_settings"
+            }
+        } catch { facts.unseen[.settings] = try Self.refusal(error) }
+        if isDeep {
+            do throws(CitusError) { facts.missingShards = try await catalog.missingShards() } catch {
+                facts.unseen[.shards] = try Self.refusal(error)
+            }
+        }
+        return facts
+    }
+
+    /// Why a server that is up has not let something be seen. Throws where it is not up.
+    private static func refusal(_ error: CitusError) throws(CitusError) -> String {
+        guard case .database(let cause) = error else { return error.reason }
+        switch cause.kind {
+        case .query, .resultTooLarge: return error.reason
+        case .connection, .authentication, .timeout, .cancelled, .busy: throw error
+        }
     }
 
     private func connectToCoordinator(_ facts: ClusterFacts) async throws -> PostgresConnection {
@@ -139,9 +207,7 @@ public final class ClusterVerifier {
     private func node(_ endpoint: NodeEndpoint, _ database: String, isDeep: Bool) async -> NodeAnswer {
         do {
             let connection = try await self.nodes.connect(endpoint, database: database, timeout: Self.connectTimeout)
-            let catalog = CitusCatalog(connection)
-            var facts = NodeFacts(try await catalog.serverFacts())
-            if isDeep { facts.missingShards = try await catalog.missingShards() }
+            guard let facts = try await self.look(CitusCatalog(connection), isDeep: isDeep) else { return .withoutCitus }
             return .answered(facts)
         } catch {
             if let error = error as? PostgresError, error.kind == .authentication {
@@ -177,31 +243,17 @@ public final class ClusterVerifier {
         }
     }
 }
-
-extension NodeFacts {
-    init(_ facts: CitusServerFacts) {
-        self.init(
-            isInRecovery: facts.isInRecovery, localGroup: facts.localGroup,
-            digests: [
-                .nodes: facts.nodesDigest, .placements: facts.placementsDigest, .shards: facts.shardsDigest,
-            ], prepared: facts.prepared.map { PreparedTransaction(gid: $0.gid, age: $0.age) })
-    }
-}
-
 extension RowChange {
     /// The statement, for people.
     public var sql: String {
-        func quoted(_ text: String) -> String {
-            "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
-        }
-        return switch self {
-        case .move(let id, let place): "select citus_update_node(\(id), \(quoted(place.host)), \(place.port))"
+        switch self {
+        case .move(let id, let place): "select citus_update_node(\(id), \(sqlLiteral(place.host)), \(place.port))"
         case .pool(let id, let text):
-            "insert into pg_dist_poolinfo values (\(id), \(quoted(text))) on conflict (nodeid) do update set poolinfo = excluded.poolinfo"
-        case .add(let place, let group): "select citus_add_node(\(quoted(place.host)), \(place.port), \(group))"
+            "insert into pg_dist_poolinfo values (\(id), \(sqlLiteral(text))) on conflict (nodeid) do update set poolinfo = excluded.poolinfo"
+        case .add(let place, let group): "select citus_add_node(\(sqlLiteral(place.host)), \(place.port), \(group))"
         case .addSecondary(let place, let primary):
-            "select citus_add_secondary_node(\(quoted(place.host)), \(place.port), \(quoted(primary.host)), \(primary.port))"
-        case .removeSecondary(let place): "select citus_remove_node(\(quoted(place.host)), \(place.port))"
+            "select citus_add_secondary_node(\(sqlLiteral(place.host)), \(place.port), \(sqlLiteral(primary.host)), \(primary.port))"
+        case .removeSecondary(let place): "select citus_remove_node(\(sqlLiteral(place.host)), \(place.port))"
         }
     }
 }

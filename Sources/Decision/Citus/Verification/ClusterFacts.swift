@@ -37,19 +37,16 @@ public struct ClusterFacts: Hashable, Sendable {
         }
     }
 
-    /// What the coordinator's catalogs and settings say.
+    /// What the coordinator's catalogs say.
     public struct Coordinator: Hashable, Sendable {
         public var rows: [NodeRow]
         public var facts: NodeFacts
-        /// By name; a setting that does not exist is absent.
-        public var settings: [String: String]
         /// Why the fence in the database cannot be used; nil if it can.
         public var fenceProblem: String?
 
-        public init(rows: [NodeRow], facts: NodeFacts, settings: [String: String], fenceProblem: String? = nil) {
+        public init(rows: [NodeRow], facts: NodeFacts, fenceProblem: String? = nil) {
             self.rows = rows
             self.facts = facts
-            self.settings = settings
             self.fenceProblem = fenceProblem
         }
     }
@@ -60,20 +57,46 @@ public struct NodeFacts: Hashable, Sendable {
     public var isInRecovery: Bool
     /// `pg_dist_local_group`; nil where there is none.
     public var localGroup: Int?
+    /// Of the extension; nil where the server does not say.
+    public var citusVersion: String?
+    public var postgresVersion: String?
     /// Digests of `pg_dist_node`, `pg_dist_placement` and `pg_dist_shard`.
     public var digests: [CatalogTable: String]
     public var prepared: [PreparedTransaction]
+    /// What this server has committed on other nodes with two phases, by `pg_dist_transaction`: the prepared transactions with
+    /// these names are to be committed.
+    public var committed: Set<String> = []
+    /// Process ids of its sessions.
+    public var sessions: Set<Int> = []
+    /// By name; a setting that does not exist is absent.
+    public var settings: [String: String]
     /// Tables of shards that should be there and are not; nil where nobody looked.
     public var missingShards: [String]?
+    /// What could not be looked at, and why.
+    public var unseen: [Aspect: String] = [:]
+
+    /// What is looked at on a server, each on its own.
+    public enum Aspect: String, Hashable, Sendable, CaseIterable {
+        case copies = "its copy of the metadata"
+        case prepared = "its prepared transactions"
+        case committed = "what it has committed on other nodes"
+        case settings = "its settings"
+        case shards = "the tables of its shards"
+        case fence = "the table pharos.citus_fence"
+    }
 
     public init(
-        isInRecovery: Bool, localGroup: Int?, digests: [CatalogTable: String] = [:],
-        prepared: [PreparedTransaction] = [], missingShards: [String]? = nil
+        isInRecovery: Bool, localGroup: Int?, citusVersion: String? = nil, postgresVersion: String? = nil,
+        digests: [CatalogTable: String] = [:], prepared: [PreparedTransaction] = [], settings: [String: String] = [:],
+        missingShards: [String]? = nil
     ) {
         self.isInRecovery = isInRecovery
         self.localGroup = localGroup
+        self.citusVersion = citusVersion
+        self.postgresVersion = postgresVersion
         self.digests = digests
         self.prepared = prepared
+        self.settings = settings
         self.missingShards = missingShards
     }
 }
@@ -100,4 +123,6 @@ public enum NodeAnswer: Hashable, Sendable {
     case unreachable(reason: String)
     /// It answers, but not to our role.
     case refused(reason: String)
+    /// The database there has no Citus.
+    case withoutCitus
 }

@@ -12,9 +12,13 @@ public struct Finding: Hashable, Sendable {
         case coordinatorUnreachable = "coordinator-unreachable"
         case etcdUnreadable = "etcd-unreadable"
         case secondCoordinator = "second-coordinator"
+        case secondPrimary = "second-primary"
         case rowUnreachable = "row-unreachable"
         case rowUnverified = "row-unverified"
         case rowInRecovery = "row-in-recovery"
+        case extensionMissing = "extension-missing"
+        case notLookedAt = "not-looked-at"
+        case versionsDiffer = "versions-differ"
         case rowNotLeader = "row-not-leader"
         case secondaryIsPrimary = "secondary-is-primary"
         case groupWithoutPrimary = "group-without-primary"
@@ -34,6 +38,8 @@ public struct Finding: Hashable, Sendable {
         case fenceUnusable = "fence-unusable"
         case failoverMayHang = "failover-may-hang"
         case restoreRecoversPrepared = "restore-recovers-prepared"
+        case restoreDropsShards = "restore-drops-shards"
+        case restoreRunsTasks = "restore-runs-tasks"
     }
 
     /// What puts it right.
@@ -44,11 +50,20 @@ public struct Finding: Hashable, Sendable {
         public var changes: [RowChange]
         /// Statements to run by hand, where ``changes`` does not do it.
         public var sql: [String]
+        /// Where ``sql`` is to be run; nil: on the coordinator's primary.
+        public var place: NodeEndpoint?
+        /// Commands for a shell, on any node.
+        public var commands: [String]
         /// Why `pharos repair` does not do it; nil where it does.
         public var refusal: String?
 
-        public init(_ text: String, changes: [RowChange] = [], sql: [String] = [], refusal: String? = nil) {
+        public init(
+            _ text: String, changes: [RowChange] = [], sql: [String] = [], on place: NodeEndpoint? = nil,
+            commands: [String] = [], refusal: String? = nil
+        ) {
             self.text = text
+            self.place = place
+            self.commands = commands
             self.changes = changes
             self.sql = sql
             self.refusal = changes.isEmpty ? refusal ?? "it needs an operator's judgement" : refusal

@@ -1,91 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Transactions that were prepared and forgotten.
-func checkPrepared(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
-    var servers: [(NodeEndpoint?, NodeFacts)] = [(facts.leaders[0]?.endpoint, coordinator.facts)]
+/// A server that answered.
+struct LookedAt {
+    let group: Int
+    /// Nil for a coordinator of which etcd does not say where it is.
+    let endpoint: NodeEndpoint?
+    let facts: NodeFacts
+
+    var name: String { self.endpoint.map { "\($0)" } ?? "the coordinator" }
+}
+
+/// The coordinator, and each worker that its row names.
+func lookedAt(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [LookedAt] {
+    var servers = [LookedAt(group: 0, endpoint: facts.leaders[0]?.endpoint, facts: coordinator.facts)]
     for row in coordinator.rows where row.role == .primary && row.group != 0 {
-        if case .answered(let node)? = facts.nodes[row.endpoint] { servers.append((row.endpoint, node)) }
+        if case .answered(let node)? = facts.nodes[row.endpoint] {
+            servers.append(LookedAt(group: row.group, endpoint: row.endpoint, facts: node))
+        }
     }
-    return servers.flatMap { endpoint, node in
-        node.prepared.filter { $0.age > .seconds(60) }.map { transaction in
-            let isOurs = transaction.gid.hasPrefix("citus_")
-            return Finding(
-                .orphanedPrepared, .critical, node: endpoint,
-                "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks\(isOurs ? "" : "; it is none of Citus's own")",
-                .init(
-                    isOurs
-                        ? "Citus finishes its own, unless citus.recover_2pc_interval is -1."
-                        : "Find out who made it, then commit it or roll it back.",
-                    sql: isOurs
-                        ? ["select recover_prepared_transactions()"] : ["rollback prepared '\(transaction.gid)'"],
-                    refusal: "after a restore it would roll back what was committed elsewhere"))
+    return servers
+}
+
+/// What could not be looked at is not in order.
+func checkUnseen(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
+    servers.flatMap { server in
+        server.facts.unseen.sorted { $0.key.rawValue < $1.key.rawValue }.map { aspect, reason in
+            Finding(
+                .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: server.group, node: server.endpoint,
+                "\(aspect.rawValue) could not be looked at: \(reason)",
+                .init("Give the role the right on that node, as a superuser: pharos grant-sql | psql -d \(facts.database)"))
         }
     }
 }
 
-/// Settings of the coordinator under which a failover hangs, or a restore loses data.
-func checkSettings(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
-    var findings: [Finding] = []
-    let settings = coordinator.settings
-    if let conninfo = settings["citus.node_conninfo"] {
-        let missing = ["tcp_user_timeout", "keepalives_idle"].filter { !conninfo.contains($0) }
-        if !missing.isEmpty {
-            findings.append(
-                Finding(
-                    .failoverMayHang, .warning,
-                    "citus.node_conninfo has no \(missing.joined(separator: " and ")): a query to a node whose power is gone hangs for minutes, and so does whatever waits for its locks (135 s measured)",
-                    .init(
-                        "Set it on every node.",
-                        sql: [
-                            "alter system set citus.node_conninfo = '\(conninfo) tcp_user_timeout=3000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3'",
-                            "select pg_reload_conf()",
-                        ], refusal: "settings are an operator's")))
+/// Nodes of one cluster run one version of Citus; of PostgreSQL one major version.
+func checkVersions(_ servers: [LookedAt]) -> [Finding] {
+    func list(_ versions: [(String, String)]) -> String? {
+        guard Set(versions.map(\.1)).count > 1 else { return nil }
+        return versions.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
+    }
+    let citus = list(servers.compactMap { server in server.facts.citusVersion.map { (server.name, $0) } })
+    let majors = servers.compactMap { server in
+        server.facts.postgresVersion.map { (server.name, String($0.prefix { $0 != "." })) }
+    }
+    return [("Citus", citus), ("PostgreSQL", list(majors))].compactMap { program, found in
+        found.map {
+            Finding(
+                .versionsDiffer, .warning, "the nodes run several versions of \(program): \($0)",
+                .init("Finish the upgrade, or bring the nodes that were left out to the same version."))
         }
     }
-    if let timeout = settings["citus.node_connection_timeout"], let milliseconds = milliseconds(timeout),
-        milliseconds > 10_000
-    {
+}
+
+/// Settings under which a failover hangs, and those under which a restored cluster loses data, on every node.
+func checkSettings(
+    _ servers: [LookedAt], _ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator
+) -> [Finding] {
+    var findings: [Finding] = []
+    /// One finding for all servers of which it is so.
+    func find(
+        _ code: Finding.Code, _ severity: Finding.Severity, _ setting: String, _ advice: String,
+        _ isWrong: (String) -> Bool, _ text: (String) -> String
+    ) {
+        let wrong = servers.compactMap { server in
+            server.facts.settings[setting].flatMap { isWrong($0) ? (server, $0) : nil }
+        }
+        guard let (first, value) = wrong.first else { return }
+        let names = wrong.map(\.0.name).joined(separator: ", ")
         findings.append(
             Finding(
-                .failoverMayHang, .warning,
-                "citus.node_connection_timeout is \(timeout): connecting to a dead node takes as long",
+                code, severity, node: wrong.count == 1 ? first.endpoint : nil, "on \(names): \(text(value))",
                 .init(
-                    "Set it to 3s.",
-                    sql: ["alter system set citus.node_connection_timeout = '3s'", "select pg_reload_conf()"],
+                    "For each Patroni cluster whose nodes are named:",
+                    commands: ["patronictl edit-config --pg '\(setting)=\(advice)'"],
                     refusal: "settings are an operator's")))
     }
-    if settings["client_connection_check_interval"] == "0" {
-        findings.append(
-            Finding(
-                .failoverMayHang, .note,
-                "client_connection_check_interval is 0: a call that was abandoned goes on, and commits later. Pharos sets it for its own",
-                .init(
-                    "Set it to 1s.",
-                    sql: ["alter system set client_connection_check_interval = '1s'", "select pg_reload_conf()"],
-                    refusal: "settings are an operator's")))
-    }
-    if let interval = settings["citus.recover_2pc_interval"], interval != "-1" {
-        findings.append(
-            Finding(
-                .restoreRecoversPrepared, facts.isAfterRestore ? .critical : .note,
-                "citus.recover_2pc_interval is \(interval): after a restore, transactions that were committed elsewhere are rolled back within seconds of the first start",
-                .init(
-                    "Before the first start after a restore: citus.recover_2pc_interval = -1 (docs/restore.md).",
-                    sql: ["alter system set citus.recover_2pc_interval = -1"], refusal: "settings are an operator's")))
-    }
+    find(
+        .failoverMayHang, .warning, "citus.node_conninfo",
+        "… tcp_user_timeout=3000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3",
+        { value in ["tcp_user_timeout", "keepalives_idle"].contains { !value.contains($0) } },
+        { _ in
+            "citus.node_conninfo lacks tcp_user_timeout or keepalives_idle: a query to a node whose power is gone hangs for minutes, and so does whatever waits for its locks (135 s measured)"
+        })
+    find(
+        .failoverMayHang, .warning, "citus.node_connection_timeout", "3s",
+        { (milliseconds($0) ?? 0) > 10_000 },
+        { "citus.node_connection_timeout is \($0): connecting to a dead node takes as long" })
+    find(
+        .failoverMayHang, .note, "client_connection_check_interval", "1s", { milliseconds($0) == 0 },
+        { _ in
+            "client_connection_check_interval is 0: a call that was abandoned goes on, and commits later. Pharos sets it for its own"
+        })
+    if facts.isAfterRestore { findings += checkRestoreSettings(servers) }
     if facts.settings.mode != .observe, let problem = coordinator.fenceProblem {
         findings.append(
             Finding(
-                .fenceUnusable, .warning,
+                .fenceUnusable, .warning, group: 0, node: facts.leaders[0]?.endpoint,
                 "pharos.citus_fence cannot be used, so the daemon changes nothing: \(problem)",
                 .init("As a superuser: pharos grant-sql | psql -d \(facts.database)", refusal: "it needs a superuser")))
     }
     return findings
 }
 
-/// A PostgreSQL setting as `current_setting` shows it: `30s`, `500ms`, `2min`.
-private func milliseconds(_ text: String) -> Int? {
-    let digits = text.prefix { $0.isNumber }
+/// The background daemons of Citus, on each node, that act on a restored cluster within seconds of its first start.
+private func checkRestoreSettings(_ servers: [LookedAt]) -> [Finding] {
+    let daemons: [(Finding.Code, String, String)] = [
+        (
+            .restoreRecoversPrepared, "citus.recover_2pc_interval",
+            "transactions that were committed elsewhere are rolled back"
+        ),
+        (.restoreDropsShards, "citus.defer_shard_delete_interval", "shards are dropped that a move seems to have left behind"),
+        (.restoreRunsTasks, "citus.background_task_queue_interval", "a rebalance that ran at the time of the backup goes on"),
+    ]
+    return daemons.compactMap { code, setting, consequence in
+        let running = servers.filter { server in server.facts.settings[setting].map { milliseconds($0) != -1 } ?? false }
+        guard !running.isEmpty else { return nil }
+        return Finding(
+            code, .critical, node: running.count == 1 ? running[0].endpoint : nil,
+            "on \(running.map(\.name).joined(separator: ", ")): \(setting) is not -1: within seconds of the first start \(consequence)",
+            .init("Set \(setting) = -1 on every node before its first start after a restore (docs/restore.md)."))
+    }
+}
+
+/// A span as PostgreSQL shows it: `30s`, `500ms`, `2min`, `-1ms`, or a number without a unit.
+func milliseconds(_ text: String) -> Int? {
+    let digits = text.prefix { $0.isNumber || $0 == "-" }
     guard let number = Int(digits) else { return nil }
     switch text.dropFirst(digits.count) {
     case "", "ms": return number

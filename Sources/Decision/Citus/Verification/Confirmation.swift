@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `findings`, of which only those stay critical that were critical a moment `before` too.
+public func confirmed(_ findings: [Finding], before: [Finding]) -> [Finding] {
+    struct Place: Hashable {
+        let code: Finding.Code
+        let group: Int?
+        let node: NodeEndpoint?
+        init(_ finding: Finding) { (self.code, self.group, self.node) = (finding.code, finding.group, finding.node) }
+    }
+    let known = Set(before.filter { $0.severity == .critical }.map { Place($0) })
+    return findings.map { finding in
+        guard finding.severity == .critical, !known.contains(Place(finding)) else { return finding }
+        var once = finding
+        once.severity = .warning
+        once.evidence += " (seen once, in the second of two looks: verify again)"
+        return once
+    }
+}
+
+/// A text as an SQL literal.
+public func sqlLiteral(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A transaction that Citus prepared on a node, by its name: `citus_<group>_<process id>_<number>_<connection>` of the node that
+/// began it (Citus's `remote_transaction.c`). Only that node knows whether it was committed (`pg_dist_transaction` there).
+struct CitusTransactionName: Hashable, Sendable {
+    let initiator: Int
+    let process: Int
+
+    /// Nil for what is none of Citus's own.
+    init?(_ gid: String) {
+        let parts = gid.split(separator: "_", omittingEmptySubsequences: false)
+        guard parts.count == 5, parts[0] == "citus", let initiator = Int(parts[1]), let process = Int(parts[2]),
+            Int64(parts[3]) != nil, Int64(parts[4]) != nil
+        else { return nil }
+        self.initiator = initiator
+        self.process = process
+    }
+}
+
+/// Transactions that were prepared more than a minute ago and neither committed nor rolled back since: they hold their locks.
+func checkPrepared(_ servers: [LookedAt]) -> [Finding] {
+    servers.flatMap { server in
+        server.facts.prepared.filter { $0.age > .seconds(60) }.map { transaction in
+            let begin =
+                "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
+            let (text, remedy) = judge(transaction.gid, on: server, among: servers)
+            return Finding(
+                .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)", remedy)
+        }
+    }
+}
+
+/// What is known of its fate, and what is to be done. Pharos never does it by itself.
+private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]) -> (String, Finding.Remedy) {
+    guard let name = CitusTransactionName(gid) else {
+        return (
+            "it is none of Citus's own",
+            .init(
+                "Find out who made it, then commit it or roll it back there.", sql: ["rollback prepared \(sqlLiteral(gid))"],
+                on: server.endpoint, refusal: "only who made it knows how it ended")
+        )
+    }
+    let initiatorName = "group \(name.initiator)"
+    guard let initiator = servers.first(where: { $0.group == name.initiator }), !initiator.facts.isInRecovery,
+        initiator.facts.unseen[.committed] == nil
+    else {
+        return (
+            "\(initiatorName) began it, and cannot be asked whether it was committed",
+            .init(
+                "Do not touch it until \(initiatorName) can be asked, and verify again.",
+                refusal: "whether it was committed is not known")
+        )
+    }
+    if initiator.facts.committed.contains(gid) {
+        return (
+            "\(initiatorName) began it and has committed it (pg_dist_transaction there)",
+            .init(
+                "Commit it there, or let \(initiatorName) do it: select recover_prepared_transactions() on that node.",
+                sql: ["commit prepared \(sqlLiteral(gid))"], on: server.endpoint, refusal: "it is an operator's to do")
+        )
+    }
+    if initiator.facts.sessions.contains(name.process) {
+        return (
+            "\(initiatorName) began it, and a session of the same process id (\(name.process)) is there still",
+            .init(
+                "Wait: it may be under way. Verify again.", refusal: "it may be under way")
+        )
+    }
+    return (
+        "\(initiatorName) began it, has no record of its commit (pg_dist_transaction there), and its session is gone",
+        .init(
+            "Only if no node was restored from a backup since: roll it back there.", sql: ["rollback prepared \(sqlLiteral(gid))"],
+            on: server.endpoint, refusal: "after a restore of \(initiatorName) the record may be missing though it was committed")
+    )
+}
