@@ -151,7 +151,7 @@ struct NodeFiles {
         set -e
         psql -q -v ON_ERROR_STOP=1 -d "$1" <<'SQL'
         CREATE ROLE pharos LOGIN;
-        GRANT pg_read_all_stats TO pharos;
+        GRANT pg_read_all_stats, pg_read_all_settings TO pharos;
         CREATE ROLE writer LOGIN;
         CREATE TABLE beat (address text PRIMARY KEY, count bigint NOT NULL) WITH (fillfactor = 10);
         ALTER TABLE beat OWNER TO writer;

@@ -185,7 +185,10 @@ extension IntegrationTests {
             try await bench.scene.member(0, "old", port: ports[2], role: "replica")
             let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: true).first)
             let codes = verify(facts).filter { $0.severity > .note }.map(\.code)
-            #expect(codes == [.secondCoordinator, .poolDiffers])
+            #expect(
+                codes == [
+                    .secondCoordinator, .restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks, .poolDiffers,
+                ])
             let pool = try #require(verify(facts).first { $0.code == .poolDiffers })
             #expect(await verifier.repair(pool, in: facts) == nil)
             let info = try await bench.scene.session.query("select nodeid, poolinfo from pg_dist_poolinfo")

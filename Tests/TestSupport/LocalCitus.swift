@@ -14,7 +14,13 @@ public final class LocalCitus {
 
     /// Whether the server offers Citus itself.
     public nonisolated static let isReal = access("/usr/share/postgresql/15/extension/citus.control", F_OK) == 0
-    private static let settings = isReal ? ["shared_preload_libraries=citus", "wal_level=logical"] : []
+    /// With what docs/citus.md advises, and Citus's own defaults of what acts by itself.
+    private static let settings =
+        (isReal ? ["shared_preload_libraries=citus", "wal_level=logical"] : []) + [
+            "citus.node_conninfo=sslmode=prefer tcp_user_timeout=3000 keepalives_idle=2", "citus.node_connection_timeout=3s",
+            "citus.recover_2pc_interval=60s", "citus.defer_shard_delete_interval=15s",
+            "citus.background_task_queue_interval=5s",
+        ]
 
     public init() async throws {
         print("with \(Self.isReal ? "Citus itself" : "the stand-in for Citus (Tests/CitusStandIn)")")
