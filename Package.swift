@@ -65,7 +65,7 @@ let package = Package(
         module("PatroniValues", ["LenientJSON"]),
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
         module("KernelPlaces", ["NetworkAddress"]),
-        module("Conninfo", ["CPostgres"]),
+        module("Conninfo", ["CPostgres", "NetworkAddress"]),
         module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
         // The loop, and what runs on it.
