@@ -6,7 +6,7 @@ import CPostgres
 /// It holds what the text says and nothing else: no environment variable, no service file, no default. Values are not judged.
 public struct ConnectionString: Sendable, Equatable {
     /// What is said, by libpq's keywords. An empty value counts for libpq as not said, and is not in here.
-    private let values: [String: String]
+    private var values: [String: String]
     /// The keywords of ``values`` whose value must not be shown.
     public let secrets: Set<String>
 
@@ -57,6 +57,19 @@ public struct ConnectionString: Sendable, Equatable {
         if isPlain { return "\(keyword)=\(value)" }
         let escaped = value.flatMap { $0 == "'" || $0 == "\\" ? ["\\", $0] : [$0] }
         return "\(keyword)='\(String(escaped))'"
+    }
+
+    /// What libpq makes of the string and of the options beside it, which win. An empty one counts for nothing.
+    public func overriding(_ options: [(keyword: String, value: String)]) -> ConnectionString {
+        var result = self
+        for option in options where !option.value.isEmpty { result.values[option.keyword] = option.value }
+        return result
+    }
+
+    /// The string without some of its keywords, as pairs of keyword=value.
+    func text(without keywords: Set<String>) -> String {
+        let pairs = self.values.filter { !keywords.contains($0.key) }.sorted { $0.key < $1.key }
+        return pairs.map { Self.pair($0.key, $0.value) }.joined(separator: " ")
     }
 
     private static func options<Value>(_ value: (PQconninfoOption) -> Value?) -> [Value] {

@@ -8,8 +8,8 @@ import Glibc
 /// One libpq connection, used by one task at a time. After any error other than `.query` and `.busy` it is useless: drop
 /// it and connect again (libpq 15 has no way to cancel a running query without blocking).
 ///
-/// Trap: libpq resolves host names synchronously. Give a Unix socket's directory, or `hostaddr` beside `host`; a name
-/// that DNS answers slowly stops the whole loop.
+/// libpq resolves host names synchronously, and the whole loop would wait: a name without `hostaddr` beside it is refused here,
+/// whoever asks.
 @EventLoop
 public final class PostgresConnection {
     private let handle: Handle
@@ -47,8 +47,15 @@ public final class PostgresConnection {
         _ conninfo: String, overriding options: [(keyword: String, value: String)] = [], timeout: Duration = .seconds(5)
     ) async throws(PostgresError) {
         // libpq's own complaint would quote the text, which may contain a password.
-        do throws(ConnectionString.ParsingError) {
-            _ = try ConnectionString(conninfo)
+        do {
+            let targets = try ConnectionString(conninfo).overriding(options).targets()
+            guard targets.allSatisfy({ if case .name = $0.place { false } else { true } }) else {
+                throw PostgresError(kind: .connection, message: "the conninfo has a host's name without its address")
+            }
+        } catch let error as PostgresError {
+            throw error
+        } catch let error as TargetsError {
+            throw PostgresError(kind: .connection, message: "the conninfo: \(error.message)")
         } catch {
             throw PostgresError(kind: .connection, message: "the conninfo is malformed")
         }

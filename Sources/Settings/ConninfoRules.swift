@@ -2,8 +2,8 @@
 import Conninfo
 import NetworkAddress
 
-/// What a connection string in pharos.yml may say, beyond what libpq can read: no password, no service, and no host by its
-/// name, because libpq waits for the resolver while the whole daemon waits for libpq. No message shows any of the text.
+/// What a connection string in pharos.yml may say, beyond what libpq can read: no password, no service, and a list of servers that
+/// can be tried one after another. No message shows any of the text.
 enum ConninfoRules {
     /// A connection of Pharos's own. Answers `text` itself.
     static func check(_ text: String) throws(InvalidValue) -> String {
@@ -14,12 +14,36 @@ enum ConninfoRules {
                 "'service' is refused: a service file could name a host that would have to be resolved, and everything "
                     + "else would wait for it; say here what the file says")
         }
-        guard self.needsNoResolver(hosts: string["host"], addresses: string["hostaddr"]) else {
+        let targets: [ConnectionTarget]
+        do throws(TargetsError) { targets = try string.targets() } catch { throw InvalidValue(error.message) }
+        guard targets.count > 1 else { return text }
+        for (keyword, value) in [("target_session_attrs", "prefer-standby"), ("load_balance_hosts", "random")]
+        where string[keyword] == value {
             throw InvalidValue(
-                "a host's name would have to be resolved, and everything else would wait for it; "
-                    + "name the directory of the socket, or give the address with 'hostaddr='")
+                "'\(keyword)=\(value)' is refused beside several hosts, which are tried one after another in the order in which "
+                    + "they stand; leave it out, or name one host")
         }
         return text
+    }
+
+    /// Whether a server is named, or a port.
+    static func namesServer(_ text: String) -> Bool {
+        // What cannot be read has been refused.
+        do { return try ConnectionString(text).namesServer } catch { return false }
+    }
+
+    /// What the servers' names mean, for whoever checks the file; empty where there is nothing but sockets and addresses.
+    static func meaning(of text: String) -> String {
+        let targets: [ConnectionTarget]
+        // What cannot be read has been refused.
+        do { targets = try ConnectionString(text).targets() } catch { return "" }
+        var seen: Set<String> = []
+        let names = targets.compactMap { target -> String? in
+            guard case .name(let name) = target.place, seen.insert(name).inserted else { return nil }
+            guard LoopbackName.contains(name) else { return "\(name) is looked up by the daemon" }
+            return "\(name) is " + LoopbackName.addresses.joined(separator: ", then ")
+        }
+        return names.isEmpty ? "" : " (" + names.joined(separator: "; ") + ")"
     }
 
     /// A text for `pg_dist_poolinfo`: pairs as in a connection string, but the host is Citus's to resolve, and may be
@@ -28,21 +52,6 @@ enum ConninfoRules {
         guard !text.hasPrefix("postgres://"), !text.hasPrefix("postgresql://") else { throw self.malformed }
         _ = try self.parse(text)
         return text
-    }
-
-    /// Whether a host is a socket's directory or an address. `localhost` is a name too: what it is, the resolver says.
-    static func needsNoResolver(_ host: String) -> Bool {
-        host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || IPAddress(host) != nil
-    }
-
-    /// The same for lists with commas. Beside each host may stand its address, which libpq then takes without resolving.
-    private static func needsNoResolver(hosts: String?, addresses: String?) -> Bool {
-        let hosts = (hosts ?? "").split(separator: ",", omittingEmptySubsequences: false)
-        let addresses = (addresses ?? "").split(separator: ",", omittingEmptySubsequences: false)
-        return hosts.enumerated().allSatisfy { index, host in
-            let hasAddress = addresses.indices.contains(index) && !addresses[index].isEmpty
-            return hasAddress || self.needsNoResolver(String(host))
-        }
     }
 
     private static func parse(_ text: String) throws(InvalidValue) -> ConnectionString {
@@ -70,4 +79,18 @@ enum ConninfoRules {
 
     private static let malformed = InvalidValue(
         "expected pairs of keyword=value such as host=/var/run/postgresql user=pharos, or a URI")
+}
+
+extension PharosFileReader {
+    /// How the servers of other nodes are reached, but for where they are: each node's own host and port are taken.
+    mutating func nodeConninfo(_ fields: SectionKeys) -> Sourced<String>? {
+        guard let said = self.value(fields, "node_conninfo", ConninfoRules.check) else { return nil }
+        if ConninfoRules.namesServer(said.value) {
+            self.problems.warning(
+                said.position,
+                "'node_conninfo' in '\(fields.section)': 'host', 'hostaddr' and 'port' have no effect: each node is reached where "
+                    + "it says that it is; leave them out")
+        }
+        return said
+    }
 }

@@ -13,7 +13,7 @@ struct EndpointURL: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Whether it is surely on this host.
-    var isLoopback: Bool { self.host == "localhost" || IPAddress(self.host)?.category == .loopback }
+    var isLoopback: Bool { LoopbackName.contains(self.host) || IPAddress(self.host)?.category == .loopback }
 
     init(isTLS: Bool, host: String, port: UInt16) {
         self.isTLS = isTLS

@@ -73,15 +73,14 @@ extension PatroniFile {
     mutating func readPostgres(_ reader: inout PatroniFileReader) {
         guard let listen = reader.value("postgresql", "listen", parse: Self.listenAddresses) else { return }
         let host = Self.socketDirectory(&reader) ?? Self.tcpHost(listen.value.hosts)
-        guard ConninfoRules.needsNoResolver(host) else {
-            return reader.problems.warning(
-                listen.position,
-                "'postgresql.listen' is passed over: a name would have to be resolved, and everything else would wait "
-                    + "for it; set 'conninfo' in 'postgres'"
-            )
-        }
         let place = ConnectionString.pair("host", host)
         let conninfo = "\(place) port=\(listen.value.port) user=pharos dbname=postgres"
+        do throws(InvalidValue) {
+            _ = try ConninfoRules.check(conninfo)
+        } catch {
+            return reader.problems.warning(
+                listen.position, "'postgresql.listen' is passed over: \(error.message); set 'conninfo' in 'postgres'")
+        }
         self.settings.conninfo = Sourced(value: conninfo, position: listen.position)
     }
 

@@ -36,7 +36,7 @@ struct PharosCitus {
         if let node = fields.values["poolinfo"] {
             self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConninfoRules.checkPool)
         }
-        self.nodeConninfo = reader.value(fields, "node_conninfo", ConninfoRules.check)
+        self.nodeConninfo = reader.nodeConninfo(fields)
     }
 
     private static func databases(_ node: Int, _ reader: inout PharosFileReader) -> Sourced<[String]> {

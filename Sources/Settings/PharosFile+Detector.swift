@@ -43,7 +43,7 @@ struct PharosDetector {
         self.minimumSources = reader.value(fields, "minimum_sources", Self.count)
         self.lagLimit = reader.value(fields, "lag_limit", ValueParsers.bytes)
         self.onGrayFailure = reader.value(fields, "on_gray_failure", ValueParsers.choice)
-        self.nodeConninfo = reader.value(fields, "node_conninfo", ConninfoRules.check)
+        self.nodeConninfo = reader.nodeConninfo(fields)
     }
 
     private static func count(_ text: String) throws(InvalidValue) -> Int {

@@ -39,7 +39,9 @@ struct Resolution {
         self.note("group", group, String.init)
         let etcd = self.etcd(own, patroni)
         let rest = self.rest(own, patroni)
-        let conninfo = self.noted("postgres.conninfo", own.conninfo ?? patroni.conninfo, Self.defaultConninfo) { $0 }
+        let conninfo = self.noted("postgres.conninfo", own.conninfo ?? patroni.conninfo, Self.defaultConninfo) {
+            $0 + ConninfoRules.meaning(of: $0)
+        }
         let addresses = self.addresses()
         let lease = self.lease()
         let citus = self.citus(scope: scope, group: group)

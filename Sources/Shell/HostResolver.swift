@@ -9,7 +9,7 @@ import NetworkAddress
 ///
 /// Each name is looked up once at a time, whoever asks, and at most four names are. An old answer is better than none, and better
 /// than waiting: a name that was ever found is answered at once, and looked up anew behind that when the answer is older than a
-/// minute. One plane's names wait for no other plane's: each has a resolver of its own.
+/// minute. One plane's names wait for no other plane's: each has a resolver of its own. `localhost` is never looked up.
 @EventLoop
 final class HostResolver {
     enum Answer: Sendable, Equatable {
@@ -80,6 +80,7 @@ final class HostResolver {
     /// `limit`: so long at most; what has not come by then is not answered.
     func addresses(of host: String, within limit: Duration = HostResolver.patience) async -> Answer {
         if IPAddress(host) != nil { return .addresses([host]) }
+        if LoopbackName.contains(host) { return .addresses(LoopbackName.addresses) }
         guard let entry = self.known[host] else {
             do throws(WaitError) {
                 return try await EventLoop.value(of: self.flight(for: host), within: limit)

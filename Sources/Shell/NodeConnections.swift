@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import Conninfo
 import Decision
 import EventLoop
-import HTTPClient
+import NetworkAddress
 import PostgresClient
 
 /// Connections to the PostgreSQL of other nodes, to ask them about themselves.
@@ -22,7 +23,7 @@ final class NodeConnections {
     /// For connecting, and for the question.
     private static let timeout: Duration = .seconds(1)
 
-    /// `conninfo`: libpq's, without host and port. `database`: one that every node has.
+    /// `conninfo`: libpq's; what it says of host, address and port has no effect. `database`: one that every node has.
     init(conninfo: String, database: String?, resolver: HostResolver) {
         self.resolver = resolver
         self.conninfo = conninfo
@@ -39,35 +40,16 @@ final class NodeConnections {
     func connect(
         _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
     ) async throws(PostgresError) -> PostgresConnection {
-        let end = Instant.now + timeout
-        let addresses: [String]
-        switch await self.resolver.answer(to: endpoint.host, within: timeout) {
-        case .addresses(let found): addresses = found
-        case .failed(let reason): throw PostgresError(kind: .connection, message: reason)
-        }
-        var failure: PostgresError?
-        for (index, address) in addresses.enumerated() {
-            do throws(PostgresError) {
-                return try await self.connect(
-                    endpoint, at: address, database, within: (end - .now) / (addresses.count - index))
-            } catch {
-                // A server that has said why does not say otherwise at its other address.
-                guard error.kind == .timeout || error.kind == .connection, error.sqlState == nil else { throw error }
-                failure = failure ?? error
-            }
-        }
-        throw failure ?? PostgresError(kind: .connection, message: "the name \(endpoint.host) has no address")
-    }
-
-    private func connect(
-        _ endpoint: NodeEndpoint, at address: String, _ database: String?, within limit: Duration
-    ) async throws(PostgresError) -> PostgresConnection {
-        // libpq would resolve a name while the whole loop waits; the certificate is checked against the name all the same.
-        var options = [("host", endpoint.host), ("hostaddr", address), ("port", "\(endpoint.port)")]
-        if let database = database ?? self.database { options.append(("dbname", database)) }
-        return try await PostgresConnection(
-            self.conninfo, overriding: options.map { (keyword: $0.0, value: $0.1) },
-            timeout: max(limit, .milliseconds(1)))
+        let port = UInt16(exactly: endpoint.port)
+        guard let port, port > 0 else { throw PostgresError(kind: .connection, message: "there is no such port") }
+        let (text, _) = try PostgresConnector.parse(self.conninfo)
+        let isNumeric = IPAddress(endpoint.host) != nil
+        // A certificate is checked against the name that the server goes by, an address too.
+        let place: ConnectionTarget.Place =
+            isNumeric ? .address(endpoint.host, name: endpoint.host) : .name(endpoint.host)
+        return try await PostgresConnector(resolver: self.resolver).connect(
+            text, to: [ConnectionTarget(place: place, port: port)], database: database ?? self.database,
+            timeout: timeout)
     }
 
     /// Whether the server there accepts writes, says it.

@@ -7,14 +7,16 @@ import PostgresClient
 @EventLoop
 final class PostgresProbe {
     private let conninfo: String
+    private let connector: PostgresConnector
     private var connection: PostgresConnection?
     /// For connecting and for the question, each.
     private let timeout = Duration.seconds(1)
     private let ended: @EventLoop () -> Void
 
     /// `ended`: the server has ended the kept connection, between two questions.
-    init(conninfo: String, ended: @escaping @EventLoop () -> Void) {
+    init(conninfo: String, resolver: HostResolver, ended: @escaping @EventLoop () -> Void) {
         self.conninfo = conninfo
+        self.connector = PostgresConnector(resolver: resolver)
         self.ended = ended
     }
 
@@ -39,7 +41,7 @@ final class PostgresProbe {
 
     private func connect() async throws(PostgresError) -> PostgresConnection {
         if let connection = self.connection { return connection }
-        let connection = try await PostgresConnection(self.conninfo, timeout: self.timeout)
+        let connection = try await self.connector.connect(self.conninfo, timeout: self.timeout)
         self.connection = connection
         connection.whenEnded { [unowned self] in
             self.connection = nil

@@ -145,7 +145,7 @@ public final class Shell {
             ipPath: services.ipPath, deliver: { sink.deliver($0) }, report: { sink.report($0) })
         self.kernel.forget(memory.memory.trails.map(\.address))
         self.postgres = PostgresProbe(
-            conninfo: settings.postgres.conninfo, ended: { sink.deliver(.postgresDisconnected) })
+            conninfo: settings.postgres.conninfo, resolver: names, ended: { sink.deliver(.postgresDisconnected) })
         self.patroni = PatroniProbe(Self.patroni(settings, self.http), report: { sink.report($0) })
         self.citus = settings.citus.map {
             CitusLink(settings, $0, resolver: namesOfOthers, deliver: { sink.deliver(.citus($0)) })

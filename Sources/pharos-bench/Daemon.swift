@@ -7,6 +7,8 @@ import NetworkBed
 struct Daemon {
     let node: TestBed.Node
     let program: Program
+    /// Of its status.
+    let socket: String
 
     /// The address that all daemons of a scope share.
     nonisolated static let address = "10.97.0.100"
@@ -23,6 +25,7 @@ struct Daemon {
     ) throws(BedError) -> Daemon {
         let file = "\(bed.folder)/\(scope)-\(node.name).yml"
         let folder = "\(bed.folder)/\(scope)-\(node.name)"
+        let socket = folder + "/pharos.sock"
         try Files.makeFolder(folder)
         try Files.write(
             file,
@@ -33,7 +36,7 @@ struct Daemon {
             addresses:
               - { address: \(Self.address)/24, interface: \(TestBed.interface), acquire: leader_key }
             lease: { ttl: \(ttl)s }
-            status: { socket: \(folder)/pharos.sock }
+            status: { socket: \(socket) }
 
             """
         )
@@ -43,7 +46,7 @@ struct Daemon {
             on: node == .bench ? nil : node,
             environment: ["RUNTIME_DIRECTORY=\(folder)"] + (notify.map { ["NOTIFY_SOCKET=\($0)"] } ?? [])
         )
-        return Daemon(node: node, program: program)
+        return Daemon(node: node, program: program, socket: socket)
     }
 
     /// Waits until it holds the address.

@@ -41,6 +41,8 @@ struct IdleBenchmark {
         result.requestsPerSecond = Double(requests) / passed
         result.ownPerMinute = Double(after.ownMilliseconds - before.ownMilliseconds) * 60 / passed
         result.childrenPerMinute = Double(after.childrenMilliseconds - before.childrenMilliseconds) * 60 / passed
+        // After all else: the answer takes a turn too.
+        result.turn = try await daemon.longestTurn()
         await self.bed.stop(daemon.program)
         return result
     }
@@ -77,7 +79,12 @@ struct IdleResult: Sendable {
     var ownPerMinute = 0.0
     var childrenPerMinute = 0.0
 
+    /// Since the start of the daemon: no turn of the idle time was longer.
+    var turn: LoopTurn?
+
     init(seconds: Double) { self.seconds = seconds }
+
+    private var turns: [LoopTurn] { [self.turn].compactMap(\.self) }
 
     var text: String {
         let mebibytes = { (kibibytes: Int) in decimal(Double(kibibytes) / 1024) }
@@ -98,9 +105,11 @@ struct IdleResult: Sendable {
             ["of which the daemon itself", decimal(self.ownPerMinute), "", ""],
             ["of which `ip` commands", decimal(self.childrenPerMinute), "", ""],
         ]
+        let turn = LoopTurn.rows("Longest turn of the loop since the start", self.turns)
+        let age = self.turns.map { ["it ended, s before the end", "\($0.age)", "", ""] }
         return Table(
             ["Idle on the holder, watched for \(Int(self.seconds.rounded())) s", "measured", "goal", ""],
-            rows
+            rows + turn + age
         ).text
     }
 
@@ -114,7 +123,8 @@ struct IdleResult: Sendable {
             "\"cpu_ms_per_minute_daemon\": \(decimal(self.ownPerMinute))",
             "\"cpu_ms_per_minute_commands\": \(decimal(self.childrenPerMinute))",
         ]
-        return "{\n    " + members.joined(separator: ",\n    ") + "\n  }"
+        let turn = LoopTurn.json("", self.turns)
+        return "{\n    " + (members + turn).joined(separator: ",\n    ") + "\n  }"
     }
 
     /// What does not depend on the machine's speed, by the name of its threshold.
@@ -122,6 +132,7 @@ struct IdleResult: Sendable {
         [
             "resident_kib": Double(self.residentKiB), "threads": Double(self.threads),
             "wakeups_per_second": self.wakeupsPerSecond, "etcd_requests_per_second": self.requestsPerSecond,
+            "turn_processor_ms": LoopTurn.limited(self.turns),
         ]
     }
 }

@@ -195,12 +195,13 @@ struct MeasureIdle: ParsableCommand {
         let options = try self.common.bedOptions()
         let thresholds = try self.check.read()
         runBenchmark { () async throws(BedError) in
-            let (idle, overlap) = try await TestBed.use(options) { bed async throws(BedError) in
+            let (idle, changes) = try await TestBed.use(options) { bed async throws(BedError) in
                 let idle = try await IdleBenchmark(bed, seconds: self.seconds).run()
                 return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
             }
             printLine(idle.text)
-            let limited = idle.limited.merging(["overlap_ms": overlap ?? 0]) { $1 }
+            if let changes { printLine("\n" + changes.text + "\n") }
+            let limited = idle.limited.merging(changes?.limited ?? [:]) { $1 }
             return thresholds?.tell(limited) ?? 0
         }
     }

@@ -49,6 +49,7 @@ struct ReactionBenchmark {
             try await floor.take()
             result.floorFromNobody.on.append(try self.floorReaction(floor))
         }
+        result.turns = try await pharos.longestTurns()
         result.pharos.overlap = try observer.overlap(of: pharos.address)
         if let other { result.vipManager.overlap = try observer.overlap(of: other.address) }
         return result

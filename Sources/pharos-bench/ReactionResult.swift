@@ -10,6 +10,8 @@ struct ReactionResult: Sendable {
     /// Where nobody held the address before.
     var pharosFromNobody = Reactions()
     var floorFromNobody = Reactions()
+    /// The longest turn of each daemon's loop, from its start to the last change of leader.
+    var turns: [LoopTurn] = []
 
     private var rows: [(name: String, key: String, values: [Double])] {
         [
@@ -56,6 +58,7 @@ struct ReactionResult: Sendable {
             facts.append(
                 ["vip-manager, both nodes had the address, ms in all", decimal(self.vipManager.overlap), "", ""])
         }
+        facts += LoopTurn.rows("Pharos, longest turn of the loop", self.turns)
         var text = table.text + "\n\n" + Table(["", "measured", "goal", ""], facts).text
         if let reason = self.vipManagerAbsence { text += "\n\nvip-manager was not measured: \(reason)." }
         return text
@@ -65,6 +68,7 @@ struct ReactionResult: Sendable {
         var members = self.rows.compactMap { row in Statistics(row.values).map { "\"\(row.key)_ms\": \($0.json)" } }
         if let ratio = self.ratio { members.append("\"ratio\": \(decimal(ratio))") }
         if let ratio = self.ratioFromNobody { members.append("\"ratio_from_nobody\": \(decimal(ratio))") }
+        members += LoopTurn.json("", self.turns)
         members.append("\"overlap_ms\": \(decimal(self.pharos.overlap))")
         return "{\n    " + members.joined(separator: ",\n    ") + "\n  }"
     }

@@ -25,6 +25,7 @@ protocol Subject {
 struct PharosSubject: Subject {
     static let scope = "bench"
     let etcd: EtcdServer
+    let daemons: [Daemon]
     var address: String { Daemon.address }
 
     static func start(_ bed: TestBed) async throws(BedError) -> PharosSubject {
@@ -32,13 +33,20 @@ struct PharosSubject: Subject {
         try await etcd.settle(self.scope)
         try await etcd.put(Daemon.leaderKey(self.scope), TestBed.Node.a.member)
         let first = try Daemon.start(bed, .a, scope: self.scope, ttl: 5)
-        _ = try Daemon.start(bed, .b, scope: self.scope, ttl: 5)
+        let second = try Daemon.start(bed, .b, scope: self.scope, ttl: 5)
         try await first.waitUntilHolding(observer)
-        return PharosSubject(etcd: etcd)
+        return PharosSubject(etcd: etcd, daemons: [first, second])
     }
 
     func name(_ node: TestBed.Node) async throws(BedError) {
         try await self.etcd.put(Daemon.leaderKey(Self.scope), node.member)
+    }
+
+    /// The longest turn of each daemon's loop since its start.
+    func longestTurns() async throws(BedError) -> [LoopTurn] {
+        var turns: [LoopTurn] = []
+        for daemon in self.daemons { turns.append(try await daemon.longestTurn()) }
+        return turns
     }
 
     func nameNobody() async throws(BedError) { try await self.etcd.delete(Daemon.leaderKey(Self.scope)) }

@@ -69,7 +69,8 @@ struct Report {
             the same primitives: put of the leader key, `ip addr del`, revocation of the old holder's lease, the
             acquiring transaction, `ip addr add`. Runs of all subjects alternate, and each begins after a rest of 1.2 to
             1.8 s, that of the floor too: what was done a moment ago is done faster again. Neither includes the grant
-            of the lease. vip-manager is Debian's (1.0), with its defaults: it polls once a second, speaks etcd's API
+            of the lease. The longest turn of the loop is that of each of the two daemons from its start to the last change, as
+            its status tells it; what it was not on the processor it has waited. vip-manager is Debian's (1.0), with its defaults: it polls once a second, speaks etcd's API
             v2, and so follows a key of that API.
 
             ## A client's view: switchover and failover
@@ -110,7 +111,8 @@ struct Report {
             The daemon holds the address with a lease of 30 s and nothing happens but what Patroni writes
             every 10 s: the status and three members. Wake-ups are the voluntary context
             switches of all its threads, requests are what etcd counts (`grpc_server_handled_total`), CPU time is what
-            the kernel accounts in units of 10 ms. Limits on what does not depend on the machine's speed are in
+            the kernel accounts in units of 10 ms. The longest turn of the loop is the status's, mostly one of the start: no turn of
+            the idle time was longer. Limits on what does not depend on the machine's speed are in
             Benchmarks/thresholds.json; `make bench-check` compares.
 
             ## The failure detector at scale

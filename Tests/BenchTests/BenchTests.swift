@@ -70,6 +70,31 @@ struct BenchTests {
         #expect(json["switchover_ipv4_first_write_ms"]?["median"] != nil && json["overlap_ms"] != nil)
     }
 
+    @Test func `the longest turn is told as the median of all daemons, with the processor's part`() throws {
+        func turn(_ duration: Int, _ onProcessor: Int) throws -> LoopTurn {
+            let loop =
+                "{\"longest_turn_microseconds\": \(duration), \"of_these_on_processor\": \(onProcessor), \"seconds_ago\": 7}"
+            return try LoopTurn(status: try #require(JSON.parse(Array("{\"loop\": \(loop)}".utf8))))
+        }
+        let turns = [try turn(9_000, 1_000), try turn(30_000, 2_000), try turn(11_000, 12_000)]
+        #expect(turns[0] == LoopTurn(duration: 9, onProcessor: 1, age: 7))
+        #expect(
+            LoopTurn.rows("Turn", turns) == [
+                ["Turn, median of 3 daemons, ms", "11.00", "at most 10", "missed"],
+                ["of that on the processor", "2.00", "", ""],
+            ])
+        #expect(LoopTurn.rows("Turn", [turns[0]])[0] == ["Turn, ms", "9.00", "at most 10", "reached"])
+        #expect(LoopTurn.rows("Turn", []).isEmpty && LoopTurn.limited(turns) == 2)
+        #expect(
+            LoopTurn.json("x_", turns) == ["\"x_longest_turn_ms\": 11.00", "\"x_longest_turn_processor_ms\": 2.00"])
+        #expect(throws: (any Error).self) { try LoopTurn(status: try #require(JSON.parse(Array("{}".utf8)))) }
+        var idle = IdleResult(seconds: 60)
+        idle.turn = turns[1]
+        #expect(idle.text.split(separator: "\n").contains { $0.contains("Longest turn") && $0.contains("missed") })
+        #expect(idle.limited["turn_processor_ms"] == 2)
+        #expect(JSON.parse(Array(idle.json.utf8))?["longest_turn_ms"] != nil)
+    }
+
     @Test func `what is above its threshold fails, and what was not measured is left out`() throws {
         let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
         let thresholds = try Thresholds(file: root + "/Benchmarks/thresholds.json")

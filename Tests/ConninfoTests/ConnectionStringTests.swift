@@ -35,6 +35,44 @@ struct ConnectionStringTests {
         }
     }
 
+    @Test(
+        arguments: [
+            ("user=a", [.init(place: .usualSocket, port: nil)]),
+            (
+                "host=/run,@pg port=5433",
+                [
+                    .init(place: .socket(directory: "/run"), port: 5433),
+                    .init(place: .socket(directory: "@pg"), port: 5433),
+                ]
+            ),
+            ("host=db hostaddr=10.0.0.1", [.init(place: .address("10.0.0.1", name: "db"), port: nil)]),
+            (
+                "postgresql://10.0.0.1,db:1/d",
+                [
+                    .init(place: .address("10.0.0.1", name: nil), port: nil), .init(place: .name("db"), port: 1),
+                ]
+            ),
+            (
+                "hostaddr=::1,10.0.0.1 port=1,2",
+                [
+                    .init(place: .address("::1", name: nil), port: 1),
+                    .init(place: .address("10.0.0.1", name: nil), port: 2),
+                ]
+            ),
+        ] as [(String, [ConnectionTarget])])
+    func `a string names servers, in libpq's order`(text: String, targets: [ConnectionTarget]) throws {
+        #expect(try ConnectionString(text).targets() == targets)
+    }
+
+    @Test func `a server is named to libpq with its address, and the rest of the string says the rest`() throws {
+        let string = try ConnectionString("postgresql://u@db,/d?port=1,2&host=db,/run&application_name=it%27s%20me")
+        #expect(string.textWithoutTargets == #"application_name='it\'s me' dbname=d user=u"#)
+        let options = try string.targets().map { $0.options(at: "10.0.0.1").map { "\($0.keyword)=\($0.value)" } }
+        #expect(options == [["host=db", "hostaddr=10.0.0.1", "port=1"], ["host=/run", "port=2"]])
+        let other = string.overriding([("host", "/tmp"), ("port", ""), ("user", "w")])
+        #expect(other["host"] == "/tmp" && other["port"] == "1,2" && other["user"] == "w" && other["dbname"] == "d")
+    }
+
     @Test func `what is a secret, libpq knows`() throws {
         #expect(try ConnectionString("password=x user=y sslpassword=z").secrets == ["password", "sslpassword"])
         #expect(try ConnectionString("postgresql://u:x@/d").secrets == ["password"])

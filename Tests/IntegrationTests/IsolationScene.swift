@@ -9,7 +9,8 @@ import TestSupport
 import Testing
 
 /// One node whose daemon is the real one, started as its unit starts it, in network and mount namespaces of its own; a real etcd
-/// behind a proxy that keeps a record. Patroni's keys are written by this stand-in: there is no Patroni, and no PostgreSQL.
+/// behind a proxy that keeps a record. Patroni's keys are written by this stand-in: there is no Patroni, and no PostgreSQL
+/// unless a scene has one.
 ///
 /// What each scene shows is in ``expectLease(readable:_:)``: whatever the daemon looks at meanwhile, the address stays, the watchdog
 /// is pinged, and the lease is renewed.
@@ -133,9 +134,10 @@ final class IsolationScene {
         return try TestProcess.built("pharos")
     }
 
-    /// `etcd`: what stands in that section besides the endpoints; `more`: other sections.
+    /// `etcd`: what stands in that section besides the endpoints; `acquire`: what the address waits for; `more`: other sections.
     func configure(
-        endpoints: [String] = [IsolationScene.endpoint], etcd: String = "", _ more: String = ""
+        endpoints: [String] = [IsolationScene.endpoint], etcd: String = "", acquire: String = "leader_key",
+        _ more: String = ""
     ) throws {
         let urls = endpoints.map { "\"\($0)\"" }.joined(separator: ", ")
         try self.folder.write(
@@ -145,7 +147,7 @@ final class IsolationScene {
             member: n1
             etcd: { endpoints: [\(urls)]\(etcd) }
             addresses:
-              - { address: \(Self.address)/16, interface: eth0, acquire: leader_key }
+              - { address: \(Self.address)/16, interface: eth0, acquire: \(acquire) }
             lease: { ttl: \(Self.ttl.components.seconds)s, margin: 2s }
             status: { socket: \(self.socket) }
             \(more)

@@ -65,15 +65,19 @@ struct MemberProbeTests {
         var answer = WALReceiverAnswer.unknown
         #expect(
             try await eventually(within: .seconds(60)) {
-                answer = await WALReceiverProbe.ask(conninfo: standby.conninfo, timeout: .seconds(20))
+                answer = await WALReceiverProbe.ask(
+                    conninfo: standby.conninfo, resolver: HostResolver(), timeout: .seconds(20))
                 if case .streaming = answer { return true }
                 return false
             }, "\(answer)")
-        #expect(await WALReceiverProbe.ask(conninfo: primary.conninfo, timeout: .seconds(20)) == .unknown)
+        #expect(
+            await WALReceiverProbe.ask(conninfo: primary.conninfo, resolver: HostResolver(), timeout: .seconds(20))
+                == .unknown)
         primary.kill()
         #expect(
             try await eventually(within: .seconds(60)) {
-                await WALReceiverProbe.ask(conninfo: standby.conninfo, timeout: .seconds(20)) == .notStreaming
+                await WALReceiverProbe.ask(conninfo: standby.conninfo, resolver: HostResolver(), timeout: .seconds(20))
+                    == .notStreaming
             })
         #expect(await Self.ask(probe, port).postgres != nil, "it is dead")
     }

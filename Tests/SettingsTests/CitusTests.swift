@@ -74,9 +74,9 @@ struct CitusTests {
         ),
         ("secondaries: yes", "3:16: 'secondaries' in 'citus': expected text, not a boolean; put 'yes' in quotes"),
         (
-            "node_conninfo: 'host=db.example.org'",
-            "3:18: 'node_conninfo' in 'citus': a host's name would have to be resolved, and everything else would wait for "
-                + "it; name the directory of the socket, or give the address with 'hostaddr='"
+            "node_conninfo: 'host=[::1]'",
+            "3:18: 'node_conninfo' in 'citus': 'host': expected the directory of a socket, an address (in brackets only "
+                + "inside of a URI) or a host's name"
         ),
     ])
     func `a mistake is told with its place`(line: String, message: String) {

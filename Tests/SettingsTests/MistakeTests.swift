@@ -102,14 +102,12 @@ struct MistakeTests {
                 + "host=/var/run/postgresql user=pharos, or a URI"
         ),
         (
-            "postgres: { conninfo: 'host=/run,db.example.org user=pharos' }",
-            "4:23: 'conninfo' in 'postgres': a host's name would have to be resolved, and everything else would wait for it; "
-                + "name the directory of the socket, or give the address with 'hostaddr='"
+            "postgres: { conninfo: 'host=/run,db.example.org port=1,2,3' }",
+            "4:23: 'conninfo' in 'postgres': 'port' has 3 entries for 2 hosts; expected one for all, or one for each"
         ),
         (
-            "postgres: { conninfo: 'postgresql://u@db.example.org:5433/d' }",
-            "4:23: 'conninfo' in 'postgres': a host's name would have to be resolved, and everything else would wait for it; "
-                + "name the directory of the socket, or give the address with 'hostaddr='"
+            "postgres: { conninfo: 'postgresql://u@db.example.org:543x/d' }",
+            "4:23: 'conninfo' in 'postgres': 'port': expected a number from 1 to 65535"
         ),
         // The lease
         (

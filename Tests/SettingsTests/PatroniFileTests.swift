@@ -134,8 +134,9 @@ struct PatroniFileTests {
     @Test(arguments: [
         ("listen: 0.0.0.0:5433", "host=/var/run/postgresql port=5433"),
         ("listen: '*'", "host=/var/run/postgresql port=5432"),
-        // A name is passed over, with a warning, and the default stays.
-        ("listen: 'a,b:5434'\n  parameters: { unix_socket_directories: '' }", "host=/var/run/postgresql"),
+        ("listen: 'a,b:5434'\n  parameters: { unix_socket_directories: '' }", "host=a port=5434"),
+        // What is none is passed over, with a warning, and the default stays.
+        ("listen: '-a:5434'\n  parameters: { unix_socket_directories: '' }", "host=/var/run/postgresql"),
         (
             "listen: '10.0.0.1,127.0.0.1:5434'\n  parameters: { unix_socket_directories: '' }",
             "host=127.0.0.1 port=5434"

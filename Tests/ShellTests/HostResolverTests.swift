@@ -57,6 +57,23 @@ struct HostResolverTests {
         #expect(servers.asked == ["n1", "none", "none"])
     }
 
+    @Test(arguments: ["localhost", "LOCALHOST", "localhost.", "db.localhost", "a.b.LocalHost."])
+    @EventLoop func `localhost is this host, without a question to anybody`(name: String) async throws {
+        let servers = NameServers()
+        let resolver = HostResolver(lookUp: { await servers.answer(to: $0) })
+        #expect(await resolver.addresses(of: name) == .addresses(["127.0.0.1", "::1"]))
+        #expect(servers.asked.isEmpty)
+    }
+
+    @Test(arguments: ["notlocalhost", "localhost.example.org", "localhost..", ""])
+    @EventLoop func `what only looks like localhost is looked up`(name: String) async throws {
+        let servers = NameServers()
+        servers.areSilent = false
+        let resolver = HostResolver(lookUp: { await servers.answer(to: $0) })
+        #expect(await resolver.addresses(of: name) == .addresses(["10.0.0.1", "fd00::1"]))
+        #expect(servers.asked == [name])
+    }
+
     @EventLoop private final class Answers { var answers: [String: HostResolver.Answer] = [:] }
 
     @Test @EventLoop func `what cannot be looked up anew is told once, with its age, and its end`() async throws {

@@ -67,13 +67,17 @@ struct HostilePostgresTests {
         #expect(try await connection.query("select 1", timeout: .seconds(30)).first?.first??.utf8.count == size)
     }
 
-    @Test @EventLoop func `a name's next address is tried where the first is silent or refuses`() async throws {
-        let server = try server { connection in
-            // One row with one column, "f": no standby. CommandComplete, ReadyForQuery.
+    /// One row with one column, "f": no standby. CommandComplete, ReadyForQuery.
+    @EventLoop private func primary() throws -> ScriptedServer {
+        try server { connection in
             try await connection.write(
                 oneColumn + [0x44, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 0x66]
                     + [0x43, 0, 0, 0, 6, 0x53, 0, 0x5A, 0, 0, 0, 5, 0x49])
         }
+    }
+
+    @Test @EventLoop func `a name's next address is tried where the first is silent or refuses`() async throws {
+        let server = try self.primary()
         // Its connections are made, and never served.
         let silent = try loopbackListener("127.0.0.2", port: server.port)
         defer { close(silent) }
@@ -81,6 +85,67 @@ struct HostilePostgresTests {
         let nodes = NodeConnections(
             conninfo: "user=u dbname=d sslmode=disable", database: nil, resolver: resolver)
         #expect(await nodes.ask(NodeEndpoint("db.example.org", server.port)) == .primary)
+    }
+
+    /// Each has a share of the second that connecting may take, whatever libpq would do.
+    @Test(arguments: [
+        "host=localhost port=PORT", "host=/nonexistent,localhost port=PORT", "host=db.example.org port=PORT",
+        "host=127.0.0.2,db.example.org port=PORT", "hostaddr=127.0.0.2,127.0.0.1 port=PORT,PORT",
+        "postgresql://127.0.0.2:PORT,localhost:PORT", "host=silent.example.org,a.localhost port=PORT",
+    ])
+    @EventLoop func `the local server is asked at one place after the other, by name too`(text: String) async throws {
+        let server = try self.primary()
+        let silent = try loopbackListener("127.0.0.2", port: server.port)
+        defer { close(silent) }
+        var asked: Set<String> = []
+        let resolver = HostResolver { name in
+            asked.insert(name)
+            return name.hasPrefix("silent") ? .unanswered("nobody") : .addresses(["127.0.0.3", "127.0.0.1"])
+        }
+        let rest = text.contains("://") ? "/d?user=u&sslmode=disable" : " user=u dbname=d sslmode=disable"
+        let conninfo = text.replacing("PORT", with: "\(server.port)") + rest
+        let probe = PostgresProbe(conninfo: conninfo, resolver: resolver, ended: {})
+        #expect(await probe.ask() == .primary)
+        #expect(asked == Set(["db.example.org", "silent.example.org"].filter { text.contains($0) }))
+    }
+
+    /// What name servers say at present, and what was told of that.
+    @EventLoop private final class Names {
+        var answer = HostResolver.Answer.unanswered("the name servers are silent")
+        var told: [[String]?] = []
+    }
+
+    @Test @EventLoop func `a name that cannot be looked up is the reason; what was found before is used on`()
+        async throws
+    {
+        let server = try self.primary()
+        let names = Names()
+        let resolver = HostResolver(
+            lifetime: .zero, lookUp: { _ in names.answer }, report: { names.told.append($0?.addresses) })
+        let conninfo = "host=db.example.org port=\(server.port) user=u dbname=d sslmode=disable"
+        @EventLoop func ask() async -> PostgresState {
+            await PostgresProbe(conninfo: conninfo, resolver: resolver, ended: {}).ask()
+        }
+        let reason = "the name db.example.org could not be looked up: the name servers are silent"
+        #expect(await ask() == .unreachable(reason: reason))
+        names.answer = .addresses(["127.0.0.1"])
+        #expect(await ask() == .primary)
+        names.answer = .unanswered("the name servers are silent")
+        for _ in 0..<2 { #expect(await ask() == .primary) }
+        #expect(try await eventually(within: .seconds(10)) { resolver.staleNames.map(\.name) == ["db.example.org"] })
+        #expect(names.told == [["127.0.0.1"]])
+    }
+
+    /// Whoever asks: names are the resolver's.
+    @Test(arguments: [
+        "host=localhost", "host=/run,db hostaddr=,10.0.0.1 port=1,2", "host='[::1]'", "host=a,b hostaddr=::1,",
+    ])
+    @EventLoop func `libpq is never given a name without its address`(text: String) async throws {
+        let error = await #expect(throws: PostgresError.self) {
+            try await PostgresConnection(text + " user=u", timeout: .seconds(5))
+        }
+        let isAllowed = text.hasPrefix("host=/run")
+        #expect(error?.message.hasPrefix("the conninfo") == !isAllowed, "\(error?.message ?? "")")
     }
 
     private func loopbackListener(_ address: String, port: Int) throws -> Int32 {

@@ -199,9 +199,8 @@ public final class ClusterVerifier {
         if !isHere, let endpoint = facts.leaders[0]?.endpoint {
             return try await self.nodes.connect(endpoint, database: facts.database, timeout: Self.connectTimeout)
         }
-        return try await PostgresConnection(
-            self.settings.postgres.conninfo, overriding: [(keyword: "dbname", value: facts.database)],
-            timeout: Self.connectTimeout)
+        return try await PostgresConnector(resolver: self.nodes.resolver).connect(
+            self.settings.postgres.conninfo, database: facts.database, timeout: Self.connectTimeout)
     }
 
     private func node(_ endpoint: NodeEndpoint, _ database: String, isDeep: Bool) async -> NodeAnswer {

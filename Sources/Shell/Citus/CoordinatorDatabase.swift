@@ -34,8 +34,8 @@ final class CoordinatorDatabase {
     func stop() { (self.connection, self.held) = (nil, nil) }
 
     private func open() async throws(PostgresError) -> PostgresConnection {
-        try await PostgresConnection(
-            self.conninfo, overriding: [(keyword: "dbname", value: self.name)], timeout: .seconds(2))
+        try await PostgresConnector(resolver: self.nodes.resolver).connect(
+            self.conninfo, database: self.name, timeout: .seconds(2))
     }
 
     /// The kept connection, or a new one that listens for Citus's word on synchronization.

@@ -54,7 +54,8 @@ final class DetectorLink {
         case .askWALReceiver(let timeout):
             self.answer {
                 .walReceiver(
-                    await WALReceiverProbe.ask(conninfo: self.conninfo, timeout: timeout), askedAt: now)
+                    await WALReceiverProbe.ask(
+                        conninfo: self.conninfo, resolver: self.nodes.resolver, timeout: timeout), askedAt: now)
             }
         case .probeEtcd(let timeout): self.answer { .etcdProbed(await self.etcdHealth.ask(timeout: timeout)) }
         case .publish(let observation, let ttl):

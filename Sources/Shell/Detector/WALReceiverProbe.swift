@@ -15,9 +15,9 @@ enum WALReceiverProbe {
         """
 
     @EventLoop
-    static func ask(conninfo: String, timeout: Duration) async -> WALReceiverAnswer {
+    static func ask(conninfo: String, resolver: HostResolver, timeout: Duration) async -> WALReceiverAnswer {
         do throws(PostgresError) {
-            let connection = try await PostgresConnection(conninfo, timeout: timeout)
+            let connection = try await PostgresConnector(resolver: resolver).connect(conninfo, timeout: timeout)
             return self.answer(try await connection.query(self.question, timeout: timeout).first ?? [])
         } catch {
             // What it is here, others say; of the primary nothing is known.
