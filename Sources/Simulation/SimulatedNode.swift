@@ -155,6 +155,7 @@ struct Seen {
     var readAt: Instant?
     /// How often etcd was asked.
     var reads = 0
+    var acquisitions = SeenAcquisitions()
 
     mutating func learn(_ event: Event) {
         switch event {
@@ -186,6 +187,10 @@ struct Seen {
         case .postgres(let state, _): self.postgres = state
         default: break  // The rest tells nothing of the kind.
         }
+        guard !self.acquisitions.isEmpty, let sentAt = self.acquisitions.learn(event, cluster: self.cluster) else {
+            return
+        }
+        self.readAt = max(self.readAt ?? sentAt, sentAt)
     }
 
     private mutating func learn(leader: String?, _ revision: Int64) {

@@ -114,6 +114,7 @@ extension World {
         actions.removeAll(keepingCapacity: true)
         self.spareActions = actions
         guard hasSurvived else { return }
+        self.checkAcquisitions(of: node)
         self.checkWake(of: node, at: instant)
         self.checkContact(of: node, at: instant)
         if event == .tick { self.watch(node) }
@@ -137,6 +138,7 @@ extension World {
                 return false
             }
             if self.trace != nil { self.log("\(node.member) -> \(action)") }
+            node.seen.acquisitions.learn(action, at: instant)
             self.carryOut(action, for: node, life: life, at: instant)
             if node.life != life { return false }
         }
