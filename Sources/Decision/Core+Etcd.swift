@@ -115,6 +115,7 @@ extension Core {
         }
         self.learn(
             trails: snapshot.trails, at: snapshot.revision, isReplaced: isReplaced, now: now, into: &actions)
+        let wasOutOfReach = self.node.contactLostAt != nil || self.isReadOld(at: now)
         self.node.wasRead(sentAt: sentAt, term: snapshot.raftTerm)
         self.countRenewals(by: sentAt, snapshot.raftTerm, at: now, into: &actions)
         if isFirst {
@@ -124,10 +125,12 @@ extension Core {
                         clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
         }
         // An answer that has taken so long says that etcd was in contact, not that it is.
-        if let lostAt = self.node.contactLostAt, now - (self.node.lastRead ?? sentAt) < self.contactPatience {
-            self.node.contactLostAt = nil
-            self.hasReportedFailsafe = false
-            actions.append(.report(.contactRestored(after: now - lostAt)))
+        if wasOutOfReach, !self.isReadOld(at: now) {
+            if let lostAt = self.node.contactLostAt {
+                self.node.contactLostAt = nil
+                self.hasReportedFailsafe = false
+                actions.append(.report(.contactRestored(after: now - lostAt)))
+            }
             for index in self.leases.indices {
                 self.leases[index].keepAliveAnew(at: now, into: &actions)
             }

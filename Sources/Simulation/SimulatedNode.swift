@@ -34,6 +34,8 @@ final class SimulatedNode {
     var evidence = PostgresEvidence([])
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
+    /// When it was started, or continued after a freeze.
+    var thawedAt: Time = 0
     /// Whether nothing that its daemon asked for comes back at present.
     var isDeaf = false
     /// Whether an answer was lost in this life of the daemon, and when one was lost last.

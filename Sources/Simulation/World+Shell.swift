@@ -32,6 +32,7 @@ extension World {
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
+        node.thawedAt = self.now
         self.beginNeighborhood(of: node)
         node.core = Core(
             self.settings(of: node), memory: self.memory(of: node),
@@ -79,6 +80,7 @@ extension World {
         self.log("\(node.member): the daemon continues")
         node.daemon = .running
         node.runningSince = self.now
+        node.thawedAt = self.now
         self.reckonSilence(of: node)
         let inbox = node.inbox
         node.inbox = []
