@@ -145,6 +145,12 @@ final class SimulatedNode {
     func spec(of address: AddressID) -> AddressSpec? { self.configured.first { $0.id == address } }
 }
 
+extension Core {
+    /// Asks it in place: for a question to what an object keeps, all of it would be copied.
+    @inline(__always)
+    mutating func asked<Answer>(_ question: (borrowing Core) -> Answer) -> Answer { question(self) }
+}
+
 /// What one life of a daemon was told by etcd and PostgreSQL: the newest of each, reckoned without the core.
 struct Seen {
     var cluster: UInt64 = 0
