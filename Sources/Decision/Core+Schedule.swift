@@ -67,6 +67,8 @@ extension Core {
     }
 
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
+    // Inlined: for a call, the whole core would be copied.
+    @inline(__always)
     var period: Duration {
         var ttl = self.node.leaseTTL
         for index in self.leases.indices { if let granted = self.leases[index].key.ttl { ttl = min(ttl, granted) } }

@@ -146,7 +146,7 @@ final class SimulatedNode {
 }
 
 extension Core {
-    /// Asks it in place: for a question to what an object keeps, all of it would be copied.
+    /// Asks it where it is: of what an object keeps, a question would copy all, and all that this refers to.
     @inline(__always)
     mutating func asked<Answer>(_ question: (borrowing Core) -> Answer) -> Answer { question(self) }
 }

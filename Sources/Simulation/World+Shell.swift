@@ -110,7 +110,7 @@ extension World {
         var actions = self.spareActions
         self.spareActions = []
         node.core?.handle(event, at: instant, into: &actions)
-        node.evidence.learn(event, isLeader: node.core?.asked { $0.leader } == node.member, at: instant)
+        node.evidence.learn(event, isLeader: node.core?.leader == node.member, at: instant)
         self.checkPace(node, actions.count)
         let hasSurvived = actions.isEmpty || self.carryOut(actions, of: node, at: instant)
         actions.removeAll(keepingCapacity: true)
