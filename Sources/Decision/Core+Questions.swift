@@ -47,8 +47,8 @@ extension Core {
         }
     }
 
-    /// When contact is too old, whoever kept silent; nil before the first read. A daemon that stood still kept silent itself: what
-    /// it is told of etcd, it has its time for. An address's right ends by what was read, however long that took.
+    /// When contact is too old, whoever kept silent; nil before the first read. A daemon that stood still could hear
+    /// nobody: it has the whole time from then on. An address's right does not wait for that: it ends by what was read.
     @inline(__always)
     var contactAgedAt: Instant? {
         self.readOldAt.map { max($0, self.node.awakeSince + self.contactPatience) }
