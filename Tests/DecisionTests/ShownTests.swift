@@ -117,6 +117,10 @@ struct ShownTests {
         _ = early.on(.assigned(self.address))
         #expect(early.status?.until == granted + .seconds(30) - Script.margin)
         #expect(early.core.node.vouching?.sentAt == read)
+        // Whatever else is shown meanwhile says nothing.
+        var other = n1
+        _ = other.watched(6, .holder(self.address, theirs(40)))
+        #expect(other.core.node.lastRead == read)
         // The first of two may have been committed before this member led no more, and led again.
         _ = n1.on(.acquireUnanswered(self.address, lease: 11, reason: "timeout"))
         let again = n1.on(.tick, after: .milliseconds(200))
