@@ -46,34 +46,14 @@ extension Core {
             }
             self.learnAcquisition(of: address, lease, revision, sentAt: sentAt, by: answerer, into: &actions)
         case .acquireRefused(let address, let lease, let found, let sentAt):
-            let holder = found.holders.first { $0.address == address }?.holder.member
-            actions.append(.report(.acquireRefused(address, holder: holder, leader: found.leader)))
-            self.update(address) {
-                $0.learn(rival: found.rivals.first { $0.address == address }?.value, into: &actions)
-                $0.acquireFailed(lease, isAnswered: true, at: now)
-            }
+            self.learnRefusal(of: address, lease, found, at: now, into: &actions)
             self.learn(found, sentAt: sentAt, at: now, into: &actions)
         case .acquireFoundNoLease(let address, let lease):
-            self.update(address) { $0.acquireFoundNoLease(lease, at: now) }
+            self.update(address) { $0.acquireFoundNoLease(lease, at: now, into: &actions) }
         case .acquireUnanswered(let address, let lease, _):
             self.update(address) { $0.acquireFailed(lease, isAnswered: false, at: now) }
             self.read.hasten(to: now)
         default: break  // The caller sends nothing else here.
-        }
-    }
-
-    /// Another cluster answered, to which the mark was copied along, or the one of before: what was acquired there is worth
-    /// nothing here.
-    private mutating func acquiredElsewhere(
-        _ address: AddressID, _ lease: LeaseID, at now: Instant, into actions: inout [Action]
-    ) {
-        for index in self.leases.indices where self.leases[index].id == address {
-            guard self.leases[index].isAcquiring(lease) else {
-                if !self.leases[index].key.owns(lease) { actions.append(.revoke(address, lease: lease)) }
-                continue
-            }
-            self.leases[index].acquireFailed(lease, isAnswered: false, at: now)
-            self.read.hasten(to: now)
         }
     }
 
@@ -97,25 +77,6 @@ extension Core {
         // The next renewal would be a sixth of the lease away; what covers the address now may last less.
         if self.leases.contains(where: { $0.id == address && $0.key.isHeld && $0.key.owns(lease) }) {
             self.read.hasten(to: now + min(.seconds(1), self.period))
-        }
-    }
-
-    private mutating func learnAcquisition(
-        of address: AddressID, _ lease: LeaseID, _ revision: Int64, sentAt: Instant, by answerer: Answerer,
-        into actions: inout [Action]
-    ) {
-        let (member, node) = (self.node.settings.member, self.node.settings.node)
-        for index in self.leases.indices where self.leases[index].id == address {
-            if self.leases[index].isAcquiring(lease) {
-                // The transaction compared the leader key; a take-over did not.
-                if case .acquiring = self.leases[index].key {
-                    self.node.wasRead(sentAt: sentAt, term: answerer.raftTerm)
-                }
-                self.leases[index].trailMoved(at: revision)
-                self.leases[index].learn(
-                    holder: Holder(member: member, node: node, lease: lease), at: revision)
-            }
-            self.leases[index].acquired(lease, revision: revision, into: &actions)
         }
     }
 
@@ -150,10 +111,11 @@ extension Core {
             if isWatchToShow, self.leases[index].isNews(holder, at: snapshot.revision) {
                 self.watchDebts.add(.holder(id), at: snapshot.revision, now: now)
             }
-            self.leases[index].learn(holder: holder, at: snapshot.revision)
+            self.learn(holder: holder, of: index, at: snapshot.revision, into: &actions)
         }
         self.learn(
             trails: snapshot.trails, at: snapshot.revision, isReplaced: isReplaced, now: now, into: &actions)
+        let wasOutOfReach = self.node.contactLostAt != nil || self.isReadOld(at: now)
         self.node.wasRead(sentAt: sentAt, term: snapshot.raftTerm)
         self.countRenewals(by: sentAt, snapshot.raftTerm, at: now, into: &actions)
         if isFirst {
@@ -163,10 +125,12 @@ extension Core {
                         clusterID: snapshot.clusterID, revision: snapshot.revision, leader: snapshot.leader)))
         }
         // An answer that has taken so long says that etcd was in contact, not that it is.
-        if let lostAt = self.node.contactLostAt, now - (self.node.lastRead ?? sentAt) < self.contactPatience {
-            self.node.contactLostAt = nil
-            self.hasReportedFailsafe = false
-            actions.append(.report(.contactRestored(after: now - lostAt)))
+        if wasOutOfReach, !self.isReadOld(at: now) {
+            if let lostAt = self.node.contactLostAt {
+                self.node.contactLostAt = nil
+                self.hasReportedFailsafe = false
+                actions.append(.report(.contactRestored(after: now - lostAt)))
+            }
             for index in self.leases.indices {
                 self.leases[index].keepAliveAnew(at: now, into: &actions)
             }
@@ -254,7 +218,9 @@ extension Core {
             switch change {
             case .leader(let leader): if leader == self.node.leader { self.watchDebts.settle(.leader) }
             case .holder(let address, let holder):
-                self.update(address) { $0.learn(holder: holder, at: revision) }
+                for index in self.leases.indices where self.leases[index].id == address {
+                    self.learn(holder: holder, of: index, at: revision, into: &actions)
+                }
                 let lease = self.leases.first { $0.id == address }
                 if let lease, lease.holder.value?.lease == holder?.lease { self.watchDebts.settle(.holder(address)) }
             case .trail(let address, let found):

@@ -42,12 +42,26 @@ extension Core {
             self.reportSilence(.patroni, silence, &actions)
         }
         // Whoever kept silent: knowledge grows old by itself.
-        if self.node.contactLostAt == nil, let lastRead = self.node.lastRead,
-            now - lastRead >= self.contactPatience, self.contactPatience > .zero
-        {
+        if self.node.contactLostAt == nil, let agedAt = self.contactAgedAt, agedAt <= now {
             self.loseContact("no read is answered", at: now, into: &actions)
         }
     }
+
+    /// When contact is too old, whoever kept silent; nil before the first read. A daemon that stood still could hear
+    /// nobody: it has the whole time from then on. An address's right does not wait for that: it ends by what was read.
+    @inline(__always)
+    var contactAgedAt: Instant? {
+        self.readOldAt.map { max($0, self.node.awakeSince + self.contactPatience) }
+    }
+
+    /// When what was read is too old to go by, though it may not be told yet that contact is lost.
+    @inline(__always)
+    var readOldAt: Instant? {
+        guard let lastRead = self.node.lastRead, self.contactPatience > .zero else { return nil }
+        return lastRead + self.contactPatience
+    }
+
+    func isReadOld(at now: Instant) -> Bool { self.readOldAt.map { $0 <= now } ?? false }
 
     private func reportSilence(_ asked: Asked, _ silence: Silence, _ actions: inout [Action]) {
         if silence.isFirst { actions.append(.report(.unanswered(asked, after: silence.length))) }
@@ -81,7 +95,7 @@ extension Core {
         let questions: [(asked: Asked, question: Question, isWanted: Bool)] = [
             (.read, self.read, true), (.mark, self.mark, !self.node.isMarked), (.listing, self.listing, true),
             (.postgres, self.postgresQuestion, self.node.isLeader),
-            (.patroni, self.patroniQuestion, self.patroniDue != nil),
+            (.patroni, self.patroniQuestion, self.node.contactLostAt != nil && self.mayFailsafeMatter),
         ]
         let own = questions.compactMap { asked, question, isWanted in
             isWanted ? question.silentSince.map { Unanswered(asked: asked, since: $0) } : nil

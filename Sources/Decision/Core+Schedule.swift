@@ -67,6 +67,8 @@ extension Core {
     }
 
     /// Time between two renewals: a lease that was granted with a shorter TTL than today's needs them more often.
+    // Inlined: for a call, the whole core would be copied.
+    @inline(__always)
     var period: Duration {
         var ttl = self.node.leaseTTL
         for index in self.leases.indices { if let granted = self.leases[index].key.ttl { ttl = min(ttl, granted) } }
@@ -80,9 +82,7 @@ extension Core {
         }
         let (limits, awakeSince) = (self.node.limits, self.node.awakeSince)
         consider(self.read.wakeAt(limit: limits.etcd, awakeSince: awakeSince))
-        if self.node.contactLostAt == nil, let lastRead = self.node.lastRead {
-            consider(lastRead + self.contactPatience)
-        }
+        if self.node.contactLostAt == nil { consider(self.contactAgedAt) }
         if self.mark.isUnderWay { consider(self.mark.wakeAt(limit: limits.transaction, awakeSince: awakeSince)) }
         consider(self.watchDebts.deadline)
         if self.isListingWanted || self.listing.isUnderWay {
@@ -129,14 +129,17 @@ extension Core {
         return askedAt < leaderSince ? min(due, leaderSince) : due
     }
 
-    /// Patroni is asked only while its failsafe mode may matter.
+    /// Patroni is asked only while its failsafe mode may matter: then at once, also where this daemon stood still.
     // Inlined: for a call, the whole core would be copied, at every event.
     @inline(__always)
-    var patroniDue: Instant? {
-        guard let lostAt = self.node.contactLostAt, self.node.config.isFailsafeEnabled,
-            self.leases.indices.contains(where: { self.leases[$0].isHere })
-        else { return nil }
-        return self.patroniQuestion.askedAt.map { $0 + max(.milliseconds(500), self.node.failsafeCover / 4) }
-            ?? lostAt
+    private var patroniDue: Instant? {
+        guard self.mayFailsafeMatter, let from = self.node.contactLostAt ?? self.readOldAt else { return nil }
+        guard let askedAt = self.patroniQuestion.askedAt else { return from }
+        return max(from, askedAt + max(.milliseconds(500), self.node.failsafeCover / 4))
+    }
+
+    @inline(__always)
+    var mayFailsafeMatter: Bool {
+        self.node.config.isFailsafeEnabled && self.leases.indices.contains { self.leases[$0].isHere }
     }
 }

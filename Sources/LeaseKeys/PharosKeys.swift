@@ -94,26 +94,27 @@ public struct PharosKeys: Sendable {
     }
 
     public static func value(of trail: Trail) -> [UInt8] {
-        var text = ""
+        var text: [UInt8] = []
         for entry in trail.entries {
-            if !text.isEmpty { text += " " }
-            if entry.isQuarantine { text += "q" }
-            text += String(entry.lease)
-            text += ":"
-            text += String(entry.ttl.components.seconds)
+            if !text.isEmpty { text.append(UInt8(ascii: " ")) }
+            if entry.isQuarantine { text.append(UInt8(ascii: "q")) }
+            text += String(entry.lease).utf8
+            text.append(UInt8(ascii: ":"))
+            text += String(entry.ttl.components.seconds).utf8
         }
-        return Array(text.utf8)
+        return text
     }
 
     /// A trail; empty where it is not the very text that ``value(of:)`` writes.
     public static func trail(_ text: String) -> Trail {
         var entries: [Trail.Entry] = []
-        for word in text.split(separator: " ", maxSplits: Trail.limit) {
-            let isQuarantine = word.first == "q"
-            let numbers = word.dropFirst(isQuarantine ? 1 : 0).split(separator: ":", maxSplits: 1).map { Int64($0) }
-            guard numbers.count == 2, let lease = numbers[0], let ttl = numbers[1], (1...86_400).contains(ttl) else {
-                return Trail()
-            }
+        for word in text.utf8.split(separator: UInt8(ascii: " "), maxSplits: Trail.limit) {
+            let isQuarantine = word.first == UInt8(ascii: "q")
+            let numbers = isQuarantine ? word.dropFirst() : word
+            guard let colon = numbers.firstIndex(of: UInt8(ascii: ":")),
+                let lease = Int64(Substring(numbers[..<colon])),
+                let ttl = Int64(Substring(numbers[numbers.index(after: colon)...])), (1...86_400).contains(ttl)
+            else { return Trail() }
             entries.append(Trail.Entry(lease: lease, ttl: .seconds(ttl), isQuarantine: isQuarantine))
         }
         let trail = Trail(entries)

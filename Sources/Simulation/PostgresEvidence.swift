@@ -14,12 +14,17 @@ struct PostgresEvidence {
 
     func policy(of id: AddressID) -> AcquirePolicy? { self.configured.first { $0.id == id }?.acquire }
 
-    mutating func learn(_ event: Event, isLeader: Bool, at now: Instant) {
-        if !isLeader { self.leadsSince = nil } else if self.leadsSince == nil { self.leadsSince = now }
-        if case .reconfigured(let settings) = event { self.configured = settings.addresses }
-        guard case .postgres(let state, let askedAt) = event else { return }
-        self.state = state
-        self.askedAt = askedAt
+    /// `isLeader`: what it holds of that after the event.
+    mutating func learn(_ event: Event, isLeader: @autoclosure () -> Bool, at now: Instant) {
+        switch event {
+        case .readAnswered, .followed, .watched, .acquireRefused:
+            if !isLeader() { self.leadsSince = nil } else if self.leadsSince == nil { self.leadsSince = now }
+        case .reconfigured(let settings): self.configured = settings.addresses
+        case .postgres(let state, let askedAt):
+            self.state = state
+            self.askedAt = askedAt
+        default: break  // The rest says nothing of who leads.
+        }
     }
 
     /// Whether PostgreSQL was out of recovery when it was asked, not before the leadership and at most a second ago.

@@ -34,6 +34,8 @@ final class SimulatedNode {
     var evidence = PostgresEvidence([])
     /// Since when the daemon has been running without a freeze.
     var runningSince: Time = 0
+    /// When it was started, or continued after a freeze.
+    var thawedAt: Time = 0
     /// Whether nothing that its daemon asked for comes back at present.
     var isDeaf = false
     /// Whether an answer was lost in this life of the daemon, and when one was lost last.
@@ -143,6 +145,12 @@ final class SimulatedNode {
     func spec(of address: AddressID) -> AddressSpec? { self.configured.first { $0.id == address } }
 }
 
+extension Core {
+    /// Asks it where it is: of what an object keeps, a question would copy all, and all that this refers to.
+    @inline(__always)
+    mutating func asked<Answer>(_ question: (borrowing Core) -> Answer) -> Answer { question(self) }
+}
+
 /// What one life of a daemon was told by etcd and PostgreSQL: the newest of each, reckoned without the core.
 struct Seen {
     var cluster: UInt64 = 0
@@ -155,6 +163,7 @@ struct Seen {
     var readAt: Instant?
     /// How often etcd was asked.
     var reads = 0
+    var acquisitions = SeenAcquisitions()
 
     mutating func learn(_ event: Event) {
         switch event {
@@ -186,6 +195,10 @@ struct Seen {
         case .postgres(let state, _): self.postgres = state
         default: break  // The rest tells nothing of the kind.
         }
+        guard !self.acquisitions.isEmpty, let sentAt = self.acquisitions.learn(event, cluster: self.cluster) else {
+            return
+        }
+        self.readAt = max(self.readAt ?? sentAt, sentAt)
     }
 
     private mutating func learn(leader: String?, _ revision: Int64) {

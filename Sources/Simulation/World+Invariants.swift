@@ -25,6 +25,14 @@ extension World {
         }
     }
 
+    /// Who has seen that the key stands under the lease that it was to be put under waits for no answer.
+    func checkAcquisitions(of node: SimulatedNode) {
+        guard !node.seen.acquisitions.isEmpty, let shown = node.seen.acquisitions.shown, !self.isReplacedLately,
+            !self.hasReusedClusterID
+        else { return }
+        self.fail("\(node.member) sees the key of \(shown.address) under its lease, and does not take it as acquired")
+    }
+
     /// A key may end only after the kernel's hold, except where Patroni's failsafe mode covers the holder.
     func checkKeyEnds(_ lease: LeaseID) {
         guard case .address(let address)? = self.etcd.leases[lease]?.key, let holder = self.etcd.holders[address] else {

@@ -32,6 +32,7 @@ extension World {
         node.isWatchSilent = false
         node.runningSince = self.now
         node.seen = Seen()
+        node.thawedAt = self.now
         self.beginNeighborhood(of: node)
         node.core = Core(
             self.settings(of: node), memory: self.memory(of: node),
@@ -79,6 +80,7 @@ extension World {
         self.log("\(node.member): the daemon continues")
         node.daemon = .running
         node.runningSince = self.now
+        node.thawedAt = self.now
         self.reckonSilence(of: node)
         let inbox = node.inbox
         node.inbox = []
@@ -114,6 +116,7 @@ extension World {
         actions.removeAll(keepingCapacity: true)
         self.spareActions = actions
         guard hasSurvived else { return }
+        self.checkAcquisitions(of: node)
         self.checkWake(of: node, at: instant)
         self.checkContact(of: node, at: instant)
         if event == .tick { self.watch(node) }
@@ -137,6 +140,7 @@ extension World {
                 return false
             }
             if self.trace != nil { self.log("\(node.member) -> \(action)") }
+            node.seen.acquisitions.learn(action, at: instant)
             self.carryOut(action, for: node, life: life, at: instant)
             if node.life != life { return false }
         }

@@ -84,7 +84,8 @@ extension World {
     /// A daemon whose command to the kernel does not come back, though no child is left that could still carry it out, ends its
     /// watchdog's pings.
     func watch(_ node: SimulatedNode) {
-        guard node.isSilenced, !node.isDoomed, node.grippedUntil < self.now, node.core?.isStuck == true else { return }
+        guard node.isSilenced, !node.isDoomed, node.grippedUntil < self.now, node.core?.asked({ $0.isStuck }) == true
+        else { return }
         node.isDoomed = true
         self.schedule(.watchdog(node.index, life: node.life), after: Self.watchdog)
     }
@@ -100,12 +101,14 @@ extension World {
     func checkContact(of node: SimulatedNode, at instant: Instant) {
         // Asked at every event: what is younger than the least that may be too old needs no reckoning.
         guard let readAt = node.seen.readAt, readAt + Self.leastAge < instant else { return }
+        // Who stood still has heard nobody meanwhile.
+        let since = max(readAt, node.instant(at: node.thawedAt))
         // Before Patroni's configuration was read, 30 s are assumed.
         let period = max(self.longestTTL, self.longestGranted, 30_000_000) / 6
-        let age = (instant - readAt).microseconds
-        if age > 2 * period + 6_000_000, node.core?.hasContact == true {
+        let age = (instant - since).microseconds
+        if age > 2 * period + 6_000_000, node.core?.asked({ $0.hasContact }) == true {
             self.fail(
-                "\(node.member) believes to be in contact with etcd, whose last answer is \(age / 1_000_000) s old")
+                "\(node.member) believes to be in contact with etcd, which has been silent for \(age / 1_000_000) s")
         }
     }
 }

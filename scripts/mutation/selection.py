@@ -22,12 +22,13 @@ HELPERS = "Mutants.swift"
 #: them, and of all others, one in so many, chosen by its name, so that the choice stays when the code around it changes.
 EVERY = set(
     "judge facts reckonRight isCoveredByOlderTTL settleKernel giveBackKey revoke drop settle currentHolder acquired acquireFailed "
-    "leaseKept isClear owns isHeld isSpare margin reckonTimes longestTTL ttlMayHaveChanged adoptionTTL isPostgresAnswerFresh "
-    "summarize isContradicted isMarked markIfNew learnAcquisition failsafeSlack failsafeCover isCoveredByFailsafe addressTTL".split())
+    "appeared hold shownAcquisition leaseKept isClear owns isHeld isSpare margin reckonTimes longestTTL ttlMayHaveChanged "
+    "adoptionTTL isPostgresAnswerFresh summarize isContradicted isMarked markIfNew learnAcquisition failsafeSlack failsafeCover "
+    "isCoveredByFailsafe addressTTL".split())
 HELPING = set(
     "clearKernel renewKernel compareWithKey pursueAdoption obtainKey moveIfTooLong leaseGranted leaseGone leaseRevoked "
-    "acquireFoundNoLease isAcquiring forgetCluster removed assigned assignFailed mayJudgeKernel hasRead learnFromEtcd completed "
-    "mayFailsafeCover learn renewLease keepAlive keepAliveAnew".split())
+    "acquireFoundNoLease isAcquiring learnRefusal released trailMoved forgetCluster removed assigned assignFailed mayJudgeKernel "
+    "hasRead learnFromEtcd completed mayFailsafeCover learn renewLease keepAlive keepAliveAnew".split())
 HELPING_ONE_IN, OTHER_ONE_IN = 8, 30
 #: Rules whose mutants are seldom more than noise there either: one in two.
 HALVED = {"skip", "literal", "flip", "other-way", "edge", "zero"}
@@ -63,8 +64,8 @@ def read(path):
     return Source(str(path.relative_to(package.ROOT)), path.read_text())
 
 
-def prepared():
-    """The mutants that compile, numbered; the sources by path; the names of those that do not compile."""
+def made():
+    """All that the rules make, chosen or not; the sources of the decisions, and those of the transactions, by path."""
     decision = {}
     for pattern in DECISION:
         for path in sorted((package.ROOT / "Sources/Decision").rglob(f"{pattern}.swift")):
@@ -78,7 +79,13 @@ def prepared():
         found += rules.Rules(source).all()
     for source in transactions.values():
         found += transaction_rules.TransactionRules(source).all()
-    mutants = chosen(rules.named(found))
+    return rules.named(found), decision, transactions
+
+
+def prepared():
+    """The mutants that compile, numbered; the sources by path; the names of those that do not compile."""
+    found, decision, transactions = made()
+    mutants = chosen(found)
     for number, mutant in enumerate(mutants, 1):
         mutant.number = number
     sources = {**decision, **transactions}

@@ -6,8 +6,14 @@ extension AddressLease {
     // MARK: - etcd
 
     /// What a read or a watch showed under the address's key.
-    mutating func learn(holder: Holder?, at revision: Int64) {
-        guard self.holder.learn(holder, at: revision), holder == nil else { return }
+    mutating func learn(holder: Holder?, at revision: Int64, into actions: inout [Action]) {
+        let before = self.holder.value?.lease
+        guard self.holder.learn(holder, at: revision) else { return }
+        // The key is seen to be gone before the revocation is answered, or although it never is.
+        if let before, before != holder?.lease, case .revoking(before, _) = self.key {
+            self.released(before, into: &actions)
+        }
+        guard holder == nil else { return }
         // What stood in the way has gone.
         self.acquireFailures = 0
         if case .granted(let lease, _) = self.key { self.key = .granted(lease, retryAt: nil) }
@@ -23,7 +29,7 @@ extension AddressLease {
         switch self.key {
         case .granting: self.key = .granted(lease, retryAt: nil)
         case .adopting(let old, .granting): self.key = .adopting(old: old, .granted(lease, retryAt: nil))
-        case .none, .granted, .acquiring, .adopting, .held, .returning:
+        case .none, .granted, .acquiring, .adopting, .held, .returning, .revoking:
             // Asked for in another life: nobody will use it.
             actions.append(.revoke(self.id, lease: id))
         }
@@ -33,7 +39,7 @@ extension AddressLease {
         switch self.key {
         case .granting: self.key = .none(retryAt: now + .seconds(1))
         case .adopting(let old, .granting): self.key = .adopting(old: old, .waiting(retryAt: now + .seconds(1)))
-        case .none, .granted, .acquiring, .adopting, .held, .returning: return
+        case .none, .granted, .acquiring, .adopting, .held, .returning, .revoking: return
         }
         actions.append(.report(.leaseRefused(self.id, reason: reason)))
     }
@@ -89,86 +95,27 @@ extension AddressLease {
             // The transaction's answer decides what comes next.
             lease.hasEnded = true
             self.key.lease = lease
-        case .returning(id, _): self.key = .none(retryAt: nil)
-        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: return
+        case .returning(id, _), .revoking(id, _): self.key = .none(retryAt: nil)
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning, .revoking: return
         }
         self.endedLease = id
     }
 
     mutating func leaseRevoked(_ id: LeaseID, into actions: inout [Action]) {
-        guard case .returning(id, _) = self.key else { return }
-        self.key = .none(retryAt: nil)
+        switch self.key {
+        case .returning(id, _), .revoking(id, _): self.key = .none(retryAt: nil)
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning, .revoking: return
+        }
         self.endedLease = id
         actions.append(.report(.released(self.id, lease: id)))
     }
 
     mutating func leaseUnanswered(_ id: LeaseID, at now: Instant) {
-        if case .returning(id, _) = self.key {
-            self.key = .returning(id, .due(now + .seconds(1)))
+        if self.key.isReturning {
+            if self.key.owns(id) { self.key = .returning(id, retryAt: now + .seconds(1)) }
         } else if var lease = self.key.lease, lease.id == id {
             lease.keepAliveSince = nil
             self.key.lease = lease
-        }
-    }
-
-    mutating func acquired(_ id: LeaseID, revision: Int64, into actions: inout [Action]) {
-        self.isDeadlineStale = true
-        guard self.isAcquiring(id), let lease = self.key.lease else {
-            if !self.key.owns(id) { actions.append(.revoke(self.id, lease: id)) }
-            return
-        }
-        self.acquireFailures = 0
-        self.rival = nil
-        actions.append(.report(.acquired(self.id, lease: id, revision: revision)))
-        if lease.hasEnded {
-            self.key = .none(retryAt: nil)
-            actions.append(.report(.leaseLost(self.id, lease: id, reason: "the lease has ended")))
-        } else {
-            self.key = .held(lease)
-        }
-    }
-
-    /// Another Patroni cluster of this etcd holds the address; nil: none does.
-    mutating func learn(rival: String?, into actions: inout [Action]) {
-        guard rival != self.rival else { return }
-        self.rival = rival
-        if let rival { actions.append(.report(.heldByAnotherCluster(self.id, cluster: rival))) }
-    }
-
-    private static let acquireBackoff = Backoff(first: .milliseconds(200), longest: .milliseconds(3200))
-
-    /// Tried again after a pause, or as soon as the key is seen to be free.
-    mutating func acquireFailed(_ id: LeaseID, isAnswered: Bool, at now: Instant) {
-        guard self.isAcquiring(id), var lease = self.key.lease else { return }
-        self.isDeadlineStale = true
-        if !isAnswered { lease.isInDoubt = true }
-        self.acquireFailures += 1
-        let retryAt = now + Self.acquireBackoff.pause(after: self.acquireFailures)
-        if case .adopting(let old, _) = self.key {
-            let step: KeySide.Adoption =
-                lease.hasEnded ? .waiting(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
-            self.key = .adopting(old: old, step)
-        } else {
-            self.key = lease.hasEnded ? .none(retryAt: retryAt) : .granted(lease, retryAt: retryAt)
-        }
-    }
-
-    /// The lease had ended unnoticed. Another is asked for: at once the first time, then as after any other failure.
-    mutating func acquireFoundNoLease(_ id: LeaseID, at now: Instant) {
-        guard self.isAcquiring(id), var lease = self.key.lease else { return }
-        lease.hasEnded = true
-        self.key.lease = lease
-        self.endedLease = id
-        let isFirst = self.acquireFailures == 0
-        self.acquireFailed(id, isAnswered: true, at: now)
-        if isFirst { self.key.retryAt = nil }
-    }
-
-    /// Whether a transaction that moves the key to this lease is under way.
-    func isAcquiring(_ id: LeaseID) -> Bool {
-        switch self.key {
-        case .acquiring(let lease, _), .adopting(_, .takingOver(let lease, _)): lease.id == id
-        case .none, .granting, .granted, .adopting, .held, .returning: false
         }
     }
 

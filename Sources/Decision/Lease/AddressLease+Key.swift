@@ -24,23 +24,22 @@ extension AddressLease {
             self.quietUntil = now + .seconds(1)
             self.wantsRead = true
             // Its lease is ended when the kernel is clear: what was seen may be wrong.
-            self.key = .returning(lease.id, .due(now))
+            self.key = .returning(lease.id, retryAt: now)
             return
         case .adopting(let old, let step) where holder != old:
             // Either our own transaction was committed, or the earlier process's release was.
             switch step {
             case .waiting: self.key = .none(retryAt: nil)
             case .granting(let since): self.key = .granting(since: since)
-            case .granted(let lease, _): self.settle(lease, under: holder)
+            case .granted(let lease, _): self.settle(lease, under: holder, into: &actions)
             case .takingOver(var lease, _):
                 lease.isInDoubt = true
-                self.settle(lease, under: holder)
+                self.settle(lease, under: holder, into: &actions)
             }
-        case .returning(let lease, .due(let retryAt)) where retryAt > now && holder != lease:
+        case .returning(let lease, let retryAt) where retryAt > now && holder != lease:
             // The revocation was not answered, but no key stands under that lease, and it is never used again.
-            self.key = .none(retryAt: nil)
-            actions.append(.report(.released(self.id, lease: lease)))
-        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning: break
+            self.released(lease, into: &actions)
+        case .none, .granting, .granted, .acquiring, .adopting, .held, .returning, .revoking: break
         }
         guard self.holder.value?.member == node.settings.member, let holder = self.currentHolder else { return }
         guard holder.node == node.settings.node else {
@@ -51,9 +50,9 @@ extension AddressLease {
             return
         }
         switch self.key {
-        case .granted(let lease, _) where lease.id == holder.lease:
-            // An acquisition whose answer was lost.
-            self.key = .held(lease)
+        case .granted(let lease, _) where lease.id == holder.lease,
+            .acquiring(let lease, _) where lease.id == holder.lease:
+            self.appeared(under: lease, into: &actions)
         case .none(let retryAt):
             // A key in a cluster that was restored from an old copy proves nothing.
             guard self.mayAdopt(node) else { break }
@@ -62,14 +61,22 @@ extension AddressLease {
             guard self.mayAdopt(node) else { break }
             let step = KeySide.Adoption.granted(lease, retryAt: retryAt)
             self.adopt(holder.lease, step, by: now + node.longestTTL(at: now), &actions)
-        case .granting, .acquiring, .adopting, .held, .returning: break
+        case .granting, .acquiring, .adopting, .held, .returning, .revoking: break
         }
     }
 
-    private mutating func settle(_ lease: KeySide.Lease, under holder: LeaseID?) {
-        self.key =
-            lease.hasEnded
-            ? .none(retryAt: nil) : holder == lease.id ? .held(lease) : .granted(lease, retryAt: nil)
+    private mutating func settle(
+        _ lease: KeySide.Lease, under holder: LeaseID?, into actions: inout [Action]
+    ) {
+        if holder == lease.id { return self.appeared(under: lease, into: &actions) }
+        self.key = lease.hasEnded ? .none(retryAt: nil) : .granted(lease, retryAt: nil)
+    }
+
+    /// No key stands under the lease any more, which is never used again: whatever its revocation is answered, if anything.
+    mutating func released(_ lease: LeaseID, into actions: inout [Action]) {
+        self.isDeadlineStale = true
+        self.key = .none(retryAt: nil)
+        actions.append(.report(.released(self.id, lease: lease)))
     }
 
     private mutating func adopt(
@@ -124,7 +131,7 @@ extension AddressLease {
             let whole = lease.ttl - node.margin(for: lease.ttl)
             if lease.goodUntil - now < whole - node.period { self.keepAlive(at: now, into: &actions) }
         case .held(let lease): self.moveIfTooLong(lease, node, at: now, into: &actions)
-        case .granting, .acquiring, .adopting, .returning: break
+        case .granting, .acquiring, .adopting, .returning, .revoking: break
         }
     }
 
@@ -192,7 +199,7 @@ extension AddressLease {
         // What the kernel holds is not known before the first listing: an earlier process may have put the address there.
         guard self.hasBeenInspected, self.kernel.isClear else { return }
         switch self.key {
-        case .none, .granting, .acquiring, .returning: return
+        case .none, .granting, .acquiring, .returning, .revoking: return
         case .granted(let lease, _) where self.key.isSpare:
             if !self.wantsSpare { self.drop(lease, into: &actions) }
         case .granted(let lease, _), .held(let lease): self.revoke(lease.id, at: now, into: &actions)
@@ -209,8 +216,8 @@ extension AddressLease {
         actions.append(.revoke(self.id, lease: lease.id))
     }
 
-    private mutating func revoke(_ lease: LeaseID, at now: Instant, into actions: inout [Action]) {
-        self.key = .returning(lease, .underWay(since: now))
+    mutating func revoke(_ lease: LeaseID, at now: Instant, into actions: inout [Action]) {
+        self.key = .revoking(lease, since: now)
         actions.append(.revoke(self.id, lease: lease))
     }
 }

@@ -51,10 +51,10 @@ extension AddressLease {
             self.acquireFailed(lease.id, isAnswered: false, at: now)
             self.wantsRead = true
             asked = .acquisition(self.id)
-        case .returning(let lease, .underWay):
-            self.key = .returning(lease, .due(now + .seconds(1)))
+        case .revoking(let lease, _):
+            self.key = .returning(lease, retryAt: now + .seconds(1))
             asked = .revocation(self.id)
-        case .none, .granted, .adopting(_, .waiting), .adopting(_, .granted), .held, .returning(_, .due): return
+        case .none, .granted, .adopting(_, .waiting), .adopting(_, .granted), .held, .returning: return
         }
         self.reportSilence(asked, since, at: now, into: &actions)
     }
@@ -70,7 +70,7 @@ extension AddressLease {
         switch key {
         case .acquiring, .adopting(_, .takingOver): limits.transaction
         case .none, .granting, .granted, .adopting(_, .waiting), .adopting(_, .granting), .adopting(_, .granted), .held,
-            .returning:
+            .returning, .revoking:
             limits.etcd
         }
     }

@@ -132,10 +132,12 @@ extension AddressLease {
         return merged.isEmpty ? nil : TrailStep(seen: known, next: merged)
     }
 
-    /// The transaction that moved the key was committed at `revision`, and the trail's change with it.
-    mutating func trailMoved(at revision: Int64) {
-        guard let next = self.stepUnderWay?.next else { return }
-        self.trail.learn(TrailInEtcd(next, revision: revision), at: revision)
-        self.trust(next)
+    /// The transaction that moved the key to `lease` was committed, and the trail's change with it, as was told at `revision`.
+    mutating func trailMoved(under lease: LeaseID, at revision: Int64) {
+        guard let next = self.stepUnderWay?.next, next.entries.first?.lease == lease else { return }
+        // Where the trail was told with the key, its own last change was told too.
+        if self.trail.revision < revision { self.trail.learn(TrailInEtcd(next, revision: revision), at: revision) }
+        let known = self.trail.value.trail
+        self.trust(known.contains(lease) ? known : next)
     }
 }

@@ -129,9 +129,8 @@ struct AddressLease: Sendable {
         case .wait: self.prepareKey(node, at: now, into: &actions)
         case .leave: self.giveBackKey(at: now, into: &actions)
         }
-        if case .returning(let lease, .due(let retryAt)) = self.key, retryAt <= now, self.kernel.isClear {
-            self.key = .returning(lease, .underWay(since: now))
-            actions.append(.revoke(self.id, lease: lease))
+        if case .returning(let lease, let retryAt) = self.key, retryAt <= now, self.kernel.isClear {
+            self.revoke(lease, at: now, into: &actions)
         }
         if self.isDeadlineStale || actions.count != begin { self.reckonDeadline(node) }
         self.reckonWake(node, after: now)

@@ -73,18 +73,15 @@ enum KeySide: Hashable, Sendable {
     /// sent may still be on its way.
     case adopting(old: LeaseID, Adoption)
     case held(Lease)
-    case returning(LeaseID, Revocation)
-
-    enum Revocation: Hashable, Sendable {
-        case due(Instant)
-        case underWay(since: Instant)
-    }
+    /// The lease is to be ended, at `retryAt` or once the kernel is clear.
+    case returning(LeaseID, retryAt: Instant)
+    case revoking(LeaseID, since: Instant)
 
     /// Whether the address's key is known to stand under our lease.
     var isHeld: Bool {
         switch self {
         case .adopting, .held: true
-        case .none, .granting, .granted, .acquiring, .returning: false
+        case .none, .granting, .granted, .acquiring, .returning, .revoking: false
         }
     }
 
@@ -94,8 +91,10 @@ enum KeySide: Hashable, Sendable {
     }
 
     var isReturning: Bool {
-        if case .returning = self { return true }
-        return false
+        switch self {
+        case .returning, .revoking: true
+        case .none, .granting, .granted, .acquiring, .adopting, .held: false
+        }
     }
 
     /// Whether there is a lease under which no key can stand or come to.
@@ -110,7 +109,7 @@ enum KeySide: Hashable, Sendable {
     var lease: Lease? {
         get {
             switch self {
-            case .none, .granting, .returning: nil
+            case .none, .granting, .returning, .revoking: nil
             case .granted(let lease, _), .acquiring(let lease, _), .held(let lease): lease
             case .adopting(_, let step): step.lease
             }
@@ -118,7 +117,7 @@ enum KeySide: Hashable, Sendable {
         set {
             guard let newValue else { return }
             switch self {
-            case .none, .granting, .returning: break
+            case .none, .granting, .returning, .revoking: break
             case .granted(_, let retryAt): self = .granted(newValue, retryAt: retryAt)
             case .acquiring(_, let since): self = .acquiring(newValue, since: since)
             case .held: self = .held(newValue)
@@ -138,10 +137,8 @@ enum KeySide: Hashable, Sendable {
             case .none(let retryAt), .granted(_, let retryAt), .adopting(_, .waiting(let retryAt)),
                 .adopting(_, .granted(_, let retryAt)):
                 retryAt
-            case .returning(_, .due(let retryAt)): retryAt
-            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held,
-                .returning(_, .underWay):
-                nil
+            case .returning(_, let retryAt): retryAt
+            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held, .revoking: nil
             }
         }
         set {
@@ -151,7 +148,9 @@ enum KeySide: Hashable, Sendable {
             case .adopting(let old, .waiting): self = .adopting(old: old, .waiting(retryAt: newValue))
             case .adopting(let old, .granted(let lease, _)):
                 self = .adopting(old: old, .granted(lease, retryAt: newValue))
-            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held, .returning: break
+            case .granting, .acquiring, .adopting(_, .granting), .adopting(_, .takingOver), .held, .returning,
+                .revoking:
+                break
             }
         }
     }
@@ -160,9 +159,9 @@ enum KeySide: Hashable, Sendable {
     var askedSince: Instant? {
         switch self {
         case .granting(let since), .acquiring(_, let since), .adopting(_, .granting(let since)),
-            .adopting(_, .takingOver(_, let since)), .returning(_, .underWay(let since)):
+            .adopting(_, .takingOver(_, let since)), .revoking(_, let since):
             since
-        case .none, .granted, .adopting(_, .waiting), .adopting(_, .granted), .held, .returning(_, .due): nil
+        case .none, .granted, .adopting(_, .waiting), .adopting(_, .granted), .held, .returning: nil
         }
     }
 
@@ -170,7 +169,7 @@ enum KeySide: Hashable, Sendable {
     func owns(_ id: LeaseID) -> Bool {
         switch self {
         case .adopting(let old, let step): old == id || step.lease?.id == id
-        case .returning(let returning, _): returning == id
+        case .returning(let returning, _), .revoking(let returning, _): returning == id
         case .none, .granting, .granted, .acquiring, .held: self.lease?.id == id
         }
     }
