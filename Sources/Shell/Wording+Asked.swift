@@ -17,8 +17,7 @@ extension Wording {
         case .patroni: ("asking Patroni here", "")
         case .assignment(let id): ("putting \(id) on the interface", id)
         case .removal(let id): ("taking \(id) off the interface", id)
-        case .groups: ("reading the members and groups in etcd, for the failure detector", "")
-        case .groupsForCitus: ("reading the members and groups in etcd, for pg_dist_node", "")
+        case .groups: ("reading the members and groups in etcd", "")
         case .probes(let members):
             (
                 "probing \(members.prefix(5).map(\.description).joined(separator: ", "))\(members.count > 5 ? " and \(members.count - 5) others" : "")",
@@ -44,7 +43,7 @@ extension Wording {
         case .hold: "writes are held no more, by the server's own limit"
         case .probes: "nothing is known of them by that, and they are asked again"
         case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .groups,
-            .groupsForCitus, .etcdHealth, .rows, .writable, .copies:
+            .etcdHealth, .rows, .writable, .copies:
             "it is asked again"
         }
     }

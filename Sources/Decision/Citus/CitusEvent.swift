@@ -2,8 +2,6 @@
 
 /// Everything that the Citus part of the core can learn.
 public enum CitusEvent: Hashable, Sendable {
-    case groups(GroupsEvent)
-
     // The coordinator's databases
     /// All rows of `pg_dist_node` as a query saw them that was sent at `askedAt`.
     case rowsRead(String, [NodeRow], askedAt: Instant)

@@ -34,7 +34,6 @@ final class CitusLink {
     func carryOut(_ action: CitusAction) {
         let now = Instant.now
         switch action {
-        case .readGroups: break  // The shell's: the failure detector follows the groups too.
         case .askWritable(let endpoint):
             self.answer { .writable(endpoint, await self.nodes.ask(endpoint), askedAt: now) }
         case .readRows(let name): self.answer(name) { await $0.readRows(askedAt: now) }

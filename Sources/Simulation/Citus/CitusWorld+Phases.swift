@@ -70,14 +70,11 @@ extension CitusWorld {
     }
 
     /// Whether an answer never comes. What was asked for is done all the same, or not; an update or a hold is not begun.
-    func losesAnswer(to action: CitusAction, of node: SimulatedCoordinator) -> Bool {
+    func losesAnswer(to action: Action, of node: SimulatedCoordinator) -> Bool {
         guard self.strikes(0.003) else { return false }
         self.log("\(node.name): that is never answered")
         self.silencedAt = self.now
-        switch action {
-        case .update, .commitHold: node.isUpdateLost = true
-        case .readGroups, .readRows, .askWritable, .hold, .releaseHold, .compareCopies: break
-        }
+        if action.isUpdate { node.isUpdateLost = true }
         return true
     }
 

@@ -3,15 +3,17 @@ import Decision
 
 /// What etcd and the servers answer.
 extension CitusWorld {
+    func answerRead(sentAt: Instant, to node: SimulatedCoordinator, life: Int) {
+        self.answer(
+            .groups(node.cutsEtcd ? .unread(reason: "cut off") : .read(self.etcd.snapshot, sentAt: sentAt)),
+            to: node, life: life)
+    }
+
     func serve(
         _ action: CitusAction, from node: SimulatedCoordinator, life: Int, server: Int, sentAt: Instant
     ) {
         let isUp = self.patroni.servers[0][node.index] != .down && node.server == server
         switch action {
-        case .readGroups:
-            let event: CitusEvent =
-                node.cutsEtcd ? .groups(.unread(reason: "cut off")) : .groups(.read(self.etcd.snapshot, sentAt: sentAt))
-            self.answer(event, to: node, life: life)
         case .readRows(let name):
             self.answer(
                 self.patroni.servers[0][node.index] != .down
@@ -88,7 +90,7 @@ extension CitusWorld {
             self.schedule(
                 .deliver(
                     node.index, life: life,
-                    .updateEnded(Self.database, group: update.group, .blocked(reason: "lock timeout"))),
+                    .citus(.updateEnded(Self.database, group: update.group, .blocked(reason: "lock timeout")))),
                 after: 2_000_000)
         }
     }
@@ -156,7 +158,7 @@ extension CitusWorld {
                 node.catalog.rows[index].isSynchronized = true
             }
             if let life = node.core.map({ _ in node.life }) {
-                self.schedule(.deliver(node.index, life: life, .synchronized(Self.database)), after: 500)
+                self.schedule(.deliver(node.index, life: life, .citus(.synchronized(Self.database))), after: 500)
             }
         }
     }

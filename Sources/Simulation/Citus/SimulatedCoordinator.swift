@@ -25,7 +25,7 @@ final class SimulatedCoordinator {
     var core: Core?
     var life = 0
     var isFrozen = false
-    var inbox: [CitusEvent] = []
+    var inbox: [Event] = []
     var wakeAt: Time = .max
     var cutsEtcd = false
     var updatesUnderWay = 0
@@ -49,7 +49,7 @@ final class SimulatedCoordinator {
     private var leaderRevision: Int64 = -1
     private var newest: (revision: Int64, at: Instant)?
 
-    func learn(_ event: CitusEvent?, at now: Instant) {
+    func learn(_ event: Event, at now: Instant) {
         switch event {
         case .groups(.read(let snapshot, let sentAt)):
             let wentBack = self.newest.map { snapshot.revision < $0.revision && sentAt > $0.at } ?? false
@@ -62,7 +62,7 @@ final class SimulatedCoordinator {
             let absent = named ? [] : [GroupChange(0, .noLeader)]
             self.see(snapshot.facts + absent, snapshot.clusterID, snapshot.revision, at: now)
         case .groups(.changed(let cluster, let revision, let changes)): self.see(changes, cluster, revision, at: now)
-        case .updateEnded: self.updatesUnderWay = max(0, self.updatesUnderWay - 1)
+        case .citus(.updateEnded): self.updatesUnderWay = max(0, self.updatesUnderWay - 1)
         default: break  // The rest tells nothing of the kind.
         }
     }
