@@ -122,11 +122,13 @@ public struct CitusCatalog {
 
     // MARK: - The parts of an update
 
-    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us.
-    private func limit(_ update: CitusUpdate) async throws(CitusError) {
+    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us, and where we are stuck
+    /// and leave the connection open, the server ends a transaction that waits for its next statement.
+    func limit(_ update: CitusUpdate) async throws(CitusError) {
         for (name, value) in [
             ("lock_timeout", Self.milliseconds(update.lockTimeout)),
             ("statement_timeout", Self.milliseconds(update.statementTimeout)),
+            ("idle_in_transaction_session_timeout", Self.milliseconds(update.statementTimeout)),
             ("client_connection_check_interval", 500),
         ] { _ = try await self.query("select set_config($1, $2, true)", [name, "\(value)"]) }
     }

@@ -49,7 +49,7 @@ public struct Core: Sendable {
         self.node = NodeState(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, memory, since: now) }
         self.groupsView = GroupsSchedule(settings).map { GroupsView($0, at: now) }
-        self.citus = settings.citus.map { CitusCore($0, member: settings.member, at: now) }
+        self.citus = settings.citus.map { CitusCore($0, member: settings.member, limits: settings.limits, at: now) }
         self.detector = settings.detector.map {
             DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
         }

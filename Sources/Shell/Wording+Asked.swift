@@ -38,7 +38,7 @@ extension Wording {
         switch asked {
         case .assignment, .removal:
             "it may yet take effect, so nothing else is done with the address before its end is known"
-        case .update: "it may yet take effect, so nothing else is changed in this database"
+        case .update: "by the server's own limits it has ended; the rows are read before anything else is changed"
         case .switchover: "whether it happens is not known; for this leader it is not asked for again"
         case .hold: "writes are held no more, by the server's own limit"
         case .probes: "nothing is known of them by that, and they are asked again"

@@ -136,6 +136,9 @@ struct CitusScript {
         self.changed(group, .leader(name, since: self.revision + 1))
     }
 
+    /// What the databases owe an answer for.
+    var missed: [Asked] { self.core.citus?.unanswered.map(\.asked) ?? [] }
+
     mutating func rowsRead(_ rows: [NodeRow] = Self.rows) -> [CitusAction] {
         self.on(.rowsRead(Self.database, rows, askedAt: self.now))
     }
@@ -144,8 +147,8 @@ struct CitusScript {
         self.on(.writable(NodeEndpoint(host, 5432), answer, askedAt: self.now))
     }
 
-    mutating func ended(_ group: Int, _ outcome: UpdateOutcome) -> [CitusAction] {
-        self.on(.updateEnded(Self.database, group: group, outcome))
+    mutating func ended(_ group: Int, _ outcome: UpdateOutcome, askedAt: Instant? = nil) -> [CitusAction] {
+        self.on(.updateEnded(Self.database, group: group, outcome, askedAt: askedAt ?? self.now))
     }
 
     /// Lets time pass in steps, and answers everything that was to be done.

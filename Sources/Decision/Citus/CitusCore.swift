@@ -25,10 +25,10 @@ struct CitusCore: Sendable {
     /// Leaders that are asked at once whether they accept writes.
     static let askedLimit = 32
 
-    init(_ settings: CitusSettings, member: String, at now: Instant) {
+    init(_ settings: CitusSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings
         self.member = member
-        self.databases = settings.databases.map { CitusDatabase($0, at: now) }
+        self.databases = settings.databases.map { CitusDatabase($0, updateLimit: limits.update, at: now) }
         self.wakeAt = now
     }
 
@@ -112,9 +112,12 @@ struct CitusCore: Sendable {
         case .rowsRead(let name, let rows, let askedAt):
             self.update(name) { $0.learn(rows: rows, askedAt: askedAt, at: now, into: &actions, &reports) }
         case .rowsUnread(let name, let reason): self.update(name) { $0.rowsUnread(reason, at: now, into: &reports) }
-        case .updateEnded(let name, let group, let outcome):
+        case .updateEnded(let name, let group, let outcome, let askedAt):
             var changed: NodeEndpoint?
-            self.update(name) { changed = $0.updateEnded(group, outcome, view.groups[group], at: now, into: &reports) }
+            self.update(name) {
+                changed = $0.updateEnded(
+                    group, outcome, view.groups[group], askedAt: askedAt, at: now, into: &reports)
+            }
             if let changed { self.damper.changed(changed, at: now) }
             // What the database knows better must show in etcd, or etcd was rebuilt.
             if case .olderRevision = outcome { self.wantsGroupsRead = true }
@@ -126,8 +129,8 @@ struct CitusCore: Sendable {
         case .holdEnded(let name, let group, let reason):
             self.update(name) { $0.holdEnded(group, reason, at: now, into: &reports) }
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
-        case .copiesCompared(let name, let findings):
-            self.update(name) { $0.copiesCompared(findings, at: now, into: &reports) }
+        case .copiesCompared(let name, let findings, let askedAt):
+            self.update(name) { $0.copiesCompared(findings, askedAt: askedAt, at: now, into: &reports) }
         case .unusable(let endpoints): self.unusable = endpoints
         case .writable(let endpoint, let answer, let askedAt):
             self.rivals.learn(endpoint, answer, into: &reports)

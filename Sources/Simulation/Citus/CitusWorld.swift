@@ -9,6 +9,10 @@ public enum CitusMutation: String, CaseIterable, Sendable {
     case noPeriodicRead = "no-periodic-read"
     /// A held transaction is ended by nobody but the daemon, which forgets it.
     case noHoldLimit = "no-hold-limit"
+    /// An update that is never answered is waited for for ever.
+    case noUpdateDeadline = "no-update-deadline"
+    /// It is given up while the server may still be at it.
+    case hastyUpdate = "hasty-update"
 }
 
 /// A simulated Citus cluster around the real core: a coordinator's group of two nodes with a daemon each, and workers' groups
@@ -56,6 +60,8 @@ final class CitusWorld {
     private(set) var violation: Violation?
     let trace: ((String) -> Void)?
 
+    /// By then an update has ended on the server, whatever became of its answer: by the limits of its connection and statements.
+    static let updateLimit: Time = 67_000_000
     static let database = "app"
     static let clusterGroups = 3
 
@@ -153,15 +159,19 @@ final class CitusWorld {
         node.isFrozen = false
         node.inbox = []
         node.wakeAt = .max
-        node.isUpdateLost = false
+        node.isUpdateMuted = false
         self.schedule(.start(node.index, life: node.life), after: delay)
     }
 
     private func begin(_ node: SimulatedCoordinator) {
         self.log("\(node.name): the daemon starts")
         node.forget()
+        var limits = AnswerLimits()
+        if self.mutation == .noUpdateDeadline { limits.update = .seconds(1 << 40) }
+        if self.mutation == .hastyUpdate { limits.update = .seconds(20) }
         node.core = Core(
-            CoreSettings(member: node.name, node: "boot", addresses: [], citus: self.settings), at: self.instant)
+            CoreSettings(member: node.name, node: "boot", addresses: [], limits: limits, citus: self.settings),
+            at: self.instant)
         // The follower reads everything, and watches from there.
         self.schedule(.readGroups(node.index, life: node.life, sentAt: self.instant), after: 1000)
         self.deliver(.tick, to: node)
@@ -178,6 +188,10 @@ final class CitusWorld {
 
     func deliver(_ event: Event, to node: SimulatedCoordinator) {
         guard node.core != nil else { return }
+        if node.isUpdateMuted, case .citus(.updateEnded) = event {
+            node.isUpdateMuted = false
+            return self.log("\(node.name): nobody hears of that")
+        }
         if node.isFrozen {
             if event != .tick { node.inbox.append(event) }
             return
@@ -207,11 +221,16 @@ final class CitusWorld {
         if action == .readGroups, self.mutation == .noPeriodicRead, node.seenLeader != nil { return }
         if action.isUpdate {
             self.checkIssue(by: node)
-            node.updatesUnderWay += 1
-            if node.updatesUnderWay > 1 { self.fail("\(node.name) has two updates under way") }
+            self.checkUpdates(of: node)
+            node.updateBegan = self.now
         }
-        if self.losesAnswer(to: action, of: node) { return }
-        let delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
+        var delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
+        if self.losesAnswer(of: node) {
+            // Of an update it is not known how far it has come.
+            guard action.isUpdate, self.random.chance(0.7) else { return }
+            node.isUpdateMuted = true
+            delay = self.random.between(200, 50_000_000)
+        }
         if case .citus(let action) = action {
             self.schedule(
                 .serve(node.index, life: node.life, server: node.server, action, sentAt: self.instant), after: delay)
