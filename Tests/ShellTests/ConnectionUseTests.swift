@@ -62,20 +62,18 @@ struct ConnectionUseTests {
 
     @Test @EventLoop func `a connection that comes when the call's time is over is ended`() async throws {
         let server = try Silence()
+        let connection = try await PostgresConnection(server.conninfo, timeout: .seconds(60))
         var failure: CitusError?
+        var hasEnded = false
         let answer = await ConnectionUse.run(within: .milliseconds(50), late: "late") { use in
-            do throws(CitusError) {
-                let connection: PostgresConnection
-                do { try await EventLoop.sleep(for: .seconds(600)) } catch {}
-                do throws(PostgresError) { connection = try await PostgresConnection(server.conninfo) } catch {
-                    throw .database(error)
-                }
-                try use.begin(connection)
-            } catch { failure = error }
+            do { try await EventLoop.sleep(for: .seconds(600)) } catch {}
+            do throws(CitusError) { try use.begin(connection) } catch { failure = error }
+            hasEnded = true
             return "in time"
         }
         #expect(answer == "late")
-        while failure == nil { try await EventLoop.sleep(for: .milliseconds(10)) }
+        while !hasEnded { try await EventLoop.sleep(for: .milliseconds(10)) }
+        #expect(failure != nil && !connection.isUsable)
     }
 
     @Test @EventLoop func `a call that ends in time keeps its connection`() async throws {
