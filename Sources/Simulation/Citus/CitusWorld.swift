@@ -180,6 +180,8 @@ final class CitusWorld {
     private func thaw(_ node: SimulatedCoordinator) {
         guard node.isFrozen else { return }
         node.isFrozen = false
+        // Who was frozen has not been kept waiting.
+        if node.updateBegan != nil { self.silencedAt = self.now }
         let inbox = node.inbox
         node.inbox = []
         for event in inbox { self.deliver(event, to: node) }
