@@ -128,13 +128,15 @@ public struct CitusCatalog {
 
     // MARK: - The parts of an update
 
-    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us. Nor does the
-    /// commit wait for a synchronous standby, which may have died with the worker whose row is moved, and which no limit would
-    /// end: where the coordinator is lost right afterwards, row and fence go back together, and the next one moves the row again.
-    private func limit(_ update: CitusUpdate) async throws(CitusError) {
+    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us, and if we are
+    /// stuck and leave the connection open, the server ends a transaction that waits for its next statement. Nor does the commit
+    /// wait for a synchronous standby, which may have died with the worker whose row is moved, and which no limit would end: if
+    /// the coordinator is lost right afterwards, row and fence go back together, and the next one moves the row again.
+    func limit(_ update: CitusUpdate) async throws(CitusError) {
         for (name, value) in [
             ("lock_timeout", "\(Self.milliseconds(update.lockTimeout))"),
             ("statement_timeout", "\(Self.milliseconds(update.statementTimeout))"),
+            ("idle_in_transaction_session_timeout", "\(Self.milliseconds(update.statementTimeout))"),
             ("client_connection_check_interval", "500"), ("synchronous_commit", "local"),
         ] { _ = try await self.query("select set_config($1, $2, true)", [name, value]) }
     }

@@ -37,6 +37,10 @@ public struct CitusUpdate: Sendable, Equatable {
     public var lockTimeout: Duration
     public var statementTimeout: Duration
 
+    /// How long all of it may take, a connection included: then it has been abandoned. What the server is about to do by then ends within
+    /// ``statementTimeout``.
+    public var limit: Duration { .seconds(20) + (self.statementTimeout + .seconds(2)) * self.steps.count }
+
     public init(
         group: Int, steps: [Step], etcdCluster: UInt64, revision: Int64, rebuiltFrom: Int64? = nil,
         blockers: Blockers = .wait,

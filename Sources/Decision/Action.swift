@@ -43,6 +43,8 @@ public enum Action: Hashable, Sendable {
     case askPatroni
 
     // Other members
+    /// A linearizable read of the groups' keys; answered by ``Event/groups(_:)``.
+    case readGroups
     indirect case citus(CitusAction)
     indirect case detector(DetectorAction)
 

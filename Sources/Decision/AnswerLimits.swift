@@ -19,6 +19,10 @@ public struct AnswerLimits: Hashable, Sendable {
     public var postgres: Duration = .seconds(6)
     /// Patroni is asked for 1 s.
     public var patroni: Duration = .seconds(3)
+    /// An update of Citus's rows: the shell ends its connection after 60 s at most (`CitusUpdate.limit`, for the most changes that there
+    /// may be), and the server what it was about to do 7 s after that (`statement_timeout`). What is not answered by then has left what it
+    /// has changed, if anything, to be read.
+    public var update: Duration = .seconds(120)
 
     public init(request: Duration = .seconds(5)) {
         self.request = request
@@ -38,8 +42,6 @@ public struct AnswerLimits: Hashable, Sendable {
     static let writable: Duration = .seconds(5)
     /// Connections to all workers, 16 at a time: 2 s each, and one query of 5 s. Of as many as there may be, twice.
     static let copies: Duration = .seconds(900)
-    /// Up to ten statements, each 9 s at most.
-    static let update: Duration = .seconds(180)
     /// What was to be held ends on the server by its own limit; then this.
     static let hold: Duration = .seconds(30)
 }

@@ -1,46 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The parts that look at other members: Citus's metadata, the failure detector, the ledger.
+/// The parts that look at other members: the view of the groups, Citus's metadata, the failure detector, the ledger.
 extension Core {
-    mutating func advanceCitus(_ event: Event, at now: Instant, into actions: inout [Action]) {
-        switch event {
-        case .groups(let event): self.citus?.handle(.groups(event), at: now, into: &actions)
-        case .citus(let event): self.citus?.handle(event, at: now, into: &actions)
-        default:  // Nothing of it; but it may be due.
-            if let due = self.citus?.wakeAt, due <= now { self.citus?.handle(nil, at: now, into: &actions) }
+    /// Takes an event over into the one view of the groups, asks for what it lacks, and lets those turn who look at it.
+    mutating func advanceOthers(_ event: Event, at now: Instant, into actions: inout [Action]) {
+        guard self.groupsView != nil else { return }
+        var news: GroupsNews?
+        if case .groups(let event) = event { news = self.groupsView?.learn(event, at: now) }
+        let (limit, awakeSince) = (self.node.limits.etcd, self.node.awakeSince)
+        if let silence = self.groupsView?.giveUp(after: limit, at: now, awakeSince: awakeSince) {
+            actions.append(.report(.unanswered(.groups, after: silence)))
         }
+        if self.groupsView?.ask(at: now) == true { actions.append(.readGroups) }
+        self.advanceCitus(event, news, at: now, into: &actions)
+        self.advanceDetector(event, news, at: now, into: &actions)
+        guard self.citus?.wantsGroupsRead == true else { return }
+        self.citus?.wantsGroupsRead = false
+        self.groupsView?.readAnew(at: now)
+        if self.groupsView?.ask(at: now) == true { actions.append(.readGroups) }
     }
 
-    mutating func advanceDetector(_ event: Event, at now: Instant, into actions: inout [Action]) {
+    private mutating func advanceCitus(
+        _ event: Event, _ news: GroupsNews?, at now: Instant, into actions: inout [Action]
+    ) {
+        var own: CitusEvent?
+        if case .citus(let event) = event { own = event }
+        // Nothing of it; but it may be due.
+        guard let wakeAt = self.citus?.wakeAt, own != nil || news != nil || wakeAt <= now else { return }
+        self.handleCitus(own, news, at: now, into: &actions)
+    }
+
+    private mutating func handleCitus(
+        _ event: CitusEvent?, _ news: GroupsNews?, at now: Instant, into actions: inout [Action]
+    ) {
+        // The view is not changed while it is looked at: what is bound here shares its memory.
+        guard let view = self.groupsView else { return }
+        self.citus?.handle(event, view, news, awakeSince: self.node.awakeSince, at: now, into: &actions)
+    }
+
+    private mutating func advanceDetector(
+        _ event: Event, _ news: GroupsNews?, at now: Instant, into actions: inout [Action]
+    ) {
         guard let wakeAt = self.detector?.wakeAt, !self.node.isStopping else { return }
         let (hasContact, isPaused) = (self.hasContact, self.node.config.isPaused)
-        let own: DetectorEvent?
-        switch event {
-        case .groups(let event): own = .groups(event)
-        case .detector(let event): own = event
-        default:  // Nothing of it; but it may be due, or etcd answer again, or no more.
-            guard wakeAt <= now || self.detector?.isEtcdInContact != hasContact || self.detector?.isPaused != isPaused
-            else {
-                return
-            }
-            own = nil
-        }
+        var own: DetectorEvent?
+        if case .detector(let event) = event { own = event }
+        // Nothing of it; but it may be due, or etcd answer again, or no more.
+        guard
+            own != nil || news != nil || wakeAt <= now || self.detector?.isEtcdInContact != hasContact
+                || self.detector?.isPaused != isPaused
+        else { return }
+        guard let view = self.groupsView else { return }
         var (wanted, reports): ([DetectorAction], [DetectorReport]) = ([], [])
         self.detector?.handle(
-            own, hasContact: hasContact, isPaused: isPaused, at: now, into: &wanted, &reports)
+            own, view, news, hasContact: hasContact, isPaused: isPaused, awakeSince: self.node.awakeSince, at: now,
+            into: &wanted, &reports)
         for report in reports { actions.append(.report(.detector(report))) }
         for action in wanted { actions.append(.detector(action)) }
         let isVerdict = reports.contains { if case .verdict = $0 { true } else { false } }
         guard isVerdict, let unusable = self.detector?.unusable else { return }
-        self.citus?.handle(.unusable(unusable), at: now, into: &actions)
+        self.handleCitus(.unusable(unusable), nil, at: now, into: &actions)
     }
 
     /// Hands what was done and reported since `begin` on to the ledger.
     mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
-        guard self.ledger != nil, let detector = self.detector else { return }
+        guard self.ledger != nil, let detector = self.detector, let groups = self.groupsView?.groups else { return }
         for action in Array(actions[begin...]) {
-            self.ledger?.record(action, detector, at: now)
-            guard case .report(.citus(let report)) = action, let groups = self.citus?.groups else { continue }
+            self.ledger?.record(action, detector, groups, at: now)
+            guard case .report(.citus(let report)) = action else { continue }
             if let entry = self.ledger?.takeMetadata(report, groups, at: now) { actions.append(.record(entry)) }
         }
         if case .detector(.probed(let id, let findings, _)) = event, id.group == detector.member.group,
@@ -49,8 +76,8 @@ extension Core {
             self.ledger?.probed(id.name, isPrimary: isPrimary, at: now)
         }
         if let group = self.ledger?.open?.group {
-            self.ledger?.learnCause(detector.groups, claimant: detector.claims[group])
+            self.ledger?.learnCause(groups, claimant: detector.claims[group])
         }
-        if let entry = self.ledger?.takeChange(detector.groups, at: now) { actions.append(.record(entry)) }
+        if let entry = self.ledger?.takeChange(groups, at: now) { actions.append(.record(entry)) }
     }
 }

@@ -93,6 +93,7 @@ extension Core {
         let patroni = self.patroniQuestion.wakeAt(limit: limits.patroni, awakeSince: awakeSince)
         consider(self.patroniQuestion.isUnderWay ? patroni : self.patroniDue.map { max($0, patroni) })
         consider(self.stopBy)
+        consider(self.groupsView?.question.wakeAt(limit: limits.etcd, awakeSince: awakeSince))
         consider(self.citus?.wakeAt)
         if !self.node.isStopping { consider(self.detector?.wakeAt) }
         for index in self.leases.indices { consider(self.leases[index].wakeAt) }

@@ -8,6 +8,8 @@
 public struct Core: Sendable {
     var node: NodeState
     var leases: [AddressLease]
+    /// Nil where nobody looks at the groups: neither of the next two.
+    var groupsView: GroupsView?
     var citus: CitusCore?
     var detector: DetectorCore?
     /// Nil where no other member is watched.
@@ -46,6 +48,7 @@ public struct Core: Sendable {
         self.memory = memory
         self.node = NodeState(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, memory, since: now) }
+        self.groupsView = GroupsSchedule(settings).map { GroupsView($0, at: now) }
         self.citus = settings.citus.map { CitusCore($0, member: settings.member, limits: settings.limits, at: now) }
         self.detector = settings.detector.map {
             DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
@@ -66,8 +69,7 @@ public struct Core: Sendable {
         self.learn(event, at: now, into: &actions)
         if self.hasStopped { return }
         self.giveUpOverdue(at: now, into: &actions)
-        self.advanceCitus(event, at: now, into: &actions)
-        self.advanceDetector(event, at: now, into: &actions)
+        self.advanceOthers(event, at: now, into: &actions)
         var isAnyDropped = false
         for index in self.leases.indices {
             self.leases[index].advance(self.node, at: now, into: &actions)
@@ -133,7 +135,6 @@ public struct Core: Sendable {
         let ttl = self.node.knownTTL
         self.node.settings = LeaseSettings(settings)
         self.node.limits = settings.limits
-        self.citus?.limits = settings.limits
         self.detector?.limits = settings.limits
         self.node.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {

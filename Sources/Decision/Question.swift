@@ -109,7 +109,7 @@ public enum Asked: Hashable, Sendable {
     case assignment(AddressID), removal(AddressID)
     // Other members
     case groups, probes([MemberID]), etcdHealth, switchover(MemberID)
-    case groupsForCitus, rows(String), writable(NodeEndpoint), copies(String)
+    case rows(String), writable(NodeEndpoint), copies(String)
     case update(String, group: Int), hold(String, group: Int)
 }
 

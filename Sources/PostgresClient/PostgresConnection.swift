@@ -5,8 +5,8 @@ import Conninfo
 public import EventLoop
 import Glibc
 
-/// One libpq connection, used by one task at a time. After any error other than `.query` and `.busy` it is useless: drop
-/// it and connect again (libpq 15 has no way to cancel a running query without blocking).
+/// One libpq connection, used by one task at a time. After any error other than `.query` and `.busy` it has been ended: connect
+/// again (libpq 15 has no way to cancel a running query without blocking).
 ///
 /// libpq resolves host names synchronously, and the whole loop would wait: a name without `hostaddr` beside it is refused here,
 /// whoever asks.
@@ -29,15 +29,6 @@ public final class PostgresConnection {
     private struct Handle: ~Copyable {
         let raw: OpaquePointer
         deinit { PQfinish(self.raw) }
-    }
-
-    /// Whether `conninfo` itself names a database.
-    public nonisolated static func namesDatabase(_ conninfo: String) -> Bool {
-        do throws(ConnectionString.ParsingError) {
-            return try ConnectionString(conninfo)["dbname"] != nil
-        } catch {
-            return false
-        }
     }
 
     /// Connects as `conninfo` says, within `timeout` in all; `connect_timeout` has no effect. Unless it says otherwise, the
@@ -136,10 +127,19 @@ public final class PostgresConnection {
         } catch {
             switch error.kind {
             case .query, .busy: break
-            case .connection, .authentication, .timeout, .resultTooLarge, .cancelled: self.isUsable = false
+            case .connection, .authentication, .timeout, .resultTooLarge, .cancelled: self.end()
             }
             throw error
         }
+    }
+
+    /// Ends the connection at once, from here. A query that runs fails; what has not been sent by now never reaches the server, which
+    /// notices the end when it waits for a statement, or within `client_connection_check_interval`.
+    public func end() {
+        self.isUsable = false
+        self.idleWatch = nil
+        let descriptor = PQsocket(self.handle.raw)
+        if descriptor >= 0 { shutdown(descriptor, CInt(SHUT_RDWR)) }
     }
 
     /// Calls `action`, once, when the server ends the connection while no query runs: a server that stops says so at

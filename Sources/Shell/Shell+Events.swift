@@ -81,8 +81,7 @@ extension Shell {
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
         case .askPatroni: self.answer { .patroni(await self.patroni.ask(), askedAt: now) }
-        case .citus(.readGroups), .detector(.readGroups):
-            self.answer { .groups(await self.groups.read(sentAt: now)) }
+        case .readGroups: self.answer { .groups(await self.groups.read(sentAt: now)) }
         case .citus(let action): self.citus?.carryOut(action)
         case .detector(let action): self.detector.carryOut(action)
         case .record(let entry): self.ledger.write(entry)

@@ -17,8 +17,7 @@ extension Wording {
         case .patroni: ("asking Patroni here", "")
         case .assignment(let id): ("putting \(id) on the interface", id)
         case .removal(let id): ("taking \(id) off the interface", id)
-        case .groups: ("reading the members and groups in etcd, for the failure detector", "")
-        case .groupsForCitus: ("reading the members and groups in etcd, for pg_dist_node", "")
+        case .groups: ("reading the members and groups in etcd", "")
         case .probes(let members):
             (
                 "probing \(members.prefix(5).map(\.description).joined(separator: ", "))\(members.count > 5 ? " and \(members.count - 5) others" : "")",
@@ -39,12 +38,12 @@ extension Wording {
         switch asked {
         case .assignment, .removal:
             "it may still take effect, so nothing else is done with the address until its end is known"
-        case .update: "it may yet take effect, so nothing else is changed in this database"
+        case .update: "by the server's own limits it has ended; the rows are read before anything else is changed"
         case .switchover: "it is not known whether Patroni does it; Patroni is not asked again for this leader"
         case .hold: "by now the server's own limit has let the writes go on"
         case .probes: "that says nothing about them; they are asked again"
         case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .groups,
-            .groupsForCitus, .etcdHealth, .rows, .writable, .copies:
+            .etcdHealth, .rows, .writable, .copies:
             "it is asked again"
         }
     }

@@ -196,7 +196,7 @@ extension World {
             if node.diskWorks { self.schedule(.remembered(node.index, life: life), after: delay) }
         case .startAnnouncing(let spec): if self.mutation != .staysSilent { self.startAnnouncing(spec, by: node) }
         case .stopAnnouncing(let spec): if self.mutation != .keepsAnnouncing { self.stopAnnouncing(spec, by: node) }
-        case .ready, .report, .citus, .detector, .record: break
+        case .ready, .report, .readGroups, .citus, .detector, .record: break
         }
     }
 

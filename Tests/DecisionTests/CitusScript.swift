@@ -17,7 +17,11 @@ struct CitusScript {
     private(set) var core: Core
     private(set) var now = Instant(sinceBoot: .seconds(100))
     private(set) var reports: [CitusReport] = []
+    /// Of other parts of the core, since the beginning.
+    private(set) var otherReports: [Report] = []
     private(set) var revision: Int64 = 10
+    /// How often the groups' keys were to be read.
+    private(set) var reads = 0
     /// Whether a read of the groups' keys is answered at once, with what stands there.
     var answersReads = false
     /// With what a read of the rows is answered at once; nil: it is not.
@@ -37,8 +41,8 @@ struct CitusScript {
         _ mode: CitusMode = .own, rows: [NodeRow] = Self.rows, change: (inout CitusSettings) -> Void = { _ in }
     ) -> CitusScript {
         var script = CitusScript(mode, change: change)
-        #expect(script.on(nil) == [.readGroups])
-        #expect(script.on(.groups(.read(script.snapshot(), sentAt: script.now))).contains(.readRows(Self.database)))
+        #expect(script.on(nil) == [] && script.reads == 1)
+        #expect(script.groups(.read(script.snapshot(), sentAt: script.now)).contains(.readRows(Self.database)))
         #expect(script.reports.contains(.writerChanged(isWriter: true)))
         #expect(script.rowsRead(rows) == [])
         for change in script.snapshot().facts { script.put(change) }
@@ -76,15 +80,24 @@ struct CitusScript {
     /// Delivers an event some time after the one before; answers what is to be done.
     @discardableResult
     mutating func on(_ event: CitusEvent?, after delay: Duration = .milliseconds(1)) -> [CitusAction] {
+        self.on(event.map { .citus($0) } ?? .tick, after: delay)
+    }
+
+    @discardableResult
+    mutating func groups(_ event: GroupsEvent, after delay: Duration = .milliseconds(1)) -> [CitusAction] {
+        self.on(.groups(event), after: delay)
+    }
+
+    private mutating func on(_ event: Event, after delay: Duration) -> [CitusAction] {
         self.now = self.now + delay
         self.reports = []
+        let readsBefore = self.reads
         var actions = self.deliver(event)
         if let rows = self.answeredRows, actions.contains(.readRows(Self.database)) {
             actions.removeAll { $0 == .readRows(Self.database) }
-            actions += self.deliver(.rowsRead(Self.database, rows, askedAt: self.now))
+            actions += self.deliver(.citus(.rowsRead(Self.database, rows, askedAt: self.now)))
         }
-        guard self.answersReads, actions.contains(.readGroups) else { return actions }
-        actions.removeAll { $0 == .readGroups }
+        guard self.answersReads, self.reads > readsBefore else { return actions }
         let facts = self.keys.sorted { $0.key < $1.key }.flatMap { group, facts in
             facts.sorted { $0.key < $1.key }.map { GroupChange(group, $0.value) }
         }
@@ -92,14 +105,16 @@ struct CitusScript {
         return actions + self.deliver(.groups(.read(snapshot, sentAt: self.now)))
     }
 
-    private mutating func deliver(_ event: CitusEvent?) -> [CitusAction] {
+    private mutating func deliver(_ event: Event) -> [CitusAction] {
         var actions: [Action] = []
-        self.core.handle(event.map { .citus($0) } ?? .tick, at: self.now, into: &actions)
+        self.core.handle(event, at: self.now, into: &actions)
         var others: [CitusAction] = []
         for action in actions {
             switch action {
             case .report(.citus(let report)): self.reports.append(report)
+            case .report(let report): self.otherReports.append(report)
             case .citus(let action): others.append(action)
+            case .readGroups: self.reads += 1
             default: break  // The addresses' part has its own tests.
             }
         }
@@ -112,16 +127,17 @@ struct CitusScript {
     {
         self.revision += 1
         for fact in facts { self.put(GroupChange(group, fact)) }
-        return self.on(
-            .groups(
-                .changed(
-                    clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) })),
+        return self.groups(
+            .changed(clusterID: Self.cluster, revision: self.revision, facts.map { GroupChange(group, $0) }),
             after: delay)
     }
 
     mutating func leads(_ group: Int, _ name: String) -> [CitusAction] {
         self.changed(group, .leader(name, since: self.revision + 1))
     }
+
+    /// What the databases owe an answer for.
+    var missed: [Asked] { self.core.citus?.unanswered.map(\.asked) ?? [] }
 
     mutating func rowsRead(_ rows: [NodeRow] = Self.rows) -> [CitusAction] {
         self.on(.rowsRead(Self.database, rows, askedAt: self.now))
@@ -131,8 +147,8 @@ struct CitusScript {
         self.on(.writable(NodeEndpoint(host, 5432), answer, askedAt: self.now))
     }
 
-    mutating func ended(_ group: Int, _ outcome: UpdateOutcome) -> [CitusAction] {
-        self.on(.updateEnded(Self.database, group: group, outcome))
+    mutating func ended(_ group: Int, _ outcome: UpdateOutcome, askedAt: Instant? = nil) -> [CitusAction] {
+        self.on(.updateEnded(Self.database, group: group, outcome, askedAt: askedAt ?? self.now))
     }
 
     /// Lets time pass in steps, and answers everything that was to be done.

@@ -34,7 +34,7 @@ struct CitusSynchronizationTests {
         let workers = [Self.a2, NodeEndpoint("b1", 5432)]
         #expect(script.rowsRead(Self.rows()) == [.compareCopies(Self.app, workers)])
         let findings = [CopyFinding(workers[0], .same), CopyFinding(workers[1], .unreadable(reason: "why"))]
-        _ = script.on(.copiesCompared(Self.app, findings))
+        _ = script.on(.copiesCompared(Self.app, findings, askedAt: script.now))
         guard case .synchronized(_, 1, _, let unverified)? = script.reports.first else {
             Issue.record("\(script.reports)")
             return
@@ -53,7 +53,8 @@ struct CitusSynchronizationTests {
         var rows = Self.rows()
         rows[2].endpoint = b2
         #expect(script.rowsRead(rows) == [.compareCopies(Self.app, [Self.a2, b2])])
-        _ = script.on(.copiesCompared(Self.app, [CopyFinding(Self.a2, .same), CopyFinding(b2, .same)]))
+        _ = script.on(
+            .copiesCompared(Self.app, [CopyFinding(Self.a2, .same), CopyFinding(b2, .same)], askedAt: script.now))
         let groups = script.reports.compactMap { if case .synchronized(_, let group, _, _) = $0 { group } else { nil } }
         #expect(groups == [1, 2])
     }
@@ -77,7 +78,7 @@ struct CitusSynchronizationTests {
         var (told, compared) = (0, 0)
         _ = script.rowsRead(Self.rows())
         for _ in 0..<60 {
-            _ = script.on(.copiesCompared(Self.app, [CopyFinding(Self.a2, .different)]))
+            _ = script.on(.copiesCompared(Self.app, [CopyFinding(Self.a2, .different)], askedAt: script.now))
             told += script.reports.filter { if case .copiesDiffer = $0 { true } else { false } }.count
             guard script.pass(.seconds(1)).contains(.readRows(Self.app)) else { continue }
             if script.rowsRead(Self.rows()).contains(where: { if case .compareCopies = $0 { true } else { false } }) {

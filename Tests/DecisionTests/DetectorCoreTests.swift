@@ -230,7 +230,7 @@ struct DetectorCoreTests {
         #expect(script.verdict("n2") == .patroniFailed)
         script.hasContact = false
         script.on(nil)
-        #expect(script.core.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
+        #expect(script.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
     }
 
     @Test func `after a freeze every member keeps its share of the interval`() {
@@ -255,7 +255,7 @@ struct DetectorCoreTests {
         script.on(.observed(n2, Observation(group: 0)))
         script.pass(.seconds(600))
         #expect(script.verdict("n2") == .suspected)
-        #expect(!script.core.evidence(.postgres, of: n2).contains { $0.state == .healthy })
+        #expect(!script.evidence(.postgres, of: n2).contains { $0.state == .healthy })
         let doubt = Observation.Doubt(patroni: .healthy, postgres: .failed)
         script.on(.observed(n2, Observation(group: 0, doubts: [n2: doubt])))
         #expect(script.verdict("n2") == .gray)
@@ -272,7 +272,7 @@ struct DetectorCoreTests {
         script.on(.observed(MemberID(1, "n3"), Observation(group: 1)))
         script.on(.observed(MemberID(0, "n3"), Observation(group: 0)))
         script.on(.observed(MemberID(2, "n3"), Observation(group: nil)))
-        let sources = script.core.evidence(.postgres, of: MemberID(0, "n2")).map(\.source)
+        let sources = script.evidence(.postgres, of: MemberID(0, "n2")).map(\.source)
         #expect(sources == [.own, .etcd, .peer(MemberID(2, "n3")), .peer(MemberID(0, "n3"))])
     }
 
@@ -282,13 +282,16 @@ struct DetectorCoreTests {
     {
         let start = Instant(sinceBoot: .seconds(1000))
         let names = (1...600).map { "n\($0)" }
-        var core = DetectorCore(DetectorSettings(profile, seed: 1, onGrayFailure: .alert), member: "n1", at: start)
+        let settings = DetectorSettings(profile, seed: 1, onGrayFailure: .alert)
+        var core = DetectorCore(settings, member: "n1", at: start)
+        var view = GroupsView(GroupsSchedule(settings), at: start)
         var underWay: [(id: MemberID, since: Instant)] = []
         var counts: [MemberID: Int] = [:]
         var (most, now) = (0, start)
-        func handle(_ event: DetectorEvent?) {
+        func handle(_ event: DetectorEvent?, _ news: GroupsNews? = nil) {
             var (actions, reports): ([DetectorAction], [DetectorReport]) = ([], [])
-            core.handle(event, hasContact: true, isPaused: false, at: now, into: &actions, &reports)
+            core.handle(
+                event, view, news, hasContact: true, awakeSince: start, at: now, into: &actions, &reports)
             for case .probe(let id, _, _, _) in actions {
                 underWay.append((id, now))
                 counts[id, default: 0] += 1
@@ -296,7 +299,8 @@ struct DetectorCoreTests {
             most = max(most, underWay.count)
         }
         let facts = names.map { GroupChange(0, .member($0, DetectorScript.member($0))) }
-        handle(.groups(.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)))
+        let read = GroupsEvent.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)
+        handle(nil, view.learn(read, at: now))
         while now - start < .seconds(120) {
             #expect(core.wakeAt > now, "it wants to be woken at once, again and again")
             let ended = underWay.first.map { $0.since + profile.timeout } ?? .distantFuture
@@ -316,16 +320,18 @@ struct DetectorCoreTests {
 
     @Test func `a member that could not be asked has not failed, and is asked again at its next turn`() {
         let start = Instant(sinceBoot: .seconds(1000))
-        var core = DetectorCore(
-            DetectorSettings(.hyperscale, seed: 1, onGrayFailure: .alert), member: "n1", at: start)
+        let settings = DetectorSettings(.hyperscale, seed: 1, onGrayFailure: .alert)
+        var core = DetectorCore(settings, member: "n1", at: start)
+        var view = GroupsView(GroupsSchedule(settings), at: start)
         var now = start
         var probes: [MemberID: Int] = [:]
-        func handle(_ event: DetectorEvent?) {
-            var events = [event]
+        func handle(_ event: DetectorEvent?, _ news: GroupsNews? = nil) {
+            var (events, news) = ([event], news)
             while !events.isEmpty {
                 var (actions, reports): ([DetectorAction], [DetectorReport]) = ([], [])
                 core.handle(
-                    events.removeFirst(), hasContact: true, isPaused: false, at: now, into: &actions, &reports)
+                    events.removeFirst(), view, news.take(), hasContact: true, awakeSince: start, at: now,
+                    into: &actions, &reports)
                 for case .probe(let id, _, _, _) in actions {
                     probes[id, default: 0] += 1
                     events.append(.notProbed(id))
@@ -333,7 +339,8 @@ struct DetectorCoreTests {
             }
         }
         let facts = ["n1", "n2", "n3"].map { GroupChange(0, .member($0, DetectorScript.member($0))) }
-        handle(.groups(.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)))
+        let read = GroupsEvent.read(GroupsSnapshot(clusterID: 7, revision: 10, facts: facts), sentAt: now)
+        handle(nil, view.learn(read, at: now))
         while now - start < .seconds(600) {
             now = max(now, core.wakeAt)
             handle(nil)

@@ -6,6 +6,8 @@ import Testing
 /// One daemon's detector, with its clock, its neighbours and what they say.
 struct DetectorScript {
     var core: DetectorCore
+    var view: GroupsView
+    private var awakeSince = Instant(sinceBoot: .seconds(1000))
     var now = Instant(sinceBoot: .seconds(1000))
     var reports: [DetectorReport] = []
     var published: Observation?
@@ -16,6 +18,8 @@ struct DetectorScript {
     /// What the local WAL receiver says; nil: it is not answered.
     var walReceiver: WALReceiverAnswer?
     var reads = 0
+    /// For how long reads were waited for, each time that was news.
+    var silences: [Duration] = []
     var isPaused = false
     /// What etcd's endpoints say.
     var etcd: [EtcdEndpointFinding] = []
@@ -39,11 +43,12 @@ struct DetectorScript {
         _ profile: DetectorProfile = .hyperscale, members: [String] = ["n1", "n2", "n3"],
         onGrayFailure: GrayPolicy = .alert
     ) {
-        self.core = DetectorCore(
-            DetectorSettings(profile, seed: 1, onGrayFailure: onGrayFailure), member: "n1", at: self.now)
+        let settings = DetectorSettings(profile, seed: 1, onGrayFailure: onGrayFailure)
+        self.core = DetectorCore(settings, member: "n1", at: self.now)
+        self.view = GroupsView(GroupsSchedule(settings), at: self.now)
         for name in members { self.put(.member(name, Self.member(name, leads: name == "n2"))) }
         self.put(.leader("n2", since: 3))
-        self.on(.groups(.read(self.snapshot, sentAt: self.now)))
+        self.groups(.read(self.snapshot, sentAt: self.now))
     }
 
     private mutating func put(_ fact: GroupFact) {
@@ -68,53 +73,90 @@ struct DetectorScript {
     }
 
     /// Delivers an event, and answers every probe that it causes half a second later.
-    mutating func on(_ event: DetectorEvent?) {
-        var events: [DetectorEvent?] = [event]
+    mutating func on(_ event: DetectorEvent?) { self.deliver(event.map { .detector($0) } ?? .tick) }
+
+    mutating func groups(_ event: GroupsEvent) { self.deliver(.groups(event)) }
+
+    private mutating func deliver(_ event: Event) {
+        var events = [event]
         while !events.isEmpty {
-            let event = events.removeFirst()
-            var actions: [DetectorAction] = []
-            self.core.handle(
-                event, hasContact: self.hasContact, isPaused: self.isPaused, at: self.now, into: &actions, &self.reports
-            )
-            for action in actions {
-                switch action {
-                case .probe(let id, _, _, _):
-                    self.probes[id.name, default: 0] += 1
-                    if self.silent.contains(id.name) { continue }
-                    let leads = self.core.groups[0]?.leader?.name == id.name
-                    events.append(
-                        .probed(
-                            id, self.findings[id.name] ?? ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads),
-                            askedAt: self.now))
-                case .publish(let observation, _): self.published = observation
-                case .askWALReceiver:
-                    if let answer = self.walReceiver { events.append(.walReceiver(answer, askedAt: self.now)) }
-                case .probeEtcd:
-                    self.probesOfEtcd += 1
-                    if self.answersProbesOfEtcd { events.append(.etcdProbed(self.etcd)) }
-                case .readGroups:
-                    self.reads += 1
-                    if self.answersReads { events.append(.groups(.read(self.snapshot, sentAt: self.now))) }
-                case .switchOver(let order): self.orders.append(order)
-                }
+            for action in self.handle(events.removeFirst()) {
+                if let event = self.answer(to: action) { events.append(event) }
             }
         }
+    }
+
+    /// What the core does around the detector.
+    private mutating func handle(_ event: Event) -> [Action] {
+        let due = min(self.core.wakeAt, self.viewWakeAt)
+        if self.now - due > .seconds(1) { self.awakeSince = self.now }
+        var (news, own): (GroupsNews?, DetectorEvent?)
+        if case .groups(let event) = event { news = self.view.learn(event, at: self.now) }
+        if case .detector(let event) = event { own = event }
+        if let silence = self.view.giveUp(after: self.core.limits.etcd, at: self.now, awakeSince: self.awakeSince) {
+            self.silences.append(silence)
+        }
+        let asked: [Action] = self.view.ask(at: self.now) ? [.readGroups] : []
+        var actions: [DetectorAction] = []
+        self.core.handle(
+            own, self.view, news, hasContact: self.hasContact, isPaused: self.isPaused, awakeSince: self.awakeSince,
+            at: self.now, into: &actions, &self.reports)
+        return asked + actions.map { .detector($0) }
+    }
+
+    private mutating func answer(to action: Action) -> Event? {
+        switch action {
+        case .detector(.probe(let id, _, _, _)):
+            self.probes[id.name, default: 0] += 1
+            if self.silent.contains(id.name) { return nil }
+            let leads = self.view.groups[0]?.leader?.name == id.name
+            let findings = self.findings[id.name] ?? ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads)
+            return .detector(.probed(id, findings, askedAt: self.now))
+        case .detector(.publish(let observation, _)): self.published = observation
+        case .detector(.askWALReceiver):
+            if let answer = self.walReceiver { return .detector(.walReceiver(answer, askedAt: self.now)) }
+        case .detector(.probeEtcd):
+            self.probesOfEtcd += 1
+            if self.answersProbesOfEtcd { return .detector(.etcdProbed(self.etcd)) }
+        case .detector(.switchOver(let order)): self.orders.append(order)
+        case .readGroups:
+            self.reads += 1
+            if self.answersReads { return .groups(.read(self.snapshot, sentAt: self.now)) }
+        default: break  // Not of the detector.
+        }
+        return nil
+    }
+
+    private var viewWakeAt: Instant {
+        self.view.question.wakeAt(limit: self.core.limits.etcd, awakeSince: self.awakeSince)
     }
 
     mutating func change(_ facts: GroupFact...) {
         self.revision += 1
         for fact in facts { self.put(fact) }
-        self.on(.groups(.changed(clusterID: 7, revision: self.revision, facts.map { GroupChange(0, $0) })))
+        self.groups(.changed(clusterID: 7, revision: self.revision, facts.map { GroupChange(0, $0) }))
     }
 
     /// Lets time pass, turn by turn.
     mutating func pass(_ span: Duration) {
         let end = self.now + span
-        while self.core.wakeAt <= end {
-            self.now = max(self.now, self.core.wakeAt)
+        while case let due = min(self.core.wakeAt, self.viewWakeAt), due <= end {
+            self.now = max(self.now, due)
             self.on(nil)
         }
         self.now = end
+    }
+
+    var status: DetectorStatus { self.core.status(self.view) }
+
+    var decision: SwitchoverDecision { self.core.decideSwitchover(self.view) }
+
+    func evidence(_ aspect: DetectorAspect, of id: MemberID) -> [Evidence] {
+        self.core.evidence(aspect, of: id, self.view)
+    }
+
+    func candidates(after leader: MemberID) -> (fit: [MemberID], unfit: [MemberID: String]) {
+        self.core.candidates(after: leader, self.view)
     }
 
     func verdict(_ name: String) -> DetectorVerdict? { self.core.targets[MemberID(0, name)]?.verdict }

@@ -23,7 +23,7 @@ struct DetectorSourceTests {
             script.pass(.seconds(1))
         }
         #expect(script.now - failedAt <= .seconds(150))
-        let evidence = script.core.evidence(.postgres, of: MemberID(0, "n2"))
+        let evidence = script.evidence(.postgres, of: MemberID(0, "n2"))
         #expect(evidence.contains { $0.source == .walReceiver && $0.state == .failed })
     }
 
@@ -60,7 +60,7 @@ struct DetectorSourceTests {
         script.walReceiver = .streaming(
             sender: NodeEndpoint("n3", 5432), silence: .seconds(300), patience: .seconds(35))
         script.pass(.seconds(60))
-        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
+        #expect(!script.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
     }
 
     @Test func `a new leader starts with nothing against it`() {
@@ -71,8 +71,8 @@ struct DetectorSourceTests {
         script.pass(.seconds(60))
         script.change(.leader("n3", since: 30))
         script.pass(.seconds(60))
-        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n3")).contains { $0.source == .walReceiver })
-        #expect(!script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
+        #expect(!script.evidence(.postgres, of: MemberID(0, "n3")).contains { $0.source == .walReceiver })
+        #expect(!script.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .walReceiver })
     }
 
     // MARK: - Lag
@@ -119,7 +119,7 @@ struct DetectorSourceTests {
         script.answersReads = false
         script.pass(.seconds(39))
         #expect(script.reads == 1, "one is not answered: none is sent on top")
-        script.on(.groups(.unread(reason: "etcd is gone")))
+        script.groups(.unread(reason: "etcd is gone"))
         script.pass(.seconds(11))
         #expect(script.reads == 2)
     }
@@ -131,22 +131,21 @@ struct DetectorSourceTests {
         script.reports = []
         // Two reads are 30 s apart, and one may take 5 s.
         script.pass(.seconds(64))
-        #expect(!script.core.status.isViewOld && script.core.evidence(.patroni, of: MemberID(0, "n2")).count > 1)
+        #expect(!script.status.isViewOld && script.evidence(.patroni, of: MemberID(0, "n2")).count > 1)
         script.pass(.seconds(2))
-        #expect(script.core.status.isViewOld)
+        #expect(script.status.isViewOld)
         // Neither etcd's keys nor what others publish there says anything of the present.
-        #expect(script.core.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
-        guard case .forbidden(let obstacle) = script.core.decideSwitchover() else {
+        #expect(script.evidence(.patroni, of: MemberID(0, "n2")).map(\.source) == [.own])
+        guard case .forbidden(let obstacle) = script.decision else {
             Issue.record("nothing forbids a switchover")
             return
         }
         #expect([.noGrayFailure, .noContact].contains(obstacle.rule))
-        let silences = script.reports.filter { if case .unanswered(.groups, _) = $0 { true } else { false } }
-        #expect(silences == [.unanswered(.groups, after: .seconds(10))])
+        #expect(script.silences == [.seconds(10)])
         #expect(script.reads == 2)
         script.answersReads = true
         script.pass(.seconds(30))
-        #expect(!script.core.status.isViewOld && script.core.unanswered == [])
+        #expect(!script.status.isViewOld && script.view.question.silentSince == nil)
     }
 
     @Test func `etcd's endpoints that are never heard of are asked again`() {
@@ -206,31 +205,29 @@ struct DetectorSourceTests {
         var script = DetectorScript()
         script.pass(.seconds(60))
         script.answersReads = false
-        func read(_ cluster: UInt64, _ revision: Int64, leader: String) -> DetectorEvent {
+        func read(_ cluster: UInt64, _ revision: Int64, leader: String) -> GroupsEvent {
             let facts = ["n1", "n2", "n3"].map {
                 GroupChange(0, .member($0, DetectorScript.member($0, leads: $0 == leader)))
             }
-            return .groups(
-                .read(
-                    GroupsSnapshot(
-                        clusterID: cluster, revision: revision,
-                        facts: facts + [GroupChange(0, .leader(leader, since: 2))]),
-                    sentAt: script.now))
+            return .read(
+                GroupsSnapshot(
+                    clusterID: cluster, revision: revision, facts: facts + [GroupChange(0, .leader(leader, since: 2))]),
+                sentAt: script.now)
         }
-        script.on(read(8, 5, leader: "n3"))
-        #expect(script.core.groups[0]?.leader?.name == "n3")
-        script.on(.groups(.changed(clusterID: 7, revision: 99, [GroupChange(0, .leader("n2", since: 99))])))
-        #expect(script.core.groups[0]?.leader?.name == "n3", "the cluster of before is the past")
+        script.groups(read(8, 5, leader: "n3"))
+        #expect(script.view.groups[0]?.leader?.name == "n3")
+        script.groups(.changed(clusterID: 7, revision: 99, [GroupChange(0, .leader("n2", since: 99))]))
+        #expect(script.view.groups[0]?.leader?.name == "n3", "the cluster of before is the past")
         script.pass(.seconds(1))
-        script.on(read(8, 3, leader: "n2"))
-        #expect(script.core.groups[0]?.leader?.name == "n2", "rebuilt under the same number")
+        script.groups(read(8, 3, leader: "n2"))
+        #expect(script.view.groups[0]?.leader?.name == "n2", "rebuilt under the same number")
     }
 
     @Test func `an observer whose key is not found any more is no witness`() {
         var script = DetectorScript()
         script.second(.failed, .failed)
         func hasPeer() -> Bool {
-            script.core.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .peer(MemberID(0, "n3")) }
+            script.evidence(.postgres, of: MemberID(0, "n2")).contains { $0.source == .peer(MemberID(0, "n3")) }
         }
         #expect(hasPeer())
         script.on(.observationsRead([:]))

@@ -47,7 +47,7 @@ struct GrayResponseTests {
         script.on(.switchoverEnded(Self.order, .refused("no")))
         script.pass(.seconds(300))
         #expect(script.orders.count == 1, "what has failed is not repeated blindly")
-        #expect(script.core.decideSwitchover() == .forbidden(SwitchoverObstacle(.tried, detail: "refused(\"no\")")))
+        #expect(script.decision == .forbidden(SwitchoverObstacle(.tried, detail: "refused(\"no\")")))
         script.on(.acknowledged(Self.n2, at: 1))
         #expect(script.orders.count == 2, "an operator permits another attempt")
     }
@@ -133,7 +133,7 @@ struct GrayResponseTests {
                 ))
             Self.fail(&script)
         }
-        guard case .forbidden(let obstacle) = script.core.decideSwitchover() else {
+        guard case .forbidden(let obstacle) = script.decision else {
             Issue.record("nothing forbids it")
             return
         }
@@ -180,25 +180,25 @@ struct GrayResponseTests {
         let doubt = Observation.Doubt(patroni: .suspect, postgres: .suspect)
         let (n1, n3) = (MemberID(0, "n1"), MemberID(0, "n3"))
         script.on(.observed(Self.n2, Observation(group: 0, doubts: [n1: doubt, n3: doubt])))
-        #expect(script.core.candidates(after: Self.n2).fit == [n1, n3])
+        #expect(script.candidates(after: Self.n2).fit == [n1, n3])
         // That n3's daemon does not reach us is one.
         script.on(.observed(n3, Observation(group: 0, doubts: [n1: doubt])))
-        let (fit, unfit) = script.core.candidates(after: Self.n2)
+        let (fit, unfit) = script.candidates(after: Self.n2)
         #expect(fit == [MemberID(0, "n3")] && unfit[MemberID(0, "n1")] != nil)
         script.findings["n3"] = Self.standby(1000 - script.core.settings.lagLimit - 1)
         script.pass(.seconds(3))
-        #expect(script.core.candidates(after: Self.n2).unfit[MemberID(0, "n3")]?.hasSuffix("bytes behind") == true)
+        #expect(script.candidates(after: Self.n2).unfit[MemberID(0, "n3")]?.hasSuffix("bytes behind") == true)
     }
 
     @Test func `where replication is synchronous only a synchronous standby is asked for`() {
         var script = Self.script()
         script.change(.synchronous(["n3"]))
-        let (fit, unfit) = script.core.candidates(after: Self.n2)
+        let (fit, unfit) = script.candidates(after: Self.n2)
         #expect(fit == [MemberID(0, "n3")] && unfit == [MemberID(0, "n1"): "not synchronous"])
         script.change(.synchronous([]))
-        #expect(script.core.candidates(after: Self.n2).fit.isEmpty)
+        #expect(script.candidates(after: Self.n2).fit.isEmpty)
         script.change(.synchronous(nil))
-        #expect(script.core.candidates(after: Self.n2).fit.count == 2)
+        #expect(script.candidates(after: Self.n2).fit.count == 2)
     }
 
     @Test func `of two nodes the other one acts, on the leader's own word against itself`() {

@@ -13,18 +13,21 @@ struct LedgerTests {
         init(_ script: DetectorScript) {
             self.script = script
             self.ledger.record(
-                .report(.contactMade(clusterID: 7, revision: 10, leader: "n2")), script.core, at: script.now)
+                .report(.contactMade(clusterID: 7, revision: 10, leader: "n2")), script.core, script.view.groups,
+                at: script.now)
         }
 
         /// Reports of the core, at the present moment; answers the record if it is written.
         mutating func record(_ reports: Report...) -> FailoverRecord? {
-            for report in reports { self.ledger.record(.report(report), self.script.core, at: self.script.now) }
+            for report in reports {
+                self.ledger.record(.report(report), self.script.core, self.script.view.groups, at: self.script.now)
+            }
             return self.written()
         }
 
         /// What the new leader's daemon writes.
         private mutating func written() -> FailoverRecord? {
-            guard case .own(let record) = self.ledger.takeChange(self.script.core.groups, at: self.script.now) else {
+            guard case .own(let record) = self.ledger.takeChange(self.script.view.groups, at: self.script.now) else {
                 return nil
             }
             return record
@@ -37,7 +40,8 @@ struct LedgerTests {
             while self.script.now < end {
                 self.script.pass(min(end - self.script.now, .seconds(1)))
                 for report in self.script.reports.dropFirst(self.told) {
-                    self.ledger.record(.report(.detector(report)), self.script.core, at: self.script.now)
+                    self.ledger.record(
+                        .report(.detector(report)), self.script.core, self.script.view.groups, at: self.script.now)
                 }
                 self.told = self.script.reports.count
                 last = self.written() ?? last
@@ -85,7 +89,7 @@ struct LedgerTests {
         #expect(writer.record(assigned)?.phases[.addressMoved] == writer.script.now, "the last address counts")
         writer.ledger.record(
             .startAnnouncing(AddressSpec(id: "10.0.0.3", prefixLength: 24, interface: "eth0", acquire: .writable)),
-            writer.script.core, at: writer.script.now)
+            writer.script.core, writer.script.view.groups, at: writer.script.now)
         let announced = writer.record()
         #expect(announced?.phases[.announced] != nil)
 
@@ -107,7 +111,7 @@ struct LedgerTests {
         Self.lost(&writer)
         let record = try #require(Self.won(&writer))
         #expect(record.cause == .unknown && record.phases[.firstFailure] == nil && record.notes.isEmpty)
-        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        writer.ledger.learnCause(writer.script.view.groups, claimant: nil)
         #expect(writer.record() == nil, "nobody had asked for it")
 
         // What the group's follower knows last is this planned switchover …
@@ -115,17 +119,17 @@ struct LedgerTests {
         writer.script.change(.leader("n3", since: 50))
         _ = writer.record(.leaderChanged(from: "n1", to: "n3", revision: 50))
         #expect(writer.ledger.open?.phases[.keyLost] == writer.script.now, "not the time of the change before")
-        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        writer.ledger.learnCause(writer.script.view.groups, claimant: nil)
         #expect(writer.ledger.open?.cause == .switchover)
         // … when its leader fails.
         _ = writer.record(.leaderChanged(from: "n3", to: "n1", revision: 60))
-        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        writer.ledger.learnCause(writer.script.view.groups, claimant: nil)
         #expect(writer.ledger.open?.cause != .switchover)
         writer.script.change(.switchover(leader: "n3"))
         writer.script.change(.leader("n1", since: 60))
-        writer.ledger.learnCause(writer.script.core.groups, claimant: "n2")
+        writer.ledger.learnCause(writer.script.view.groups, claimant: "n2")
         #expect(writer.record()?.cause == .grayFailure(by: "n2"))
-        writer.ledger.learnCause(writer.script.core.groups, claimant: nil)
+        writer.ledger.learnCause(writer.script.view.groups, claimant: nil)
         #expect(writer.record() == nil, "the claim has ended; who made it is known")
     }
 
@@ -163,7 +167,7 @@ struct LedgerTests {
         writer.script.now = writer.script.now + .seconds(5)
         writer.ledger.probed("n3", isPrimary: true, at: writer.script.now)
         let writableAt = writer.script.now
-        let groups = writer.script.core.groups
+        let groups = writer.script.view.groups
         #expect(writer.ledger.takeChange(groups, at: writer.script.now + .seconds(50)) == nil)
         let entry = writer.ledger.takeChange(groups, at: writer.script.now + .seconds(60))
         guard case .witnessed(let record) = entry else {

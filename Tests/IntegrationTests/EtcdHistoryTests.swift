@@ -81,7 +81,8 @@ private final class CoreOnEtcd {
         case .report(let report):
             self.reports.append(report)
             return nil
-        case .restartWatch, .remember, .startAnnouncing, .stopAnnouncing, .citus, .detector, .record, .ready, .exit:
+        case .restartWatch, .remember, .startAnnouncing, .stopAnnouncing, .readGroups, .citus, .detector, .record,
+            .ready, .exit:
             return nil
         }
     }

@@ -89,7 +89,7 @@ struct CitusRecordTests {
         Row(
             .unanswered(.update("app", group: 1), after: .seconds(180)), .unanswered,
             ["REQUEST": "changing group 1 in pg_dist_node of app", "AFTER": "180.0 s", "ADDRESS": ""],
-            "nothing else is changed in this database"),
+            "the rows are read before anything else is changed"),
     ]
 
     @Test func `every report is a record, with its fields and its cause`() {

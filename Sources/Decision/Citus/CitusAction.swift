@@ -3,8 +3,6 @@
 /// Everything that the Citus part of the core can ask for. Each is answered by one ``CitusEvent`` that names the same
 /// database or endpoint, within the shell's own time limits.
 public enum CitusAction: Hashable, Sendable {
-    /// A linearizable read of the groups' keys.
-    case readGroups
     case readRows(String)
     /// Ask the PostgreSQL at `endpoint` whether it accepts writes.
     case askWritable(NodeEndpoint)

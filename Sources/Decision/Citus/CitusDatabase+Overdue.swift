@@ -3,7 +3,7 @@
 /// What one database of the coordinator was asked for and does not answer.
 extension CitusDatabase {
     /// Questions are asked again. A transaction that holds writes has ended by the server's own limit, whatever was heard of it.
-    /// An update is waited for: it may yet be committed, and of two at a time nobody could say which came last.
+    /// An update has too: its outcome is not known, and shows in the rows, which are read before anything else is changed.
     mutating func giveUpOverdue(at now: Instant, awakeSince: Instant, _ reports: inout [CitusReport]) {
         if let silence = self.reading.giveUp(
             after: AnswerLimits.rows, at: now, awakeSince: awakeSince, next: now + .seconds(1)), silence.isFirst
@@ -14,8 +14,8 @@ extension CitusDatabase {
             self.awaited?.comparingSince = nil
             reports.append(.unanswered(.copies(self.name), after: now - since))
         }
-        if let update = self.update, !update.isOverdue, now - max(update.since, awakeSince) >= AnswerLimits.update {
-            self.update?.isOverdue = true
+        if let update = self.update, now - max(update.since, awakeSince) >= self.updateLimit {
+            self.giveUpUpdate(at: now)
             reports.append(.unanswered(.update(self.name, group: update.group), after: now - update.since))
         }
         if let hold = self.hold, self.updating != hold.group, now - max(hold.until, awakeSince) >= AnswerLimits.hold {
@@ -25,6 +25,20 @@ extension CitusDatabase {
         }
     }
 
+    /// An update that is never answered counts as one whose outcome is not known. Where it has changed something, the rows show it by
+    /// now; and if it were committed all the same later, the fence would let nothing older in than what was applied since.
+    private mutating func giveUpUpdate(at now: Instant) {
+        guard let update = self.update else { return }
+        (self.update, self.lostUpdate) = (nil, update)
+        if self.hold?.group == update.group { self.hold = nil }
+        self.readAnew(at: now)
+        let isMembership = self.membership?.group == update.group && self.drifts[update.group] == nil
+        guard var drift = isMembership ? self.membership?.drift : self.drifts[update.group] else { return }
+        drift.failures += 1
+        drift.retryAt = now + Self.updateBackoff.pause(after: drift.failures)
+        if isMembership { self.membership?.drift = drift } else { self.drifts[update.group] = drift }
+    }
+
     /// When something is overdue next.
     func deadline(awakeSince: Instant) -> Instant? {
         var deadlines: [Instant] = []
@@ -32,9 +46,7 @@ extension CitusDatabase {
             deadlines.append(self.reading.wakeAt(limit: AnswerLimits.rows, awakeSince: awakeSince))
         }
         if let since = self.awaited?.comparingSince { deadlines.append(max(since, awakeSince) + AnswerLimits.copies) }
-        if let update = self.update, !update.isOverdue {
-            deadlines.append(max(update.since, awakeSince) + AnswerLimits.update)
-        }
+        if let update = self.update { deadlines.append(max(update.since, awakeSince) + self.updateLimit) }
         if let hold = self.hold, self.updating != hold.group {
             deadlines.append(max(hold.until, awakeSince) + AnswerLimits.hold)
         }
@@ -45,7 +57,7 @@ extension CitusDatabase {
     var unanswered: [Unanswered] {
         var list: [Unanswered] = []
         if let since = self.reading.silentSince { list.append(Unanswered(asked: .rows(self.name), since: since)) }
-        if let update = self.update, update.isOverdue {
+        if let update = self.lostUpdate {
             list.append(Unanswered(asked: .update(self.name, group: update.group), since: update.since))
         }
         return list

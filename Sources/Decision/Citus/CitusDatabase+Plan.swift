@@ -4,19 +4,20 @@
 extension CitusDatabase {
     /// Answers the groups whose leader's PostgreSQL must be asked whether it accepts writes.
     mutating func advance(
-        _ groups: [Int: Group], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
-        at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+        _ groups: [Int: Group], _ inquiries: [Int: LeaderInquiry], _ clusterID: UInt64, _ settings: CitusSettings,
+        _ damper: SecondaryDamper, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) -> Set<Int> {
         var wanted: Set<Int> = []
         if let rows = self.rows {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
                 self.compare(group, view, rows, settings, at: now, into: &reports)
                 if self.hold?.group == group {
-                    if self.settleHold(view, clusterID, at: now, into: &actions) { wanted.insert(group) }
+                    let isWritable = inquiries[group]?.isWritable(view) ?? false
+                    if self.settleHold(view, isWritable, clusterID, at: now, into: &actions) { wanted.insert(group) }
                 } else if let drift = self.drifts[group] {
                     guard self.isDue(drift, view, settings, at: now) else { continue }
                     // This node's own is asked by the update's gate.
-                    guard view.isWritable || group == settings.group else {
+                    guard group == settings.group || inquiries[group]?.isWritable(view) == true else {
                         wanted.insert(group)
                         continue
                     }
@@ -170,13 +171,13 @@ extension CitusDatabase {
 
     /// Answers whether the leader's PostgreSQL must be asked whether it accepts writes.
     private mutating func settleHold(
-        _ view: Group, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
+        _ view: Group, _ isWritable: Bool, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
     ) -> Bool {
         guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.updating == nil else { return false }
         let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
         let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
         if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
-            guard view.isWritable else {
+            guard isWritable else {
                 if now >= hold.until { self.releaseHold(hold, into: &actions) }
                 return true
             }

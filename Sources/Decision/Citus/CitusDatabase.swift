@@ -3,7 +3,9 @@
 /// One database of the coordinator: what its `pg_dist_node` says, and what is being done about it.
 ///
 /// Invariants, each upheld by the simulator:
-/// - at most one update is under way, and at most one transaction is held;
+/// - at most one update is under way, and at most one transaction is held; what has not been answered by ``AnswerLimits/update`` is
+///   under way no more, by the server's own limits;
+/// - after an update whose outcome is not known nothing is changed before the rows have been read that were asked for since;
 /// - nothing is changed on less than the present leadership of the group, its leader found out of recovery.
 struct CitusDatabase: Sendable {
     /// A group whose rows are not what they should be.
@@ -39,8 +41,6 @@ struct CitusDatabase: Sendable {
     struct Update: Sendable {
         let group: Int
         let since: Instant
-        /// Whether it is overdue. It is not given up: it may yet be committed.
-        var isOverdue = false
     }
 
     /// Changes whose arrival on the workers is awaited.
@@ -61,6 +61,8 @@ struct CitusDatabase: Sendable {
     /// The rows of each group: they are compared at every change of any.
     private(set) var byGroup: [Int: [NodeRow]] = [:]
     private(set) var rowsAskedAt: Instant
+    /// Rows that were asked for before that may lack what an update has changed.
+    private var rowsCountFrom: Instant
     var reading: Question
     /// Why the rows could not be read last; nil if they could.
     var unreadable: String?
@@ -73,6 +75,10 @@ struct CitusDatabase: Sendable {
     /// The group whose rows an update is changing.
     var updating: Int? { self.update?.group }
     var update: Update?
+    /// One that was given up, and of which nobody knows yet what came of it.
+    var lostUpdate: Update?
+    /// For how long an update is waited for.
+    let updateLimit: Duration
     var hold: Hold?
     /// The leadership for whose end a transaction was held last: once is enough.
     var lastHeld: Int64?
@@ -82,14 +88,16 @@ struct CitusDatabase: Sendable {
     static let pace: Duration = .seconds(10)
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
     static let holdLimit: Duration = .seconds(30)
-    private static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
+    static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
     private static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
 
-    init(_ name: String, at now: Instant) {
+    init(_ name: String, updateLimit: Duration, at now: Instant) {
         self.name = name
+        self.updateLimit = updateLimit
         self.rowsAskedAt = now
+        self.rowsCountFrom = now
         self.reading = Question(due: now)
     }
 
@@ -100,7 +108,7 @@ struct CitusDatabase: Sendable {
     /// still answered.
     mutating func forget(at now: Instant, into actions: inout [CitusAction]) {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
-        (self.drifts, self.refusals, self.membership) = ([:], [:], nil)
+        (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
         self.reading.due = now
         if let hold = self.hold, !hold.isEnding, self.updating == nil { self.releaseHold(hold, into: &actions) }
     }
@@ -113,8 +121,10 @@ struct CitusDatabase: Sendable {
     ) {
         // That of a question that was given up may count for the next: then the rows are read once more.
         self.reading.answered()
-        // When a later one has been answered: the past.
+        // When a later one has been answered, or something was changed since: the past.
         if self.rows != nil, askedAt < self.rowsAskedAt { return }
+        guard askedAt >= self.rowsCountFrom else { return self.reading.hasten(to: now) }
+        self.lostUpdate = nil
         self.reading.due = askedAt + Self.pace
         if self.unreadable != nil { reports.append(.databaseReached(self.name)) }
         self.unreadable = nil
@@ -142,16 +152,18 @@ struct CitusDatabase: Sendable {
 
     /// Answers the secondary that was registered or removed by it.
     mutating func updateEnded(
-        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, at now: Instant, into reports: inout [CitusReport]
+        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, askedAt: Instant, at now: Instant,
+        into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
+        self.lostUpdate = nil
+        // That of one that was given up comes too late: the rows say what came of it.
+        guard let update = self.update, update.group == group, askedAt >= update.since else { return nil }
         if self.hold?.group == group { self.hold = nil }
-        guard self.updating == group else { return nil }
         self.update = nil
-        self.reading.due = now
         switch outcome {
-        // What was read before is the past, or may be.
-        case .applied, .unknown: self.rows = nil
-        case .notCoordinator, .inRecovery, .olderRevision, .supersededCluster, .blocked, .failed: break
+        case .applied, .unknown: self.readAnew(at: now)
+        case .notCoordinator, .inRecovery, .olderRevision, .supersededCluster, .blocked, .failed:
+            self.reading.due = now
         }
         let isMembership = self.membership?.group == group && self.drifts[group] == nil
         guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { return nil }
@@ -185,6 +197,12 @@ struct CitusDatabase: Sendable {
         drift.retryAt = now + delay
         if isMembership { self.membership?.drift = drift } else { self.drifts[group] = drift }
         return nil
+    }
+
+    /// What was read before is the past, or may be.
+    mutating func readAnew(at now: Instant) {
+        (self.rows, self.rowsCountFrom) = (nil, now)
+        self.reading.due = now
     }
 
     /// A linearizable read of etcd that was sent after the fence's refusal shows a leader key that is older than the one
@@ -221,8 +239,11 @@ struct CitusDatabase: Sendable {
         if self.awaited != nil { self.reading.hasten(to: now) }
     }
 
-    mutating func copiesCompared(_ findings: [CopyFinding], at now: Instant, into reports: inout [CitusReport]) {
-        guard let awaited = self.awaited, awaited.isComparing else { return }
+    mutating func copiesCompared(
+        _ findings: [CopyFinding], askedAt: Instant, at now: Instant, into reports: inout [CitusReport]
+    ) {
+        // One that was given up may have looked before the last change.
+        guard let awaited = self.awaited, let since = awaited.comparingSince, askedAt >= since else { return }
         let different = findings.filter { $0.result == .different }.map(\.endpoint)
         guard different.isEmpty else {
             self.awaited?.comparingSince = nil

@@ -2,13 +2,12 @@
 
 /// Everything that the Citus part of the core can learn.
 public enum CitusEvent: Hashable, Sendable {
-    case groups(GroupsEvent)
-
     // The coordinator's databases
     /// All rows of `pg_dist_node` as a query saw them that was sent at `askedAt`.
     case rowsRead(String, [NodeRow], askedAt: Instant)
     case rowsUnread(String, reason: String)
-    case updateEnded(String, group: Int, UpdateOutcome)
+    /// What came of an update that was asked for at `askedAt`.
+    case updateEnded(String, group: Int, UpdateOutcome, askedAt: Instant)
     /// An update that is under way waits for these sessions.
     case updateBlocked(String, group: Int, [BlockingSession])
     /// A held transaction has begun, and blocks writes to the group.
@@ -17,8 +16,8 @@ public enum CitusEvent: Hashable, Sendable {
     case holdEnded(String, group: Int, reason: String)
     /// Citus said on its channel that it has synchronized metadata.
     case synchronized(String)
-    /// How the copies of `pg_dist_node` on other nodes compare with the coordinator's.
-    case copiesCompared(String, [CopyFinding])
+    /// How the copies of `pg_dist_node` on other nodes compare with the coordinator's; they were to be compared at `askedAt`.
+    case copiesCompared(String, [CopyFinding], askedAt: Instant)
 
     // Other nodes
     /// The PostgreSQL servers that the failure detector holds failed.
@@ -38,7 +37,7 @@ public enum UpdateOutcome: Hashable, Sendable {
     /// Sessions that hold locks stood in the way for longer than the limits allow.
     case blocked(reason: String)
     case failed(reason: String)
-    /// The connection was lost during the commit.
+    /// The connection was lost during the commit, or ended before the server had said what came of it.
     case unknown(reason: String)
 }
 

@@ -39,11 +39,11 @@ public struct CitusStatus: Hashable, Sendable {
 extension Core {
     /// Nil where nothing of Citus is followed.
     public var citusStatus: CitusStatus? {
-        guard let citus = self.citus else { return nil }
-        let groups = citus.groups.sorted { $0.key < $1.key }.map { number, view in
+        guard let citus = self.citus, let view = self.groupsView else { return nil }
+        let groups = view.groups.sorted { $0.key < $1.key }.map { number, group in
             CitusStatus.Group(
-                number: number, leader: view.leader?.name, endpoint: view.endpoint,
-                isSwitchingOver: view.isSwitchingOver)
+                number: number, leader: group.leader?.name, endpoint: group.endpoint,
+                isSwitchingOver: group.isSwitchingOver)
         }
         let databases = (citus.isWriter ? citus.databases : []).map { database in
             CitusStatus.Database(
@@ -55,6 +55,6 @@ extension Core {
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
         return CitusStatus(
             mode: citus.settings.mode, isWriter: citus.isWriter, groups: groups, databases: databases,
-            readAt: citus.lastRead, rivals: rivals)
+            readAt: view.readAt, rivals: rivals)
     }
 }

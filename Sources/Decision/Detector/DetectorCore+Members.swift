@@ -7,67 +7,37 @@ extension DetectorCore {
         self.settings.watchesAllGroups || id.group == self.settings.group
     }
 
-    mutating func learn(_ event: GroupsEvent, at now: Instant, _ reports: inout [DetectorReport]) {
-        switch event {
-        case .read(let snapshot, let sentAt):
-            // Whoever asked for it, and whenever: it is as true as it is old.
-            self.groupsQuestion.answered()
-            self.groupsQuestion.due = now + self.readPace
-            self.viewReadAt = max(self.viewReadAt ?? sentAt, sentAt)
-            self.learn(snapshot, sentAt: sentAt, at: now, &reports)
-        case .unread:
-            self.groupsQuestion.answered()
-            self.groupsQuestion.due = now + Self.readPause
-        case .changed(let clusterID, let revision, let changes):
-            guard clusterID == self.clusterID else { self.groupsQuestion.hasten(to: now); return }
-            self.advance(to: revision, at: now)
-            for change in changes { self.learn(change, at: revision, now, &reports) }
+    /// Takes over what has changed in the view of the groups.
+    mutating func learn(_ news: GroupsNews, _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
+        switch news {
+        case .read(let learned, _):
+            self.learn(learned, view, at: now, &reports)
+            for id in self.targets.keys.sorted() { self.noteMember(id, view, at: now, &reports) }
+        case .changed(let learned): self.learn(learned, view, at: now, &reports)
+        case .unread, .ofAnotherCluster: break
         }
-    }
-
-    private mutating func advance(to revision: Int64, at now: Instant) {
-        guard revision > self.revision else { return }
-        (self.revision, self.revisionLearnedAt) = (revision, now)
     }
 
     private mutating func learn(
-        _ snapshot: GroupsSnapshot, sentAt: Instant, at now: Instant, _ reports: inout [DetectorReport]
+        _ learned: GroupsNews.Learned, _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]
     ) {
-        let wentBack = snapshot.revision < self.revision && sentAt > self.revisionLearnedAt
-        if snapshot.clusterID != self.clusterID || wentBack {
-            // An etcd that was rebuilt: what is known of the one before is past.
-            (self.groups, self.revision, self.clusterID) = ([:], 0, snapshot.clusterID)
+        for change in learned.named {
+            guard case .member(let name, _) = change.fact else { continue }
+            self.noteMember(MemberID(change.group, name), view, at: now, &reports)
         }
-        self.advance(to: snapshot.revision, at: now)
-        var facts: [Int: [GroupFact]] = [:]
-        for change in snapshot.facts {
-            facts[change.group, default: []].append(change.fact)
-            self.learn(change, at: snapshot.revision, now, &reports)
-        }
-        for group in self.groups.keys {
-            self.groups[group]?.forgetAllBut(facts[group] ?? [], at: snapshot.revision, now: now)
-        }
-        for id in self.targets.keys.sorted() { self.noteMember(id, at: now, &reports) }
-    }
-
-    private mutating func learn(
-        _ change: GroupChange, at revision: Int64, _ now: Instant, _ reports: inout [DetectorReport]
-    ) {
-        guard self.groups[change.group] != nil || self.groups.count < Self.groupLimit else { return }
-        let before = self.groups[change.group]?.leader?.name
-        _ = self.groups[change.group, default: Group()].learn(change.fact, at: revision, now: now)
-        if case .member(let name, _) = change.fact { self.noteMember(MemberID(change.group, name), at: now, &reports) }
-        let after = self.groups[change.group]?.leader?.name
-        guard before != after else { return }
-        for name in [before, after].compactMap({ $0 }) {
-            self.reconsider(MemberID(change.group, name), at: now, &reports)
+        for (group, before, after) in learned.leaders where before?.name != after?.name {
+            for leader in [before, after].compactMap({ $0 }) {
+                self.reconsider(MemberID(group, leader.name), view, at: now, &reports)
+            }
         }
     }
 
     /// Takes note of whether etcd names a member.
-    private mutating func noteMember(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+    private mutating func noteMember(
+        _ id: MemberID, _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]
+    ) {
         guard self.isWatched(id) else { return }
-        let isThere = self.groups[id.group]?.members[id.name] != nil
+        let isThere = view.groups[id.group]?.members[id.name] != nil
         if self.targets[id] == nil {
             guard isThere, self.targets.count < Self.targetLimit else { return }
             self.targets[id] = Target()
@@ -79,8 +49,8 @@ extension DetectorCore {
         } else if self.targets[id]?.missingSince == nil {
             self.targets[id]?.missingSince = now
         }
-        self.checkIsolation(at: now, &reports)
-        self.reconsider(id, at: now, &reports)
+        self.checkIsolation(view, at: now, &reports)
+        self.reconsider(id, view, at: now, &reports)
     }
 
     /// A member's share of the interval: the same for one daemon and member, different for any other.

@@ -2,7 +2,7 @@
 
 /// This daemon's own probes, and what they say of itself.
 extension DetectorCore {
-    mutating func probe(at now: Instant, into wanted: inout [DetectorAction]) {
+    mutating func probe(_ view: GroupsView, at now: Instant, into wanted: inout [DetectorAction]) {
         while self.probes.count < Self.probeLimit, let (id, due) = self.queue.pop(at: now) {
             guard let target = self.targets[id] else { continue }
             if let missingSince = target.missingSince, now - missingSince > Self.memory, !self.probes.contains(id) {
@@ -14,7 +14,7 @@ extension DetectorCore {
             self.queue.put(id, due: due + self.profile.spacing * (missed + 1))
             // A turn that comes late is our own fault, and so may be what seems to fail now.
             if now - due > self.profile.interval / 2 { self.wasTroubled = true }
-            if !self.probes.contains(id) { self.ask(id, at: now, into: &wanted) }
+            if !self.probes.contains(id) { self.ask(id, view, at: now, into: &wanted) }
         }
         if self.healthDue <= now {
             self.healthDue = now + self.profile.interval
@@ -25,7 +25,7 @@ extension DetectorCore {
 
     /// This node has stood still for as long as what it had published lives. What its probes had found is of another time, and
     /// counts no more, here or elsewhere.
-    mutating func beginAnew(at now: Instant, _ reports: inout [DetectorReport]) {
+    mutating func beginAnew(_ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
         for (id, before) in self.targets.sorted(by: { $0.key < $1.key }) {
             var target = before
             (target.patroni, target.postgres, target.lagging) = (DetectorTrack(), DetectorTrack(), DetectorTrack())
@@ -36,20 +36,21 @@ extension DetectorCore {
             self.count(id, before: before, after: target)
         }
         (self.walReceiver, self.walSender) = (DetectorTrack(), nil)
-        self.checkIsolation(at: now, &reports)
-        self.reconsiderAll(at: now, &reports)
+        self.checkIsolation(view, at: now, &reports)
+        self.reconsiderAll(view, at: now, &reports)
     }
 
-    private mutating func ask(_ id: MemberID, at now: Instant, into wanted: inout [DetectorAction]) {
+    private mutating func ask(_ id: MemberID, _ view: GroupsView, at now: Instant, into wanted: inout [DetectorAction])
+    {
         guard var target = self.targets[id] else { return }
-        if let known = self.groups[id.group]?.members[id.name] {
+        if let known = view.groups[id.group]?.members[id.name] {
             (target.api, target.endpoint) = (known.api, known.endpoint)
         }
         self.probes.begin(id, at: now)
         self.targets[id] = target
         wanted.append(.probe(id, api: target.api, endpoint: target.endpoint, timeout: self.profile.timeout))
         // A standby's WAL receiver speaks of its primary; asked along with it.
-        if id != self.member, id.group == self.member.group, self.groups[id.group]?.leader?.name == id.name {
+        if id != self.member, id.group == self.member.group, view.groups[id.group]?.leader?.name == id.name {
             wanted.append(.askWALReceiver(timeout: self.profile.timeout))
         }
     }
@@ -61,7 +62,7 @@ extension DetectorCore {
     }
 
     mutating func learn(
-        _ id: MemberID, _ findings: ProbeFindings, askedAt: Instant, at now: Instant,
+        _ id: MemberID, _ findings: ProbeFindings, _ view: GroupsView, askedAt: Instant, at now: Instant,
         _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
         // The answer to one that was given up says what was found too long ago.
@@ -74,7 +75,7 @@ extension DetectorCore {
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
         // The last that is known of a leader still says how far the others must be.
         if let position = findings.position { target.position = (position, askedAt) }
-        self.measureLag(of: id, &target, askedAt: askedAt, at: now)
+        self.measureLag(of: id, &target, view, askedAt: askedAt, at: now)
         self.targets[id] = target
         if findings.isPrimary == true {
             self.primaries[id.group, default: []].insert(id)
@@ -85,15 +86,17 @@ extension DetectorCore {
         self.setDoubt(
             id, isWell ? nil : Observation.Doubt(patroni: target.patroni.state, postgres: target.postgres.state))
         self.count(id, before: before, after: target)
-        self.checkIsolation(at: now, &reports)
-        self.reconsider(id, at: now, &reports)
-        self.checkPrimaries(of: id.group, at: now, &wanted, &reports)
+        self.checkIsolation(view, at: now, &reports)
+        self.reconsider(id, view, at: now, &reports)
+        self.checkPrimaries(of: id.group, view, at: now, &wanted, &reports)
     }
 
     /// A standby is behind by what the leader had written before the standby was asked, at least.
-    private func measureLag(of id: MemberID, _ target: inout Target, askedAt: Instant, at now: Instant) {
+    private func measureLag(
+        of id: MemberID, _ target: inout Target, _ view: GroupsView, askedAt: Instant, at now: Instant
+    ) {
         target.lag = nil
-        guard self.hasContact, let leader = self.groups[id.group]?.leader?.name, leader != id.name,
+        guard self.hasContact, let leader = view.groups[id.group]?.leader?.name, leader != id.name,
             let own = target.position, own.askedAt == askedAt,
             let ahead = self.targets[MemberID(id.group, leader)]?.position,
             ahead.askedAt <= own.askedAt
@@ -106,14 +109,15 @@ extension DetectorCore {
 
     /// Takes over what the local WAL receiver said. What streams from another standby says nothing of the leader.
     mutating func learn(
-        _ answer: WALReceiverAnswer, askedAt: Instant, at now: Instant, _ reports: inout [DetectorReport]
+        _ answer: WALReceiverAnswer, _ view: GroupsView, askedAt: Instant, at now: Instant,
+        _ reports: inout [DetectorReport]
     ) {
-        guard let leader = self.groups[self.member.group]?.leader?.name else { return }
+        guard let leader = view.groups[self.member.group]?.leader?.name else { return }
         let id = MemberID(self.member.group, leader)
         if self.walSender != id { (self.walReceiver, self.walSender) = (DetectorTrack(), nil) }
         switch answer {
         case .streaming(let sender, let silence, let patience):
-            guard self.groups[id.group]?.members[leader]?.endpoint == sender else { return }
+            guard view.groups[id.group]?.members[leader]?.endpoint == sender else { return }
             self.walSender = id
             self.walReceiver.record(
                 silence: silence, patience: patience, reason: "nothing has come for \(silence.components.seconds) s",
@@ -127,7 +131,7 @@ extension DetectorCore {
                 self.profile, at: now)
         case .unknown: self.walReceiver.fallSilent()
         }
-        self.reconsider(id, at: now, &reports)
+        self.reconsider(id, view, at: now, &reports)
     }
 
     /// Keeps count of those who do not answer.
@@ -143,7 +147,7 @@ extension DetectorCore {
     /// them too. Of a single member it cannot be said while etcd answers.
     ///
     /// From the first moment nothing is said of anybody; it is told once it has lasted as long as a verdict takes.
-    mutating func checkIsolation(at now: Instant, _ reports: inout [DetectorReport]) {
+    mutating func checkIsolation(_ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
         let count = self.targets.count - (self.targets[self.member] == nil ? 0 : 1)
         let isIsolated = self.isIsolated(among: count)
         if isIsolated != self.isIsolated {
@@ -151,7 +155,7 @@ extension DetectorCore {
             self.observation.isIsolated = isIsolated
             self.isPublished = false
             if isIsolated { self.health.worsen() }
-            self.reconsiderAll(at: now, &reports)
+            self.reconsiderAll(view, at: now, &reports)
         }
         let isCutOff = isIsolated && (self.isCutOff || self.lostCount == count)
         guard isCutOff != self.isCutOff else { return }
@@ -168,7 +172,8 @@ extension DetectorCore {
     /// Two primaries of one group, each of which has said so after both were known of: a switchover in between looks the
     /// same for a moment.
     private mutating func checkPrimaries(
-        of group: Int, at now: Instant, _ wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
+        of group: Int, _ view: GroupsView, at now: Instant, _ wanted: inout [DetectorAction],
+        _ reports: inout [DetectorReport]
     ) {
         guard let primaries = self.primaries[group], primaries.count > 1 else {
             self.doubtedPrimaries[group] = nil
@@ -178,7 +183,7 @@ extension DetectorCore {
         guard let since = self.doubtedPrimaries[group] else {
             self.doubtedPrimaries[group] = now
             for id in primaries.sorted() where !self.probes.contains(id) {
-                self.ask(id, at: now, into: &wanted)
+                self.ask(id, view, at: now, into: &wanted)
             }
             return
         }

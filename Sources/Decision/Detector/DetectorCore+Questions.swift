@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What this daemon asked for and does not come back, and how old its view of the groups is.
+/// What this daemon asked for and does not come back, and how old the view of the groups may be.
 extension DetectorCore {
-    mutating func giveUpOverdue(at now: Instant, _ reports: inout [DetectorReport]) {
-        let (awakeSince, patience, spacing) = (self.awakeSince, self.probePatience, self.profile.spacing)
+    mutating func giveUpOverdue(at now: Instant, awakeSince: Instant, _ reports: inout [DetectorReport]) {
+        let (patience, spacing) = (self.probePatience, self.profile.spacing)
         let overdue = self.probes.giveUp(after: patience, at: now, awakeSince: awakeSince)
         if !overdue.isEmpty {
             // Nothing was learned of them: it is not their failure. Each is asked again in its next turn.
@@ -13,11 +13,6 @@ extension DetectorCore {
             if let first = news.first {
                 reports.append(.unanswered(.probes(news.map(\.member)), after: now - first.since))
             }
-        }
-        if let silence = self.groupsQuestion.giveUp(
-            after: self.limits.etcd, at: now, awakeSince: awakeSince, next: now + Self.readPause), silence.isFirst
-        {
-            reports.append(.unanswered(.groups, after: silence.length))
         }
         if let silence = self.etcd.question.giveUp(
             after: patience, at: now, awakeSince: awakeSince, next: now + spacing), silence.isFirst
@@ -35,12 +30,15 @@ extension DetectorCore {
 
     var probePatience: Duration { AnswerLimits.probe(self.profile.timeout) }
 
-    /// Between two reads of the groups' keys.
-    var readPace: Duration { max(Self.readPause, self.profile.interval) }
+    /// Between two reads of the groups' keys that suffice here.
+    static func readPace(_ profile: DetectorProfile) -> Duration { max(GroupsSchedule.shortestPace, profile.interval) }
 
     /// Until when what etcd said of the groups is taken for the present: two reads, of which one may be late, and the time that
     /// a request may take. Nil where it was never read.
-    var viewUntil: Instant? { self.viewReadAt.map { $0 + self.readPace + self.readPace + self.limits.request } }
+    func viewUntil(_ view: GroupsView) -> Instant? {
+        let pace = Self.readPace(self.profile)
+        return view.readAt.map { $0 + pace + pace + self.limits.request }
+    }
 
     /// What was asked for, is overdue, and has not been answered since.
     var unanswered: [Unanswered] {
@@ -49,7 +47,6 @@ extension DetectorCore {
             if let since { list.append(Unanswered(asked: asked, since: since)) }
         }
         add(.probes(self.silent.keys.sorted()), self.silent.values.min())
-        add(.groups, self.groupsQuestion.silentSince)
         add(.etcdHealth, self.etcd.question.silentSince)
         return list
     }

@@ -4,7 +4,8 @@
 extension DetectorCore {
     /// Takes over what another daemon has published; nil: its key has ended.
     mutating func learn(
-        _ observer: MemberID, _ observation: Observation?, at now: Instant, _ reports: inout [DetectorReport]
+        _ observer: MemberID, _ observation: Observation?, _ view: GroupsView, at now: Instant,
+        _ reports: inout [DetectorReport]
     ) {
         guard observer != self.member else { return }
         var before: Observation?
@@ -18,30 +19,30 @@ extension DetectorCore {
         // What stood there when it was first seen is the past.
         if let before, let observation {
             for (id, time) in observation.acknowledged where before.acknowledged[id] != time {
-                self.acknowledge(id, at: now, &reports)
+                self.acknowledge(id, view, at: now, &reports)
             }
         }
         guard let before, let observation, before.group == observation.group,
             before.isIsolated == observation.isIsolated
         else {
             // One that comes, goes or is cut off says something of everybody that it watches.
-            return self.reconsiderAll(at: now, &reports)
+            return self.reconsiderAll(view, at: now, &reports)
         }
         for id in Set(before.doubts.keys).union(observation.doubts.keys).sorted()
-        where before.doubts[id] != observation.doubts[id] { self.reconsider(id, at: now, &reports) }
+        where before.doubts[id] != observation.doubts[id] { self.reconsider(id, view, at: now, &reports) }
     }
 
     /// Takes over all that others have published.
     mutating func learn(
-        _ observations: [MemberID: Observation], at now: Instant, _ reports: inout [DetectorReport]
+        _ observations: [MemberID: Observation], _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]
     ) {
         for group in self.observations.keys {
             self.observations[group] = self.observations[group]?.filter { observations[$0.key] != nil }
         }
         for (observer, observation) in observations.sorted(by: { $0.key < $1.key }) {
-            self.learn(observer, observation, at: now, &reports)
+            self.learn(observer, observation, view, at: now, &reports)
         }
-        self.reconsiderAll(at: now, &reports)
+        self.reconsiderAll(view, at: now, &reports)
     }
 
     /// What every source holds of an aspect of a member.
@@ -49,7 +50,7 @@ extension DetectorCore {
     /// Some can only speak against it. A member that reaches itself proves nothing about who else does; nor does etcd, where
     /// Patroni takes its PostgreSQL for running, nor an established stream of the write-ahead log: in a gray failure just those
     /// are well.
-    func evidence(_ aspect: DetectorAspect, of id: MemberID) -> [Evidence] {
+    func evidence(_ aspect: DetectorAspect, of id: MemberID, _ view: GroupsView) -> [Evidence] {
         guard let target = self.targets[id] else { return [] }
         var evidence: [Evidence] = []
         func add(_ source: DetectorSource, _ state: DetectorState, _ reason: String? = nil, isOneSided: Bool = false) {
@@ -63,7 +64,7 @@ extension DetectorCore {
             add(.walReceiver, self.walReceiver.state, self.walReceiver.reason, isOneSided: true)
         }
         guard self.hasContact else { return evidence }
-        let known = self.groups[id.group]?.members[id.name]
+        let known = view.groups[id.group]?.members[id.name]
         switch aspect {
         case .patroni: add(.etcd, known == nil ? .failed : .healthy)
         case .postgres: add(.etcd, known.map { !$0.isRunning } ?? false ? .failed : .unknown)
@@ -79,19 +80,19 @@ extension DetectorCore {
         return evidence
     }
 
-    mutating func reconsiderAll(at now: Instant, _ reports: inout [DetectorReport]) {
-        for id in self.targets.keys.sorted() { self.reconsider(id, at: now, &reports) }
+    mutating func reconsiderAll(_ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
+        for id in self.targets.keys.sorted() { self.reconsider(id, view, at: now, &reports) }
     }
 
-    mutating func reconsider(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+    mutating func reconsider(_ id: MemberID, _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
         guard var target = self.targets[id] else { return }
-        let patroni = self.evidence(.patroni, of: id)
-        let postgres = self.evidence(.postgres, of: id)
+        let patroni = self.evidence(.patroni, of: id, view)
+        let postgres = self.evidence(.postgres, of: id, view)
         let effects = [
             (DetectorAspect.patroni, target.patroniConsensus.look(at: patroni.map(\.state), self.profile, at: now)),
             (.postgres, target.postgresConsensus.look(at: postgres.map(\.state), self.profile, at: now)),
         ]
-        let rule = self.rule(for: id, target)
+        let rule = self.rule(for: id, target, view)
         let before = target.verdict
         target.verdict = rule.verdict
         self.targets[id] = target
@@ -105,10 +106,10 @@ extension DetectorCore {
         }
     }
 
-    func rule(for id: MemberID, _ target: Target) -> VerdictRule {
+    func rule(for id: MemberID, _ target: Target, _ view: GroupsView) -> VerdictRule {
         VerdictRule.first(
             patroni: target.patroniConsensus.bare, postgres: target.postgresConsensus.bare,
-            isLeader: self.hasContact && self.groups[id.group]?.leader?.name == id.name,
+            isLeader: self.hasContact && view.groups[id.group]?.leader?.name == id.name,
             isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
     }
 

@@ -60,16 +60,6 @@ struct DetectorCore: Sendable {
     /// How long answers of etcd may take.
     var limits: AnswerLimits
     let member: MemberID
-    /// The etcd cluster that the groups were read from, and the newest revision that is known of it.
-    var clusterID: UInt64?
-    var revision: Int64 = 0
-    var revisionLearnedAt: Instant
-    var groupsQuestion: Question
-    /// When the newest read of the groups' keys was sent that was answered.
-    var viewReadAt: Instant?
-    /// Since when this part has had its turns when they were due.
-    var awakeSince: Instant
-    var groups: [Int: Group] = [:]
     /// What the local standby's WAL receiver holds of the server that it streams from.
     var walReceiver = DetectorTrack()
     var walSender: MemberID?
@@ -118,9 +108,6 @@ struct DetectorCore: Sendable {
     /// So many are probed at once: each takes two sockets, and where none answers, for the whole time limit. Who must wait is probed
     /// later, which counts as this daemon's own fault, not as the member's.
     static let probeLimit = 128
-    static let groupLimit = 1024
-    /// Between two reads of the groups' keys at least: a watch alone can go stale.
-    static let readPause: Duration = .seconds(10)
 
     init(_ settings: DetectorSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings
@@ -128,81 +115,75 @@ struct DetectorCore: Sendable {
         self.member = MemberID(settings.group, member)
         self.wakeAt = now
         self.etcd = EtcdHealth(at: now)
-        self.groupsQuestion = Question(due: now + Self.readPause)
-        self.awakeSince = now
-        self.revisionLearnedAt = now
         self.healthDue = now + settings.profile.interval
         self.observation = Observation(group: settings.watchesAllGroups ? nil : settings.group)
     }
 
     var profile: DetectorProfile { self.settings.profile }
 
+    /// - Parameters:
+    ///   - view: what is known of the groups.
+    ///   - news: what the event changed in it.
+    ///   - awakeSince: since when this daemon has had its turns when they were due.
     mutating func handle(
-        _ event: DetectorEvent?, hasContact: Bool, isPaused: Bool = false, at now: Instant,
-        into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
+        _ event: DetectorEvent?, _ view: GroupsView, _ news: GroupsNews?, hasContact: Bool, isPaused: Bool = false,
+        awakeSince: Instant, at now: Instant, into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
         self.isPaused = isPaused
-        if now - self.wakeAt > .seconds(1) { self.awakeSince = now }
-        if now - self.wakeAt > self.observationTTL { self.beginAnew(at: now, &reports) }
+        if now - self.wakeAt > self.observationTTL { self.beginAnew(view, at: now, &reports) }
+        if let news { self.learn(news, view, at: now, &reports) }
         switch event {
         case nil: break
-        case .groups(let event): self.learn(event, at: now, &reports)
         case .probed(let id, let findings, let askedAt):
-            self.learn(id, findings, askedAt: askedAt, at: now, &wanted, &reports)
+            self.learn(id, findings, view, askedAt: askedAt, at: now, &wanted, &reports)
         case .notProbed(let id): self.couldNotAsk(id)
         case .etcdProbed(let findings):
             self.etcd.question.answered()
             if let condition = self.etcd.record(findings, self.profile, scale: self.health.scale, at: now) {
                 reports.append(.etcd(condition))
             }
-        case .walReceiver(let answer, let askedAt): self.learn(answer, askedAt: askedAt, at: now, &reports)
-        case .observed(let observer, let observation): self.learn(observer, observation, at: now, &reports)
-        case .observationsRead(let observations): self.learn(observations, at: now, &reports)
+        case .walReceiver(let answer, let askedAt): self.learn(answer, view, askedAt: askedAt, at: now, &reports)
+        case .observed(let observer, let observation): self.learn(observer, observation, view, at: now, &reports)
+        case .observationsRead(let observations): self.learn(observations, view, at: now, &reports)
         case .switchoverClaimed(let group, let member): self.claims[group] = member
         case .claimsRead(let claims): self.claims = claims
         case .switchoverEnded(let order, let outcome): self.switchoverEnded(order, outcome, &reports)
         case .acknowledged(let id, let time):
             self.observation.acknowledged[id] = time
             self.isPublished = false
-            self.acknowledge(id, at: now, &reports)
+            self.acknowledge(id, view, at: now, &reports)
         }
-        self.giveUpOverdue(at: now, &reports)
+        self.giveUpOverdue(at: now, awakeSince: awakeSince, &reports)
         self.isEtcdInContact = hasContact
-        let hasContact = hasContact && self.viewUntil.map { now < $0 } ?? false
+        let hasContact = hasContact && self.viewUntil(view).map { now < $0 } ?? false
         if hasContact != self.hasContact {
             self.hasContact = hasContact
-            self.reconsiderAll(at: now, &reports)
-        }
-        if self.groupsQuestion.isDue(at: now) {
-            self.groupsQuestion.ask(at: now, next: now + self.readPace)
-            wanted.append(.readGroups)
+            self.reconsiderAll(view, at: now, &reports)
         }
         if self.etcd.question.isDue(at: now) {
             self.etcd.question.ask(at: now, next: now + self.profile.spacing)
             wanted.append(.probeEtcd(timeout: self.profile.timeout))
         }
-        self.probe(at: now, into: &wanted)
-        self.respond(at: now, into: &wanted, &reports)
+        self.probe(view, at: now, into: &wanted)
+        self.respond(view, at: now, into: &wanted, &reports)
         if !self.isPublished {
             self.isPublished = true
             wanted.append(.publish(self.observation, ttl: self.observationTTL))
         }
-        self.reckonWake(after: now)
+        self.reckonWake(view, awakeSince)
     }
 
     /// What is published outlives its daemon by three probes: until then it is no reason to believe in a node.
     var observationTTL: Duration { max(.seconds(10), self.profile.interval * 3) }
 
-    private mutating func reckonWake(after now: Instant) {
+    private mutating func reckonWake(_ view: GroupsView, _ awakeSince: Instant) {
         let nextProbe = self.probes.count < Self.probeLimit ? self.queue.next : nil
         var wakeAt = min(nextProbe ?? .distantFuture, self.healthDue)
-        let awakeSince = self.awakeSince
-        wakeAt = min(wakeAt, self.groupsQuestion.wakeAt(limit: self.limits.etcd, awakeSince: awakeSince))
         wakeAt = min(wakeAt, self.etcd.question.wakeAt(limit: self.probePatience, awakeSince: awakeSince))
         if let deadline = self.probes.deadline(self.probePatience, awakeSince: awakeSince) {
             wakeAt = min(wakeAt, deadline)
         }
-        if self.hasContact, let until = self.viewUntil { wakeAt = min(wakeAt, until) }
+        if self.hasContact, let until = self.viewUntil(view) { wakeAt = min(wakeAt, until) }
         if case .underWay(_, let since) = self.switchover {
             wakeAt = min(wakeAt, max(since, awakeSince) + AnswerLimits.switchover)
         }
@@ -210,7 +191,7 @@ struct DetectorCore: Sendable {
     }
 
     /// An operator vouches for a member: what it has done before counts no more.
-    mutating func acknowledge(_ id: MemberID, at now: Instant, _ reports: inout [DetectorReport]) {
+    mutating func acknowledge(_ id: MemberID, _ view: GroupsView, at now: Instant, _ reports: inout [DetectorReport]) {
         if self.targets[id]?.patroniConsensus.acknowledge(at: now).contains(.tellReleased) == true {
             reports.append(.suppressed(id, .patroni, false))
         }
@@ -218,7 +199,7 @@ struct DetectorCore: Sendable {
             reports.append(.suppressed(id, .postgres, false))
         }
         if case .ended = self.switchover { self.switchover = .idle }
-        self.reconsider(id, at: now, &reports)
+        self.reconsider(id, view, at: now, &reports)
     }
 
     mutating func forget(_ id: MemberID) {

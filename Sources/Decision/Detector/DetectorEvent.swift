@@ -16,7 +16,6 @@ public struct MemberID: Hashable, Sendable, Comparable, CustomStringConvertible 
 
 /// Everything that the failure detector can learn.
 public enum DetectorEvent: Hashable, Sendable {
-    case groups(GroupsEvent)
     /// What a probe found; `askedAt`: when it began.
     indirect case probed(MemberID, ProbeFindings, askedAt: Instant)
     /// It could not be asked, for this node's own reasons: nothing is known of it.
@@ -50,8 +49,6 @@ public enum DetectorAction: Hashable, Sendable {
     /// Claim the one switchover that a group may have, then ask Patroni for it; answered by
     /// ``DetectorEvent/switchoverEnded(_:_:)``.
     indirect case switchOver(SwitchoverOrder)
-    /// Read the groups' keys; answered by ``DetectorEvent/groups(_:)``.
-    case readGroups
 }
 
 /// One round of questions to one member. nil: it answered; else why not.

@@ -53,40 +53,43 @@ public struct DetectorStatus: Sendable {
 }
 
 extension DetectorCore {
-    var status: DetectorStatus {
+    func status(_ view: GroupsView) -> DetectorStatus {
         DetectorStatus(
             profile: self.profile, isIsolated: self.isIsolated, isCutOff: self.isCutOff,
             multiplier: self.health.multiplier,
-            targets: self.targets.keys.sorted().compactMap { id in self.targets[id].map { self.status(of: id, $0) } },
+            targets: self.targets.keys.sorted().compactMap { id in
+                self.targets[id].map { self.status(of: id, $0, view) }
+            },
             splitBrains: self.splitBrains, etcd: self.etcd.condition,
-            viewReadAt: self.viewReadAt, isViewOld: self.isEtcdInContact && !self.hasContact,
-            obstacle: self.obstacle)
+            viewReadAt: view.readAt, isViewOld: self.isEtcdInContact && !self.hasContact,
+            obstacle: self.obstacle(view))
     }
 
-    private var obstacle: SwitchoverObstacle? {
-        switch self.decideSwitchover() {
+    private func obstacle(_ view: GroupsView) -> SwitchoverObstacle? {
+        switch self.decideSwitchover(view) {
         case .forbidden(let obstacle): obstacle
         case .order: nil
         }
     }
 
-    private func status(of id: MemberID, _ target: Target) -> DetectorStatus.Target {
-        let isLeader = self.groups[id.group]?.leader?.name == id.name
+    private func status(of id: MemberID, _ target: Target, _ view: GroupsView) -> DetectorStatus.Target {
+        let isLeader = view.groups[id.group]?.leader?.name == id.name
         return DetectorStatus.Target(
-            id: id, verdict: target.verdict, reason: self.rule(for: id, target).reason, isLeader: isLeader,
+            id: id, verdict: target.verdict, reason: self.rule(for: id, target, view).reason, isLeader: isLeader,
             lag: target.lag,
             aspects: [
-                self.status(.patroni, of: id, target.patroni, target.patroniConsensus),
-                self.status(.postgres, of: id, target.postgres, target.postgresConsensus),
+                self.status(.patroni, of: id, target.patroni, target.patroniConsensus, view),
+                self.status(.postgres, of: id, target.postgres, target.postgresConsensus, view),
             ])
     }
 
     private func status(
-        _ aspect: DetectorAspect, of id: MemberID, _ track: DetectorTrack, _ consensus: DetectorConsensus
+        _ aspect: DetectorAspect, of id: MemberID, _ track: DetectorTrack, _ consensus: DetectorConsensus,
+        _ view: GroupsView
     ) -> DetectorStatus.Aspect {
         DetectorStatus.Aspect(
             aspect: aspect, state: consensus.state, since: consensus.since,
-            evidence: self.evidence(aspect, of: id),
+            evidence: self.evidence(aspect, of: id, view),
             accusers: consensus.accusers, heard: consensus.heard, needed: self.profile.needed(of: consensus.heard),
             score: track.score, threshold: Double(self.profile.threshold * self.health.scale),
             firstFailureAt: track.firstFailureAt, lastHealthyAt: track.lastHealthyAt,
@@ -95,5 +98,5 @@ extension DetectorCore {
 }
 
 extension Core {
-    public var detectorStatus: DetectorStatus? { self.detector?.status }
+    public var detectorStatus: DetectorStatus? { self.groupsView.flatMap { self.detector?.status($0) } }
 }

@@ -94,17 +94,19 @@ enum SwitchoverDecision: Hashable, Sendable {
 
 extension DetectorCore {
     /// The leader of this daemon's own group: only of that one the local Patroni can be asked to switch over.
-    private var leadership: (id: MemberID, since: Int64)? {
-        self.groups[self.member.group]?.leader.map { (MemberID(self.member.group, $0.name), $0.since) }
+    private func leadership(_ view: GroupsView) -> (id: MemberID, since: Int64)? {
+        view.groups[self.member.group]?.leader.map { (MemberID(self.member.group, $0.name), $0.since) }
     }
 
     /// Acts on a gray failure of the leader, or tells, once for each rule, what forbids it.
-    mutating func respond(at now: Instant, into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]) {
-        guard let (leader, _) = self.leadership, self.targets[leader]?.verdict == .gray else {
+    mutating func respond(
+        _ view: GroupsView, at now: Instant, into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
+    ) {
+        guard let (leader, _) = self.leadership(view), self.targets[leader]?.verdict == .gray else {
             self.toldObstacle = nil
             return
         }
-        switch self.decideSwitchover() {
+        switch self.decideSwitchover(view) {
         case .forbidden(let obstacle):
             guard self.toldObstacle != obstacle.rule else { return }
             self.toldObstacle = obstacle.rule
@@ -128,23 +130,23 @@ extension DetectorCore {
     }
 
     /// Whether a switchover is asked for now, and if not, the first rule that forbids it.
-    func decideSwitchover() -> SwitchoverDecision {
-        guard let (leader, since) = self.leadership else {
+    func decideSwitchover(_ view: GroupsView) -> SwitchoverDecision {
+        guard let (leader, since) = self.leadership(view) else {
             return .forbidden(SwitchoverObstacle(.noGrayFailure, detail: "nobody leads"))
         }
         for rule in SwitchoverRule.allCases {
-            if let detail = self.detail(of: rule, leader, since) {
+            if let detail = self.detail(of: rule, leader, since, view) {
                 return .forbidden(SwitchoverObstacle(rule, detail: detail))
             }
         }
-        guard let candidate = self.candidates(after: leader).fit.first else {
+        guard let candidate = self.candidates(after: leader, view).fit.first else {
             return .forbidden(SwitchoverObstacle(.noCandidate))
         }
         return .order(SwitchoverOrder(leader: leader, since: since, candidate: candidate))
     }
 
     /// The particulars of a rule that holds; nil where it does not.
-    private func detail(of rule: SwitchoverRule, _ leader: MemberID, _ since: Int64) -> String? {
+    private func detail(of rule: SwitchoverRule, _ leader: MemberID, _ since: Int64, _ view: GroupsView) -> String? {
         switch rule {
         case .noGrayFailure:
             guard let target = self.targets[leader], target.verdict == .gray else {
@@ -168,7 +170,7 @@ extension DetectorCore {
             guard let target = self.targets[leader] else { return nil }
             let states = [target.patroniConsensus.state, target.postgresConsensus.state]
             if states.contains(.suppressed) { return leader.name }
-        case .operatorActs: if self.groups[leader.group]?.isSwitchingOver == true { return "" }
+        case .operatorActs: if view.groups[leader.group]?.isSwitchingOver == true { return "" }
         case .underWay:
             if case .underWay(let order, _) = self.switchover { return "to \(order.candidate.name), asked for here" }
             if let claim = self.claims[leader.group] { return "asked for by the daemon of \(claim)" }
@@ -177,7 +179,7 @@ extension DetectorCore {
             else { return nil }
             return "\(outcome)"
         case .noCandidate:
-            let (fit, unfit) = self.candidates(after: leader)
+            let (fit, unfit) = self.candidates(after: leader, view)
             guard fit.isEmpty else { return nil }
             return unfit.sorted { $0.key < $1.key }.map { "\($0.key.name): \($0.value)" }.joined(separator: ", ")
         }
@@ -185,20 +187,20 @@ extension DetectorCore {
     }
 
     /// The members that may lead after `leader`, the most advanced first; and why the others may not.
-    func candidates(after leader: MemberID) -> (fit: [MemberID], unfit: [MemberID: String]) {
+    func candidates(after leader: MemberID, _ view: GroupsView) -> (fit: [MemberID], unfit: [MemberID: String]) {
         var (fit, unfit): ([(id: MemberID, position: Int64)], [MemberID: String]) = ([], [:])
-        let members = self.groups[leader.group]?.members ?? [:]
+        let members = view.groups[leader.group]?.members ?? [:]
         let ahead = members.keys.compactMap { self.targets[MemberID(leader.group, $0)]?.position?.bytes }.max() ?? 0
         for (name, member) in members where name != leader.name {
             let id = MemberID(leader.group, name)
             let target = self.targets[id]
             if !member.mayLead {
                 unfit[id] = "tagged nofailover"
-            } else if let synchronous = self.groups[leader.group]?.synchronous, !synchronous.contains(name) {
+            } else if let synchronous = view.groups[leader.group]?.synchronous, !synchronous.contains(name) {
                 unfit[id] = "not synchronous"
             } else if ![.well, .suspected].contains(target?.verdict) {
                 unfit[id] = target?.verdict.rawValue ?? "not watched"
-            } else if !DetectorAspect.allCases.allSatisfy({ self.isReached($0, of: id, besides: leader) }) {
+            } else if !DetectorAspect.allCases.allSatisfy({ self.isReached($0, of: id, besides: leader, view) }) {
                 unfit[id] = "most cannot reach it"
             } else if let position = target?.position?.bytes {
                 if ahead - position > self.settings.lagLimit {
@@ -216,9 +218,11 @@ extension DetectorCore {
 
     /// Whether more than half of the daemons that say anything of it hold an aspect of a member well. The daemon of the leader that
     /// cannot be used is not asked: what is wrong there may be why it cannot reach anybody.
-    private func isReached(_ aspect: DetectorAspect, of id: MemberID, besides leader: MemberID) -> Bool {
+    private func isReached(
+        _ aspect: DetectorAspect, of id: MemberID, besides leader: MemberID, _ view: GroupsView
+    ) -> Bool {
         var (well, heard) = (0, 0)
-        for evidence in self.evidence(aspect, of: id) {
+        for evidence in self.evidence(aspect, of: id, view) {
             switch evidence.source {
             case .peer(leader), .etcd, .walReceiver: continue
             case .own, .peer: break

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What is known of one group: Patroni's keys, by reads and watch events in any order, and what its leader's PostgreSQL said.
+/// What is known of one group: Patroni's keys, by reads and watch events in any order.
 ///
 /// Invariant: knowledge never moves to an older revision.
 struct Group: Sendable {
@@ -30,20 +30,15 @@ struct Group: Sendable {
     /// Where the last leader was reached; its member key may end before another leads.
     private var lastEndpoint: NodeEndpoint?
     private var plannedFrom: String?
-    /// The leadership for which PostgreSQL was found out of recovery.
-    private var writableSince: Int64?
-    /// Why the leader's PostgreSQL cannot be asked by this daemon; nil where it can, or may yet.
-    private(set) var refusal: String?
-    /// Whether the leader's PostgreSQL accepts writes. Each answer says when it was asked for, so that a late one says no more
-    /// than it does.
-    private(set) var question = Question(due: .beforeAll)
-    /// The server that was asked last; once another one leads, its answer is not waited for.
-    private var asked: NodeEndpoint?
 
     var leader: Leader? { self.knownLeader.value }
     var members: [String: GroupMember] { self.knownMembers.compactMapValues(\.value) }
     /// Where the leader's PostgreSQL is reached.
     var endpoint: NodeEndpoint? { self.leader.flatMap { self.knownMembers[$0.name]?.value?.endpoint } }
+    /// What Patroni says of the leader, and at which revision it said so last; nil where nobody leads, or nothing was said.
+    var leaderMember: (member: GroupMember?, revision: Int64)? {
+        self.leader.flatMap { self.knownMembers[$0.name] }.map { ($0.value, $0.revision) }
+    }
     /// Whether a switchover from the present leader is pending.
     var isSwitchingOver: Bool { self.leader.map { self.knownSwitchover.value == $0.name } ?? false }
     /// The standbys that may lead without a loss, as Patroni sees to it; nil: every one may.
@@ -61,8 +56,7 @@ struct Group: Sendable {
         case .member(let name, let member):
             let isNews = self.knownMembers[name, default: Known(nil)].learn(member, at: revision)
             if name == self.leader?.name, let endpoint = member?.endpoint { self.lastEndpoint = endpoint }
-            // Where the leader cannot be asked, it counts that Patroni has spoken of it at all.
-            return isNews || (self.refusal != nil && name == self.leader?.name)
+            return isNews
         case .switchover(let leader):
             let isNews = self.knownSwitchover.learn(leader, at: revision)
             if let leader, leader == self.leader?.name { self.plannedFrom = leader }
@@ -84,7 +78,6 @@ struct Group: Sendable {
         self.plannedFrom = nil
         self.last = leader
         self.leaderAt = now
-        (self.question, self.asked, self.refusal) = (Question(due: .beforeAll), nil, nil)
         return true
     }
 
@@ -106,64 +99,5 @@ struct Group: Sendable {
         for name in self.knownMembers.keys where !names.contains(name) {
             self.knownMembers[name]?.learn(nil, at: revision)
         }
-    }
-
-    // MARK: - Whether the leader accepts writes
-
-    /// Known of the present leadership. Where the leader's PostgreSQL cannot be asked, what Patroni has said of it since it
-    /// leads must do: that comes about a second later.
-    var isWritable: Bool {
-        guard let leader = self.leader else { return false }
-        if self.writableSince == leader.since { return true }
-        guard self.refusal != nil, let member = self.knownMembers[leader.name], member.revision > leader.since else {
-            return false
-        }
-        return member.value?.isPrimary == true && member.value?.isRunning == true
-    }
-
-    /// For how long a new leader that does not answer may be on its way: restarts and promotions take a few seconds.
-    private static let patience: Duration = .seconds(10)
-
-    /// Takes over an answer; answers why the leader cannot be asked, when that is news.
-    mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> String? {
-        self.question.answered(askedAt)
-        // An answer from before the leadership proves nothing.
-        guard let leader = self.leader, let leaderAt = self.leaderAt, askedAt >= leaderAt else { return nil }
-        switch answer {
-        case .primary:
-            self.writableSince = leader.since
-            self.refusal = nil
-        case .standby: self.refusal = nil
-        case .unreachable(let reason):
-            if askedAt - leaderAt >= Self.patience { return self.refuse(reason) }
-        case .refused(let reason): return self.refuse(reason)
-        }
-        return nil
-    }
-
-    private mutating func refuse(_ reason: String) -> String? {
-        let isNews = self.refusal == nil
-        self.refusal = reason
-        return isNews ? reason : nil
-    }
-
-    var isAsked: Bool { self.question.isUnderWay && self.asked == self.endpoint }
-
-    mutating func giveUp(at now: Instant, awakeSince: Instant) -> Silence? {
-        self.question.giveUp(after: AnswerLimits.writable, at: now, awakeSince: awakeSince, next: now)
-    }
-
-    mutating func ask(_ endpoint: NodeEndpoint, at now: Instant) {
-        self.asked = endpoint
-        self.question.ask(at: now, next: now)
-    }
-
-    /// When its leader's PostgreSQL is to be asked next: a promotion takes 150 to 200 ms from the leader key, so most often
-    /// in the first two seconds.
-    func askDue(at now: Instant) -> Instant {
-        guard let askedAt = self.question.askedAt, let leaderAt = self.leaderAt else { return now }
-        if self.refusal != nil { return askedAt + .seconds(5) }
-        let age = now - leaderAt
-        return askedAt + (age < .seconds(2) ? .milliseconds(15) : age < .seconds(60) ? .milliseconds(50) : .seconds(1))
     }
 }

@@ -85,13 +85,15 @@ struct Ledger: Sendable {
     }
 
     /// Takes over what the core does and reports.
-    mutating func record(_ action: Action, _ detector: DetectorCore, at now: Instant) {
+    mutating func record(
+        _ action: Action, _ detector: DetectorCore, _ groups: [Int: Group], at now: Instant
+    ) {
         let isOurs = self.open?.to == self.member.name
         switch action {
         case .startAnnouncing where isOurs: self.reach(.announced, at: now, isRepeatable: true)
         case .report(.contactMade(_, _, let leader)): self.lastLeader = leader
         case .report(.leaderChanged(let before, let leader, let revision)):
-            self.leaderChanged(before, leader, revision, detector, at: now)
+            self.leaderChanged(before, leader, revision, detector, groups, at: now)
         case .report(.postgresChanged(.primary)) where isOurs: self.reach(.writable, at: now)
         case .report(.assigned) where isOurs: self.reach(.addressMoved, at: now, isRepeatable: true)
         case .report(.detector(let report)): self.record(report, at: now)
@@ -123,7 +125,8 @@ struct Ledger: Sendable {
     }
 
     private mutating func leaderChanged(
-        _ before: String?, _ leader: String?, _ revision: Int64, _ detector: DetectorCore, at now: Instant
+        _ before: String?, _ leader: String?, _ revision: Int64, _ detector: DetectorCore, _ groups: [Int: Group],
+        at now: Instant
     ) {
         if let before { self.lastLeader = before }
         guard let leader else {
@@ -143,7 +146,7 @@ struct Ledger: Sendable {
             revision: revision, group: group, from: former, to: leader, phases: [.keyLost: lostAt, .keyGained: now],
             notes: self.recent.filter { now - $0.at < Self.recentSpan })
         record.detectionBudget = detector.profile.window
-        self.standbys = Set((detector.groups[group]?.members ?? [:]).keys).union([former])
+        self.standbys = Set((groups[group]?.members ?? [:]).keys).union([former])
         self.standbys.remove(leader)
         self.seen = []
         self.open = record

@@ -34,16 +34,16 @@ final class CitusLink {
     func carryOut(_ action: CitusAction) {
         let now = Instant.now
         switch action {
-        case .readGroups: break  // The shell's: the failure detector follows the groups too.
         case .askWritable(let endpoint):
             self.answer { .writable(endpoint, await self.nodes.ask(endpoint), askedAt: now) }
         case .readRows(let name): self.answer(name) { await $0.readRows(askedAt: now) }
-        case .update(let name, let update): self.answer(name) { await $0.update(update) }
+        case .update(let name, let update): self.answer(name) { await $0.update(update, askedAt: now) }
         case .hold(let name, let group, let nodeID, let authority, let limit):
             self.answer(name) { await $0.hold(group, nodeID, authority, limit: limit) }
-        case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update) }
+        case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update, askedAt: now) }
         case .releaseHold(let name, let group): self.answer(name) { await $0.releaseHold(group) }
-        case .compareCopies(let name, let endpoints): self.answer(name) { await $0.compareCopies(endpoints) }
+        case .compareCopies(let name, let endpoints):
+            self.answer(name) { await $0.compareCopies(endpoints, askedAt: now) }
         }
     }
 

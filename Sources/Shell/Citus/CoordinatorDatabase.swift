@@ -6,6 +6,8 @@ import PostgresClient
 
 /// One database of the local coordinator: a connection that is kept for reading and updating, and one for a held
 /// transaction. The core asks for one thing at a time on each.
+///
+/// Every call ends by a timer of its own (``ConnectionUse``), with the connection that it uses.
 @EventLoop
 final class CoordinatorDatabase {
     private let name: String
@@ -13,14 +15,20 @@ final class CoordinatorDatabase {
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
     private var connection: PostgresConnection?
-    /// What uses it at present, or did so last.
-    private var last: Task<CitusEvent, Never>?
+    private let turns = Turns<Kind>()
     private var held: PostgresConnection?
+
+    /// What uses the kept connection goes one after the other: it takes one query at a time.
+    private enum Kind { case rows, update }
 
     /// How long a call may be blocked before it is found out by whom.
     private static let patience: Duration = .milliseconds(500)
     /// Workers that are asked for their copy side by side; each takes a connection.
     private static let copiesAtOnce = 16
+    /// For the rows: a connection that is prepared, and one query.
+    private static let readLimit: Duration = .seconds(12)
+    /// For a rollback.
+    private static let releaseLimit: Duration = .seconds(6)
 
     init(
         _ name: String, conninfo: String, nodes: NodeConnections, deliver: @escaping @EventLoop (CitusEvent) -> Void
@@ -51,24 +59,19 @@ final class CoordinatorDatabase {
         return connection
     }
 
-    /// What uses the kept connection goes one after the other: it takes one query at a time.
-    private func inTurn(_ body: @escaping @EventLoop () async -> CitusEvent) async -> CitusEvent {
-        let before = self.last
-        let task = EventLoop.task { () -> CitusEvent in
-            _ = await before?.value
-            return await body()
-        }
-        self.last = task
-        return await task.value
-    }
-
     func readRows(askedAt: Instant) async -> CitusEvent {
-        await self.inTurn { await self.readRowsNow(askedAt: askedAt) }
+        let name = self.name
+        return await self.turns.take(.rows, busy: .rowsUnread(name, reason: "an earlier question is still waiting")) {
+            let late = CitusEvent.rowsUnread(name, reason: "no answer within \(Self.readLimit)")
+            return await ConnectionUse.run(within: Self.readLimit, late: late) {
+                await self.readRows($0, askedAt: askedAt)
+            }
+        }
     }
 
-    private func readRowsNow(askedAt: Instant) async -> CitusEvent {
+    private func readRows(_ use: ConnectionUse, askedAt: Instant) async -> CitusEvent {
         do throws(CitusError) {
-            let connection = try await self.connecting()
+            let connection = try await self.connecting(use)
             let rows = try await CitusCatalog(connection).nodes().map { NodeRow($0) }
             return .rowsRead(self.name, rows, askedAt: askedAt)
         } catch {
@@ -76,24 +79,39 @@ final class CoordinatorDatabase {
         }
     }
 
-    private func connecting() async throws(CitusError) -> PostgresConnection {
-        do throws(PostgresError) { return try await self.connect() } catch { throw .database(error) }
+    private func connecting(_ use: ConnectionUse) async throws(CitusError) -> PostgresConnection {
+        let connection: PostgresConnection
+        do throws(PostgresError) { connection = try await self.connect() } catch { throw .database(error) }
+        try use.begin(connection)
+        return connection
     }
 
-    func update(_ update: RowUpdate) async -> CitusEvent {
-        await self.inTurn { await self.updateNow(update) }
-    }
-
-    private func updateNow(_ update: RowUpdate) async -> CitusEvent {
-        do throws(CitusError) {
-            let connection = try await self.connecting()
-            let watch = self.watchBlockers(of: connection, update.group)
-            defer { watch.cancel() }
-            let outcome = try await CitusCatalog(connection).apply(CitusUpdate(update))
-            return .updateEnded(self.name, group: update.group, UpdateOutcome(outcome))
-        } catch {
-            return .updateEnded(self.name, group: update.group, UpdateOutcome(error))
+    func update(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
+        let busy = self.ended(update, .failed(reason: "an earlier update is still waiting"), askedAt)
+        return await self.turns.take(.update, busy: busy) {
+            await self.within(CitusUpdate(update).limit, update, askedAt) { use throws(CitusError) in
+                let connection = try await self.connecting(use)
+                let watch = self.watchBlockers(of: connection, update.group)
+                defer { watch.cancel() }
+                return try await CitusCatalog(connection).apply(CitusUpdate(update))
+            }
         }
+    }
+
+    /// What comes of a transaction, whose connection is ended after `limit`: whether it was committed is not known then.
+    private func within(
+        _ limit: Duration, _ update: RowUpdate, _ askedAt: Instant,
+        _ call: @escaping @EventLoop (ConnectionUse) async throws(CitusError) -> CitusUpdateOutcome
+    ) async -> CitusEvent {
+        let late = UpdateOutcome.unknown(reason: "no answer within \(limit): the connection was ended")
+        let outcome = await ConnectionUse.run(within: limit, late: late) { use in
+            do throws(CitusError) { return UpdateOutcome(try await call(use)) } catch { return UpdateOutcome(error) }
+        }
+        return self.ended(update, outcome, askedAt)
+    }
+
+    private func ended(_ update: RowUpdate, _ outcome: UpdateOutcome, _ askedAt: Instant) -> CitusEvent {
+        .updateEnded(self.name, group: update.group, outcome, askedAt: askedAt)
     }
 
     /// Tells, once, which sessions an update waits for.
@@ -123,12 +141,23 @@ final class CoordinatorDatabase {
         let update = CitusUpdate(
             group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision,
             lockTimeout: .seconds(2), statementTimeout: .seconds(5))
+        let late = CitusEvent.holdEnded(self.name, group: group, reason: "no answer within \(update.limit)")
+        return await ConnectionUse.run(within: update.limit, late: late) {
+            await self.hold(update, nodeID, limit: limit, $0)
+        }
+    }
+
+    private func hold(_ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse) async -> CitusEvent {
+        let group = update.group
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
+            try use.begin(connection)
             if let refusal = try await CitusCatalog(connection).hold(update, nodeID: nodeID, limit: limit) {
                 return .holdEnded(self.name, group: group, reason: UpdateOutcome(.refused(refusal)).reason)
             }
+            // Ended meanwhile.
+            try use.begin(connection)
             self.held = connection
             connection.whenEnded { [unowned self] in
                 self.held = nil
@@ -140,34 +169,38 @@ final class CoordinatorDatabase {
         }
     }
 
-    func commitHold(_ update: RowUpdate) async -> CitusEvent {
+    func commitHold(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
         guard let connection = self.held else {
-            return .updateEnded(self.name, group: update.group, .failed(reason: "the held transaction has ended"))
+            return self.ended(update, .failed(reason: "the held transaction has ended"), askedAt)
         }
         // Whatever comes of it: nothing is held after that.
         self.held = nil
-        do throws(CitusError) {
-            let outcome = try await CitusCatalog(connection).commitHeld(CitusUpdate(update))
-            return .updateEnded(self.name, group: update.group, UpdateOutcome(outcome))
-        } catch {
-            return .updateEnded(self.name, group: update.group, UpdateOutcome(error))
+        return await self.within(CitusUpdate(update).limit, update, askedAt) { use throws(CitusError) in
+            try use.begin(connection)
+            return try await CitusCatalog(connection).commitHeld(CitusUpdate(update))
         }
     }
 
     func releaseHold(_ group: Int) async -> CitusEvent {
-        if let connection = self.held.take() { await CitusCatalog(connection).releaseHeld() }
+        if let connection = self.held.take() {
+            await ConnectionUse.run(within: Self.releaseLimit, late: ()) { use in
+                do throws(CitusError) { try use.begin(connection) } catch { return }
+                await CitusCatalog(connection).releaseHeld()
+            }
+        }
         return .holdEnded(self.name, group: group, reason: "released")
     }
 
     // MARK: - The copies
 
-    func compareCopies(_ endpoints: [NodeEndpoint]) async -> CitusEvent {
+    func compareCopies(_ endpoints: [NodeEndpoint], askedAt: Instant) async -> CitusEvent {
         let own: String
         do {
             own = try await CitusCatalog(self.open()).digest()
         } catch {
             let reason = (error as? CitusError)?.reason ?? "\(error)"
-            return .copiesCompared(self.name, endpoints.map { CopyFinding($0, .unreadable(reason: reason)) })
+            return .copiesCompared(
+                self.name, endpoints.map { CopyFinding($0, .unreadable(reason: reason)) }, askedAt: askedAt)
         }
         var findings: [CopyFinding] = []
         for begin in stride(from: 0, to: endpoints.count, by: Self.copiesAtOnce) {
@@ -176,7 +209,7 @@ final class CoordinatorDatabase {
             }
             for task in tasks { findings.append(await task.value) }
         }
-        return .copiesCompared(self.name, findings)
+        return .copiesCompared(self.name, findings, askedAt: askedAt)
     }
 
     private func compare(_ endpoint: NodeEndpoint, with own: String) async -> CopyFinding {
@@ -188,95 +221,5 @@ final class CoordinatorDatabase {
             let reason = (error as? CitusError)?.reason ?? (error as? PostgresError)?.message.firstLine ?? "\(error)"
             return CopyFinding(endpoint, .unreadable(reason: reason))
         }
-    }
-}
-
-// MARK: - The core's terms and the catalog's
-
-extension NodeRow {
-    init(_ node: CitusNode) {
-        let role: Role =
-            switch node.role {
-            case .primary: .primary
-            case .secondary: .secondary
-            case .unavailable: .unavailable
-            }
-        self.init(
-            id: node.id, group: node.group, endpoint: NodeEndpoint(node.host, node.port), role: role,
-            isActive: node.isActive, hasMetadata: node.hasMetadata, isSynchronized: node.isSynchronized,
-            pool: node.pool)
-    }
-}
-
-extension CitusUpdate {
-    init(_ update: RowUpdate) {
-        self.init(
-            group: update.group, steps: update.changes.map { Step($0) }, etcdCluster: update.authority.clusterID,
-            revision: update.authority.revision, rebuiltFrom: update.authority.rebuiltFrom)
-        if case .terminate(let cooldown) = update.blockers {
-            self.blockers = .terminate(after: cooldown)
-            self.lockTimeout = cooldown + .seconds(5)
-            self.statementTimeout = cooldown + .seconds(6)
-        } else {
-            self.lockTimeout = .seconds(2)
-            self.statementTimeout = .seconds(5)
-        }
-    }
-}
-
-extension CitusUpdate.Step {
-    init(_ change: RowChange) {
-        self =
-            switch change {
-            case .move(let id, let endpoint): .move(nodeID: id, host: endpoint.host, port: endpoint.port)
-            case .pool(let id, let text): .pool(nodeID: id, text)
-            case .add(let endpoint, let group): .add(host: endpoint.host, port: endpoint.port, group: group)
-            case .addSecondary(let endpoint, let primary):
-                .addSecondary(
-                    host: endpoint.host, port: endpoint.port, primaryHost: primary.host, primaryPort: primary.port)
-            case .removeSecondary(let endpoint): .remove(host: endpoint.host, port: endpoint.port)
-            }
-    }
-}
-
-extension UpdateOutcome {
-    init(_ outcome: CitusUpdateOutcome) {
-        self =
-            switch outcome {
-            case .applied: .applied
-            case .refused(.inRecovery): .inRecovery
-            case .refused(.notCoordinator(let group)): .notCoordinator(group: group)
-            case .refused(.olderRevision(let applied)): .olderRevision(applied: applied)
-            case .refused(.supersededCluster(let other)): .supersededCluster(by: other)
-            }
-    }
-
-    init(_ error: CitusError) {
-        switch error {
-        case .outcomeUnknown(let cause): self = .unknown(reason: cause.message.firstLine)
-        case .malformed(let reason): self = .failed(reason: reason)
-        case .database(let cause):
-            // lock_not_available, query_canceled by statement_timeout: somebody held what was needed.
-            let isBlocked = cause.sqlState == "55P03" || cause.sqlState == "57014"
-            let reason = cause.message.firstLine
-            self = isBlocked ? .blocked(reason: reason) : .failed(reason: reason)
-        }
-    }
-}
-
-extension CitusError {
-    var reason: String {
-        switch self {
-        case .database(let error), .outcomeUnknown(let error): error.message.firstLine
-        case .malformed(let text): text.firstLine
-        }
-    }
-}
-
-extension BlockingSession {
-    init(_ blocker: CitusBlocker) {
-        self.init(
-            pid: blocker.pid, user: blocker.user, application: blocker.application, state: blocker.state,
-            age: blocker.age)
     }
 }

@@ -62,7 +62,6 @@ final class DetectorLink {
             self.observation?.set(DetectorKeys.value(of: observation), ttl: ttl)
         case .switchOver(let order):
             self.answer { .switchoverEnded(order, await self.switchover.carryOut(order)) }
-        case .readGroups: break  // The shell's: Citus follows the groups too.
         }
     }
 

@@ -154,9 +154,8 @@ extension CitusWorld {
                 if self.strikes(0.02) { continue }
                 for _ in 0..<(self.strikes(0.02) ? 2 : 1) {
                     let delay = self.strikes(0.03) ? self.random.between(0, 10_000_000) : 200
-                    let event = CitusEvent.groups(
-                        .changed(
-                            clusterID: self.etcd.clusterID, revision: revision, changes))
+                    let event = GroupsEvent.changed(
+                        clusterID: self.etcd.clusterID, revision: revision, changes)
                     self.schedule(.watched(node.index, life: node.life, epoch: self.etcd.epoch, event), after: delay)
                 }
             }

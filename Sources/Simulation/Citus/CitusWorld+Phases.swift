@@ -63,21 +63,15 @@ extension CitusWorld {
         self.settlePatroni()
         for node in self.coordinators {
             node.cutsEtcd = false
-            // Who reads that an update is not answered starts the daemon anew.
-            if node.isUpdateLost { self.startDaemon(node, after: 1_000_000) }
             if node.isFrozen { self.schedule(.thaw(node.index, life: node.life), after: 0) }
         }
     }
 
-    /// Whether an answer never comes. What was asked for is done all the same, or not; an update or a hold is not begun.
-    func losesAnswer(to action: CitusAction, of node: SimulatedCoordinator) -> Bool {
+    /// Whether an answer never comes.
+    func losesAnswer(of node: SimulatedCoordinator) -> Bool {
         guard self.strikes(0.003) else { return false }
         self.log("\(node.name): that is never answered")
         self.silencedAt = self.now
-        switch action {
-        case .update, .commitHold: node.isUpdateLost = true
-        case .readGroups, .readRows, .askWritable, .hold, .releaseHold, .compareCopies: break
-        }
         return true
     }
 
@@ -88,6 +82,16 @@ extension CitusWorld {
         if node.seenLeader != node.name {
             self.fail(
                 "\(node.name) writes, though it has seen that \(node.seenLeader ?? "nobody") leads the coordinators")
+        }
+    }
+
+    /// No update is begun while another may be under way: before it was answered, or the server has surely ended it and the rows were
+    /// read that show what came of it.
+    func checkUpdates(of node: SimulatedCoordinator) {
+        guard let began = node.updateBegan else { return }
+        if self.now < began + Self.updateLimit { self.fail("\(node.name) has two updates under way") }
+        if node.rowsAskedAt < began + Self.updateLimit {
+            self.fail("\(node.name) changes rows of which it does not know what an update before has made of them")
         }
     }
 
@@ -146,8 +150,8 @@ extension Simulator {
             world.run(for: world.random.between(60_000_000, 600_000_000))
             world.heal()
             // A watch event that was lost is made good by a read within 10 s; the settling time, and one backoff of 30 s.
-            // Who waits for an answer that never comes, does so for its time limit: longest for a transaction that is held.
-            world.run(for: world.now - world.silencedAt < 180_000_000 ? 150_000_000 : 75_000_000)
+            // Who waits for an answer that never comes, does so for its time limit: longest for an update.
+            world.run(for: world.now - world.silencedAt < 180_000_000 ? 210_000_000 : 75_000_000)
             if world.violation == nil { world.checkLiveness() }
         }
         return (world.violation, Double(world.now) / 3.6e9, world.updates, world.holds)

@@ -3,15 +3,17 @@ import Decision
 
 /// What etcd and the servers answer.
 extension CitusWorld {
+    func answerRead(sentAt: Instant, to node: SimulatedCoordinator, life: Int) {
+        self.answer(
+            .groups(node.cutsEtcd ? .unread(reason: "cut off") : .read(self.etcd.snapshot, sentAt: sentAt)),
+            to: node, life: life)
+    }
+
     func serve(
         _ action: CitusAction, from node: SimulatedCoordinator, life: Int, server: Int, sentAt: Instant
     ) {
         let isUp = self.patroni.servers[0][node.index] != .down && node.server == server
         switch action {
-        case .readGroups:
-            let event: CitusEvent =
-                node.cutsEtcd ? .groups(.unread(reason: "cut off")) : .groups(.read(self.etcd.snapshot, sentAt: sentAt))
-            self.answer(event, to: node, life: life)
         case .readRows(let name):
             self.answer(
                 self.patroni.servers[0][node.index] != .down
@@ -19,11 +21,8 @@ extension CitusWorld {
                 to: node, life: life)
         case .askWritable(let endpoint):
             self.answer(.writable(endpoint, self.writable(endpoint), askedAt: sentAt), to: node, life: life)
-        case .update(let name, let update):
-            guard isUp else {
-                return self.answer(
-                    .updateEnded(name, group: update.group, .failed(reason: "down")), to: node, life: life)
-            }
+        case .update(_, let update):
+            guard isUp else { return self.end(update, .failed(reason: "down"), of: node, life: life) }
             self.begin(update, on: node, life: life, server: server)
         case .hold(let name, let group, _, let authority, let limit):
             guard isUp, self.patroni.servers[0][node.index] == .primary, self.passes(group, authority, node),
@@ -40,10 +39,9 @@ extension CitusWorld {
                 self.schedule(.endHold(node.index, id: hold.id), after: hold.limit)
             }
             self.answer(.held(name, group: group), to: node, life: life)
-        case .commitHold(let name, let update):
+        case .commitHold(_, let update):
             guard isUp, node.holds.contains(where: { $0.group == update.group && $0.life == life }) else {
-                return self.answer(
-                    .updateEnded(name, group: update.group, .failed(reason: "not held")), to: node, life: life)
+                return self.end(update, .failed(reason: "not held"), of: node, life: life)
             }
             self.apply(update, on: node, life: life, server: server, isHeld: true)
         case .releaseHold(let name, let group):
@@ -51,7 +49,8 @@ extension CitusWorld {
             self.answer(.holdEnded(name, group: group, reason: "released"), to: node, life: life)
         case .compareCopies(let name, let endpoints):
             let result: CopyFinding.Result = self.strikes(0.2) ? .different : .same
-            self.answer(.copiesCompared(name, endpoints.map { CopyFinding($0, result) }), to: node, life: life)
+            self.answer(
+                .copiesCompared(name, endpoints.map { CopyFinding($0, result) }, askedAt: sentAt), to: node, life: life)
         }
     }
 
@@ -85,11 +84,7 @@ extension CitusWorld {
                 .answerUpdate(node.index, life: life, server: server, update, isHeld: false),
                 after: cooldown.microseconds + 130_000)
         case .wait, .terminate:
-            self.schedule(
-                .deliver(
-                    node.index, life: life,
-                    .updateEnded(Self.database, group: update.group, .blocked(reason: "lock timeout"))),
-                after: 2_000_000)
+            self.end(update, .blocked(reason: "lock timeout"), of: node, life: life, after: 2_000_000)
         }
     }
 
@@ -125,7 +120,20 @@ extension CitusWorld {
         }
         if isHeld { node.holds.removeAll { $0.group == update.group && $0.life == life } }
         self.log("\(node.name): update of group \(update.group): \(outcome)")
-        self.answer(.updateEnded(Self.database, group: update.group, outcome), to: node, life: life)
+        self.end(update, outcome, of: node, life: life)
+    }
+
+    /// At most one at a time is under way of each life, so that the one that began last is meant.
+    private func end(
+        _ update: RowUpdate, _ outcome: UpdateOutcome, of node: SimulatedCoordinator, life: Int, after delay: Time = 0
+    ) {
+        let began = Instant(sinceBoot: .microseconds((node.updateBegan ?? self.now) + 1_000_000))
+        let late = self.strikes(0.02) ? self.random.between(1000, 2_000_000) : self.random.between(200, 1000)
+        self.schedule(
+            .deliver(
+                node.index, life: life,
+                .citus(.updateEnded(Self.database, group: update.group, outcome, askedAt: began))),
+            after: delay + late)
     }
 
     private func passes(_ group: Int, _ authority: GroupAuthority, _ node: SimulatedCoordinator) -> Bool {
@@ -156,7 +164,7 @@ extension CitusWorld {
                 node.catalog.rows[index].isSynchronized = true
             }
             if let life = node.core.map({ _ in node.life }) {
-                self.schedule(.deliver(node.index, life: life, .synchronized(Self.database)), after: 500)
+                self.schedule(.deliver(node.index, life: life, .citus(.synchronized(Self.database))), after: 500)
             }
         }
     }

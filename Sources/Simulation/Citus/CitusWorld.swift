@@ -9,6 +9,10 @@ public enum CitusMutation: String, CaseIterable, Sendable {
     case noPeriodicRead = "no-periodic-read"
     /// A held transaction is ended by nobody but the daemon, which forgets it.
     case noHoldLimit = "no-hold-limit"
+    /// An update that is never answered is waited for for ever.
+    case noUpdateDeadline = "no-update-deadline"
+    /// It is given up while the server may still be at it.
+    case hastyUpdate = "hasty-update"
 }
 
 /// A simulated Citus cluster around the real core: a coordinator's group of two nodes with a daemon each, and workers' groups
@@ -21,8 +25,9 @@ public enum CitusMutation: String, CaseIterable, Sendable {
 /// Left out: the addresses, clocks of different rates, several databases.
 final class CitusWorld {
     enum Happening {
-        case deliver(Int, life: Int, CitusEvent)
-        case watched(Int, life: Int, epoch: Int, CitusEvent)
+        case deliver(Int, life: Int, Event)
+        case watched(Int, life: Int, epoch: Int, GroupsEvent)
+        case readGroups(Int, life: Int, sentAt: Instant)
         case serve(Int, life: Int, server: Int, CitusAction, sentAt: Instant)
         case answerUpdate(Int, life: Int, server: Int, RowUpdate, isHeld: Bool)
         case endHold(Int, id: Int)
@@ -55,6 +60,8 @@ final class CitusWorld {
     private(set) var violation: Violation?
     let trace: ((String) -> Void)?
 
+    /// By then an update has ended on the server, whatever became of its answer: by the limits of its connection and statements.
+    static let updateLimit: Time = 67_000_000
     static let database = "app"
     static let clusterGroups = 3
 
@@ -109,7 +116,7 @@ final class CitusWorld {
                 self.happen(self.queue.removeFirst())
             } else {
                 self.coordinators[woken].wakeAt = .max
-                self.deliver(nil, to: self.coordinators[woken])
+                self.deliver(.tick, to: self.coordinators[woken])
             }
         }
         if self.violation == nil { self.now = limit }
@@ -121,7 +128,9 @@ final class CitusWorld {
             if self.coordinators[index].life == life { self.deliver(event, to: self.coordinators[index]) }
         case .watched(let index, let life, let epoch, let event):
             let node = self.coordinators[index]
-            if node.life == life, self.etcd.epoch == epoch { self.deliver(event, to: node) }
+            if node.life == life, self.etcd.epoch == epoch { self.deliver(.groups(event), to: node) }
+        case .readGroups(let index, let life, let sentAt):
+            self.answerRead(sentAt: sentAt, to: self.coordinators[index], life: life)
         case .serve(let index, let life, let server, let action, let sentAt):
             self.serve(action, from: self.coordinators[index], life: life, server: server, sentAt: sentAt)
         case .answerUpdate(let index, let life, let server, let update, let isHeld):
@@ -150,42 +159,51 @@ final class CitusWorld {
         node.isFrozen = false
         node.inbox = []
         node.wakeAt = .max
-        node.isUpdateLost = false
+        node.isUpdateMuted = false
         self.schedule(.start(node.index, life: node.life), after: delay)
     }
 
     private func begin(_ node: SimulatedCoordinator) {
         self.log("\(node.name): the daemon starts")
         node.forget()
+        var limits = AnswerLimits()
+        if self.mutation == .noUpdateDeadline { limits.update = .seconds(1 << 40) }
+        if self.mutation == .hastyUpdate { limits.update = .seconds(20) }
         node.core = Core(
-            CoreSettings(member: node.name, node: "boot", addresses: [], citus: self.settings), at: self.instant)
+            CoreSettings(member: node.name, node: "boot", addresses: [], limits: limits, citus: self.settings),
+            at: self.instant)
         // The follower reads everything, and watches from there.
-        self.schedule(
-            .serve(node.index, life: node.life, server: node.server, .readGroups, sentAt: self.instant), after: 1000)
-        self.deliver(nil, to: node)
+        self.schedule(.readGroups(node.index, life: node.life, sentAt: self.instant), after: 1000)
+        self.deliver(.tick, to: node)
     }
 
     private func thaw(_ node: SimulatedCoordinator) {
         guard node.isFrozen else { return }
         node.isFrozen = false
+        // Who was frozen has not been kept waiting.
+        if node.updateBegan != nil { self.silencedAt = self.now }
         let inbox = node.inbox
         node.inbox = []
         for event in inbox { self.deliver(event, to: node) }
-        self.deliver(nil, to: node)
+        self.deliver(.tick, to: node)
     }
 
-    func deliver(_ event: CitusEvent?, to node: SimulatedCoordinator) {
+    func deliver(_ event: Event, to node: SimulatedCoordinator) {
         guard node.core != nil else { return }
+        if node.isUpdateMuted, case .citus(.updateEnded) = event {
+            node.isUpdateMuted = false
+            return self.log("\(node.name): nobody hears of that")
+        }
         if node.isFrozen {
-            if let event { node.inbox.append(event) }
+            if event != .tick { node.inbox.append(event) }
             return
         }
-        if let event { self.log("\(node.name) <- \(event)") }
+        if event != .tick { self.log("\(node.name) <- \(event)") }
         node.learn(event, at: self.instant)
         var actions: [Action] = []
-        node.core?.handle(event.map { .citus($0) } ?? .tick, at: self.instant, into: &actions)
+        node.core?.handle(event, at: self.instant, into: &actions)
         for action in actions {
-            guard case .citus(let action) = action else { continue }
+            guard action.isOfCitus else { continue }
             self.log("\(node.name) -> \(action)")
             if self.strikes(0.002) {
                 self.log("\(node.name): the daemon crashes")
@@ -201,23 +219,51 @@ final class CitusWorld {
         }
     }
 
-    private func send(_ action: CitusAction, from node: SimulatedCoordinator) {
-        switch action {
-        case .update, .commitHold:
+    private func send(_ action: Action, from node: SimulatedCoordinator) {
+        if action == .readGroups, self.mutation == .noPeriodicRead, node.seenLeader != nil { return }
+        if action.isUpdate {
             self.checkIssue(by: node)
-            node.updatesUnderWay += 1
-            if node.updatesUnderWay > 1 { self.fail("\(node.name) has two updates under way") }
-        case .readGroups where self.mutation == .noPeriodicRead && node.seenLeader != nil: return
-        case .readGroups, .readRows, .askWritable, .hold, .releaseHold, .compareCopies: break
+            self.checkUpdates(of: node)
+            node.updateBegan = self.now
         }
-        if self.losesAnswer(to: action, of: node) { return }
-        let delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
-        self.schedule(
-            .serve(node.index, life: node.life, server: node.server, action, sentAt: self.instant), after: delay)
+        var delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
+        if self.losesAnswer(of: node) {
+            // Of an update it is not known how far it has come.
+            guard action.isUpdate, self.random.chance(0.7) else { return }
+            node.isUpdateMuted = true
+            delay = self.random.between(200, 50_000_000)
+        }
+        if case .citus(let action) = action {
+            self.schedule(
+                .serve(node.index, life: node.life, server: node.server, action, sentAt: self.instant), after: delay)
+        } else {
+            self.schedule(.readGroups(node.index, life: node.life, sentAt: self.instant), after: delay)
+        }
     }
 
     func answer(_ event: CitusEvent, to node: SimulatedCoordinator, life: Int) {
+        self.answer(.citus(event), to: node, life: life)
+    }
+
+    func answer(_ event: Event, to node: SimulatedCoordinator, life: Int) {
         let delay = self.strikes(0.02) ? self.random.between(1000, 2_000_000) : self.random.between(200, 1000)
         self.schedule(.deliver(node.index, life: life, event), after: delay)
+    }
+}
+
+extension Action {
+    /// Whether it belongs to what is simulated here.
+    fileprivate var isOfCitus: Bool {
+        switch self {
+        case .readGroups, .citus: true
+        default: false  // The addresses' are simulated elsewhere.
+        }
+    }
+
+    var isUpdate: Bool {
+        switch self {
+        case .citus(.update), .citus(.commitHold): true
+        default: false  // The others change no rows.
+        }
     }
 }

@@ -25,12 +25,15 @@ final class SimulatedCoordinator {
     var core: Core?
     var life = 0
     var isFrozen = false
-    var inbox: [CitusEvent] = []
+    var inbox: [Event] = []
     var wakeAt: Time = .max
     var cutsEtcd = false
-    var updatesUnderWay = 0
-    /// Whether an update of this life of the daemon is never answered.
-    var isUpdateLost = false
+    /// When the last update was begun that this life of the daemon has not been answered for.
+    var updateBegan: Time?
+    /// When the newest rows were asked for that it was told of.
+    var rowsAskedAt: Time = 0
+    /// Whether nobody hears what comes of the update under way.
+    var isUpdateMuted = false
     /// The coordinator's leader, as this life of the daemon was told last.
     var seenLeader: String?
     /// One life of the server: its sessions end with it.
@@ -49,7 +52,7 @@ final class SimulatedCoordinator {
     private var leaderRevision: Int64 = -1
     private var newest: (revision: Int64, at: Instant)?
 
-    func learn(_ event: CitusEvent?, at now: Instant) {
+    func learn(_ event: Event, at now: Instant) {
         switch event {
         case .groups(.read(let snapshot, let sentAt)):
             let wentBack = self.newest.map { snapshot.revision < $0.revision && sentAt > $0.at } ?? false
@@ -62,7 +65,9 @@ final class SimulatedCoordinator {
             let absent = named ? [] : [GroupChange(0, .noLeader)]
             self.see(snapshot.facts + absent, snapshot.clusterID, snapshot.revision, at: now)
         case .groups(.changed(let cluster, let revision, let changes)): self.see(changes, cluster, revision, at: now)
-        case .updateEnded: self.updatesUnderWay = max(0, self.updatesUnderWay - 1)
+        case .citus(.updateEnded): self.updateBegan = nil
+        case .citus(.rowsRead(_, _, let askedAt)):
+            self.rowsAskedAt = max(self.rowsAskedAt, askedAt.sinceBoot.microseconds - 1_000_000)
         default: break  // The rest tells nothing of the kind.
         }
     }
@@ -83,6 +88,6 @@ final class SimulatedCoordinator {
     /// Another life of the daemon knows nothing.
     func forget() {
         (self.seenLeader, self.seenCluster, self.leaderRevision, self.newest) = (nil, 0, -1, nil)
-        self.updatesUnderWay = 0
+        (self.updateBegan, self.rowsAskedAt) = (nil, 0)
     }
 }

@@ -16,6 +16,8 @@ public enum DetectorDocument {
            reason to doubt itself.
         2. The sources are put together: own probes, etcd's keys, the other daemons' observations, the WAL receiver. Enough of
            those that can be heard must agree (`agreement`), and never fewer than `minimum_sources`.
+           What etcd's keys say is the core's one view of the groups, at which Citus looks too; it counts for two reads of
+           `interval` (at least 10 s) and a request's time, and then nothing is concluded from it.
         3. From what holds for Patroni and for PostgreSQL follows the verdict.
 
         ## States

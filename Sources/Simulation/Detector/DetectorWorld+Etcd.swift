@@ -35,7 +35,7 @@ extension DetectorWorld {
         self.queue.schedule(.deliver(index, .readAnswered(snapshot, sentAt: sentAt)), at: self.now + 3000)
     }
 
-    /// What the failure detector asks for.
+    /// The read of the groups' keys.
     mutating func readGroups(by index: Int) {
         // Where only this way is dead, nobody answers; sometimes not even that it failed is known.
         guard !self.nodes[index].isBlind else { return }

@@ -58,9 +58,9 @@ extension DetectorWorld {
         self.tell(.watched(clusterID: 7, revision: self.revision, changes: [.patroni(self.config)]), besides: -1)
     }
 
-    /// What it would have published meanwhile.
+    /// What it would have published meanwhile. One that is frozen keeps no lease, under which it could.
     private mutating func publishAnew(_ index: Int) {
-        guard self.nodes[index].reachesEtcd, let truth = self.truths[index] else { return }
+        guard self.nodes[index].reachesEtcd, !self.nodes[index].isFrozen, let truth = self.truths[index] else { return }
         self.observations[index] = truth
         self.tell(.detector(.observed(Self.id(index), truth)), besides: index)
     }

@@ -179,8 +179,9 @@ struct DetectorWorld {
             if case .report(let report) = action { self.tell("\(Self.name(index)): \(report)") }
             switch action {
             case .detector(let action) where !action.isTold && self.isLost(): break
-            case .read where self.isLost(): break
+            case .read where self.isLost(), .readGroups where self.isLost(): break
             case .detector(let action): self.carryOut(action, of: index)
+            case .readGroups: self.readGroups(by: index)
             case .report(.detector(.verdict(_, let verdict, _, _, _))): if verdict != .well { self.verdicts += 1 }
             case .report(.detector(.suppressed(_, _, true))): self.suppressions += 1
             case .read: self.read(by: index)
@@ -225,7 +226,6 @@ struct DetectorWorld {
             self.tell(.detector(.observed(Self.id(index), observation)), besides: index)
         case .switchOver(let order): self.switchOver(order, by: index)
         case .probeEtcd: self.queue.schedule(.deliver(index, .detector(.etcdProbed([]))), at: self.now + 2000)
-        case .readGroups: self.readGroups(by: index)
         }
     }
 
