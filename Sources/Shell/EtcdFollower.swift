@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 
 /// Follows ranges of keys, for ever: reads them, watches from there, and begins anew when a watch ends.

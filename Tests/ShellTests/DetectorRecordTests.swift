@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+// SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import LeaseKeys
 import PostgresClient
 import Testing

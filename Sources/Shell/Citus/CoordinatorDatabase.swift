@@ -17,10 +17,14 @@ final class CoordinatorDatabase {
     private var last: Task<CitusEvent, Never>?
     private var held: PostgresConnection?
 
+    /// For connecting, a lock, and a statement.
+    nonisolated static let connectTimeout: Duration = .seconds(2)
+    nonisolated static let lockTimeout: Duration = .seconds(2)
+    nonisolated static let statementTimeout: Duration = .seconds(5)
     /// How long a call may be blocked before it is found out by whom.
     private static let patience: Duration = .milliseconds(500)
     /// Workers that are asked for their copy side by side; each takes a connection.
-    private static let copiesAtOnce = 16
+    nonisolated static let copiesAtOnce = 16
 
     init(
         _ name: String, conninfo: String, nodes: NodeConnections, deliver: @escaping @EventLoop (CitusEvent) -> Void
@@ -35,7 +39,7 @@ final class CoordinatorDatabase {
 
     private func open() async throws(PostgresError) -> PostgresConnection {
         try await PostgresConnection(
-            self.conninfo, overriding: [(keyword: "dbname", value: self.name)], timeout: .seconds(2))
+            self.conninfo, overriding: [(keyword: "dbname", value: self.name)], timeout: Self.connectTimeout)
     }
 
     /// The kept connection, or a new one that listens for Citus's word on synchronization.
@@ -122,7 +126,7 @@ final class CoordinatorDatabase {
         // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
             group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision,
-            lockTimeout: .seconds(2), statementTimeout: .seconds(5))
+            lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
@@ -215,11 +219,11 @@ extension CitusUpdate {
             revision: update.authority.revision, rebuiltFrom: update.authority.rebuiltFrom)
         if case .terminate(let cooldown) = update.blockers {
             self.blockers = .terminate(after: cooldown)
-            self.lockTimeout = cooldown + .seconds(5)
-            self.statementTimeout = cooldown + .seconds(6)
+            self.lockTimeout = cooldown + CoordinatorDatabase.statementTimeout
+            self.statementTimeout = self.lockTimeout + .seconds(1)
         } else {
-            self.lockTimeout = .seconds(2)
-            self.statementTimeout = .seconds(5)
+            self.lockTimeout = CoordinatorDatabase.lockTimeout
+            self.statementTimeout = CoordinatorDatabase.statementTimeout
         }
     }
 }
