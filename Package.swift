@@ -65,6 +65,7 @@ let package = Package(
         // Values, with no effects.
         module("Decision"),
         module("NetworkAddress"),
+        module("SeededRandom"),
         module("Secrets"),
         module("LenientJSON"),
         module("EtcdValues"),
@@ -89,9 +90,9 @@ let package = Package(
         module(
             "Shell",
             [
-                "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
-                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PostgresClient",
-                "Secrets", "Settings", "StatusServer", "VirtualAddress",
+                "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient",
+                "Journal", "KernelPlaces", "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient",
+                "PatroniValues", "PostgresClient", "Secrets", "Settings", "StatusServer", "VirtualAddress",
             ]
         ),
         .executableTarget(
@@ -111,7 +112,10 @@ let package = Package(
         // Proof: the core in simulated clusters, the daemon in real ones.
         .target(
             name: "Simulation",
-            dependencies: ["Decision", "EtcdValues", "KernelPlaces", "LeaseKeys", "NetworkAddress", "PatroniValues"],
+            dependencies: [
+                "Decision", "EtcdValues", "KernelPlaces", "LeaseKeys", "NetworkAddress", "PatroniValues",
+                "SeededRandom",
+            ],
             swiftSettings: strict + unchecked),
         .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
         module(
@@ -131,14 +135,16 @@ let package = Package(
         .executableTarget(
             name: "pharos-histories",
             dependencies: [
-                "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", arguments,
+                "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "NetworkBed", "SeededRandom",
+                arguments,
             ],
             swiftSettings: strict),
         .executableTarget(name: "pharos-lab", dependencies: ["EventLoop", "Lab", arguments], swiftSettings: strict),
 
         // Servers for tests: real ones started on loopback, and scripted ones.
         .target(
-            name: "TestSupport", dependencies: ["CLinux", "EventLoop", "HTTPClient", "Settings"],
+            name: "TestSupport",
+            dependencies: ["CLinux", "EventLoop", "HTTPClient", "NetworkBed", "SeededRandom", "Settings"],
             path: "Tests/TestSupport",
             swiftSettings: strict),
         tests("DecisionTests", ["Decision"]),
@@ -154,44 +160,40 @@ let package = Package(
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests(
             "EtcdClientTests",
-            [
-                "EtcdClient", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport",
-            ], exclude: ["Fixtures"]
+            ["EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"], exclude: ["Fixtures"]
         ),
         tests(
             "PatroniClientTests",
-            [
-                "EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "TestSupport",
-            ], exclude: ["Fixtures"]
+            ["EventLoop", "HTTPClient", "LenientJSON", "PatroniClient", "PatroniValues", "TestSupport"],
+            exclude: ["Fixtures"]
         ),
         tests(
             "VirtualAddressTests",
-            [
-                "CLinux", "EventLoop", "NetworkAddress", "RouteNetlink", "TestSupport", "VirtualAddress",
-            ], exclude: ["Fixtures"]
+            ["CLinux", "EventLoop", "KernelPlaces", "NetworkAddress", "RouteNetlink", "TestSupport", "VirtualAddress"],
+            exclude: ["Fixtures"]
         ),
         tests(
             "ShellTests",
             [
-                "Decision", "EtcdClient", "EventLoop", "Journal", "LeaseKeys", "NetworkAddress", "PatroniClient",
-                "PostgresClient", "Secrets", "Settings", "StatusServer", "Shell", "TestSupport", "HTTPClient",
-                "LenientJSON", "VirtualAddress",
+                "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
+                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient",
+                "Secrets", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
             ]
         ),
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EventLoop", "HTTPClient", "Journal",
-                "LeaseKeys",
-                "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues", "PostgresClient",
-                "Settings", "Shell",
-                "TestSupport", "VirtualAddress",
+                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
+                "HTTPClient", "Journal", "LeaseKeys", "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient",
+                "PatroniValues", "PostgresClient", "Settings", "Shell", "TestSupport", "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
-        tests("CommandTests", ["EventLoop", "Settings", "TestSupport", "pharos", "pharosd"]),
-        tests("DaemonTests", ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),
+        tests("CommandTests", ["EventLoop", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
+        tests(
+            "DaemonTests",
+            ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),
         tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
     ],

@@ -34,7 +34,8 @@ extern int memfd_create(const char *name, unsigned int flags);
 extern unsigned int if_nametoindex(const char *name);
 
 /// Sets the interface's net.ipv4.conf.*.promote_secondaries to 1, by netlink: for that CAP_NET_ADMIN is enough, also where
-/// /proc/sys cannot be written. Answers 0, or a negated errno.
+/// /proc/sys cannot be written. Answers 0, or an errno. Waits for the kernel's lock on the network configuration, which others
+/// may hold for long: an action for a child, never for the loop's thread.
 static inline int linux_promote_secondaries(int index) {
     // Four attributes, each in the one before; the kernel counts its settings from 1.
     struct {
@@ -61,13 +62,13 @@ static inline int linux_promote_secondaries(int index) {
     request.families.nla_len = sizeof request.families + request.family.nla_len;
     request.value = 1;
     int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (descriptor < 0) return -errno;
+    if (descriptor < 0) return errno;
     int result = 0;
     // The kernel acts, and puts its answer into the queue, before send comes back.
-    if (send(descriptor, &request, sizeof request, 0) < 0) result = -errno;
-    else if (recv(descriptor, &answer, sizeof answer, MSG_DONTWAIT) < (ssize_t)(sizeof answer.header + sizeof(int))) result = -EIO;
-    else if (answer.header.nlmsg_type != NLMSG_ERROR) result = -EIO;
-    else result = answer.error.error;
+    if (send(descriptor, &request, sizeof request, 0) < 0) result = errno;
+    else if (recv(descriptor, &answer, sizeof answer, MSG_DONTWAIT) < (ssize_t)(sizeof answer.header + sizeof(int))) result = EIO;
+    else if (answer.header.nlmsg_type != NLMSG_ERROR) result = EIO;
+    else result = -answer.error.error;
     close(descriptor);
     return result;
 }
@@ -122,6 +123,10 @@ struct linux_child {
     // and is as likely as any other program to be ended when memory runs out.
     int without_rights;
     int64_t task_limit;        // only without rights: more tasks of this user it cannot bring about; 0: no limit
+    // Not 0: runs in the place of the program, in a copy of this process, and its answer is the exit status (127 where the copy
+    // could not be set up). It must make system calls only: another thread may have held a lock when the copy was made.
+    int (*action)(int argument);
+    int argument;
 };
 
 /// No rights, a session of its own, the ordinary OOM score (to raise it needs no right), and a limit on tasks: what a child is
@@ -146,12 +151,16 @@ static inline int linux_take_rights(int64_t task_limit) {
 /// is stopped, and only then reads the clock and gives up (exit 125) if `begin_by` has passed. A child frozen at any
 /// instruction therefore either acts before `begin_by + alive_for` or is killed by SIGALRM before its next one.
 static inline pid_t linux_spawn(const struct linux_child *child) {
+    int gate[2] = {-1, -1};
+    if (child->action && pipe2(gate, O_CLOEXEC) != 0) return -errno;
     sigset_t all, before, none;
     sigfillset(&all);
     sigemptyset(&none);
     volatile int failure = 0;
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    pid_t process = vfork();
+    // A child of vfork would keep this process waiting until its action is done. One of fork does only until it has closed what
+    // it must not keep (below): the end of this pipe goes with all else.
+    pid_t process = child->action ? fork() : vfork();
     if (process == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (int number = 1; number < 65; number++) signal(number, SIG_DFL);
@@ -172,11 +181,18 @@ static inline pid_t linux_spawn(const struct linux_child *child) {
         }
         if (child->begin_by > 0 && linux_boot_time_microseconds() > child->begin_by) _exit(125);
         sigprocmask(SIG_SETMASK, &none, 0);
+        if (child->action) _exit(child->action(child->argument));
         execve(child->arguments[0], child->arguments, child->environment);
         failure = errno;
         _exit(127);
     }
     int error = process < 0 ? errno : failure;
+    if (child->action) {
+        char nothing;
+        close(gate[1]);
+        if (process > 0 && read(gate[0], &nothing, 1) != 0) error = errno;
+        close(gate[0]);
+    }
     pthread_sigmask(SIG_SETMASK, &before, 0);
     if (process > 0 && failure != 0) {
         int status;

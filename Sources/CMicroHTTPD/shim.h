@@ -14,14 +14,18 @@ struct mhd_callbacks {
     void *context;
 };
 
+/// Connections at a time, some of which are on their way out, and bytes of memory for each.
+static const unsigned mhd_connection_limit = 48;
+static const size_t mhd_connection_memory = 16384;
+
 /// A server without threads of its own, on a listening socket of the caller's: its epoll descriptor goes into the
 /// caller's loop, which calls MHD_run(). 16 kB of memory for each connection, 5 s of patience with one that is silent. The
 /// caller limits how many there are: at most 48 at a time, of which 16 are on their way out.
 static inline struct MHD_Daemon *mhd_start(int socket, struct mhd_callbacks callbacks) {
     return MHD_start_daemon(
         MHD_USE_EPOLL, 0, 0, 0, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
-        MHD_OPTION_CONNECTION_LIMIT, 48u, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)16384, MHD_OPTION_NOTIFY_COMPLETED, callbacks.answered, callbacks.context, MHD_OPTION_NOTIFY_CONNECTION,
+        MHD_OPTION_CONNECTION_LIMIT, mhd_connection_limit, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        mhd_connection_memory, MHD_OPTION_NOTIFY_COMPLETED, callbacks.answered, callbacks.context, MHD_OPTION_NOTIFY_CONNECTION,
         callbacks.connected, callbacks.context, MHD_OPTION_END);
 }
 

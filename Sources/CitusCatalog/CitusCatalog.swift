@@ -37,12 +37,16 @@ public struct CitusCatalog {
         """,
     ]
 
+    /// Bytes of an answer: the rows of more groups than can be followed; and one value.
+    package nonisolated static let rowsLimit = 1 << 20
+    package nonisolated static let valueLimit = 16 << 10
+
     /// How many replaced etcd clusters are remembered.
     static let supersededLimit = 32
 
     /// All rows of `pg_dist_node` with what `pg_dist_poolinfo` says of them, in the order of their ids.
     public func nodes() async throws(CitusError) -> [CitusNode] {
-        let rows = try await self.query(CitusNode.query)
+        let rows = try await self.query(CitusNode.query, byteLimit: Self.rowsLimit)
         var nodes: [CitusNode] = []
         for row in rows {
             guard let node = CitusNode(row: row) else {
@@ -55,7 +59,7 @@ public struct CitusCatalog {
 
     /// A digest of `pg_dist_node` that is the same on every node whose copy is up to date.
     public func digest() async throws(CitusError) -> String {
-        let rows = try await self.query("select \(Self.nodesDigest)")
+        let rows = try await self.query("select \(Self.nodesDigest)", byteLimit: Self.valueLimit)
         guard rows.count == 1, let digest = rows[0].first ?? nil else { throw .malformed("no digest") }
         return digest
     }
@@ -207,10 +211,11 @@ public struct CitusCatalog {
     }
 
     func query(
-        _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5)
+        _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5),
+        byteLimit: Int = CitusCatalog.rowsLimit
     ) async throws(CitusError) -> [[String?]] {
         do throws(PostgresError) {
-            return try await self.connection.query(sql, parameters: parameters, timeout: timeout)
+            return try await self.connection.query(sql, parameters: parameters, timeout: timeout, byteLimit: byteLimit)
         } catch {
             throw .database(error)
         }

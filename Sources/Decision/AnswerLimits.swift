@@ -31,17 +31,17 @@ public struct AnswerLimits: Hashable, Sendable {
     }
 
     /// A probe takes its own time limit at most.
-    static func probe(_ timeout: Duration) -> Duration { timeout * 2 + .seconds(1) }
+    package static func probe(_ timeout: Duration) -> Duration { timeout * 2 + .seconds(1) }
     /// A switchover: 90 s for Patroni's answer, then what it does is followed, 110 s in all, between requests to etcd.
-    static let switchover: Duration = .seconds(300)
+    package static let switchover: Duration = .seconds(300)
 
     // Citus: limits of `CoordinatorDatabase` and `NodeConnections`.
     /// Connecting and preparing takes 6 s at most, a query 5 s.
-    static let rows: Duration = .seconds(25)
+    package static let rows: Duration = .seconds(25)
     /// 2 s for a connection and its question.
-    static let writable: Duration = .seconds(5)
+    package static let writable: Duration = .seconds(5)
     /// Connections to all workers, 16 at a time: 2 s each, and one query of 5 s. Of as many as there may be, twice.
-    static let copies: Duration = .seconds(900)
+    package static let copies: Duration = .seconds(900)
     /// What was to be held ends on the server by its own limit; then this.
-    static let hold: Duration = .seconds(30)
+    package static let hold: Duration = .seconds(30)
 }

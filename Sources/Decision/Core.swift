@@ -40,6 +40,8 @@ public struct Core: Sendable {
     var hasReportedFailsafe = false
     var watchDebts = WatchDebts()
     var stopBy: Instant?
+    /// How long giving the addresses back may take at a stop.
+    package static let stopLimit: Duration = .seconds(3)
     var hasStopped = false
     /// What the next process is to remember, also of addresses that are not configured now.
     public private(set) var memory: Memory
@@ -88,7 +90,7 @@ public struct Core: Sendable {
         case .stop:
             guard !self.node.isStopping else { return }
             self.node.isStopping = true
-            self.stopBy = now + .seconds(3)
+            self.stopBy = now + Self.stopLimit
             actions.append(.report(.stopping))
         case .handOver:
             guard !self.node.isStopping else { return }

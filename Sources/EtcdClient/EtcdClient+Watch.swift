@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import EtcdValues
 import EventLoop
 import HTTPClient
 
@@ -95,6 +96,8 @@ extension EtcdClient {
         var guardian: EventSource? = .timer(after: self.configuration.attemptTimeout) { watch.end(late) }
         defer { withExtendedLifetime(guardian) {} }
         var decoder = WatchDecoder()
+        var unfinished = 0
+        defer { self.unfinished -= unfinished }
         while true {
             let bytes = try await self.read(watch)
             decoder.append(bytes)
@@ -113,6 +116,11 @@ extension EtcdClient {
                     // What was called may have ended the watch.
                     if let reason = watch.reason { throw reason }
                 }
+            }
+            self.unfinished += decoder.unfinished - unfinished
+            unfinished = decoder.unfinished
+            guard self.unfinished <= Self.unfinishedLimit else {
+                throw Failure(MalformedAnswer(message: "the unfinished lines of all watches are too long together"))
             }
         }
     }

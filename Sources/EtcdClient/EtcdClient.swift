@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Part of this module's interface: whoever imports it sees them.
-@_exported public import EtcdValues
+public import EtcdValues
 public import EventLoop
 public import HTTPClient
 import LenientJSON
@@ -38,6 +37,10 @@ public final class EtcdClient {
         }
         self.endpoints = EndpointList(urls, jitter: jitter())
     }
+
+    /// Bytes that the lines of all watches may be together which have not ended.
+    package nonisolated static let unfinishedLimit = 16 << 20
+    var unfinished = 0
 
     /// The URL of the endpoint in use; empty if none is configured.
     public var currentEndpoint: String {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import LenientJSON
 
 /// An answer that is not what etcd's API documents.

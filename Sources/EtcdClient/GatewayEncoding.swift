@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import LenientJSON
 
 /// Request bodies of etcd's JSON gateway (`/v3/kv/range` and its neighbors): keys and values in base64, 64-bit numbers as

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import LenientJSON
 
 /// What one line of a watch's stream says.
@@ -10,8 +11,8 @@ enum WatchMessage: Equatable {
 /// Cuts a watch's byte stream into lines of JSON and reads them; what etcd sends in fragments is put together again.
 ///
 /// Invariant: at most `lineLimit` bytes are kept, of a line or of all lines of a fragmented message.
-struct WatchDecoder {
-    static let lineLimit = 8 << 20
+package struct WatchDecoder {
+    package static let lineLimit = 8 << 20
 
     private var buffer: [UInt8] = []
     /// Where the first line that was not taken begins, and how far its end was looked for.
@@ -19,6 +20,9 @@ struct WatchDecoder {
     private var scanned = 0
     private var fragments: [WatchEvent] = []
     private var fragmentBytes = 0
+
+    /// Bytes of what is not complete yet.
+    var unfinished: Int { self.buffer.count - self.start + self.fragmentBytes }
 
     mutating func append(_ bytes: [UInt8]) {
         if self.start > 0 {

@@ -60,8 +60,21 @@ public struct ChildProcess: Sendable {
         }
     }
 
+    /// What a child does in the place of a program: see `linux_child` in CLinux.
+    public struct Action: Sendable {
+        /// A function of C that makes system calls only; its answer is the exit status.
+        public let function: @convention(c) (Int32) -> Int32
+        public let argument: Int32
+        public init(_ function: @escaping @convention(c) (Int32) -> Int32, _ argument: Int32) {
+            self.function = function
+            self.argument = argument
+        }
+    }
+
     /// The absolute path of the program, then its arguments.
     public var command: [String]
+    /// Done instead of running the program, which then is only what errors name it.
+    public var action: Action?
     /// What it is for; from that follow its rights and its slots.
     public let kind: ChildKind
     /// From the call to the end: a wait for a slot counts.

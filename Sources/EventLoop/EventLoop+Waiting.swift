@@ -64,7 +64,7 @@ extension EventLoop {
         }
     }
 
-    /// Waits until `descriptor` is ready, at most for `timeout`.
+    /// Waits until `descriptor` is ready, at most for `timeout`. Several tasks may wait for one descriptor at a time.
     @EventLoop public static func readiness(
         of descriptor: CInt, _ readiness: EventSource.Readiness, timeout: Duration
     ) async throws(WaitError) -> EventSource.Readiness {

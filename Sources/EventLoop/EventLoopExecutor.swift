@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 import CSystemd
 import Glibc
 import Synchronization
@@ -66,11 +67,11 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
         blockSignals(SIGCHLD)
         while true {
             let isIdle = self.runReadyJobs()
-            self.figures.turnEnds()
+            self.figures.turnEnds(at: BootClock.microseconds, processor: Self.processorTime)
             // As sd_event_run(3) does, with the wait told apart from the rest.
             var status = sd_event_prepare(self.event)
             if status == 0 { status = sd_event_wait(self.event, isIdle ? UInt64.max : 0) }
-            self.figures.turnBegins()
+            self.figures.turnBegins(at: BootClock.microseconds, processor: Self.processorTime)
             if status > 0 { status = sd_event_dispatch(self.event) }
             if sd_event_get_state(self.event) == CInt(SD_EVENT_FINISHED) { break }
             precondition(status >= 0, "sd_event: \(status)")
@@ -79,6 +80,9 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
         sd_event_get_exit_code(self.event, &code)
         return code
     }
+
+    /// Of this thread, in microseconds.
+    private static var processorTime: Int64 { linux_clock_microseconds(CLOCK_THREAD_CPUTIME_ID) }
 
     /// For tests, whose main thread is not ours: runs the loop on a thread of its own.
     public func startThread() {

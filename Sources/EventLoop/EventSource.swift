@@ -49,18 +49,31 @@ public final class EventSource {
         return 0
     }
 
+    /// A descriptor that is watched already may be watched once more: epoll knows an open file by its number and refuses the same
+    /// number twice, so that the second source watches a copy of its own. Until that source is gone, the copy keeps the file
+    /// open though `descriptor` is closed. Traps where there is no descriptor left for the copy; of our own code nothing that
+    /// runs in the daemon needs one.
     @EventLoop
     public static func descriptor(
         _ descriptor: CInt, _ readiness: Readiness, handler: @escaping @EventLoop (Readiness) -> Void
     ) -> EventSource {
         EventSource(handler) { event, context in
-            var source: OpaquePointer?
-            let status = sd_event_add_io(
-                event, &source, descriptor, readiness.rawValue,
-                { _, _, events, context in
-                    EventSource.fire(context, Readiness(rawValue: events))
-                }, context)
-            return (status, source)
+            func add(_ descriptor: CInt) -> (CInt, OpaquePointer?) {
+                var source: OpaquePointer?
+                let status = sd_event_add_io(
+                    event, &source, descriptor, readiness.rawValue,
+                    { _, _, events, context in
+                        EventSource.fire(context, Readiness(rawValue: events))
+                    }, context)
+                return (status, source)
+            }
+            let first = add(descriptor)
+            guard first.0 == -EEXIST else { return first }
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+            guard copy >= 0 else { return (-errno, nil) }
+            let second = add(copy)
+            if let source = second.1 { sd_event_source_set_io_fd_own(source, 1) } else { close(copy) }
+            return second
         }
     }
 

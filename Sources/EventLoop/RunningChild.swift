@@ -221,7 +221,8 @@ final class RunningChild {
             var specification = linux_child(
                 arguments: first, environment: environ, input: input, output: output, error: output,
                 begin_by: child.notAfter?.beginBy ?? 0, alive_for: child.notAfter?.aliveFor.wholeMicroseconds ?? 0,
-                without_rights: child.kind.hasRights ? 0 : 1, task_limit: Int64(taskLimit))
+                without_rights: child.kind.hasRights ? 0 : 1, task_limit: Int64(taskLimit),
+                action: child.action?.function, argument: child.action?.argument ?? 0)
             return linux_spawn(&specification)
         }
     }

@@ -7,6 +7,8 @@ public struct ConnectionLimits: Sendable, Equatable {
     public var perHost: Int?
     /// How many are kept while nothing uses them.
     public var kept: Int
+    /// Bytes that the answers which are arriving may be together; a stream's are not counted.
+    public var buffered = 16 << 20
 
     public init(total: Int?, perHost: Int?, kept: Int) {
         self.total = total

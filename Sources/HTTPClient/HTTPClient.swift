@@ -28,15 +28,15 @@ public final class HTTPClient {
     private var isProceeding = false
     /// Connections that were made before are not used for later requests.
     private var freshSince: Int64?
-    private let resolve: Resolve?
+    private let (resolve, buffer): (Resolve?, Transfer.Buffer)
     private var order = AddressOrder()
 
     private static let idleLimit = 8
-
+    package nonisolated static var streamBuffer: Int { Transfer.streamBuffer }
     /// `resolve`: finds the addresses of the names in URLs. Nil: libcurl does, on a thread for each name, which goes on after its
     /// request for as long as the name servers are silent.
     public init(_ limits: ConnectionLimits = .few, resolve: Resolve? = nil) {
-        self.resolve = resolve
+        (self.resolve, self.buffer) = (resolve, Transfer.Buffer(limits.buffered))
         curl_global_init(Int(CURL_GLOBAL_DEFAULT))
         guard let multi = curl_multi_init() else { preconditionFailure("curl_multi_init: out of memory") }
         self.multi = multi
@@ -91,7 +91,7 @@ public final class HTTPClient {
 
     /// Sends `request`; answers the whole response, whatever its status.
     public func send(_ request: HTTPRequest) async throws(HTTPError) -> HTTPResponse {
-        let transfer = Transfer(request, .whole)
+        let transfer = Transfer(request, .whole, self.buffer)
         self.start(transfer)
         await self.wait(for: transfer)
         guard let outcome = transfer.outcome else {
@@ -102,7 +102,7 @@ public final class HTTPClient {
 
     /// Sends `request`; its body is read as it arrives, without a limit on time or total size.
     public func stream(_ request: HTTPRequest) -> HTTPStream {
-        let transfer = Transfer(request, .stream)
+        let transfer = Transfer(request, .stream, self.buffer)
         self.start(transfer)
         return HTTPStream(self, transfer)
     }

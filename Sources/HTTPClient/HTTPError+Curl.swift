@@ -26,7 +26,10 @@ extension Transfer {
     func outcome(_ easy: EasyHandle, _ code: CURLcode) -> Result<Int, HTTPError> {
         var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
         if self.isTooLarge {
-            (kind, reason) = (.bodyTooLarge, "body over its limit")
+            (kind, reason) = (
+                .bodyTooLarge,
+                self.isOneTooMany ? "body over what all answers may be together" : "body over its limit"
+            )
         } else if code == CURLE_OK {
             if easy.hasWholeHead { return .success(easy.status) }
             (kind, reason) = (.disconnected, "connection closed within the answer's head")

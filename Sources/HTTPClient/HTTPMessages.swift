@@ -47,7 +47,9 @@ public struct HTTPRequest: Sendable {
     /// Limit on name resolution, connecting and the TLS handshake.
     public var connectTimeout: Duration = .seconds(2)
     /// Bytes of an answer's body that are accepted; a stream has no total limit.
-    public var bodyLimit = 4 << 20
+    public var bodyLimit = HTTPRequest.usualBodyLimit
+    /// Of a request that names none, in bytes.
+    public static let usualBodyLimit = 4 << 20
     public var tls: TLSFiles?
     public var credentials: Credentials?
     /// Connect to this Unix socket instead of the URL's host.

@@ -7,6 +7,21 @@ import EventLoop
 /// Its methods are called from within libcurl's callbacks, so none of them calls libcurl.
 @EventLoop
 final class Transfer {
+    /// What the answers that are arriving at one client have left together, in bytes.
+    final class Buffer {
+        private var free: Int
+        init(_ limit: Int) { self.free = limit }
+
+        /// Answers whether there is room for so many more.
+        func take(_ count: Int) -> Bool {
+            guard count <= self.free else { return false }
+            self.free -= count
+            return true
+        }
+
+        func giveBack(_ count: Int) { self.free += count }
+    }
+
     enum Form {
         /// The body is collected; one that is longer than the limit ends the exchange.
         case whole
@@ -15,7 +30,7 @@ final class Transfer {
     }
 
     /// Bytes of a stream that may wait for their reader.
-    static let streamBuffer = 256 << 10
+    nonisolated static let streamBuffer = 256 << 10
 
     let request: HTTPRequest
     let form: Form
@@ -27,14 +42,20 @@ final class Transfer {
     var deadline: EventSource?
     var connectDeadline: EventSource?
     private(set) var isTooLarge = false
+    /// Too large not by itself: together with others.
+    private(set) var isOneTooMany = false
     private var received: [UInt8] = []
+    private let buffer: Buffer
     private(set) var outcome: Result<Int, HTTPError>?
     private var waiter: CheckedContinuation<Void, Never>?
 
-    init(_ request: HTTPRequest, _ form: Form) {
+    init(_ request: HTTPRequest, _ form: Form, _ buffer: Buffer) {
+        self.buffer = buffer
         self.request = request
         self.form = form
     }
+
+    isolated deinit { _ = self.takeReceived() }
 
     enum Reception { case taken, pause, refuse }
 
@@ -43,6 +64,10 @@ final class Transfer {
         case .whole:
             guard bytes.count <= self.request.bodyLimit - self.received.count else {
                 self.isTooLarge = true
+                return .refuse
+            }
+            guard self.buffer.take(bytes.count) else {
+                (self.isTooLarge, self.isOneTooMany) = (true, true)
                 return .refuse
             }
             self.received.append(contentsOf: bytes)
@@ -66,6 +91,7 @@ final class Transfer {
 
     func takeReceived() -> [UInt8] {
         defer { self.received = [] }
+        if case .whole = self.form { self.buffer.giveBack(self.received.count) }
         return self.received
     }
 

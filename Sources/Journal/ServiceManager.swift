@@ -17,7 +17,7 @@ public final class ServiceManager {
     private var timer: EventSource?
 
     /// From one attempt to the next.
-    static let pause: Duration = .milliseconds(250)
+    package nonisolated static let pause: Duration = .milliseconds(250)
 
     /// Reads `NOTIFY_SOCKET` of this process's environment.
     public convenience init() { self.init(socketName: getenv("NOTIFY_SOCKET").map { String(cString: $0) }) }

@@ -7,6 +7,9 @@ public import PatroniValues
 /// The keys that Pharos follows and keeps in etcd for its addresses, what their values mean to the core, and the transactions
 /// by which it changes them. Values only: the daemon sends them to a real etcd, the simulator to its own.
 public struct PharosKeys: Sendable {
+    /// Keys under Pharos's prefix that a read takes.
+    package static let readLimit = 256
+
     public let patroni: PatroniKeys
     /// `<root><scope>/[group/]`.
     public let prefix: String
@@ -151,7 +154,8 @@ public struct PharosKeys: Sendable {
     public func reads(of ids: [AddressID]) -> [Transaction.Operation] {
         ids.map { .range(.key(self.trail($0)), limit: 1) } + [
             .range(.key(self.patroni.leader), limit: 1), .range(.key(self.patroni.config), limit: 1),
-            .range(.from(self.addresses, through: self.mark), limit: 256), .range(.key(self.quarantine), limit: 1),
+            .range(.from(self.addresses, through: self.mark), limit: Self.readLimit),
+            .range(.key(self.quarantine), limit: 1),
         ]
     }
 

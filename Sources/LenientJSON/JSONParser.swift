@@ -5,11 +5,11 @@
 /// Written here because these texts are read while an address moves: it takes microseconds where a decoder for typed
 /// values, asked for every type in turn, takes hundreds, and it keeps 2 MB less of code in memory. Limits: 128 levels of
 /// nesting; the text's own size bounds everything else. Of several members of one name the last counts.
-struct JSONParser {
+package struct JSONParser {
     /// The text is not JSON; where does not matter to anybody.
     struct Malformed: Error {}
 
-    static let depthLimit = 128
+    package static let depthLimit = 128
 
     private let text: [UInt8]
     private var index = 0

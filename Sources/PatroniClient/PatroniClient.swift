@@ -2,8 +2,7 @@
 public import EventLoop
 public import HTTPClient
 import LenientJSON
-// Part of this module's interface: whoever imports it sees them.
-@_exported public import PatroniValues
+public import PatroniValues
 
 /// Why Patroni's REST API gave no usable answer. Contains no credentials.
 public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible {
@@ -39,6 +38,10 @@ public enum SwitchoverAnswer: Sendable, Equatable {
 /// The REST API of one member's Patroni. It has few threads and closes every connection: ask seldom.
 @EventLoop
 public final class PatroniClient {
+    /// Bytes of an answer; and of one to whether it is alive, which any member may be asked.
+    package nonisolated static let answerLimit = 1 << 20
+    package nonisolated static let livenessAnswerLimit = 64 << 10
+
     public let url: String
     private let http: HTTPClient
     private let tls: TLSFiles?
@@ -71,7 +74,8 @@ public final class PatroniClient {
     /// It asks nothing of PostgreSQL. A Patroni before 2.1 does not know the question (404), and answers all the same.
     /// Many members are asked at once, and each of them may be anybody: the answer may have 64 KiB.
     public func isAlive(timeout: Duration = .seconds(2)) async throws(PatroniError) -> Bool {
-        try await self.send("/liveness", accepting: [200, 404, 503], timeout, answerLimit: 64 << 10).status != 503
+        try await self.send("/liveness", accepting: [200, 404, 503], timeout, answerLimit: Self.livenessAnswerLimit)
+            .status != 503
     }
 
     /// Asks for a switchover now. Answers when Patroni has seen it happen or has refused, or after `loop_wait` or 10 s, if that is
@@ -98,7 +102,7 @@ public final class PatroniClient {
     /// `body`: posted, once; nil: a GET. `accepting`: nil for any status.
     private func send(
         _ path: String, _ body: [UInt8]? = nil, accepting: [Int]?, _ timeout: Duration,
-        answerLimit: Int = 1 << 20
+        answerLimit: Int = PatroniClient.answerLimit
     ) async throws(PatroniError) -> HTTPResponse {
         var request = HTTPRequest(body == nil ? .get : .post, self.url + path)
         if let body {

@@ -19,7 +19,9 @@ public final class PostgresConnection {
     private var idleWatch: EventSource?
     /// How often something came while no query ran, since the last one.
     private var idleReads = 0
-    private static let idleReadLimit = 100
+    /// Bytes of an answer that are accepted where the question does not say otherwise.
+    public nonisolated static let usualByteLimit = 4 << 20
+    package nonisolated static let idleReadLimit = 100
     /// See ``whenEnded(_:)``.
     private var onEnd: (@EventLoop () -> Void)?
     /// See ``whenNotified(_:)``.
@@ -106,7 +108,7 @@ public final class PostgresConnection {
         parameters: [String?] = [],
         timeout: Duration = .seconds(5),
         rowLimit: Int = 10_000,
-        byteLimit: Int = 4 << 20
+        byteLimit: Int = PostgresConnection.usualByteLimit
     ) async throws(PostgresError) -> [[String?]] {
         guard !self.isBusy else { throw PostgresError(kind: .busy, message: "another query is running") }
         guard self.isUsable else {

@@ -2,12 +2,12 @@
 import Secrets
 
 /// Looks at files that prove who we are: an unreadable one is an error, one that others can read is a warning.
-struct CredentialFiles {
+package struct CredentialFiles {
     let environment: SettingsEnvironment
 
     /// Bytes of a password file, and of a PEM file.
-    static let passwordLimit = 1024
-    static let pemLimit = 1 << 20
+    package static let passwordLimit = 1024
+    package static let pemLimit = 1 << 20
 
     /// The password in a file: one line of UTF-8 text. The line's end does not belong to it.
     func password(_ path: Sourced<String>, _ problems: inout DiagnosticList) -> Sourced<Secret>? {

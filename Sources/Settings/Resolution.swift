@@ -164,8 +164,7 @@ struct Resolution {
                     + "(clock_drift) must be less than three fifths of \(subject)"
             )
         }
-        // A quarter of the lease: a renewal that fails can be repeated twice before the address lapses.
-        let requestTimeout = min(shortest / 4, .seconds(5))
+        let requestTimeout = min(shortest / Settings.Lease.requestsPerTTL, Settings.Lease.longestRequest)
         return .init(ttl: ttl, margin: margin, clockDrift: drift, root: root, requestTimeout: requestTimeout)
     }
 

@@ -6,6 +6,9 @@ extension Settings {
     public static let defaultPath = "/etc/pharos/pharos.yml"
     /// Bytes of pharos.yml or patroni.yml.
     public static let fileLimit = 1 << 20
+    /// Reads of a configuration that somebody may be writing until it is given up, and the pause between two of them.
+    package static let settlingReads = 20
+    package static let settlingPause: Duration = .milliseconds(250)
 
     /// Reads `path` (pharos.yml), the Patroni configuration that it names, and the credential files of both.
     ///

@@ -88,6 +88,11 @@ public struct Settings: Sendable, Equatable {
     }
 
     public struct Lease: Sendable, Equatable {
+        /// A whole request to etcd takes this at most, and no more than this part of the TTL: one that fails can be repeated twice
+        /// before the address lapses.
+        package static let longestRequest: Duration = .seconds(5)
+        package static let requestsPerTTL = 4
+
         /// Whole seconds, 5 at least. Nil: as long as Patroni's, whatever that is at the time; somewhat longer with its
         /// `failsafe_mode`.
         public var ttl: Duration?

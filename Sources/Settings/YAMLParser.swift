@@ -2,13 +2,17 @@
 import CYAML
 
 /// What a file may hold before it is refused. The limits are met while parsing, so memory stays in proportion to them.
-struct YAMLLimits {
+package struct YAMLLimits {
     /// Bytes of the whole file.
-    var bytes = 1 << 20
+    package var bytes: Int
     /// Lists and mappings within each other.
-    var depth = 32
+    package var depth: Int
     /// Scalars, lists, mappings, aliases, and what merges copy, in all.
-    var nodes = 20_000
+    package var nodes: Int
+
+    package init(bytes: Int = 1 << 20, depth: Int = 32, nodes: Int = 20_000) {
+        (self.bytes, self.depth, self.nodes) = (bytes, depth, nodes)
+    }
 }
 
 /// Why a text is no YAML document, and where.

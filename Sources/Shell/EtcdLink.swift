@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Journal
 import LeaseKeys
 import PatroniClient
+import PatroniValues
 
 /// The core's actions on etcd, each answered by one event.
 @EventLoop
@@ -50,8 +52,10 @@ final class EtcdLink {
 
     /// What is watched: of Patroni's keys, in the order of their names, those from `config` to `leader` (the members and the
     /// status, which change with every one of its loops, lie behind); and ours.
-    var watched: [KeyRange] {
-        [.from(self.keys.patroni.config, through: self.keys.patroni.leader), .prefix(self.keys.prefix)]
+    var watched: [KeyRange] { Self.watched(self.keys) }
+
+    nonisolated static func watched(_ keys: PharosKeys) -> [KeyRange] {
+        [.from(keys.patroni.config, through: keys.patroni.leader), .prefix(keys.prefix)]
     }
 
     /// What the changes of one revision mean to the core; nil: nothing.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import LeaseKeys
 import LenientJSON
 import PatroniClient
+import PatroniValues
 
 /// The keys that Patroni keeps of every group, and what they mean to the core.
 struct GroupKeys: Sendable {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Journal
 
@@ -31,7 +32,7 @@ final class GroupsLink {
     private static let handOverLimit = 256
 
     /// Keys of all groups that one read accepts.
-    private static let keyLimit = 10_000
+    nonisolated static let keyLimit = 10_000
     /// Between attempts to read: what cannot be read may be 10,000 keys.
     private static let pauses = Backoff(first: .seconds(3), longest: .seconds(30))
     private static let request = "following the members and groups in etcd"

@@ -46,11 +46,11 @@ final class HostResolver {
     private let report: @EventLoop (StaleName?) -> Void
     private var staleCount = 0
 
-    static let patience: Duration = .seconds(5)
+    nonisolated static let patience: Duration = .seconds(5)
     /// Names that are remembered: as many as members that are watched.
-    private static let limit = 4096
-    static let atOnce = 4
-    private static let waitingLimit = 512
+    nonisolated static let limit = 4096
+    nonisolated static let atOnce = 4
+    nonisolated static let waitingLimit = 512
     /// Of one name.
     private static let addressLimit = 8
 

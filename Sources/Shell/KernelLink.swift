@@ -2,6 +2,7 @@
 import Decision
 import EventLoop
 import Journal
+import KernelPlaces
 import NetworkAddress
 import Settings
 import VirtualAddress

@@ -40,13 +40,13 @@ public final class MemoryFile {
     private var succeeded: @EventLoop () -> Void = {}
 
     /// Bytes: 256 addresses with full trails need a third of it.
-    private static let limit = 1 << 18
-    private static let timeout: Duration = .seconds(5)
+    nonisolated static let limit = 1 << 18
+    nonisolated static let timeout: Duration = .seconds(5)
     /// The address moves first; and 64 addresses that come at once are one write.
     private static let patience: Duration = .milliseconds(500)
     private static let retry: Duration = .seconds(60)
     /// A child on a disk that hangs cannot be ended, and keeps its slot: there are two.
-    private static let failureLimit = 5
+    nonisolated static let failureLimit = 5
 
     /// - Parameters:
     ///   - folder: where the file is kept, such as `/var/lib/pharos`.

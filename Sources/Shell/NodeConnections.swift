@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
 import Conninfo
 import Decision
 import EventLoop
@@ -18,10 +19,10 @@ final class NodeConnections {
     private var kept: [NodeEndpoint: PostgresConnection] = [:]
     private var timer: EventSource?
 
-    private static let limit = 16
+    nonisolated static let limit = 16
     private static let idle: Duration = .seconds(5)
     /// For connecting, and for the question.
-    private static let timeout: Duration = .seconds(1)
+    nonisolated static let timeout: Duration = .seconds(1)
 
     /// `conninfo`: libpq's; what it says of host, address and port has no effect. `database`: one that every node has.
     init(conninfo: String, database: String?, resolver: HostResolver) {
@@ -58,7 +59,8 @@ final class NodeConnections {
             var connection = self.kept.removeValue(forKey: endpoint)
             if connection?.isUsable != true { connection = try await self.connect(endpoint) }
             guard let connection else { return .unreachable(reason: "no connection") }
-            let rows = try await connection.query("select pg_is_in_recovery()", timeout: Self.timeout)
+            let rows = try await connection.query(
+                "select pg_is_in_recovery()", timeout: Self.timeout, byteLimit: CitusCatalog.valueLimit)
             switch rows.first?.first ?? nil {
             case "f": return .primary
             case "t":

@@ -2,6 +2,7 @@
 import Conninfo
 import Decision
 import PatroniClient
+import PatroniValues
 
 extension PatroniMember {
     /// Where its PostgreSQL is reached, as libpq reads its `conn_url`: one host, by name or address, and a port, 5432 where

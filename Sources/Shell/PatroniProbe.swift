@@ -3,6 +3,7 @@ import Decision
 import EventLoop
 import Journal
 import PatroniClient
+import PatroniValues
 
 /// Asks this node's Patroni whether it runs a primary, and whether its failsafe mode is active.
 @EventLoop
@@ -10,7 +11,7 @@ final class PatroniProbe {
     private let client: PatroniClient
     private let report: @EventLoop (LogRecord) -> Void
     private var complaints = Complaints<PatroniError.Kind>()
-    private static let timeout: Duration = .seconds(1)
+    nonisolated static let timeout: Duration = .seconds(1)
 
     init(_ client: PatroniClient, report: @escaping @EventLoop (LogRecord) -> Void) {
         self.client = client

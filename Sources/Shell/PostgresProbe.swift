@@ -10,7 +10,7 @@ final class PostgresProbe {
     private let connector: PostgresConnector
     private var connection: PostgresConnection?
     /// For connecting and for the question, each.
-    private let timeout = Duration.seconds(1)
+    nonisolated static let timeout: Duration = .seconds(1)
     private let ended: @EventLoop () -> Void
 
     /// `ended`: the server has ended the kept connection, between two questions.
@@ -41,7 +41,7 @@ final class PostgresProbe {
 
     private func connect() async throws(PostgresError) -> PostgresConnection {
         if let connection = self.connection { return connection }
-        let connection = try await self.connector.connect(self.conninfo, timeout: self.timeout)
+        let connection = try await self.connector.connect(self.conninfo, timeout: Self.timeout)
         self.connection = connection
         connection.whenEnded { [unowned self] in
             self.connection = nil
@@ -51,7 +51,7 @@ final class PostgresProbe {
     }
 
     private func ask(_ connection: PostgresConnection) async throws(PostgresError) -> PostgresState {
-        let rows = try await connection.query("select pg_is_in_recovery()", timeout: self.timeout)
+        let rows = try await connection.query("select pg_is_in_recovery()", timeout: Self.timeout)
         switch rows.first?.first ?? nil {
         case "f": return .primary
         case "t": return .standby

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 public import EventLoop
 import HTTPClient
 public import Journal
 import LeaseKeys
 import NetworkAddress
 import PatroniClient
+import PatroniValues
 public import Settings
 
 /// The shell around the core: it gathers events, and carries actions out. It decides nothing.
@@ -104,7 +106,7 @@ public final class Shell {
         self.http = HTTPClient(.unlimited, resolve: { await names.answer(to: $0) })
         self.lookingHTTP = HTTPClient(.unlimited, resolve: { await namesOfOthers.answer(to: $0) })
         self.probingHTTP = HTTPClient(
-            ConnectionLimits(total: 256, perHost: 16, kept: 16), resolve: { await namesOfOthers.answer(to: $0) })
+            Limits.probing, resolve: { await namesOfOthers.answer(to: $0) })
         let jitter = { EventLoop.assumeIsolated { services.jitter() } }
         let client = EtcdClient(EtcdConfiguration(settings), http: self.http, jitter: jitter)
         let looking = EtcdClient(EtcdConfiguration(settings), http: self.lookingHTTP, jitter: jitter)

@@ -58,11 +58,18 @@ extension Shell {
     }
 
     private var loopDocument: JSONDocument {
-        let turn = EventLoop.figures.longest
+        let (figures, now) = (EventLoop.figures, BootClock.microseconds)
         return [
+            "last_10_minutes": self.document(figures.longestLately(at: now), at: now),
+            "since_start": self.document(figures.longest, at: now),
+        ]
+    }
+
+    private func document(_ turn: LoopFigures.Turn?, at now: Int64) -> JSONDocument {
+        [
             "longest_turn_microseconds": .integer(turn?.duration ?? 0),
             "of_these_on_processor": .integer(turn?.onProcessor ?? 0),
-            "seconds_ago": .number(turn.map { (BootClock.microseconds - $0.endedAt) / 1_000_000 }),
+            "seconds_ago": .number(turn.map { (now - $0.endedAt) / 1_000_000 }),
         ]
     }
 

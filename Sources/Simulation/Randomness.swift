@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 
-/// A small, fast, seeded generator (SplitMix64, Steele, Lea and Flood 2014): the same seed, the same run, on any machine.
+/// What is drawn in a simulated world: the same seed, the same run, on any machine.
 struct Randomness {
-    private var state: UInt64
+    private var generator: SplitMix64
 
-    init(seed: UInt64) { self.state = seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1 }
+    init(seed: UInt64) { self.generator = SplitMix64(seed &* 0x9E37_79B9_7F4A_7C15 &+ 0x1234_5678_9ABC_DEF1) }
 
-    mutating func next() -> UInt64 {
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var z = self.state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
+    mutating func next() -> UInt64 { self.generator.next() }
 
     /// Uniform in 0 ..< 1.
     mutating func unit() -> Double { Double(self.next() >> 11) * 0x1p-53 }

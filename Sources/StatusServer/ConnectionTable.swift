@@ -6,7 +6,7 @@
 /// A connection that asks is answered in one turn of the loop, so that whatever stays has not asked yet. The oldest of those
 /// makes room for a new one: first among the connections of the same peer, so that nobody shuts others out. And a request has
 /// ``patience`` in all, however many bytes come in between.
-struct ConnectionTable {
+package struct ConnectionTable {
     /// Who is at the other end.
     enum Peer: Hashable {
         /// Over a unix socket, a user by number.
@@ -24,10 +24,10 @@ struct ConnectionTable {
     }
 
     /// Connections at a time; of one peer. libmicrohttpd may hold some more for a moment: those that were told to go.
-    static let limit = 32
-    static let peerLimit = 8
+    package static let limit = 32
+    package static let peerLimit = 8
     /// From the opening of a connection, or the answer before, to the end of a request: microseconds.
-    static let patience: Int64 = 5_000_000
+    package static let patience: Int64 = 5_000_000
 
     /// Oldest first.
     private var connections: [Connection] = []

@@ -9,6 +9,10 @@ import Glibc
 /// and sent whole.
 @EventLoop
 public final class StatusServer {
+    /// Connections that libmicrohttpd may hold, those included that were told to go, and bytes of its memory for each.
+    package nonisolated static var openConnections: Int { Int(mhd_connection_limit) }
+    package nonisolated static var connectionMemory: Int { Int(mhd_connection_memory) }
+
     public struct Answer: Sendable {
         /// An HTTP status.
         public let status: UInt32

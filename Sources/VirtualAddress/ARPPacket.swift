@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import KernelPlaces
 import NetworkAddress
 
 /// A packet of the Address Resolution Protocol for IPv4 over Ethernet (RFC 826), without the Ethernet header.

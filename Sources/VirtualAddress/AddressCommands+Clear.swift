@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import KernelPlaces
 public import NetworkAddress
 
 /// What came of taking addresses off a node, wherever they stand.
@@ -20,7 +21,8 @@ extension AddressCommands {
             var neighborhood = Neighborhood()
             neighborhood.follow(Set(addresses))
             neighborhood.learn(kernel)
-            for place in neighborhood.leading() where !SecondaryPromotion.ensure(on: place.interface) {
+            for place in neighborhood.leading() {
+                if await SecondaryPromotion.ensure(on: place.interface) { continue }
                 result.problems.append(
                     "\(place) was the first of its subnet, and promote_secondaries is not set: look whether the node's own addresses are still there (ip address show dev \(place.interface))"
                 )

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+public import KernelPlaces
 import NetworkAddress
 
 /// Removals. Whether an address is absent is never read from the words of an error, which differ from kernel to kernel:

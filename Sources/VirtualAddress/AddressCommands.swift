@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 import Glibc
+public import KernelPlaces
 import NetworkAddress
 
 /// What the kernel was told, once `ip` has confirmed it.
@@ -34,7 +35,7 @@ public struct AddressCommands {
         case patient
 
         /// In microseconds.
-        var actsWithin: Int64 {
+        package var actsWithin: Int64 {
             switch self {
             case .usual: 500_000
             case .patient: 2_000_000
@@ -45,7 +46,11 @@ public struct AddressCommands {
     /// How long a change may take until its outcome is called unknown; nil: as its pace says.
     var changeTimeout: Duration?
     /// How long a listing may take.
-    public var listTimeout: Duration = .seconds(2)
+    public var listTimeout: Duration = AddressCommands.usualListTimeout
+    package nonisolated static let usualListTimeout: Duration = .seconds(2)
+    /// Bytes that a change and a listing may print.
+    package nonisolated static let changeOutputLimit = 1 << 16
+    package nonisolated static let listOutputLimit = 8 << 20
 
     /// - Parameter ipPath: the absolute path of iproute2's `ip`; see ``findIP()``.
     public init(ipPath: String) { self.command = [ipPath] }
@@ -99,7 +104,7 @@ public struct AddressCommands {
         let outcome: ChildProcess.Outcome
         do throws(ChildProcessError) {
             outcome = try await ChildProcess(
-                command, kind: .address, timeout: self.listTimeout, outputLimit: 8 << 20
+                command, kind: .address, timeout: self.listTimeout, outputLimit: Self.listOutputLimit
             ).run()
         } catch {
             throw CommandFailure(error)
@@ -130,7 +135,7 @@ public struct AddressCommands {
             command,
             kind: .address,
             timeout: self.changeTimeout ?? .microseconds(self.pace.actsWithin),
-            outputLimit: 1 << 16,
+            outputLimit: Self.changeOutputLimit,
             notAfter: Self.timeGuard(from: start, self.pace)
         )
         do throws(ChildProcessError) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
-// Part of this module's interface: whoever imports it sees them.
-@_exported public import KernelPlaces
+public import KernelPlaces
 public import NetworkAddress
 
 /// Puts our addresses beside those that the node has of its own, so that neither takes the other along.
@@ -20,7 +19,7 @@ public final class AddressKeeper {
 
     private let commands: AddressCommands
     /// Whether the kernel keeps the others when it removes the first address of a subnet of this interface.
-    private let promotes: @EventLoop (String) -> Bool
+    private let promotes: @EventLoop (String) async -> Bool
     private let report: Report
     private var neighborhood = Neighborhood()
     private var reported: Set<VirtualAddress> = []
@@ -29,11 +28,11 @@ public final class AddressKeeper {
 
     public convenience init(ipPath: String, report: @escaping Report) {
         self.init(
-            AddressCommands(ipPath: ipPath), promotes: { SecondaryPromotion.ensure(on: $0) }, report: report)
+            AddressCommands(ipPath: ipPath), promotes: { await SecondaryPromotion.ensure(on: $0) }, report: report)
     }
 
     init(
-        _ commands: AddressCommands, promotes: @escaping @EventLoop (String) -> Bool, report: @escaping Report
+        _ commands: AddressCommands, promotes: @escaping @EventLoop (String) async -> Bool, report: @escaping Report
     ) {
         self.commands = commands
         self.promotes = promotes
@@ -55,7 +54,9 @@ public final class AddressKeeper {
         self.neighborhood.learn(kernel)
         let leading = self.neighborhood.leading()
         self.reported.formIntersection(leading)
-        for place in leading { _ = self.protect(place) }
+        // All interfaces at a time: the listing must not take as long as there are interfaces.
+        let protections = leading.map { place in EventLoop.spawn { _ = await self.protect(place) } }
+        for protection in protections { await protection.value }
         return kernel
     }
 
@@ -70,7 +71,7 @@ public final class AddressKeeper {
 
     /// Like ``AddressCommands/assign(_:until:)``, in the place where it belongs beside the node's own addresses.
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
-        let assignment = self.neighborhood.assignment(of: virtual) { self.protect($0) }
+        let assignment = await self.assignment(of: virtual)
         let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
         // What stays of the old place, should this fail, may have a lifetime that others made endless: it must be done again.
         guard case .success = outcome, let former = assignment.former else { return outcome }
@@ -84,7 +85,7 @@ public final class AddressKeeper {
     /// Like ``AddressCommands/remove(_:)``.
     public func remove(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
-        for other in self.neighborhood.leading(at: place) { _ = self.protect(other) }
+        for other in self.neighborhood.leading(at: place) { _ = await self.protect(other) }
         let outcome = await self.paced(place) { await $0.remove(place) }
         if case .success = outcome { self.neighborhood.lost(place.address.address, from: place.interface) }
         return outcome
@@ -93,7 +94,7 @@ public final class AddressKeeper {
     /// Like ``AddressCommands/removeExactly(_:)``.
     public func removeStray(_ virtual: VirtualAddress) async -> Result<RemovalOutcome, CommandFailure> {
         let place = VirtualAddress(address: virtual.address, interface: self.interface(virtual.interface))
-        if self.neighborhood.leading().contains(place) { _ = self.protect(place) }
+        if self.neighborhood.leading().contains(place) { _ = await self.protect(place) }
         let outcome = await self.paced(place) { await $0.removeExactly(place) }
         if case .success = outcome { self.neighborhood.lost(place) }
         return outcome
@@ -112,9 +113,20 @@ public final class AddressKeeper {
         return outcome
     }
 
+    /// Where the address is put now. What changed while the old place was being protected is left for the next time.
+    private func assignment(of virtual: VirtualAddress) async -> Neighborhood.Assignment {
+        var unprotected: VirtualAddress?
+        let assignment = self.neighborhood.assignment(of: virtual) { place in
+            unprotected = place
+            return false
+        }
+        guard let unprotected, await self.protect(unprotected) else { return assignment }
+        return self.neighborhood.assignment(of: virtual) { $0 == unprotected }
+    }
+
     /// Whether the node's own addresses survive the removal of this one; if not, that is reported, once.
-    private func protect(_ place: VirtualAddress) -> Bool {
-        let isSafe = self.promotes(place.interface)
+    private func protect(_ place: VirtualAddress) async -> Bool {
+        let isSafe = await self.promotes(place.interface)
         if !isSafe, self.reported.insert(place).inserted { self.report(place) }
         return isSafe
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
+public import KernelPlaces
 import RouteNetlink
 
 /// What the kernel did to its addresses and interfaces, whoever asked for it.
@@ -51,7 +52,10 @@ public enum MonitorEvent: Hashable, Sendable {
 @EventLoop
 public final class AddressMonitor {
     typealias Open = @EventLoop () throws(RouteSocket.Failure) -> RouteSocket
-    static let messagesPerTurn = 32
+    package nonisolated static let messagesPerTurn = 32
+    /// Bytes of what waits in the kernel, and of one message.
+    package nonisolated static let queueLimit: Int32 = 8 << 20
+    package nonisolated static let messageLimit = 32 << 10
     private let openSocket: Open
     private let report: @EventLoop ([MonitorEvent]) -> Void
     private var news = AddressNews()
@@ -63,7 +67,8 @@ public final class AddressMonitor {
 
     /// - Parameter report: what happened since the last time, in order; never empty.
     public convenience init(report: @escaping @EventLoop ([MonitorEvent]) -> Void) {
-        self.init(open: { () throws(RouteSocket.Failure) in try RouteSocket(receiveBuffer: 8 << 20) }, report: report)
+        self.init(
+            open: { () throws(RouteSocket.Failure) in try RouteSocket(receiveBuffer: Self.queueLimit) }, report: report)
     }
 
     init(open: @escaping Open, report: @escaping @EventLoop ([MonitorEvent]) -> Void) {

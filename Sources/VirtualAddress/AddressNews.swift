@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+import KernelPlaces
 import RouteNetlink
 
 /// What the kernel's messages mean, one after another: a value, which asks for a name where no message told it.
 ///
 /// Messages about addresses have the interface's number only. Its name comes from the last message about the interface,
 /// so that each is told as it was when it was sent, through renamings and where an interface of that name was made anew.
-struct AddressNews {
+package struct AddressNews {
     /// Names by number. When there are more, they are asked for again.
-    private static let limit = 1024
+    package nonisolated static let limit = 1024
     private var names: [Int32: String] = [:]
 
     /// Messages were lost, and perhaps one about a name.

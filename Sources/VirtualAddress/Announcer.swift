@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 import Glibc
+public import KernelPlaces
 public import NetworkAddress
 
 /// Why an announcement or a probe could not be sent.
@@ -112,7 +113,9 @@ public final class Announcer {
         self.enter = enter
         self.report = report
         self.presence = AddressPresence { () throws(RouteSocket.Failure) in
-            try Self.inside(enter) { () throws(RouteSocket.Failure) in try RouteSocket(receiveBuffer: 8 << 20) }
+            try Self.inside(enter) { () throws(RouteSocket.Failure) in
+                try RouteSocket(receiveBuffer: AddressMonitor.queueLimit)
+            }
         }
     }
 

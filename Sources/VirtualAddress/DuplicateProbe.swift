@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import EventLoop
+package import EventLoop
+import KernelPlaces
 import NetworkAddress
 
 /// One question whether another station has our address, and the second in which answers are awaited.
@@ -8,7 +9,12 @@ import NetworkAddress
 /// of the address with another link address (RFC 4862, section 5.4). Anything else is ignored. Reports each other
 /// station once, at most four; stops listening after a second or 256 packets.
 @EventLoop
-final class DuplicateProbe {
+package final class DuplicateProbe {
+    /// How long, for how many packets, and for how many other stations it listens.
+    package nonisolated static let patience: Duration = .seconds(1)
+    package nonisolated static let packetLimit = 256
+    package nonisolated static let stationLimit = 4
+
     private let address: IPAddress
     private let own: Set<LinkAddress>
     private var socket: PacketSocket?
@@ -46,7 +52,7 @@ final class DuplicateProbe {
         }
         self.sources = [
             .descriptor(socket.descriptor, .read) { [weak self] _ in self?.receive() },
-            .timer(after: .seconds(1), accuracy: .milliseconds(100)) { [weak self] in self?.finish() },
+            .timer(after: Self.patience, accuracy: .milliseconds(100)) { [weak self] in self?.finish() },
         ]
     }
 
@@ -62,11 +68,11 @@ final class DuplicateProbe {
         while let packet = self.socket?.receive() {
             self.packets += 1
             if let other = Self.claimant(of: self.address, in: packet.bytes, from: packet.source),
-                !self.own.contains(other), self.found.count < 4, self.found.insert(other).inserted
+                !self.own.contains(other), self.found.count < Self.stationLimit, self.found.insert(other).inserted
             {
                 self.report(other)
             }
-            if self.packets >= 256 { self.finish() }
+            if self.packets >= Self.packetLimit { self.finish() }
             if self.packets % 32 == 0 { return }
         }
     }

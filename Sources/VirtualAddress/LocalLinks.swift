@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import Glibc
+import KernelPlaces
 import NetworkAddress
 
 /// The interfaces of a network namespace as sockets need them: read anew for each announcement, for any of it may have changed.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import KernelPlaces
 import NetworkAddress
 
 /// Packets of IPv6 Neighbor Discovery (RFC 4861), whole from the IPv6 header on.

@@ -2,6 +2,7 @@
 import CLinux
 import EventLoop
 import Glibc
+import KernelPlaces
 
 /// What a packet socket carries.
 enum EtherType: UInt16 {

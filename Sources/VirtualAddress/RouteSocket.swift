@@ -35,7 +35,7 @@ final class RouteSocket {
     /// - Parameters:
     ///   - receiveBuffer: bytes that the queue may take; without CAP_NET_ADMIN at most `net.core.rmem_max`, doubled.
     ///   - datagramLimit: bytes of one datagram; a link with all its properties has 2 KiB.
-    init(receiveBuffer: Int32, datagramLimit: Int = 32768) throws(Failure) {
+    init(receiveBuffer: Int32, datagramLimit: Int = AddressMonitor.messageLimit) throws(Failure) {
         self.buffer = [UInt8](repeating: 0, count: datagramLimit)
         let flags = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         self.descriptor = socket(AF_NETLINK, flags, NETLINK_ROUTE)

@@ -52,7 +52,7 @@ struct MeasureAll: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             var report = Report(machine: Machine.read(), etcdData: "", command: CommandLine.arguments)
             report.reaction = try await TestBed.use(options) { bed async throws(BedError) in
                 report.etcdData = bed.dataDescription
@@ -92,7 +92,7 @@ struct MeasureReaction: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await ReactionBenchmark(bed, runs: self.runs).run()
             }
@@ -130,7 +130,7 @@ struct MeasureClient: ParsableCommand {
 
     func run() throws {
         let client = self.client
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             printLine(try await client.benchmark().run().text)
             return 0
         }
@@ -147,7 +147,7 @@ struct MeasureCitus: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await CitusBenchmark(bed, runs: self.runs).run()
             }
@@ -166,7 +166,7 @@ struct MeasureCitusClient: ParsableCommand {
 
     func run() throws {
         let client = self.client
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             printLine(try await client.citusBenchmark().run().text)
             return 0
         }
@@ -194,7 +194,7 @@ struct MeasureIdle: ParsableCommand {
     func run() throws {
         let options = try self.common.bedOptions()
         let thresholds = try self.check.read()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let (idle, changes) = try await TestBed.use(options) { bed async throws(BedError) in
                 let idle = try await IdleBenchmark(bed, seconds: self.seconds).run()
                 return (idle, thresholds == nil ? nil : try await OverlapCheck(bed).run())
@@ -217,7 +217,7 @@ struct MeasureStart: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await StartBenchmark(bed, starts: self.starts).run()
             }
@@ -237,7 +237,7 @@ struct MeasureDetector: ParsableCommand {
 
     func run() throws {
         let options = try self.common.bedOptions()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await DetectorBenchmark(bed, seconds: self.seconds).run()
             }
@@ -259,7 +259,7 @@ struct MeasureUnreachable: ParsableCommand {
     func run() throws {
         let options = try self.common.bedOptions()
         let thresholds = try self.check.read()
-        runBenchmark { () async throws(BedError) in
+        runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
                 try await UnreachableBenchmark(bed, seconds: self.seconds).run()
             }
@@ -267,25 +267,4 @@ struct MeasureUnreachable: ParsableCommand {
             return thresholds?.tell(result.limited) ?? 0
         }
     }
-}
-
-/// Runs `operation` on the event loop of this thread to its end, also when it is interrupted: it is cancelled then, and
-/// cleans up before the process ends.
-func runBenchmark(_ operation: @escaping @EventLoop () async throws(BedError) -> Int32) -> Never {
-    blockSignals(SIGCHLD, SIGINT, SIGTERM, SIGHUP)
-    signal(SIGPIPE, SIG_IGN)
-    EventLoop.spawn {
-        let work = EventLoop.spawn {
-            do throws(BedError) {
-                EventLoop.exit(code: try await operation())
-            } catch {
-                complain(error.message)
-                EventLoop.exit(code: 1)
-            }
-        }
-        let signals = [SIGINT, SIGTERM, SIGHUP].map { EventSource.signal($0) { work.cancel() } }
-        await work.value
-        withExtendedLifetime(signals) {}
-    }
-    exit(EventLoop.shared.executor.run())
 }

@@ -50,24 +50,10 @@ struct CommonOptions: ParsableArguments {
     }
 }
 
-/// Runs `operation` on the event loop of this thread to its end, also when it is interrupted: it is cancelled then, and
-/// cleans up before the process ends.
+/// ``runTool(_:)`` for an operation that succeeds or throws.
 func runHistories(_ operation: @escaping @EventLoop () async throws(BedError) -> Void) -> Never {
-    blockSignals(SIGCHLD, SIGINT, SIGTERM, SIGHUP)
-    signal(SIGPIPE, SIG_IGN)
-    EventLoop.spawn {
-        let work = EventLoop.spawn {
-            do throws(BedError) {
-                try await operation()
-                EventLoop.exit(code: 0)
-            } catch {
-                complain(error.message)
-                EventLoop.exit(code: 1)
-            }
-        }
-        let signals = [SIGINT, SIGTERM, SIGHUP].map { EventSource.signal($0) { work.cancel() } }
-        await work.value
-        withExtendedLifetime(signals) {}
+    runTool { () async throws(BedError) in
+        try await operation()
+        return 0
     }
-    exit(EventLoop.shared.executor.run())
 }

@@ -40,11 +40,31 @@ struct StatusText {
         for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
         if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
         if let detector = self.status["detector"] { lines += DetectorStatusText(detector).lines }
+        if let loop = self.status["loop"] { lines += self.line(ofLoop: loop) }
         let events = (self.status["events"]?.array ?? []).suffix(5)
         if !events.isEmpty { lines.append("last events:") }
         for event in events { lines.append("    \(event["message"]?.string ?? "")") }
         // Names and reasons came over the network: none may steer the terminal.
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    /// As long as a change of an address may take, in microseconds: what begins meanwhile begins late.
+    private static let longTurn: Int64 = 500_000
+
+    /// Nothing, of a daemon that tells no turns of the last minutes.
+    private func line(ofLoop loop: JSON) -> [String] {
+        func text(_ turn: JSON?) -> (duration: Int64, text: String)? {
+            guard let turn, let duration = turn["longest_turn_microseconds"]?.int64,
+                let age = turn["seconds_ago"]?.int64
+            else { return nil }
+            let tenths = min(max(duration, 0), 1 << 53) / 100
+            return (duration, "\(tenths / 10).\(tenths % 10) ms, \(age) s ago")
+        }
+        guard let lately = text(loop["last_10_minutes"]), let ever = text(loop["since_start"]) else { return [] }
+        let mark = lately.duration < Self.longTurn ? " " : "!"
+        return [
+            "\(mark) loop       longest turn of the last 10 minutes: \(lately.text); since the start: \(ever.text)"
+        ]
     }
 
     private func line(_ address: JSON) -> String {

@@ -4,11 +4,6 @@ import Settings
 
 /// Reading a configuration that somebody may be writing at this moment.
 extension Settings {
-    /// From one read to the next.
-    private static let pause: Duration = .milliseconds(250)
-    /// Reads until it is given up: 5 s.
-    private static let readLimit = 20
-
     static func read(_ path: String) -> Result<Settings, SettingsError> {
         do throws(SettingsError) { return .success(try Settings.load(path: path)) } catch { return .failure(error) }
     }
@@ -20,9 +15,9 @@ extension Settings {
         _ path: String, read: @EventLoop () -> Result<Settings, SettingsError>
     ) async -> Result<Settings, SettingsError> {
         var former = read()
-        for _ in 1..<self.readLimit {
+        for _ in 1..<self.settlingReads {
             do throws(WaitError) {
-                try await EventLoop.sleep(for: self.pause)
+                try await EventLoop.sleep(for: self.settlingPause)
             } catch {
                 // Cancelled: the next read comes early.
             }
@@ -32,7 +27,7 @@ extension Settings {
         }
         let problem = Diagnostic(
             severity: .error, file: path, line: 0, column: 0,
-            message: "it was found changed at each of \(self.readLimit) reads within 5 s")
+            message: "it was found changed at each of \(self.settlingReads) reads, \(self.settlingPause) apart")
         return .failure(SettingsError(diagnostics: [problem]))
     }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import EventLoop
 import HTTPClient
 import TestSupport
@@ -187,6 +188,27 @@ struct EtcdWatchTests {
         }
         #expect(endings.values.reduce(0, +) == 300)
         #expect(endings[.malformed, default: 0] > 50)
+        http.close()
+    }
+
+    @Test @EventLoop func `lines that do not end may not be too long together, over all watches`() async throws {
+        let server = try member { connection in
+            try await connection.write(streamHead)
+            // Within the limit of one line.
+            let piece = [UInt8](repeating: 32, count: 1 << 20)
+            for _ in 0..<7 { try await connection.write(chunk(piece)) }
+            try await EventLoop.sleep(for: .seconds(60))
+        }
+        let http = HTTPClient(.unlimited)
+        let etcd = client([server], http: http, attemptTimeout: .seconds(60))
+        var ended: [EtcdError.Kind?] = []
+        let watches = (0..<5).map { _ in EventLoop.spawn { ended.append(await watch(etcd)) } }
+        #expect(try await eventually(within: .seconds(30)) { !ended.isEmpty })
+        #expect(ended.contains(.malformed))
+        #expect(etcd.unfinished <= EtcdClient.unfinishedLimit)
+        for watch in watches { watch.cancel() }
+        for watch in watches { await watch.value }
+        #expect(etcd.unfinished == 0)
         http.close()
     }
 }

@@ -221,7 +221,7 @@ struct ChildGroupTests {
                     guard let first = words.baseAddress else { return }
                     var child = linux_child(
                         arguments: first, environment: environ, input: -1, output: 1, error: 2, begin_by: 0,
-                        alive_for: 0, without_rights: 1, task_limit: 0)
+                        alive_for: 0, without_rights: 1, task_limit: 0, action: nil, argument: 0)
                     context?.assumingMemoryBound(to: Int32.self).pointee = linux_spawn(&child)
                 }
                 return nil

@@ -77,6 +77,70 @@ struct EventLoopTests {
         #expect(fired == 1)
     }
 
+    /// What two tasks do that pass on both directions of one connection: one waits to read, the other to write.
+    @Test(arguments: [EventSource.Readiness.read, .write], [false, true])
+    @EventLoop func `two tasks wait for one socket, in either order, and each is served or leaves for itself`(
+        first: EventSource.Readiness, isFirstCancelled: Bool
+    ) async throws {
+        var ends: [Int32] = [0, 0]
+        // 1: SOCK_STREAM.
+        try #require(socketpair(AF_UNIX, 1 | O_NONBLOCK | O_CLOEXEC, 0, &ends) == 0)
+        let (own, peer) = (ends[0], ends[1])
+        defer { for end in ends { close(end) } }
+        // Nothing to read, and no room to write.
+        let piece = [UInt8](repeating: 0, count: 4096)
+        while write(own, piece, piece.count) > 0 {}
+        var served: [UInt32] = []
+        func wait(_ readiness: EventSource.Readiness) -> Task<Void, Never> {
+            EventLoop.spawn {
+                do throws(WaitError) {
+                    let found = try await EventLoop.readiness(of: own, readiness, timeout: .seconds(30))
+                    if found.contains(readiness) { served.append(readiness.rawValue) }
+                } catch {
+                    #expect(error == .cancelled)
+                }
+            }
+        }
+        let second: EventSource.Readiness = first == .read ? .write : .read
+        let waiting = [(first, wait(first)), (second, wait(second))]
+        try await EventLoop.sleep(for: .milliseconds(5))
+        #expect(served.isEmpty && copies(of: own) == 2)
+        let (cancelled, left) = isFirstCancelled ? (waiting[0], waiting[1]) : (waiting[1], waiting[0])
+        cancelled.1.cancel()
+        await cancelled.1.value
+        func make(_ readiness: EventSource.Readiness) {
+            var buffer = piece
+            if readiness == .read { _ = write(peer, "x", 1) } else { while read(peer, &buffer, buffer.count) > 0 {} }
+        }
+        make(left.0)
+        await left.1.value
+        #expect(served == [left.0.rawValue])
+        // Both at a time, and the copy of the descriptor goes with its waiter.
+        served = []
+        var byte: UInt8 = 0
+        _ = read(own, &byte, 1)
+        while write(own, piece, piece.count) > 0 {}
+        let again = [wait(first), wait(second)]
+        try await EventLoop.sleep(for: .milliseconds(5))
+        make(second)
+        await again[1].value
+        make(first)
+        await again[0].value
+        #expect(served == [second.rawValue, first.rawValue])
+        #expect(copies(of: own) == 1)
+    }
+
+    /// How many descriptors of this process are of the same file as this one.
+    private func copies(of descriptor: CInt) -> Int {
+        func file(_ number: Int) -> String? {
+            var target = [CChar](repeating: 0, count: 100)
+            let count = readlink("/proc/self/fd/\(number)", &target, target.count)
+            return count > 0 ? String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+        }
+        let own = file(Int(descriptor))
+        return (0..<1024).count { own != nil && file($0) == own }
+    }
+
     @Test @EventLoop func `a handler can watch its own descriptor anew`() async throws {
         var ends: [Int32] = [0, 0]
         try #require(pipe(&ends) == 0)

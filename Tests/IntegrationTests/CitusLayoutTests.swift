@@ -2,6 +2,7 @@
 import CitusCatalog
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Journal
 import PostgresClient

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Glibc
 import HTTPClient

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import HTTPClient
 import PatroniClient
+import PatroniValues
 import TestSupport
 import Testing
 

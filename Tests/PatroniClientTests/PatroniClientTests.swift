@@ -2,6 +2,7 @@
 import EventLoop
 import HTTPClient
 import PatroniClient
+import PatroniValues
 import TestSupport
 import Testing
 

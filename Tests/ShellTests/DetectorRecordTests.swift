@@ -1,6 +1,6 @@
-// SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import Journal
 import LeaseKeys
 import PostgresClient

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import HTTPClient
 import LeaseKeys
 import NetworkAddress

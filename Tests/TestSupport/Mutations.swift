@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+import SeededRandom
 
 /// Random numbers that are the same in every run.
 public struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
+    private var generator: SplitMix64
 
-    public init(_ seed: UInt64) { self.state = seed }
+    public init(_ seed: UInt64) { self.generator = SplitMix64(seed) }
 
-    public mutating func next() -> UInt64 {
-        // SplitMix64.
-        self.state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = self.state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    public mutating func next() -> UInt64 { self.generator.next() }
 }
 
 /// Pieces that JSON parsers and their users stumble over.

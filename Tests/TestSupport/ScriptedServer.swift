@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 import Glibc
+import NetworkBed
 
 /// A TCP server on loopback whose every connection follows a script: for answers that no real server gives.
 @EventLoop
@@ -39,10 +40,7 @@ public final class ScriptedServer {
     }
 
     private func accept(_ script: @escaping @EventLoop (Connection) async throws -> Void) {
-        let accepted = Glibc.accept(self.descriptor, nil, nil)
-        guard accepted >= 0 else { return }
-        _ = fcntl(accepted, F_SETFL, O_NONBLOCK)
-        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
+        guard let accepted = TCPSocket.accept(on: self.descriptor) else { return }
         self.connectionCount += 1
         let connection = Connection(accepted) { [weak self] in self?.requests.append($0) }
         EventLoop.spawn {

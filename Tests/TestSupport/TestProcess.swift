@@ -29,7 +29,9 @@ public final class TestProcess {
                 begin_by: 0,
                 alive_for: 0,
                 without_rights: 0,
-                task_limit: 0
+                task_limit: 0,
+                action: nil,
+                argument: 0
             )
             return linux_spawn(&child)
         }

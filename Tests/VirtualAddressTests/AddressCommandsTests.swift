@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Glibc
+import KernelPlaces
 import NetworkAddress
 import TestSupport
 import Testing

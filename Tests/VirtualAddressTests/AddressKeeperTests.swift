@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 import Glibc
+import KernelPlaces
 import NetworkAddress
 import TestSupport
 import Testing
@@ -32,9 +33,12 @@ struct AddressKeeperTests {
         let keeper = AddressKeeper(
             node.commands,
             promotes: { interface in
-                var isSafe = false
-                node.enter { isSafe = SecondaryPromotion.ensure(on: interface) }
-                return isSafe
+                // What it asks the kernel for it does before it waits: in the node's namespace.
+                var task: Task<Bool, Never>?
+                node.enter {
+                    task = Task.immediate { @EventLoop in await SecondaryPromotion.ensure(on: interface) }
+                }
+                return await task?.value == true
             }, report: warnings.record)
         keeper.follow(Set(try ours.map { try virtual($0).address.address }))
         return (keeper, warnings)
@@ -359,6 +363,38 @@ struct AddressKeeperTests {
         let accepted = accept(listener, nil, nil)
         try #require(accepted >= 0)
         return (accepted, peer)
+    }
+
+    /// As where somebody holds the kernel's lock on the network configuration: the setting waits, the loop and the others do not.
+    @Test @EventLoop func `while one interface cannot be told to keep the own ones, another address is served`()
+        async throws
+    {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let (ours, other) = (try virtual("10.77.0.100/24"), try virtual("10.78.0.100/24"))
+            var waiting: CheckedContinuation<Void, Never>?
+            let keeper = AddressKeeper(
+                nodes[0].commands,
+                promotes: { _ in
+                    await withCheckedContinuation { waiting = $0 }
+                    return false
+                }, report: { _ in })
+            keeper.follow([ours.address.address, other.address.address])
+            try await nodes[0].ip("addr", "add", "\(ours.address)", "dev", "eth0")
+            try await nodes[0].ip("addr", "add", "10.77.0.1/24", "dev", "eth0")
+            let listing = EventLoop.task {
+                do { return try await keeper.list().addresses.count } catch { return 0 }
+            }
+            #expect(try await eventually(within: .seconds(20)) { waiting != nil })
+            for attempt in 1...20 {
+                let outcome = await keeper.assign(other, until: BootClock.microseconds + 60_900_000)
+                if case .failure(let failure) = outcome, failure.kind == .timedOut, attempt < 20 { continue }
+                _ = try outcome.get()
+                break
+            }
+            #expect(try await places("10.78.0.100/24", in: nodes[0]) == [other])
+            waiting?.resume()
+            #expect(await listing.value > 0)
+        }
     }
 
     @Test @EventLoop func `a node that cannot run a command in time gets more for the next, and a shorter lifetime`()

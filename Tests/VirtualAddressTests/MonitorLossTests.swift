@@ -1,7 +1,8 @@
-// SPDX-License-Identifier: Apache-2.0
 import CLinux
 import EventLoop
 import Glibc
+// SPDX-License-Identifier: Apache-2.0
+import KernelPlaces
 import TestSupport
 import Testing
 

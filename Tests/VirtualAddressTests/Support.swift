@@ -2,6 +2,7 @@
 import CLinux
 import EventLoop
 import Glibc
+import KernelPlaces
 import NetworkAddress
 import TestSupport
 import Testing

@@ -5,7 +5,7 @@
 ///
 /// A part of ``Core``, with the same rules: events in, actions out, the time as an argument. It shares nothing
 /// with the addresses' leases, so neither can hold the other up.
-struct CitusCore: Sendable {
+package struct CitusCore: Sendable {
     private(set) var settings: CitusSettings
     private let member: String
     private(set) var databases: [CitusDatabase]
@@ -23,7 +23,7 @@ struct CitusCore: Sendable {
     /// What was read longer ago proves nothing: nothing is written on it.
     static let freshness: Duration = .seconds(30)
     /// Leaders that are asked at once whether they accept writes.
-    static let askedLimit = 32
+    package static let askedLimit = 32
 
     init(_ settings: CitusSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings

@@ -7,7 +7,7 @@
 ///   under way no more, by the server's own limits;
 /// - after an update whose outcome is not known nothing is changed before the rows have been read that were asked for since;
 /// - nothing is changed on less than the present leadership of the group, its leader found out of recovery.
-struct CitusDatabase: Sendable {
+package struct CitusDatabase: Sendable {
     /// A group whose rows are not what they should be.
     struct Drift: Sendable {
         var changes: [RowChange]
@@ -87,7 +87,7 @@ struct CitusDatabase: Sendable {
     /// How often rows are read when there is no reason to: no query more often than every 10 s.
     static let pace: Duration = .seconds(10)
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
-    static let holdLimit: Duration = .seconds(30)
+    package static let holdLimit: Duration = .seconds(30)
     static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
     private static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.

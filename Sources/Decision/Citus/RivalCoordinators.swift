@@ -4,7 +4,7 @@
 ///
 /// An old coordinator that returns as a writable primary writes its stale `pg_dist_node` over the workers' copies within a
 /// minute, and nothing in Citus stops it.
-struct RivalCoordinators: Sendable {
+package struct RivalCoordinators: Sendable {
     struct Rival: Sendable {
         var member: String?
         var question = Question(due: .beforeAll)
@@ -14,7 +14,7 @@ struct RivalCoordinators: Sendable {
 
     private static let pace: Duration = .seconds(10)
     /// Servers that are remembered: one that Patroni knows no more is the most dangerous.
-    private static let limit = 64
+    package static let limit = 64
 
     mutating func learn(_ endpoint: NodeEndpoint, _ answer: WritableAnswer, into reports: inout [CitusReport]) {
         guard let rival = self.servers[endpoint] else { return }

@@ -28,7 +28,7 @@ public struct DetectorSettings: Hashable, Sendable {
 /// The failure detector of one daemon: who is watched, what each source holds of whom, and what follows from that.
 ///
 /// What a probe or a watch event costs depends on the size of its group, not on how many members there are in all.
-struct DetectorCore: Sendable {
+package struct DetectorCore: Sendable {
     struct Target: Sendable {
         var patroni = DetectorTrack()
         var postgres = DetectorTrack()
@@ -104,10 +104,10 @@ struct DetectorCore: Sendable {
 
     /// A member that etcd has not named for so long is forgotten.
     static let memory: Duration = .seconds(3600)
-    static let targetLimit = 4096
+    package static let targetLimit = 4096
     /// So many are probed at once: each takes two sockets, and where none answers, for the whole time limit. Who must wait is probed
     /// later, which counts as this daemon's own fault, not as the member's.
-    static let probeLimit = 128
+    package static let probeLimit = 128
 
     init(_ settings: DetectorSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
         self.settings = settings

@@ -6,7 +6,7 @@
 /// changed. What follows from that, and how old the view may be for it, is for those to say who look.
 ///
 /// Invariant: knowledge moves to an older revision only where etcd is another one, or was rebuilt.
-struct GroupsView: Sendable {
+package struct GroupsView: Sendable {
     private(set) var groups: [Int: Group] = [:]
     /// The etcd cluster that the groups were read from, and the newest revision that is known of it.
     private(set) var clusterID: UInt64?
@@ -21,7 +21,7 @@ struct GroupsView: Sendable {
     private let schedule: GroupsSchedule
 
     /// More groups are not looked at.
-    static let groupLimit = 1024
+    package static let groupLimit = 1024
 
     init(_ schedule: GroupsSchedule, at now: Instant) {
         self.schedule = schedule

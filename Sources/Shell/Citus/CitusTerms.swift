@@ -27,11 +27,11 @@ extension CitusUpdate {
             revision: update.authority.revision, rebuiltFrom: update.authority.rebuiltFrom)
         if case .terminate(let cooldown) = update.blockers {
             self.blockers = .terminate(after: cooldown)
-            self.lockTimeout = cooldown + .seconds(5)
-            self.statementTimeout = cooldown + .seconds(6)
+            self.lockTimeout = cooldown + CoordinatorDatabase.statementTimeout
+            self.statementTimeout = self.lockTimeout + .seconds(1)
         } else {
-            self.lockTimeout = .seconds(2)
-            self.statementTimeout = .seconds(5)
+            self.lockTimeout = CoordinatorDatabase.lockTimeout
+            self.statementTimeout = CoordinatorDatabase.statementTimeout
         }
     }
 }

@@ -2,6 +2,7 @@
 import CitusCatalog
 public import Decision
 import EtcdClient
+import EtcdValues
 public import EventLoop
 import HTTPClient
 import PostgresClient

@@ -21,10 +21,14 @@ final class CoordinatorDatabase {
     /// What uses the kept connection goes one after the other: it takes one query at a time.
     private enum Kind { case rows, update }
 
+    /// For connecting, a lock, and a statement.
+    nonisolated static let connectTimeout: Duration = .seconds(2)
+    nonisolated static let lockTimeout: Duration = .seconds(2)
+    nonisolated static let statementTimeout: Duration = .seconds(5)
     /// How long a call may be blocked before it is found out by whom.
     private static let patience: Duration = .milliseconds(500)
     /// Workers that are asked for their copy side by side; each takes a connection.
-    private static let copiesAtOnce = 16
+    nonisolated static let copiesAtOnce = 16
     /// For the rows: a connection that is prepared, and one query.
     private static let readLimit: Duration = .seconds(12)
     /// For a rollback.
@@ -43,7 +47,7 @@ final class CoordinatorDatabase {
 
     private func open() async throws(PostgresError) -> PostgresConnection {
         try await PostgresConnector(resolver: self.nodes.resolver).connect(
-            self.conninfo, database: self.name, timeout: .seconds(2))
+            self.conninfo, database: self.name, timeout: Self.connectTimeout)
     }
 
     /// The kept connection, or a new one that listens for Citus's word on synchronization.
@@ -140,7 +144,7 @@ final class CoordinatorDatabase {
         // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
             group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision,
-            lockTimeout: .seconds(2), statementTimeout: .seconds(5))
+            lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
         let late = CitusEvent.holdEnded(self.name, group: group, reason: "no answer within \(update.limit)")
         return await ConnectionUse.run(within: update.limit, late: late) {
             await self.hold(update, nodeID, limit: limit, $0)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import LeaseKeys
 import LenientJSON
 import PatroniClient
+import PatroniValues
 
 /// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
 /// holds of others; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below

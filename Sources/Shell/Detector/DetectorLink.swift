@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import HTTPClient
 import Journal
 import PatroniClient
+import PatroniValues
 import Settings
 
 /// Carries the failure detector's actions out, each probe answered by one event.

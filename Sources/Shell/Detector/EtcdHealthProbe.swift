@@ -13,7 +13,7 @@ struct EtcdHealthProbe {
     let endpoints: [String]
     let tls: TLSFiles?
 
-    private static let limit = 16
+    nonisolated static let limit = 16
 
     func ask(timeout: Duration) async -> [EtcdEndpointFinding] {
         let tasks = self.endpoints.prefix(Self.limit).map { endpoint in

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EtcdClient
+import EtcdValues
 import EventLoop
 
 /// One key in etcd that lives as long as its owner: under a lease of its own, renewed, and written again when either is gone.

@@ -27,7 +27,7 @@ final class MemberProbe {
         """
 
     /// Bytes of PostgreSQL's answer: 128 members may be asked at once, and each of them may be anybody.
-    private static let answerLimit = 64 << 10
+    nonisolated static let answerLimit = 64 << 10
 
     init(
         http: HTTPClient, tls: TLSFiles?, nodes: NodeConnections, report: @escaping @EventLoop (LogRecord) -> Void

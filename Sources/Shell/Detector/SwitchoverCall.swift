@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import PatroniClient
+import PatroniValues
 
 /// Asks Patroni for a switchover: once, by one daemon of the group, and only while the leader is still the one that was judged.
 ///
@@ -19,7 +21,7 @@ final class SwitchoverCall {
     private let patroni: PatroniClient
     private let member: String
 
-    private static let timeout: Duration = .seconds(90)
+    nonisolated static let timeout: Duration = .seconds(90)
     /// Seconds; longer than the call.
     private static let claimTTL: Int64 = 120
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Decision
 import EtcdClient
+import EtcdValues
 public import EventLoop
 import HTTPClient
 public import Settings

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 
 /// Writes records of changes of leader to etcd, the newest state of each, and keeps the last ``limit`` of them there.
@@ -16,7 +17,7 @@ final class LedgerWriter {
     private var timer: EventSource?
 
     nonisolated static let limit = 100
-    private static let pendingLimit = 16
+    nonisolated static let pendingLimit = 16
     private static let retry: Duration = .seconds(1)
     /// A record grows while a change goes on. What is written of it waits a moment: the address moves by commits of the same
     /// etcd, and comes first.
