@@ -48,7 +48,8 @@ extension CitusCatalog {
     /// sessions that only read.
     public func prepareToLook() async throws(CitusError) {
         _ = try await self.query(
-            "select set_config('search_path', 'pg_catalog', false), set_config('citus.override_table_visibility', 'off', false)")
+            "select set_config('search_path', 'pg_catalog', false), set_config('citus.override_table_visibility', 'off', false)"
+        )
     }
 
     /// Nil where this database has no Citus.
@@ -127,7 +128,8 @@ extension CitusCatalog {
     public func settings(_ names: [String]) async throws(CitusError) -> CitusSettingsShown {
         let list = "{" + names.map { "\"\($0)\"" }.joined(separator: ",") + "}"
         let rows = try await self.query(
-            "select name, setting || coalesce(unit, '') from pg_catalog.pg_settings where name = any ($1::text[])", [list])
+            "select name, setting || coalesce(unit, '') from pg_catalog.pg_settings where name = any ($1::text[])",
+            [list])
         var shown = CitusSettingsShown()
         for row in rows { if let name = row[0], let value = row[1] { shown.values[name] = value } }
         for name in names where shown.values[name] == nil {

@@ -21,7 +21,7 @@ public struct LogRecord: Sendable, Equatable {
         /// What names begin with in the journal, so that none is taken for one of journald's or syslog's own.
         static let prefix = "PHAROS_"
         /// Bytes of a name that journald takes, its prefix included.
-        static let nameLimit = 64
+        public static let nameLimit = 64
 
         /// Upper-case letters, digits and underscores.
         static func isValidName(_ name: String) -> Bool {

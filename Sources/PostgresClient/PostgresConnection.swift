@@ -295,7 +295,6 @@ public final class PostgresConnection {
         let raw = self.handle.raw
         return PostgresError(
             connectionMessage: String(cString: PQerrorMessage(raw)),
-            needsPassword: PQconnectionNeedsPassword(raw) == 1
-        )
+            needsPassword: PQconnectionNeedsPassword(raw) == 1)
     }
 }

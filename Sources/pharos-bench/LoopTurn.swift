@@ -22,7 +22,7 @@ struct LoopTurn: Sendable, Equatable {
 
     /// Reads what a daemon answers to `/status`.
     init(status: JSON) throws(BedError) {
-        guard let loop = status["loop"], let duration = loop["longest_turn_microseconds"]?.int64,
+        guard let loop = status["loop"]?["since_start"], let duration = loop["longest_turn_microseconds"]?.int64,
             let onProcessor = loop["of_these_on_processor"]?.int64
         else { throw BedError("the status tells nothing of the loop") }
         self.duration = Double(duration) / 1000

@@ -1,6 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
 import EventLoop
-// SPDX-License-Identifier: Apache-2.0
 import KernelPlaces
 import NetworkAddress
 import Settings

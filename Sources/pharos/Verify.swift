@@ -205,7 +205,10 @@ struct RestoreWalk {
         ),
         (
             "every node is up, has Citus, and was looked at in every respect",
-            [.etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt, .versionsDiffer]
+            [
+                .etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt,
+                .versionsDiffer,
+            ]
         ),
         (
             "every row names its group's leader, and nobody else accepts writes",

@@ -74,7 +74,7 @@ struct BenchTests {
         func turn(_ duration: Int, _ onProcessor: Int) throws -> LoopTurn {
             let loop =
                 "{\"longest_turn_microseconds\": \(duration), \"of_these_on_processor\": \(onProcessor), \"seconds_ago\": 7}"
-            return try LoopTurn(status: try #require(JSON.parse(Array("{\"loop\": \(loop)}".utf8))))
+            return try LoopTurn(status: try #require(JSON.parse(Array("{\"loop\": {\"since_start\": \(loop)}}".utf8))))
         }
         let turns = [try turn(9_000, 1_000), try turn(30_000, 2_000), try turn(11_000, 12_000)]
         #expect(turns[0] == LoopTurn(duration: 9, onProcessor: 1, age: 7))

@@ -18,19 +18,30 @@ struct ChildActionTests {
         return child
     }
 
+    /// What a child and this process both see.
+    private nonisolated(unsafe) static let shared: UnsafeMutablePointer<Int32> = {
+        guard
+            let page = mmap(nil, 4096, PROT_READ | PROT_WRITE, Int32(MAP_SHARED) | Int32(MAP_ANONYMOUS), -1, 0),
+            page != MAP_FAILED
+        else { preconditionFailure("no page") }
+        return page.bindMemory(to: Int32.self, capacity: 1)
+    }()
+
     @Test @EventLoop func `its answer is the exit status, and the loop turns meanwhile`() async throws {
-        var order: [String] = []
-        let child = EventLoop.task { [child = child(2000)] () -> ChildProcess.Outcome? in
+        Self.shared.pointee = 0
+        var child = ChildProcess(["wait"], timeout: .seconds(30))
+        child.action = .init(
+            { answer in
+                while ChildActionTests.shared.pointee == 0 { usleep(1000) }
+                return answer
+            }, 3)
+        let outcome = EventLoop.task { [child] () -> ChildProcess.Outcome? in
             do { return try await child.run() } catch { return nil }
         }
-        let ending = EventLoop.spawn {
-            #expect(await child.value == .init(exitCode: 3, output: []))
-            order.append("ended")
-        }
+        // Were the loop waiting for the child, it would not come to this.
         try await EventLoop.sleep(for: .milliseconds(5))
-        order.append("slept")
-        await ending.value
-        #expect(order == ["slept", "ended"])
+        Self.shared.pointee = 1
+        #expect(await outcome.value == .init(exitCode: 3, output: []))
     }
 
     @Test @EventLoop func `at its time limit it is killed`() async {

@@ -100,7 +100,11 @@ struct LimitsTests {
         let rounds = (GroupsView.groupLimit + CoordinatorDatabase.copiesAtOnce - 1) / CoordinatorDatabase.copiesAtOnce
         let copy = CoordinatorDatabase.connectTimeout + CoordinatorDatabase.statementTimeout
         #expect(AnswerLimits.copies > copy * rounds)
-        #expect(AnswerLimits.update > CoordinatorDatabase.statementTimeout * 10)
+        // The most changes of one group: three moves and a pool.
+        var update = CitusUpdate(
+            group: 1, steps: Array(repeating: .pool(nodeID: 1, ""), count: 4), etcdCluster: 1, revision: 1)
+        update.statementTimeout = CoordinatorDatabase.statementTimeout + .seconds(2)
+        #expect(limits.update > update.limit + update.statementTimeout)
         #expect(AnswerLimits.hold >= CitusDatabase.holdLimit)
     }
 

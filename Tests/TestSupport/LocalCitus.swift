@@ -17,7 +17,8 @@ public final class LocalCitus {
     /// With what docs/citus.md advises, and Citus's own defaults of what acts by itself.
     private static let settings =
         (isReal ? ["shared_preload_libraries=citus", "wal_level=logical"] : []) + [
-            "citus.node_conninfo=sslmode=prefer tcp_user_timeout=3000 keepalives_idle=2", "citus.node_connection_timeout=3s",
+            "citus.node_conninfo=sslmode=prefer tcp_user_timeout=3000 keepalives_idle=2",
+            "citus.node_connection_timeout=3s",
             "citus.recover_2pc_interval=60s", "citus.defer_shard_delete_interval=15s",
             "citus.background_task_queue_interval=5s",
         ]
@@ -53,7 +54,8 @@ public final class LocalCitus {
     /// The coordinator's role on the workers, where Citus makes it by itself, and the stand-in does not; with `rights` there.
     public func shareRole(_ role: String, rights: [String] = []) async throws {
         for name in ["w1", "w2"] {
-            let statements = (Self.isReal ? [] : ["create role \(role) login"]) + rights.map { "grant \($0) to \(role)" }
+            let statements =
+                (Self.isReal ? [] : ["create role \(role) login"]) + rights.map { "grant \($0) to \(role)" }
             let outcome = try await self.psql(name, statements.flatMap { ["-c", $0] } + ["-c", "select 1"])
             guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
         }

@@ -19,7 +19,8 @@ public final class LocalPostgres {
     private static let binaries = "/usr/lib/postgresql/15/bin"
     /// Without root's home, where Citus's connections between nodes would look for certificates.
     private static let asPostgres = [
-        "/usr/bin/env", "HOME=/nonexistent", "/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig", "KILL",
+        "/usr/bin/env", "HOME=/nonexistent", "/usr/bin/setpriv", "--reuid=postgres", "--regid=postgres",
+        "--clear-groups", "--pdeathsig", "KILL",
     ]
 
     /// - Parameters:

@@ -1,7 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 import CLinux
 import EventLoop
 import Glibc
-// SPDX-License-Identifier: Apache-2.0
 import KernelPlaces
 import TestSupport
 import Testing

@@ -40,7 +40,9 @@ public final class ClusterVerifier {
         isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []
     ) async -> [(facts: ClusterFacts, findings: [Finding])] {
         func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
-            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects).map { ($0, verify($0)) }
+            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects).map {
+                ($0, verify($0))
+            }
         }
         let first = await look()
         guard first.contains(where: { $0.findings.contains { $0.severity == .critical } }) else { return first }
@@ -163,7 +165,9 @@ public final class ClusterVerifier {
             facts.digests = [.nodes: digests.nodes, .placements: digests.placements, .shards: digests.shards]
         } catch { facts.unseen[.copies] = try Self.refusal(error) }
         do throws(CitusError) {
-            facts.prepared = try await catalog.preparedTransactions().map { PreparedTransaction(gid: $0.gid, age: $0.age) }
+            facts.prepared = try await catalog.preparedTransactions().map {
+                PreparedTransaction(gid: $0.gid, age: $0.age)
+            }
         } catch { facts.unseen[.prepared] = try Self.refusal(error) }
         do throws(CitusError) {
             let initiated = try await catalog.initiatedTransactions()
@@ -207,7 +211,9 @@ public final class ClusterVerifier {
     private func node(_ endpoint: NodeEndpoint, _ database: String, isDeep: Bool) async -> NodeAnswer {
         do {
             let connection = try await self.nodes.connect(endpoint, database: database, timeout: Self.connectTimeout)
-            guard let facts = try await self.look(CitusCatalog(connection), isDeep: isDeep) else { return .withoutCitus }
+            guard let facts = try await self.look(CitusCatalog(connection), isDeep: isDeep) else {
+                return .withoutCitus
+            }
             return .answered(facts)
         } catch {
             if let error = error as? PostgresError, error.kind == .authentication {

@@ -36,7 +36,8 @@ private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]
         return (
             "it is none of Citus's own",
             .init(
-                "Find out who made it, then commit it or roll it back there.", sql: ["rollback prepared \(sqlLiteral(gid))"],
+                "Find out who made it, then commit it or roll it back there.",
+                sql: ["rollback prepared \(sqlLiteral(gid))"],
                 on: server.endpoint, refusal: "only who made it knows how it ended")
         )
     }
@@ -69,7 +70,9 @@ private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]
     return (
         "\(initiatorName) began it, has no record of its commit (pg_dist_transaction there), and its session is gone",
         .init(
-            "Only if no node was restored from a backup since: roll it back there.", sql: ["rollback prepared \(sqlLiteral(gid))"],
-            on: server.endpoint, refusal: "after a restore of \(initiatorName) the record may be missing though it was committed")
+            "Only if no node was restored from a backup since: roll it back there.",
+            sql: ["rollback prepared \(sqlLiteral(gid))"],
+            on: server.endpoint,
+            refusal: "after a restore of \(initiatorName) the record may be missing though it was committed")
     )
 }

@@ -28,7 +28,9 @@ func checkUnseen(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
             Finding(
                 .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: server.group, node: server.endpoint,
                 "\(aspect.rawValue) could not be looked at: \(reason)",
-                .init("Give the role the right on that node, as a superuser: pharos grant-sql | psql -d \(facts.database)"))
+                .init(
+                    "Give the role the right on that node, as a superuser: pharos grant-sql | psql -d \(facts.database)"
+                ))
         }
     }
 }
@@ -109,11 +111,18 @@ private func checkRestoreSettings(_ servers: [LookedAt]) -> [Finding] {
             .restoreRecoversPrepared, "citus.recover_2pc_interval",
             "transactions that were committed elsewhere are rolled back"
         ),
-        (.restoreDropsShards, "citus.defer_shard_delete_interval", "shards are dropped that a move seems to have left behind"),
-        (.restoreRunsTasks, "citus.background_task_queue_interval", "a rebalance that ran at the time of the backup goes on"),
+        (
+            .restoreDropsShards, "citus.defer_shard_delete_interval",
+            "shards are dropped that a move seems to have left behind"
+        ),
+        (
+            .restoreRunsTasks, "citus.background_task_queue_interval",
+            "a rebalance that ran at the time of the backup goes on"
+        ),
     ]
     return daemons.compactMap { code, setting, consequence in
-        let running = servers.filter { server in server.facts.settings[setting].map { milliseconds($0) != -1 } ?? false }
+        let running = servers.filter { server in server.facts.settings[setting].map { milliseconds($0) != -1 } ?? false
+        }
         guard !running.isEmpty else { return nil }
         return Finding(
             code, .critical, node: running.count == 1 ? running[0].endpoint : nil,
