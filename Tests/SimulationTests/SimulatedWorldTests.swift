@@ -139,7 +139,8 @@ struct SimulatedWorldTests {
         var evidence = PostgresEvidence([])
         evidence.learn(.postgres(.primary, askedAt: start), isLeader: false, at: start)
         evidence.learn(
-            .watched(clusterID: 7, revision: 5, changes: [.leader("n1")]), isLeader: true, at: start + .milliseconds(10))
+            .watched(clusterID: 7, revision: 5, changes: [.leader("n1")]), isLeader: true, at: start + .milliseconds(10)
+        )
         #expect(!evidence.showsPrimary(at: start + .milliseconds(10)))
         let asked = start + .milliseconds(20)
         evidence.learn(.postgres(.primary, askedAt: asked), isLeader: true, at: asked)
