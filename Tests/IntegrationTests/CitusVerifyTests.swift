@@ -165,9 +165,12 @@ extension IntegrationTests {
             let bench = try await Bench()
             bench.scene.citus.servers["w1"]?.freeze()
             bench.scene.citus.servers["w2"]?.freeze()
+            let verifier = try #require(ClusterVerifier(bench.settings))
             let begin = ContinuousClock.now
-            let found = try await bench.codes()
+            let facts = await verifier.gather(isDeep: false, isAfterRestore: false)
             let span = ContinuousClock.now - begin
+            let found = facts.flatMap { verify($0) }.filter { $0.severity > .note }
+                .map { "\($0.code.rawValue) \($0.group.map(String.init) ?? "-")" }
             bench.scene.citus.servers["w1"]?.thaw()
             bench.scene.citus.servers["w2"]?.thaw()
             #expect(found == ["row-unreachable 1", "row-unreachable 2"])
