@@ -35,9 +35,6 @@ public struct CitusSettingsShown: Sendable, Equatable {
 
 /// Each of these is asked on its own: what cannot be seen hides nothing else.
 extension CitusCatalog {
-    /// Records of committed transactions that are looked at.
-    private static let recordLimit = 20_000
-
     /// `pg_dist_node` without `metadatasynced`, which the coordinator alone keeps.
     static let nodesDigest = """
         (select md5(coalesce(string_agg(concat_ws('|', nodeid, groupid, nodename, nodeport, noderack, hasmetadata,
@@ -102,24 +99,32 @@ extension CitusCatalog {
             """
             select gid, greatest(0, extract(epoch from clock_timestamp() - prepared))::bigint
             from pg_catalog.pg_prepared_xacts where database = current_database() order by prepared limit 100
-            """)
+            """, byteLimit: Self.rowsLimit)
         return rows.compactMap { row in
             guard let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
             return CitusPrepared(gid: gid, age: .seconds(age))
         }
     }
 
-    /// What this node has begun on others with two phases: the names that it has committed, and whether these are all; and the
-    /// process ids of its sessions.
-    public func initiatedTransactions() async throws(CitusError)
-        -> (committed: Set<String>, isComplete: Bool, sessions: Set<Int>)
+    /// What this node knows of transactions that it began on others with two phases: those that it has committed; those of which its
+    /// record alone does not say so (`outer_xid`, Citus 12.2 and later: they follow a transaction of another database); and the
+    /// process ids of its sessions, whatever they are, asked for first, as Citus's own recovery does.
+    public func transactionFates(of gids: [String]) async throws(CitusError)
+        -> (committed: Set<String>, undecided: Set<String>, sessions: Set<Int>)
     {
-        let committed = try await self.query(
-            "select gid from pg_catalog.pg_dist_transaction limit \(Self.recordLimit + 1)")
         let sessions = try await self.query(
-            "select pid from pg_catalog.pg_stat_activity where backend_type = 'client backend'")
+            "select pid from pg_catalog.pg_stat_activity", byteLimit: Self.rowsLimit)
+        let list = "{" + gids.map { "\"\($0)\"" }.joined(separator: ",") + "}"
+        let records = try await self.query(
+            """
+            select gid, coalesce(pg_catalog.to_jsonb(t) ->> 'outer_xid', '') from pg_catalog.pg_dist_transaction t
+            where gid = any ($1::text[])
+            """, [list], byteLimit: Self.rowsLimit)
+        func names(where isWanted: (String) -> Bool) -> Set<String> {
+            Set(records.compactMap { row in isWanted(row[1] ?? "") ? row[0] : nil })
+        }
         return (
-            Set(committed.compactMap(\.first).compactMap { $0 }), committed.count <= Self.recordLimit,
+            names { $0.isEmpty }, names { !$0.isEmpty },
             Set(sessions.compactMap { row in row.first?.flatMap { Int($0) } })
         )
     }
@@ -159,7 +164,7 @@ extension CitusCatalog {
                     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
                 where p.shardstate = 1 and p.groupid in (select groupid from pg_catalog.pg_dist_local_group)) shards
             where pg_catalog.to_regclass(name) is null order by 1 limit 1000
-            """)
+            """, byteLimit: Self.rowsLimit)
         return rows.compactMap(\.first).compactMap { $0 }
     }
 

@@ -212,7 +212,7 @@ public struct CitusCatalog {
 
     func query(
         _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5),
-        byteLimit: Int = CitusCatalog.rowsLimit
+        byteLimit: Int = CitusCatalog.valueLimit
     ) async throws(CitusError) -> [[String?]] {
         do throws(PostgresError) {
             return try await self.connection.query(sql, parameters: parameters, timeout: timeout, byteLimit: byteLimit)

@@ -53,10 +53,16 @@ public struct ConnectionString: Sendable, Equatable {
 
     /// `keyword=value` as it is written in a connection string: the value in quotes where it needs them.
     public static func pair(_ keyword: String, _ value: String) -> String {
-        let isPlain = !value.isEmpty && !value.contains { $0.isWhitespace || $0 == "'" || $0 == "\\" }
+        // By scalars, as libpq reads bytes: a quote with an accent over it is one character, and a quote all the same.
+        let scalars = value.unicodeScalars
+        let isPlain = !value.isEmpty && !scalars.contains { $0.properties.isWhitespace || $0 == "'" || $0 == "\\" }
         if isPlain { return "\(keyword)=\(value)" }
-        let escaped = value.flatMap { $0 == "'" || $0 == "\\" ? ["\\", $0] : [$0] }
-        return "\(keyword)='\(String(escaped))'"
+        var escaped = ""
+        for scalar in scalars {
+            if scalar == "'" || scalar == "\\" { escaped += "\\" }
+            escaped.unicodeScalars.append(scalar)
+        }
+        return "\(keyword)='\(escaped)'"
     }
 
     /// What libpq makes of the string and of the options beside it, which win. An empty one counts for nothing.

@@ -116,7 +116,8 @@ extension ConnectionString {
         }
         if host.isEmpty { return .usualSocket }
         if host.hasPrefix("/") || host.hasPrefix("@") { return .socket(directory: host) }
-        if self.isNumeric(host) { return .address(host, name: nil) }
+        // libpq checks a certificate against what `host` says, also where that is an address.
+        if self.isNumeric(host) { return .address(host, name: host) }
         guard self.isName(host) else {
             throw TargetsError(
                 message:

@@ -105,7 +105,10 @@ extension Core {
         return own + self.leases.flatMap(\.unanswered)
     }
 
-    /// Whether a change of the kernel is overdue that may yet take effect: then nothing more is done about its address in this
-    /// process before its end is known.
-    public var isStuck: Bool { self.leases.contains { $0.kernel.stuckSince != nil } }
+    /// Whether only the end of this process lets go of an address: a change of the kernel is overdue, so nothing more is done about
+    /// its address before its end is known, and no command is under way that could still make it. (A command that the kernel does
+    /// not let go of outlives this process, acts when the kernel does, and then needs somebody who knows of it.)
+    public func isStuck(commandsUnderWay: Int) -> Bool {
+        commandsUnderWay == 0 && self.leases.contains { $0.kernel.stuckSince != nil }
+    }
 }

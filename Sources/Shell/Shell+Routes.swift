@@ -21,10 +21,8 @@ extension Shell {
         return StatusServer.Answer(contentType: "text/plain", body: "acknowledged\n")
     }
 
-    /// Whether nothing but the end of this process lets go of an address: a change of the kernel is overdue, and there is no child
-    /// that could still make it. (One that the kernel keeps in its grip outlives this process, acts when that lets go, and then
-    /// needs somebody who knows of it.)
-    public var isStuck: Bool { self.core.isStuck && ChildSlots.shared.running(.address) == 0 }
+    /// Whether only the end of this process lets go of an address: then the watchdog's pings end.
+    public var isStuck: Bool { self.core.isStuck(commandsUnderWay: ChildSlots.shared.running(.address)) }
 
     func answer(_ path: String) -> StatusServer.Answer {
         switch path {

@@ -84,7 +84,8 @@ extension World {
     /// A daemon whose command to the kernel does not come back, though no child is left that could still carry it out, ends its
     /// watchdog's pings.
     func watch(_ node: SimulatedNode) {
-        guard node.isSilenced, !node.isDoomed, node.grippedUntil < self.now, node.core?.asked({ $0.isStuck }) == true
+        guard node.isSilenced, !node.isDoomed, node.grippedUntil < self.now,
+            node.core?.asked({ $0.isStuck(commandsUnderWay: 0) }) == true
         else { return }
         node.isDoomed = true
         self.schedule(.watchdog(node.index, life: node.life), after: Self.watchdog)
@@ -92,7 +93,7 @@ extension World {
 
     func checkWatchdog(_ node: SimulatedNode) {
         node.isDoomed = false
-        guard node.grippedUntil < self.now, node.core?.isStuck == true else { return }
+        guard node.grippedUntil < self.now, node.core?.isStuck(commandsUnderWay: 0) == true else { return }
         self.log("\(node.member): the watchdog ends the daemon")
         self.crashDaemon(node, restartAfter: self.random.between(200_000, 3_000_000))
     }

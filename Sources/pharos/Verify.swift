@@ -222,13 +222,21 @@ struct RestoreWalk {
         ("every shard's table is there", [.shardMissing]),
         ("no transaction is left prepared", [.orphanedPrepared]),
     ]
+    /// With all that no other step looks at.
+    static let allSteps: [(text: String, codes: [Finding.Code])] =
+        Self.steps + [
+            (
+                "nothing else is out of order",
+                Finding.Code.allCases.filter { code in !Self.steps.contains { $0.codes.contains(code) } }
+            )
+        ]
 
     init(_ report: VerificationReport) { self.report = report }
 
     var text: String {
         var lines: [String] = []
         var isOpen = true
-        for (number, step) in Self.steps.enumerated() {
+        for (number, step) in Self.allSteps.enumerated() {
             let found = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
             lines.append("\(found.isEmpty ? "ok     " : "NOT YET") \(number + 1). \(step.text)")
             for finding in found {

@@ -49,7 +49,8 @@ struct ConnectionStringTests {
             (
                 "postgresql://10.0.0.1,db:1/d",
                 [
-                    .init(place: .address("10.0.0.1", name: nil), port: nil), .init(place: .name("db"), port: 1),
+                    .init(place: .address("10.0.0.1", name: "10.0.0.1"), port: nil),
+                    .init(place: .name("db"), port: 1),
                 ]
             ),
             (

@@ -87,7 +87,7 @@ struct OverdueTests {
             _ = n1.postgres(.primary)
             _ = n1.granted(11)
             #expect(n1.acquired(11, 5).contains { if case .assign = $0 { true } else { false } })
-            #expect(!n1.core.isStuck)
+            #expect(!n1.core.isStuck(commandsUnderWay: 0))
             let isCommand = { (action: Action) in
                 switch action {
                 case .assign, .remove, .removeStray: true
@@ -96,7 +96,7 @@ struct OverdueTests {
             }
             let (asked, unanswered) = self.live(&n1, for: .seconds(25), without: isCommand)
             #expect(!asked.contains(where: isCommand))
-            #expect(unanswered == [.assignment(self.address)] && n1.core.isStuck)
+            #expect(unanswered == [.assignment(self.address)] && n1.core.isStuck(commandsUnderWay: 0))
             // Nor is the key given back while the address may come to stand here.
             #expect(!n1.watched(8, .leader("n2")).contains(.revoke(self.address, lease: 11)))
             let (then, _) = self.live(&n1, for: .seconds(5), without: isCommand)
@@ -105,7 +105,7 @@ struct OverdueTests {
             let end: Event =
                 isLateSuccess ? .assigned(self.address) : .assignFailed(self.address, reason: "killed")
             _ = n1.on(end)
-            #expect(!n1.core.isStuck)
+            #expect(!n1.core.isStuck(commandsUnderWay: 0))
             let (last, _) = self.live(&n1, for: .seconds(2)) { _ in false }
             #expect(last.contains(.remove(self.address, self.place)) || n1.core.leases[0].kernel.command != nil)
         }

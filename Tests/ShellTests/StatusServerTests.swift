@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import EventLoop
 import HTTPClient
 import Journal
@@ -24,6 +25,34 @@ struct StatusServerTests {
         request.unixSocket = socket
         request.body = body
         return try await http.send(request)
+    }
+
+    @Test @EventLoop func `what the kernel does not answer shows in the status and in health, and ends the pings`()
+        async throws
+    {
+        let scene = try Scene()
+        let shell = try await scene.startHolding()
+        let before = shell.core
+        // Another leads, so the address is to be taken off, and that is never answered. The core is ahead of the clock here.
+        var (actions, now): ([Action], Instant) = ([], .now)
+        let revision = before.believedSnapshot?.revision ?? 0
+        shell.core.handle(
+            .watched(clusterID: 7, revision: revision + 1, changes: [.leader("n2")]), at: now, into: &actions)
+        #expect(actions.contains { if case .remove = $0 { true } else { false } })
+        #expect(shell.answer("/health").status == 200)
+        for _ in 0..<60 {
+            now = now + .milliseconds(500)
+            shell.core.handle(.tick, at: now, into: &actions)
+        }
+        let unanswered = try #require(try scene.status["unanswered"]?.array)
+        #expect(unanswered.contains { $0["request"]?.string == "taking \(Scene.address) off the interface" })
+        #expect(unanswered.allSatisfy { $0["seconds"]?.int64 != nil })
+        #expect(shell.answer("/health").status == 503)
+        // A command that the kernel still has may act: only where there is none does nothing but the end of the process help.
+        #expect(shell.core.isStuck(commandsUnderWay: 0) && !shell.core.isStuck(commandsUnderWay: 1))
+        shell.core = before
+        #expect(!shell.core.isStuck(commandsUnderWay: 0) && shell.answer("/health").status == 200)
+        try await scene.stop()
     }
 
     @Test @EventLoop func `a daemon tells its status, its health, and what it cannot answer`() async throws {

@@ -135,6 +135,45 @@ public final class ClusterVerifier {
             let (endpoint, answer) = await task.value
             facts.nodes[endpoint] = answer
         }
+        await self.askInitiators(&facts)
+    }
+
+    /// Who began the transactions that were found prepared says whether it has committed them: after they were seen, or a commit in
+    /// between would look like none.
+    private func askInitiators(_ facts: inout ClusterFacts) async {
+        guard var coordinator = facts.coordinator else { return }
+        var gids: [Int: Set<String>] = [:]
+        var prepared = coordinator.facts.prepared
+        for case .answered(let node) in facts.nodes.values { prepared += node.prepared }
+        for transaction in prepared {
+            guard let name = CitusTransactionName(transaction.gid) else { continue }
+            gids[name.initiator, default: []].insert(transaction.gid)
+        }
+        for (group, names) in gids.sorted(by: { $0.key < $1.key }) {
+            do {
+                if group == 0 {
+                    let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
+                    coordinator.facts.fates = try await self.fates(of: names, catalog)
+                } else if let endpoint = facts.leaders[group]?.endpoint,
+                    case .answered(var node)? = facts.nodes[endpoint]
+                {
+                    let connection = try await self.nodes.connect(
+                        endpoint, database: facts.database, timeout: Self.connectTimeout)
+                    node.fates = try await self.fates(of: names, CitusCatalog(connection))
+                    facts.nodes[endpoint] = .answered(node)
+                }
+            } catch {
+                continue  // Then it is not known, and each of them says so.
+            }
+        }
+        facts.coordinator = coordinator
+    }
+
+    private func fates(of gids: Set<String>, _ catalog: CitusCatalog) async throws(CitusError) -> TransactionFates {
+        try await catalog.prepareToLook()
+        let found = try await catalog.transactionFates(of: gids.sorted())
+        return TransactionFates(
+            committed: found.committed, undecided: found.undecided, sessions: found.sessions)
     }
 
     /// The local server if it is the coordinator's primary, else the leader of group 0.
@@ -170,11 +209,6 @@ public final class ClusterVerifier {
             }
         } catch { facts.unseen[.prepared] = try Self.refusal(error) }
         do throws(CitusError) {
-            let initiated = try await catalog.initiatedTransactions()
-            (facts.committed, facts.sessions) = (initiated.committed, initiated.sessions)
-            if !initiated.isComplete { facts.unseen[.committed] = "pg_dist_transaction has too many rows" }
-        } catch { facts.unseen[.committed] = try Self.refusal(error) }
-        do throws(CitusError) {
             let shown = try await catalog.settings(Self.settingNames)
             facts.settings = shown.values
             if !shown.hidden.isEmpty {
@@ -194,14 +228,21 @@ public final class ClusterVerifier {
     private static func refusal(_ error: CitusError) throws(CitusError) -> String {
         guard case .database(let cause) = error else { return error.reason }
         switch cause.kind {
-        case .query, .resultTooLarge: return error.reason
-        case .connection, .authentication, .timeout, .cancelled, .busy: throw error
+        case .query: return error.reason
+        // The connection has ended with it.
+        case .connection, .authentication, .timeout, .resultTooLarge, .cancelled, .busy: throw error
         }
     }
 
     private func connectToCoordinator(_ facts: ClusterFacts) async throws -> PostgresConnection {
         let isHere = self.citus.core.group == 0 && (facts.leaders[0].map { $0.name == self.settings.member } ?? true)
-        if !isHere, let endpoint = facts.leaders[0]?.endpoint {
+        if !isHere {
+            // The server of this node is another: what it says must not be taken for the coordinator's.
+            guard let endpoint = facts.leaders[0]?.endpoint else {
+                throw CitusError.malformed(
+                    facts.etcdProblem.map { "etcd, which knows where it is, cannot be read: \($0)" }
+                        ?? "etcd names no leader of group 0, or not where it is")
+            }
             return try await self.nodes.connect(endpoint, database: facts.database, timeout: Self.connectTimeout)
         }
         return try await PostgresConnector(resolver: self.nodes.resolver).connect(
@@ -246,20 +287,6 @@ public final class ClusterVerifier {
             return outcome == .applied ? nil : outcome.reason
         } catch {
             return Self.reason(error)
-        }
-    }
-}
-extension RowChange {
-    /// The statement, for people.
-    public var sql: String {
-        switch self {
-        case .move(let id, let place): "select citus_update_node(\(id), \(sqlLiteral(place.host)), \(place.port))"
-        case .pool(let id, let text):
-            "insert into pg_dist_poolinfo values (\(id), \(sqlLiteral(text))) on conflict (nodeid) do update set poolinfo = excluded.poolinfo"
-        case .add(let place, let group): "select citus_add_node(\(sqlLiteral(place.host)), \(place.port), \(group))"
-        case .addSecondary(let place, let primary):
-            "select citus_add_secondary_node(\(sqlLiteral(place.host)), \(place.port), \(sqlLiteral(primary.host)), \(primary.port))"
-        case .removeSecondary(let place): "select citus_remove_node(\(sqlLiteral(place.host)), \(place.port))"
         }
     }
 }

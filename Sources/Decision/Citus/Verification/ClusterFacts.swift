@@ -63,11 +63,8 @@ public struct NodeFacts: Hashable, Sendable {
     /// Digests of `pg_dist_node`, `pg_dist_placement` and `pg_dist_shard`.
     public var digests: [CatalogTable: String]
     public var prepared: [PreparedTransaction]
-    /// What this server has committed on other nodes with two phases, by `pg_dist_transaction`: the prepared transactions with
-    /// these names are to be committed.
-    public var committed: Set<String> = []
-    /// Process ids of its sessions.
-    public var sessions: Set<Int> = []
+    /// What it knows of the transactions that it began and that are prepared elsewhere; nil where nobody asked.
+    public var fates: TransactionFates?
     /// By name; a setting that does not exist is absent.
     public var settings: [String: String]
     /// Tables of shards that should be there and are not; nil where nobody looked.
@@ -79,7 +76,6 @@ public struct NodeFacts: Hashable, Sendable {
     public enum Aspect: String, Hashable, Sendable, CaseIterable {
         case copies = "its copy of the metadata"
         case prepared = "its prepared transactions"
-        case committed = "what it has committed on other nodes"
         case settings = "its settings"
         case shards = "the tables of its shards"
         case fence = "the table pharos.citus_fence"
@@ -115,6 +111,22 @@ public struct PreparedTransaction: Hashable, Sendable {
     public init(gid: String, age: Duration) {
         self.gid = gid
         self.age = age
+    }
+}
+
+/// What the server that began transactions on others says of them.
+public struct TransactionFates: Hashable, Sendable {
+    /// Its records (`pg_dist_transaction`) say that these are committed.
+    public var committed: Set<String>
+    /// There is a record, and something else decides: Citus itself must.
+    public var undecided: Set<String>
+    /// Process ids of its sessions at a moment before the records were read.
+    public var sessions: Set<Int>
+
+    public init(committed: Set<String> = [], undecided: Set<String> = [], sessions: Set<Int> = []) {
+        self.committed = committed
+        self.undecided = undecided
+        self.sessions = sessions
     }
 }
 

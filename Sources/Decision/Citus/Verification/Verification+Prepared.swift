@@ -2,12 +2,12 @@
 
 /// A transaction that Citus prepared on a node, by its name: `citus_<group>_<process id>_<number>_<connection>` of the node that
 /// began it (Citus's `remote_transaction.c`). Only that node knows whether it was committed (`pg_dist_transaction` there).
-struct CitusTransactionName: Hashable, Sendable {
-    let initiator: Int
-    let process: Int
+public struct CitusTransactionName: Hashable, Sendable {
+    public let initiator: Int
+    public let process: Int
 
     /// Nil for what is none of Citus's own.
-    init?(_ gid: String) {
+    public init?(_ gid: String) {
         let parts = gid.split(separator: "_", omittingEmptySubsequences: false)
         guard parts.count == 5, parts[0] == "citus", let initiator = Int(parts[1]), let process = Int(parts[2]),
             Int64(parts[3]) != nil, Int64(parts[4]) != nil
@@ -18,12 +18,12 @@ struct CitusTransactionName: Hashable, Sendable {
 }
 
 /// Transactions that were prepared more than a minute ago and neither committed nor rolled back since: they hold their locks.
-func checkPrepared(_ servers: [LookedAt]) -> [Finding] {
+func checkPrepared(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     servers.flatMap { server in
         server.facts.prepared.filter { $0.age > .seconds(60) }.map { transaction in
             let begin =
                 "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
-            let (text, remedy) = judge(transaction.gid, on: server, among: servers)
+            let (text, remedy) = judge(transaction.gid, on: server, among: servers, facts)
             return Finding(
                 .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)", remedy)
         }
@@ -31,7 +31,9 @@ func checkPrepared(_ servers: [LookedAt]) -> [Finding] {
 }
 
 /// What is known of its fate, and what is to be done. Pharos never does it by itself.
-private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]) -> (String, Finding.Remedy) {
+private func judge(
+    _ gid: String, on server: LookedAt, among servers: [LookedAt], _ facts: ClusterFacts
+) -> (String, Finding.Remedy) {
     guard let name = CitusTransactionName(gid) else {
         return (
             "it is none of Citus's own",
@@ -42,8 +44,10 @@ private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]
         )
     }
     let initiatorName = "group \(name.initiator)"
-    guard let initiator = servers.first(where: { $0.group == name.initiator }), !initiator.facts.isInRecovery,
-        initiator.facts.unseen[.committed] == nil
+    // Only the leader of that group, and only if it takes itself for that group: an old primary knows of the past alone.
+    guard let leader = facts.leaders[name.initiator]?.endpoint,
+        let initiator = servers.first(where: { $0.group == name.initiator && $0.endpoint == leader }),
+        !initiator.facts.isInRecovery, initiator.facts.localGroup == name.initiator, let fates = initiator.facts.fates
     else {
         return (
             "\(initiatorName) began it, and cannot be asked whether it was committed",
@@ -52,7 +56,15 @@ private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]
                 refusal: "whether it was committed is not known")
         )
     }
-    if initiator.facts.committed.contains(gid) {
+    if fates.undecided.contains(gid) {
+        return (
+            "\(initiatorName) began it, and its record there depends on a transaction of another database",
+            .init(
+                "Let \(initiatorName) decide: select recover_prepared_transactions() on that node, in its main database.",
+                refusal: "the record alone does not say whether it was committed")
+        )
+    }
+    if fates.committed.contains(gid) {
         return (
             "\(initiatorName) began it and has committed it (pg_dist_transaction there)",
             .init(
@@ -60,7 +72,7 @@ private func judge(_ gid: String, on server: LookedAt, among servers: [LookedAt]
                 sql: ["commit prepared \(sqlLiteral(gid))"], on: server.endpoint, refusal: "it is an operator's to do")
         )
     }
-    if initiator.facts.sessions.contains(name.process) {
+    if fates.sessions.contains(name.process) {
         return (
             "\(initiatorName) began it, and a session of the same process id (\(name.process)) is there still",
             .init(

@@ -25,7 +25,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     let servers = lookedAt(facts, coordinator)
     findings += checkUnseen(servers, facts)
     findings += checkVersions(servers)
-    findings += checkPrepared(servers)
+    findings += checkPrepared(servers, facts)
     findings += checkSettings(servers, facts, coordinator)
     return findings.enumerated().sorted {
         ($1.element.severity, $0.offset) < ($0.element.severity, $1.offset)
@@ -38,8 +38,18 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
 private func checkWritable(_ facts: ClusterFacts) -> [Finding] {
     facts.leaders.sorted { $0.key < $1.key }.flatMap { group, leader in
         leader.others.sorted { $0.key < $1.key }.compactMap { name, endpoint in
-            guard endpoint != leader.endpoint, case .answered(let node)? = facts.nodes[endpoint], !node.isInRecovery
-            else { return nil }
+            guard endpoint != leader.endpoint else { return nil }
+            switch facts.nodes[endpoint] {
+            case .answered(let node)?: guard !node.isInRecovery else { return nil }
+            case .unreachable(let reason)?, .refused(let reason)?:
+                return Finding(
+                    .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group, node: endpoint,
+                    "whether \(name), which does not lead, accepts writes could not be looked at: \(reason)",
+                    .init(
+                        "Bring it up, or let the role log in there: pg_hba.conf, and citus.node_conninfo in pharos.yml."
+                    ))
+            case .withoutCitus?, nil: return nil
+            }
             let consequence =
                 group == 0
                 ? "its background worker writes its own pg_dist_node over those of the workers"
@@ -103,7 +113,14 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
                     }, refusal: "which row is the right one is an operator's to say"))
         ]
     }
-    guard let endpoint = leader.endpoint else { return [] }
+    guard let endpoint = leader.endpoint else {
+        return [
+            Finding(
+                .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group,
+                "etcd does not say where its leader \(leader.name) is reached: its row could not be compared",
+                .init("Look at Patroni on that node: patronictl list."))
+        ]
+    }
     switch RowPlan(group: group, leader: endpoint, rows: coordinator.rows, settings: facts.settings) {
     case .isTrue: return []
     case .changes(let changes):

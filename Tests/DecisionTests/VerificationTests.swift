@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+import Testing
+
+@testable import Decision
+
+/// What `pharos verify` concludes from facts, without a server.
+struct VerificationTests {
+    private static let coordinator = NodeEndpoint("10.0.0.1", 5432)
+    private static let worker = NodeEndpoint("10.0.1.1", 5432)
+    private static let other = NodeEndpoint("10.0.2.1", 5432)
+
+    /// A coordinator and two workers in order, but for what `change` does.
+    private static func facts(_ change: (inout ClusterFacts) -> Void = { _ in }) -> ClusterFacts {
+        var facts = ClusterFacts(
+            database: "app", settings: CitusSettings(group: 0, databases: ["app"], mode: .own),
+            leaders: [
+                0: .init("c1", Self.coordinator), 1: .init("a1", Self.worker), 2: .init("b1", Self.other),
+            ])
+        facts.coordinator = ClusterFacts.Coordinator(
+            rows: [
+                NodeRow(id: 1, group: 0, endpoint: Self.coordinator, role: .primary),
+                NodeRow(id: 2, group: 1, endpoint: Self.worker, role: .primary),
+                NodeRow(id: 3, group: 2, endpoint: Self.other, role: .primary),
+            ], facts: NodeFacts(isInRecovery: false, localGroup: 0))
+        facts.nodes = [
+            Self.worker: .answered(NodeFacts(isInRecovery: false, localGroup: 1)),
+            Self.other: .answered(NodeFacts(isInRecovery: false, localGroup: 2)),
+        ]
+        change(&facts)
+        return facts
+    }
+
+    private static func change(
+        _ facts: inout ClusterFacts, _ endpoint: NodeEndpoint, _ change: (inout NodeFacts) -> Void
+    ) {
+        guard case .answered(var node)? = facts.nodes[endpoint] else { return }
+        change(&node)
+        facts.nodes[endpoint] = .answered(node)
+    }
+
+    @Test func `a cluster in order has no findings`() { #expect(verify(Self.facts()) == []) }
+
+    // MARK: - Prepared transactions
+
+    /// On worker 1, a transaction that group 2 began with process 77.
+    private static let gid = "citus_2_77_5_3"
+
+    private static func prepared(_ fates: TransactionFates?, _ change: (inout ClusterFacts) -> Void = { _ in })
+        -> [Finding]
+    {
+        let facts = Self.facts { facts in
+            Self.change(&facts, Self.worker) { $0.prepared = [PreparedTransaction(gid: Self.gid, age: .seconds(120))] }
+            Self.change(&facts, Self.other) { $0.fates = fates }
+            change(&facts)
+        }
+        return verify(facts).filter { $0.code == .orphanedPrepared }
+    }
+
+    @Test
+    func `who began a transaction says whether it is to be committed, and the statement is for the node that has it`() {
+        let committed = Self.prepared(TransactionFates(committed: [Self.gid], sessions: [77]))
+        #expect(committed.map(\.remedy.sql) == [["commit prepared '\(Self.gid)'"]])
+        #expect(committed.allSatisfy { $0.remedy.place == Self.worker && $0.node == Self.worker && $0.group == 1 })
+        let lost = Self.prepared(TransactionFates(sessions: [78]))
+        #expect(lost.map(\.remedy.sql) == [["rollback prepared '\(Self.gid)'"]])
+        // Never by itself.
+        #expect((committed + lost).allSatisfy { $0.remedy.refusal != nil && $0.remedy.changes.isEmpty })
+    }
+
+    @Test func `what is not certain is not to be touched`() {
+        let uncertain: [[Finding]] = [
+            // Under way, or by another process of that number.
+            Self.prepared(TransactionFates(sessions: [77])),
+            // It follows a transaction of another database.
+            Self.prepared(TransactionFates(undecided: [Self.gid])),
+            // Nobody asked; or could.
+            Self.prepared(nil), Self.prepared(nil) { $0.nodes[Self.other] = .unreachable(reason: "why") },
+            // The row names a server that does not lead that group, or takes itself for another's: what it knows is the past.
+            Self.prepared(TransactionFates()) { $0.leaders[2] = .init("b2", NodeEndpoint("10.0.2.2", 5432)) },
+            Self.prepared(TransactionFates()) { $0.leaders[2] = nil },
+            Self.prepared(TransactionFates()) { facts in Self.change(&facts, Self.other) { $0.localGroup = 0 } },
+            Self.prepared(TransactionFates()) { facts in Self.change(&facts, Self.other) { $0.isInRecovery = true } },
+        ]
+        for findings in uncertain {
+            #expect(findings.count == 1)
+            #expect(findings.allSatisfy { $0.remedy.sql.isEmpty && $0.remedy.refusal != nil }, "\(findings)")
+        }
+    }
+
+    @Test func `a transaction of somebody else's, and one that is young`() {
+        let facts = Self.facts { facts in
+            Self.change(&facts, Self.worker) { node in
+                node.prepared = ["mine's", "citus_x_1_2_3", Self.gid].map {
+                    PreparedTransaction(gid: $0, age: .seconds($0 == Self.gid ? 60 : 61))
+                }
+            }
+        }
+        let found = verify(facts).filter { $0.code == .orphanedPrepared }
+        #expect(found.map(\.remedy.sql) == [["rollback prepared 'mine''s'"], ["rollback prepared 'citus_x_1_2_3'"]])
+        #expect(found.allSatisfy { $0.evidence.contains("none of Citus's own") })
+    }
+
+    // MARK: - What was not looked at
+
+    @Test func `what could not be seen is a finding, and critical after a restore`() {
+        for isAfterRestore in [false, true] {
+            let facts = Self.facts { facts in
+                facts.isAfterRestore = isAfterRestore
+                facts.leaders[1]?.others = ["a2": NodeEndpoint("10.0.1.2", 5432)]
+                facts.nodes[NodeEndpoint("10.0.1.2", 5432)] = .refused(reason: "no such role")
+                facts.leaders[2] = .init("b1", nil)
+                facts.coordinator?.facts.unseen = [.settings: "hidden"]
+            }
+            let found = verify(facts)
+            #expect(found.map(\.code) == [.notLookedAt, .notLookedAt, .notLookedAt])
+            #expect(found.allSatisfy { $0.severity == (isAfterRestore ? .critical : .warning) })
+        }
+    }
+
+    @Test func `a second primary, a coordinator that is none, versions that differ`() {
+        let second = NodeEndpoint("10.0.1.2", 5432)
+        let facts = Self.facts { facts in
+            facts.leaders[1]?.others = ["a2": second]
+            facts.nodes[second] = .answered(NodeFacts(isInRecovery: false, localGroup: 1))
+            facts.coordinator?.facts.localGroup = 3
+            facts.coordinator?.facts.citusVersion = "13.2-1"
+            Self.change(&facts, Self.worker) { $0.citusVersion = "13.0-1" }
+        }
+        #expect(Set(verify(facts).map(\.code)) == [.secondPrimary, .localGroupWrong, .versionsDiffer])
+    }
+
+    @Test func `critical is what was so twice`() {
+        let before = verify(Self.facts { $0.coordinator?.facts.isInRecovery = true })
+        #expect(before.map(\.severity) == [.critical])
+        #expect(confirmed(before, before: before) == before)
+        let once = confirmed(before, before: [])
+        #expect(once.map(\.severity) == [.warning] && once.allSatisfy { $0.evidence.contains("seen once") })
+    }
+}
