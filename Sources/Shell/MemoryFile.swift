@@ -32,7 +32,9 @@ public final class MemoryFile {
     private let path: String
     private let followsForgetful: Bool
     private var pending: [UInt8]?
-    private var isBusy = false
+    /// The write that is under way.
+    private var writing: Task<Void, Never>?
+    private var isFinishing = false
     private var timer: EventSource?
     /// Writes that failed since the last one that did not.
     private var failures = 0
@@ -137,16 +139,26 @@ public final class MemoryFile {
         self.wait(Self.patience)
     }
 
-    /// Writes what still waits, within a second.
+    /// Writes what still waits, once the write that is under way has ended: within a second in all.
     func finish() async {
         self.timer = nil
-        guard let bytes = self.pending, !self.isBusy, self.failures == 0 else { return }
+        self.isFinishing = true
+        let end = Instant.now + .seconds(1)
+        if let writing = self.writing {
+            do throws(WaitError) { try await EventLoop.value(of: writing, within: .seconds(1)) } catch {
+                return self.failed("a write did not end within 1 s")
+            }
+        }
+        guard let bytes = self.pending, self.failures == 0 else { return }
         self.pending = nil
-        _ = await self.write(bytes, timeout: .seconds(1))
+        if let problem = await self.write(bytes, timeout: max(end - .now, .milliseconds(1))) { self.failed(problem) }
     }
 
+    /// Whether a write is under way.
+    var isBusy: Bool { self.writing != nil }
+
     private func wait(_ delay: Duration) {
-        guard self.timer == nil, !self.isBusy else { return }
+        guard self.timer == nil, !self.isBusy, !self.isFinishing else { return }
         self.timer = .timer(after: delay) { [unowned self] in
             self.timer = nil
             self.turn()
@@ -155,10 +167,9 @@ public final class MemoryFile {
 
     private func turn() {
         guard let bytes = self.pending else { return }
-        self.isBusy = true
-        EventLoop.spawn {
+        self.writing = EventLoop.task {
             let problem = await self.write(bytes, timeout: Self.timeout)
-            self.isBusy = false
+            self.writing = nil
             if let problem {
                 self.failures += 1
                 self.failed(problem)

@@ -40,10 +40,12 @@ struct GrantSQL: ParsableCommand {
             grants = CitusGrants(writes: false, secondaries: false, pools: false, groups: false, citus: false)
             print("-- What Pharos needs without Citus.")
         }
-        print("\\set ON_ERROR_STOP on")
+        // All of it or nothing, whatever runs it.
+        print("begin;")
         for statement in grants.statements(role: self.role) {
             if !statement.reason.isEmpty { print("\n-- \(statement.reason)") }
             print(statement.sql + ";")
         }
+        print("\ncommit;")
     }
 }

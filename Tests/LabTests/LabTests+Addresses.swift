@@ -89,7 +89,10 @@ extension LabTests {
                 #expect(record.at - begun < 5_000_000, "after \((record.at - begun) / 1000) ms")
                 #expect(record.priority == 2, "critical")
                 let link = try await scene.lab.runAtClient(["ip", "-br", "link", "show", "dev", "eth0"])
-                let told = try #require(record.message.split(separator: " ").last)
+                let told = try #require(
+                    record.message.split(separator: " ").first { $0.split(separator: ":").count == 6 }
+                )
+                .prefix(17)
                 #expect(link.contains(told), "\(record.message); the outsider: \(link)")
                 try await scene.pause(.seconds(2))
                 try scene.expectNoAbsence()

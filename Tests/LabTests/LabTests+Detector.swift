@@ -91,7 +91,7 @@ extension LabTests {
                 try await scene.wait("verdict \(count) on \(node)", .seconds(40)) {
                     try await scene.records(observer).count { $0.message.contains(accusation) } == count
                 }
-                let isSuppressed = try await scene.log(observer).contains("comes and goes")
+                let isSuppressed = try await scene.log(observer).contains("fails again and again")
                 #expect(isSuppressed == (count == 2), "once is no flapping")
                 try await scene.lab.heal()
                 try await scene.awaitVerdict("well", on: node)

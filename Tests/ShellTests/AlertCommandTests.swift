@@ -24,6 +24,8 @@ struct AlertCommandTests {
         let alert = AlertCommand(
             Settings.Alert(command: command, timeout: timeout, priority: .error), scope: "demo", member: "n1",
             redact: { $0.split(separator: "secret", omittingEmptySubsequences: false).joined(separator: "…") },
+            // Of its own: those of the process are shared with whatever other tests run at the same time.
+            slots: ChildSlots(room: nil),
             failed: { told.records.append($0) })
         return (alert, told)
     }

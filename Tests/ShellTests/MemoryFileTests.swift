@@ -56,6 +56,16 @@ struct MemoryFileTests {
         }
     }
 
+    @Test @EventLoop func `what changes while a write is under way is written before the process ends`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        let file = MemoryFile(folder: folder.path, followsForgetful: false)
+        file.write(Memory(trails: [Addressed("10.0.0.3", Trail())], isPartial: true), Self.owner)
+        while !file.isBusy { try await EventLoop.sleep(for: .milliseconds(1)) }
+        file.write(Self.memory, Self.owner)
+        await file.finish()
+        #expect(MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner).memory == Self.memory)
+    }
+
     @Test @EventLoop func `the first start remembers nothing, and that is no problem`() throws {
         let folder = try TemporaryDirectory("memory")
         for forgetful in [false, true] {

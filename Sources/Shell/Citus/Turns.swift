@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
 
-/// Lets calls of a few kinds have one thing in turn. Of each kind one has it and one waits at most: who asks meanwhile is told at once
-/// that it is busy.
+/// Lets calls of a few kinds have one thing in turn. Of each kind one or two wait at most (two where the first found
+/// nobody before it): who asks meanwhile is told at once that it is busy.
 ///
 /// Whoever has a turn ends it by a time limit of his own.
 @EventLoop
@@ -16,7 +16,7 @@ final class Turns<Kind: Hashable & Sendable> {
     func take<Answer: Sendable>(
         _ kind: Kind, busy: Answer, _ call: @escaping @EventLoop () async -> Answer
     ) async -> Answer {
-        guard self.waiting.insert(kind).inserted else { return busy }
+        guard self.isTaken == 0 || self.waiting.insert(kind).inserted else { return busy }
         let before = self.last
         self.isTaken += 1
         let task = EventLoop.task { () -> Answer in
