@@ -43,7 +43,7 @@ struct DaemonProcessTests {
                     if text != "X_OTHER=1" { heard.append(text) }
                     if text.hasSuffix("WATCHDOG=1") { pings.append(.now) }
                 }
-                return pings.count == 5
+                return pings.count >= 5
             })
         #expect(heard.first?.hasPrefix("STATUS=waiting for a valid \(folder.file("pharos.yml"))") == true, "\(heard)")
         #expect(heard.count { $0.hasPrefix("STATUS=") } == 1 && !heard.contains { $0.contains("READY=1") })
