@@ -71,9 +71,7 @@ extension Core {
         self.node.interfaces = (state.usableInterfaces, state.downInterfaces)
         for index in self.leases.indices {
             let interface = self.node.state(of: self.leases[index].spec.interface)
-            if self.leases[index].inspected(state, interface, since: since, at: now, into: &actions) {
-                self.isListingWanted = true
-            }
+            self.leases[index].inspected(state, interface, since: since, at: now, into: &actions)
         }
     }
 

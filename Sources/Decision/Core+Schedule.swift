@@ -2,8 +2,10 @@
 
 /// What is due by the clock.
 extension Core {
-    /// Listings of the kernel begin at least this far apart.
-    private static let inspectionPause: Duration = .milliseconds(100)
+    /// A read of etcd renews every lease. What waits for it has it at once, as a rule; 64 addresses that lose their keys within
+    /// a second ask for 64, and have 15.
+    static let etcdPace = Question.Pace(pause: .milliseconds(100), ahead: .milliseconds(400))
+    static let listingPace = Question.Pace(pause: .milliseconds(100))
     /// How often PostgreSQL is asked while it is being promoted: 150 to 200 ms after the leader key as a rule, so most often
     /// in the first two seconds; and while it starts.
     private static let closePace: Duration = .milliseconds(15)
@@ -16,9 +18,12 @@ extension Core {
     private static let minute: Duration = .seconds(60)
 
     mutating func schedule(at now: Instant, into actions: inout [Action]) {
-        for index in self.leases.indices where self.leases[index].wantsRead {
-            self.leases[index].wantsRead = false
-            self.read.hasten(to: now)
+        for index in self.leases.indices {
+            if self.leases[index].wantsRead {
+                self.leases[index].wantsRead = false
+                self.read.hasten(to: now)
+            }
+            if self.leases[index].kernel.takeOwedListing() { self.isListingWanted = true }
         }
         // What a leader waits for, a lost watch event may have told: it reads more often.
         if let askedAt = self.read.askedAt, self.node.isLeader,
@@ -40,7 +45,7 @@ extension Core {
         }
         if self.isListingWanted, self.listing.isDue(at: now) {
             self.isListingWanted = false
-            self.listing.ask(at: now, next: now + Self.inspectionPause)
+            self.listing.ask(at: now, next: now)
             actions.append(.inspect)
         }
         var postgresDue = self.postgresDue(at: now)

@@ -56,9 +56,9 @@ public struct Core: Sendable {
             DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
         }
         self.ledger = settings.detector.map { Ledger(member: MemberID($0.group, settings.member)) }
-        self.read = Question(due: now)
+        self.read = Question(due: now, pace: Self.etcdPace)
         self.mark = Question(due: now)
-        self.listing = Question(due: now)
+        self.listing = Question(due: now, pace: Self.listingPace)
         self.postgresQuestion = Question(due: now)
         self.patroniQuestion = Question(due: now)
         self.wakeAt = now

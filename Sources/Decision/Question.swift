@@ -13,12 +13,21 @@ struct Question: Sendable {
     }
 
     private var state: State
+    private let pace: Pace
+    /// When the next one would be on time at its pace (the theoretical arrival time of the generic cell rate algorithm).
+    private var onTimeAt = Instant.beforeAll
     /// When it was asked last.
     private(set) var askedAt: Instant?
     /// When the first of those was asked that have been given up since any was answered.
     private(set) var silentSince: Instant?
 
-    init(due: Instant) { self.state = .idle(due: due) }
+    /// However many things hasten a question, it is asked at most every `pause` in the long run, and at most `ahead` sooner than that.
+    struct Pace {
+        var pause = Duration.zero
+        var ahead = Duration.zero
+    }
+
+    init(due: Instant, pace: Pace = Pace()) { (self.state, self.pace) = (.idle(due: due), pace) }
 
     var isUnderWay: Bool {
         switch self.state {
@@ -44,10 +53,13 @@ struct Question: Sendable {
 
     func isDue(at now: Instant) -> Bool {
         switch self.state {
-        case .idle(let due): due <= now
+        case .idle(let due): self.paced(due) <= now
         case .underWay: false
         }
     }
+
+    @inline(__always)
+    private func paced(_ due: Instant) -> Instant { max(due, self.onTimeAt - self.pace.ahead) }
 
     /// It is due at `instant` at the latest.
     mutating func hasten(to instant: Instant) { if instant < self.due { self.due = instant } }
@@ -55,6 +67,7 @@ struct Question: Sendable {
     mutating func ask(at now: Instant, next: Instant) {
         self.state = .underWay(since: now, next: next)
         self.askedAt = now
+        self.onTimeAt = max(self.onTimeAt, now) + self.pace.pause
     }
 
     /// It was answered, well or badly. One that does not tell when it was asked for counts for the one that is under way.
@@ -85,7 +98,7 @@ struct Question: Sendable {
     @inline(__always)
     func wakeAt(limit: Duration, awakeSince: Instant) -> Instant {
         switch self.state {
-        case .idle(let due): due
+        case .idle(let due): self.paced(due)
         case .underWay(let since, _): max(since, awakeSince) + limit
         }
     }

@@ -168,7 +168,11 @@ extension World {
             if let lease { ttl = max(ttl, self.etcd.leases[lease]?.ttl ?? 0) }
         }
         // Who waits for an answer that never comes, does so for its time limit.
-        let heardAt = max(settledAt, self.inVainUntil)
+        var heardAt = max(settledAt, self.inVainUntil)
+        // A command that the kernel keeps in its grip is waited for.
+        if let leader = self.nodes.first(where: { $0.member == self.etcd.leader }) {
+            heardAt = max(heardAt, leader.grippedUntil)
+        }
         let begin = self.etcd.quarantine == nil ? heardAt : max(heardAt, self.quarantinedAt ?? 0)
         // etcd's clock may be slow, and what failed is tried again within some seconds.
         self.run(for: max(0, begin + self.longest(ttl) + 5_000_000 - self.now))

@@ -25,7 +25,7 @@ package struct GroupsView: Sendable {
 
     init(_ schedule: GroupsSchedule, at now: Instant) {
         self.schedule = schedule
-        self.question = Question(due: now + schedule.first)
+        self.question = Question(due: now + schedule.first, pace: Core.etcdPace)
         self.revisionLearnedAt = now
     }
 

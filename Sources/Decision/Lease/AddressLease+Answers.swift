@@ -168,11 +168,11 @@ extension AddressLease {
         actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
     }
 
-    /// Takes over a listing; answers whether it must be repeated, because a command was under way.
+    /// Takes over a listing.
     mutating func inspected(
         _ state: KernelState, _ interfaceState: InterfaceState, since: Instant, at now: Instant,
         into actions: inout [Action]
-    ) -> Bool {
+    ) {
         self.interfaceState = interfaceState
         var places: [KernelPlace] = []
         var isDuplicate = false
@@ -190,7 +190,7 @@ extension AddressLease {
         let until = self.kernel.until
         let isFirst = !self.hasBeenInspected
         guard let surprise = self.kernel.learn(places, configured: self.spec.place, since: since, isFirst: isFirst)
-        else { return true }
+        else { return }
         self.hasBeenInspected = true
         if surprise.hasVanished {
             // The kernel counts whole seconds, and a command at the patient pace gives 1.5 s less: a lifetime that would end
@@ -213,7 +213,6 @@ extension AddressLease {
             actions.append(
                 .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))
         }
-        return false
     }
 
     /// Whether a lifetime that the kernel told is longer than what this process gave or is just giving, or any process of

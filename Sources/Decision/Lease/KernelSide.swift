@@ -40,6 +40,8 @@ struct KernelSide: Sendable {
     /// When the last command ended: listings begun earlier prove nothing.
     private var settledAt: Instant
     private(set) var retryAt: Instant?
+    /// Whether a listing came while a command was under way, or had begun before the last one ended.
+    private var isListingOwed = false
     /// Commands that failed since the last one that succeeded.
     private(set) var failures = 0
 
@@ -164,18 +166,30 @@ struct KernelSide: Sendable {
         self.retryAt = now + Self.backoff.pause(after: self.failures)
     }
 
+    /// Whether a listing is to be asked for, because the last one proved nothing and the next one would; then it is owed no more. As
+    /// long as the kernel holds a command none would, which may be for minutes.
+    mutating func takeOwedListing() -> Bool {
+        guard self.isListingOwed, self.command == nil else { return false }
+        self.isListingOwed = false
+        return true
+    }
+
     /// What a listing showed beyond what was believed.
     struct Surprise {
         var hasVanished = false
         var appeared: [KernelPlace] = []
     }
 
-    /// Takes over a listing that began at `since`; nil: it came too early to prove anything. What the first one shows is an
-    /// earlier process's.
+    /// Takes over a listing that began at `since`; nil: it came too early to prove anything, and one is owed when no command is
+    /// under way (see ``takeOwedListing()``). What the first one shows is an earlier process's.
     mutating func learn(
         _ places: [KernelPlace], configured: KernelPlace, since: Instant, isFirst: Bool
     ) -> Surprise? {
-        guard self.command == nil, self.settledAt <= since else { return nil }
+        guard self.command == nil, self.settledAt <= since else {
+            self.isListingOwed = true
+            return nil
+        }
+        self.isListingOwed = false
         var surprise = Surprise()
         let isPresent = places.contains(configured)
         if self.isPresent, !self.isAssumed, !isPresent { surprise.hasVanished = true }
