@@ -80,10 +80,7 @@ public struct CitusCatalog {
     {
         _ = try await self.query("begin")
         do throws(CitusError) {
-            try await self.limit(update)
-            _ = try await self.query(
-                "select set_config('idle_in_transaction_session_timeout', $1, true)", ["\(Self.milliseconds(limit))"])
-            if let refusal = try await self.refusal(of: update) {
+            if let refusal = try await self.refusal(of: update, idle: limit) {
                 _ = try await self.query("rollback")
                 return refusal
             }
@@ -104,14 +101,27 @@ public struct CitusCatalog {
 
     public func releaseHeld() async { await self.rollBack() }
 
+    /// Whether there are reference tables. Every group has a copy of each: what holds writes to one group's tables holds up any
+    /// change of another group's row as well.
+    public func hasReferenceTables() async throws(CitusError) -> Bool {
+        try await self.query(
+            "select exists (select from pg_catalog.pg_dist_partition where partmethod = 'n' and repmodel = 't')")
+            == [["t"]]
+    }
+
     private func finish(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
         do throws(CitusError) {
-            try await self.limit(update)
-            if let refusal = try await self.refusal(of: update) {
+            if let refusal = try await self.refusal(of: update, idle: update.statementTimeout) {
                 _ = try await self.query("rollback")
                 return .refused(refusal)
             }
-            for step in update.steps { try await self.carryOut(step, update) }
+            for part in update.parts {
+                let isDone = try await self.carryOut(part, timeout: update.statementTimeout)
+                guard isDone else {
+                    _ = try await self.query("rollback")
+                    return .refused(.rowChanged(group: part.group))
+                }
+            }
         } catch {
             await self.rollBack()
             throw error
@@ -132,39 +142,62 @@ public struct CitusCatalog {
 
     // MARK: - The parts of an update
 
-    /// An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us, and if we are
+    /// The limits, the gate, and the fence, which is moved by passing it. An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us, and if we are
     /// stuck and leave the connection open, the server ends a transaction that waits for its next statement. Nor does the commit
     /// wait for a synchronous standby, which may have died with the worker whose row is moved, and which no limit would end: if
     /// the coordinator is lost right afterwards, row and fence go back together, and the next one moves the row again.
-    func limit(_ update: CitusUpdate) async throws(CitusError) {
-        for (name, value) in [
-            ("lock_timeout", "\(Self.milliseconds(update.lockTimeout))"),
-            ("statement_timeout", "\(Self.milliseconds(update.statementTimeout))"),
-            ("idle_in_transaction_session_timeout", "\(Self.milliseconds(update.statementTimeout))"),
-            ("client_connection_check_interval", "500"), ("synchronous_commit", "local"),
-        ] { _ = try await self.query("select set_config($1, $2, true)", [name, value]) }
-    }
-
-    /// The gate, then the fence; passing the fence moves it.
-    private func refusal(of update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome.Refusal? {
-        let gate = try await self.query("select groupid, pg_is_in_recovery() from pg_catalog.pg_dist_local_group")
+    func refusal(of update: CitusUpdate, idle: Duration) async throws(CitusError)
+        -> CitusUpdateOutcome.Refusal?
+    {
+        let gate = try await self.query(
+            Self.gate,
+            [
+                "\(Self.milliseconds(update.lockTimeout))", "\(Self.milliseconds(update.statementTimeout))",
+                "\(Self.milliseconds(idle))",
+            ])
         guard gate.count == 1, let group = gate[0][0].flatMap({ Int($0) }), let isInRecovery = gate[0][1] else {
             throw .malformed("pg_dist_local_group has \(gate.count) rows")
         }
         if isInRecovery != "f" { return .inRecovery }
         if group != 0 { return .notCoordinator(group: group) }
-        let passed = try await self.query(
-            Self.passFence,
-            [
-                "\(update.group)", "\(update.etcdCluster)", "\(update.revision)", update.rebuiltFrom.map { "\($0)" },
-            ])
-        if !passed.isEmpty { return nil }
+        // One after the other in the order of the groups, so that no two writers wait for each other.
+        for part in update.parts.sorted(by: { $0.group < $1.group }) {
+            let passed = try await self.passFence(part, update)
+            if !passed { return try await self.refusal(of: part, update.etcdCluster) }
+        }
+        return nil
+    }
+
+    private static let gate = """
+        select groupid, pg_is_in_recovery(), set_config('lock_timeout', $1, true),
+            set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true),
+            set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true)
+        from pg_catalog.pg_dist_local_group
+        """
+
+    private func passFence(_ part: CitusUpdate.Part, _ update: CitusUpdate) async throws(CitusError) -> Bool {
+        do throws(CitusError) {
+            let passed = try await self.query(
+                Self.passFence,
+                [
+                    "\(part.group)", "\(update.etcdCluster)", "\(part.revision)", part.rebuiltFrom.map { "\($0)" },
+                ], timeout: update.statementTimeout + .seconds(2))
+            return !passed.isEmpty
+        } catch {
+            throw error.of(part.group)
+        }
+    }
+
+    private func refusal(of part: CitusUpdate.Part, _ etcdCluster: UInt64) async throws(CitusError)
+        -> CitusUpdateOutcome.Refusal
+    {
         let fence = try await self.query(
-            "select etcd_cluster, revision from pharos.citus_fence where groupid = $1", ["\(update.group)"])
+            "select etcd_cluster, revision from pharos.citus_fence where groupid = $1", ["\(part.group)"])
         guard fence.count == 1, let cluster = fence[0][0].flatMap({ UInt64($0) }),
             let revision = fence[0][1].flatMap({ Int64($0) })
-        else { throw .malformed("pharos.citus_fence has no row of group \(update.group)") }
-        return cluster == update.etcdCluster ? .olderRevision(applied: revision) : .supersededCluster(by: cluster)
+        else { throw .malformed("pharos.citus_fence has no row of group \(part.group)") }
+        return cluster == etcdCluster
+            ? .olderRevision(group: part.group, applied: revision) : .supersededCluster(group: part.group, by: cluster)
     }
 
     /// Answers a row where the fence lets the update pass. The same revision passes again: a second attempt is no past.
@@ -180,33 +213,48 @@ public struct CitusCatalog {
         returning groupid
         """
 
-    private func carryOut(_ step: CitusUpdate.Step, _ update: CitusUpdate) async throws(CitusError) {
-        // The server's own limit comes first: it tells what was waited for, and leaves the connection usable.
-        let timeout = update.statementTimeout + .seconds(2)
+    /// Answers whether every row still named the place that it was to be moved from. A row may have been changed since it was read: by
+    /// a person, by Patroni's handler, or because it was read from a standby that was promoted since.
+    private func carryOut(_ part: CitusUpdate.Part, timeout: Duration) async throws(CitusError) -> Bool {
+        do throws(CitusError) {
+            for step in part.steps {
+                let (sql, arguments) = Self.statement(step, part.blockers)
+                // The server's own limit comes first: it tells what was waited for, and leaves the connection usable.
+                let rows = try await self.query(sql, arguments, timeout: timeout + .seconds(2))
+                if case .move(_, _, _, .some) = step, rows.isEmpty { return false }
+            }
+            return true
+        } catch {
+            throw error.of(part.group)
+        }
+    }
+
+    private static func statement(_ step: CitusUpdate.Step, _ blockers: CitusUpdate.Blockers) -> (String, [String?]) {
         switch step {
-        case .move(let id, let host, let port):
-            var arguments = ["\(id)", host, "\(port)", "false", "10000"]
-            if case .terminate(let cooldown) = update.blockers {
+        case .move(let id, let host, let port, let from):
+            var arguments: [String?] = ["\(id)", host, "\(port)", "false", "10000"]
+            if case .terminate(let cooldown) = blockers {
                 arguments[3...4] = ["true", "\(Self.milliseconds(cooldown))"]
             }
-            _ = try await self.query(
-                "select pg_catalog.citus_update_node($1, $2, $3, $4, $5)", arguments, timeout: timeout)
+            let call = "select pg_catalog.citus_update_node($1, $2, $3, $4, $5)"
+            guard let from else { return (call, arguments) }
+            let place = " from pg_catalog.pg_dist_node where nodeid = $1 and nodename = $6 and nodeport = $7"
+            return (call + place, arguments + [from.host, "\(from.port)"])
         case .pool(let id, let text):
-            _ = try await self.query(
-                """
+            let sql = """
                 insert into pg_catalog.pg_dist_poolinfo (nodeid, poolinfo) values ($1, $2)
                 on conflict (nodeid) do update set poolinfo = excluded.poolinfo
-                """, ["\(id)", text], timeout: timeout)
+                """
+            return (sql, ["\(id)", text])
         case .add(let host, let port, let group):
-            _ = try await self.query(
-                "select pg_catalog.citus_add_node($1, $2, $3)", [host, "\(port)", "\(group)"], timeout: timeout)
+            return ("select pg_catalog.citus_add_node($1, $2, $3)", [host, "\(port)", "\(group)"])
         case .addSecondary(let host, let port, let primaryHost, let primaryPort):
-            _ = try await self.query(
+            return (
                 "select pg_catalog.citus_add_secondary_node($1, $2, $3, $4)",
-                [host, "\(port)", primaryHost, "\(primaryPort)"], timeout: timeout)
+                [host, "\(port)", primaryHost, "\(primaryPort)"]
+            )
         case .remove(let host, let port):
-            _ = try await self.query(
-                "select pg_catalog.citus_remove_node($1, $2)", [host, "\(port)"], timeout: timeout)
+            return ("select pg_catalog.citus_remove_node($1, $2)", [host, "\(port)"])
         }
     }
 
@@ -226,32 +274,4 @@ public struct CitusCatalog {
         let (seconds, attoseconds) = duration.components
         return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
     }
-
-    // MARK: - Sessions in the way
-
-    /// The sessions that the backend `pid` waits for; what this role may not see of them is empty.
-    public func blockers(of pid: Int) async throws(CitusError) -> [CitusBlocker] {
-        let rows = try await self.query(
-            """
-            select pid, coalesce(usename, ''), coalesce(application_name, ''), coalesce(state, ''),
-                extract(epoch from clock_timestamp() - xact_start)::bigint
-            from pg_catalog.pg_stat_activity where pid = any (pg_catalog.pg_blocking_pids($1)) order by pid limit 20
-            """, ["\(pid)"])
-        return rows.compactMap { row in
-            guard row.count == 5, let pid = row[0].flatMap({ Int($0) }) else { return nil }
-            return CitusBlocker(
-                pid: pid, user: row[1] ?? "", application: row[2] ?? "", state: row[3] ?? "",
-                age: row[4].flatMap { Int64($0) }.map { .seconds($0) })
-        }
-    }
-}
-
-/// A session whose locks another waits for.
-public struct CitusBlocker: Sendable, Equatable {
-    public let pid: Int
-    public let user: String
-    public let application: String
-    public let state: String
-    /// For how long its transaction has been open; nil where this role may not see it.
-    public let age: Duration?
 }

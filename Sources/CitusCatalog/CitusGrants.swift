@@ -50,6 +50,11 @@ public struct CitusGrants: Sendable {
         grant("", "grant usage on schema pharos to \(name)")
         grant("", "grant select, insert, update on pharos.citus_fence to \(name)")
         grant(
+            "To interrupt Citus's own synchronization where it waits for a dead node and keeps a row from being moved.",
+            CitusCatalog.interruptSynchronization)
+        grant("", "revoke execute on function pharos.interrupt_metadata_sync(integer) from public")
+        grant("", "grant execute on function pharos.interrupt_metadata_sync(integer) to \(name)")
+        grant(
             "To move a node's row.",
             "grant execute on function pg_catalog.citus_update_node(integer, text, integer, boolean, integer) to \(name)"
         )

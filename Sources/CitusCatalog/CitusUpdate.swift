@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Changes of one group's rows, in one transaction, on the authority of a leader key.
+/// Changes of some groups' rows, in one transaction, each group's on the authority of its leader key.
 public struct CitusUpdate: Sendable, Equatable {
     /// One statement.
     public enum Step: Sendable, Equatable {
-        /// `citus_update_node`.
-        case move(nodeID: Int, host: String, port: Int)
+        /// `citus_update_node`, where the row still names the place `from`; nil: wherever it is.
+        case move(nodeID: Int, host: String, port: Int, from: Place? = nil)
         /// The node's row in `pg_dist_poolinfo`.
         case pool(nodeID: Int, String)
         /// `citus_add_node`, as the primary of `group`.
@@ -16,6 +16,17 @@ public struct CitusUpdate: Sendable, Equatable {
         case remove(host: String, port: Int)
     }
 
+    /// What a row names.
+    public struct Place: Sendable, Equatable {
+        public var host: String
+        public var port: Int
+
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
     /// What is done about sessions whose locks stand in the way.
     public enum Blockers: Sendable, Equatable {
         /// They are waited for, within the limits.
@@ -24,34 +35,46 @@ public struct CitusUpdate: Sendable, Equatable {
         case terminate(after: Duration)
     }
 
-    public var group: Int
-    public var steps: [Step]
-    /// The id of the etcd cluster that the leader key was read from.
+    /// What is changed of one group.
+    public struct Part: Sendable, Equatable {
+        public var group: Int
+        public var steps: [Step]
+        /// The revision at which the leader key was last changed.
+        public var revision: Int64
+        /// The revision in the fence that is passed although it is newer: etcd is known to have been rebuilt under the same id.
+        public var rebuiltFrom: Int64?
+        public var blockers: Blockers
+
+        public init(
+            group: Int, steps: [Step], revision: Int64, rebuiltFrom: Int64? = nil, blockers: Blockers = .wait
+        ) {
+            self.group = group
+            self.steps = steps
+            self.revision = revision
+            self.rebuiltFrom = rebuiltFrom
+            self.blockers = blockers
+        }
+    }
+
+    public var parts: [Part]
+    /// The id of the etcd cluster that the leader keys were read from.
     public var etcdCluster: UInt64
-    /// The revision at which the leader key was last changed.
-    public var revision: Int64
-    /// The revision in the fence that is passed although it is newer: etcd is known to have been rebuilt under the same id.
-    public var rebuiltFrom: Int64?
-    public var blockers: Blockers
     /// For how long one lock is waited for, and one call may take.
     public var lockTimeout: Duration
     public var statementTimeout: Duration
 
     /// How long all of it may take, a connection included: then it has been abandoned. What the server is about to do by then ends within
     /// ``statementTimeout``.
-    public var limit: Duration { .seconds(20) + (self.statementTimeout + .seconds(2)) * self.steps.count }
+    public var limit: Duration {
+        .seconds(20) + (self.statementTimeout + .seconds(2)) * self.parts.reduce(0) { $0 + $1.steps.count }
+    }
 
     public init(
-        group: Int, steps: [Step], etcdCluster: UInt64, revision: Int64, rebuiltFrom: Int64? = nil,
-        blockers: Blockers = .wait,
-        lockTimeout: Duration = .seconds(5), statementTimeout: Duration = .seconds(10)
+        _ parts: [Part], etcdCluster: UInt64, lockTimeout: Duration = .seconds(5),
+        statementTimeout: Duration = .seconds(10)
     ) {
-        self.group = group
-        self.steps = steps
+        self.parts = parts
         self.etcdCluster = etcdCluster
-        self.revision = revision
-        self.rebuiltFrom = rebuiltFrom
-        self.blockers = blockers
         self.lockTimeout = lockTimeout
         self.statementTimeout = statementTimeout
     }
@@ -68,9 +91,11 @@ public enum CitusUpdateOutcome: Sendable, Equatable {
         case notCoordinator(group: Int)
         /// This server is a standby.
         case inRecovery
-        /// A later change of the same group's leader has been applied already.
-        case olderRevision(applied: Int64)
-        /// The etcd cluster has been replaced by another: what it says is the past.
-        case supersededCluster(by: UInt64)
+        /// A later change of this group's leader has been applied already.
+        case olderRevision(group: Int, applied: Int64)
+        /// The etcd cluster has been replaced by another: what it says of this group is the past.
+        case supersededCluster(group: Int, by: UInt64)
+        /// A row of this group does not name the place any more that it named when it was read.
+        case rowChanged(group: Int)
     }
 }

@@ -19,10 +19,10 @@ public struct AnswerLimits: Hashable, Sendable {
     public var postgres: Duration = .seconds(6)
     /// Patroni is asked for 1 s.
     public var patroni: Duration = .seconds(3)
-    /// An update of Citus's rows: the shell ends its connection after 60 s at most (`CitusUpdate.limit`, for the most changes that there
-    /// may be), and the server what it was about to do 7 s after that (`statement_timeout`). What is not answered by then has left what it
-    /// has changed, if anything, to be read.
-    public var update: Duration = .seconds(120)
+    /// An update of Citus's rows, besides what each of its changes may take (``change``): the shell ends its connection after
+    /// `CitusUpdate.limit`, and the server what it was about to do 7 s after that (`statement_timeout`). What is not answered by then has
+    /// left what it has changed, if anything, to be read.
+    public var update: Duration = .seconds(80)
 
     public init(request: Duration = .seconds(5)) {
         self.request = request
@@ -36,6 +36,8 @@ public struct AnswerLimits: Hashable, Sendable {
     package static let switchover: Duration = .seconds(300)
 
     // Citus: limits of `CoordinatorDatabase` and `NodeConnections`.
+    /// One change of a row: 9 s at most.
+    package static let change: Duration = .seconds(10)
     /// Connecting and preparing takes 6 s at most, a query 5 s.
     package static let rows: Duration = .seconds(25)
     /// 2 s for a connection and its question.

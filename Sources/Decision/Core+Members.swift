@@ -63,12 +63,27 @@ extension Core {
     }
 
     /// Hands what was done and reported since `begin` on to the ledger.
+    /// What a change of leader of this member's group comes to, where all goes well.
+    private var expectedPhases: Set<FailoverRecord.Phase> {
+        var phases: Set<FailoverRecord.Phase> = [.writable, .standbyBack]
+        if !self.leases.isEmpty { phases.formUnion([.addressMoved, .announced]) }
+        // The coordinator's own row is there only where somebody has asked for it.
+        if let citus = self.citus, citus.settings.group != 0, citus.settings.mode != .observe {
+            phases.formUnion([.metadataCommitted, .metadataSynced])
+        }
+        return phases
+    }
+
     mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
         guard self.ledger != nil, let detector = self.detector, let groups = self.groupsView?.groups else { return }
-        for action in Array(actions[begin...]) {
-            self.ledger?.record(action, detector, groups, at: now)
+        let acted = Array(actions[begin...])
+        let (citus, expected) = (self.citus, acted.isEmpty ? [] : self.expectedPhases)
+        for action in acted {
+            self.ledger?.record(action, detector, groups, expected: expected, at: now)
             guard case .report(.citus(let report)) = action else { continue }
-            if let entry = self.ledger?.takeMetadata(report, groups, at: now) { actions.append(.record(entry)) }
+            let entry = self.ledger?.takeMetadata(
+                report, groups, writableAt: { citus?.writableAt($0) ?? nil }, at: now)
+            if let entry { actions.append(.record(entry)) }
         }
         if case .detector(.probed(let id, let findings, _)) = event, id.group == detector.member.group,
             let isPrimary = findings.isPrimary

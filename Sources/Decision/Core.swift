@@ -51,7 +51,10 @@ public struct Core: Sendable {
         self.node = NodeState(settings: settings, startedAt: now)
         self.leases = settings.addresses.map { AddressLease($0, memory, since: now) }
         self.groupsView = GroupsSchedule(settings).map { GroupsView($0, at: now) }
-        self.citus = settings.citus.map { CitusCore($0, member: settings.member, limits: settings.limits, at: now) }
+        self.citus = settings.citus.map {
+            CitusCore(
+                $0, member: settings.member, places: memory.places, limits: settings.limits, at: now)
+        }
         self.detector = settings.detector.map {
             DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
         }
@@ -110,8 +113,13 @@ public struct Core: Sendable {
 
     /// Hands what is newly remembered to the shell, with what is remembered of addresses that are not configured any more.
     private mutating func remember(into actions: inout [Action]) {
+        let hasNewPlace = self.citus?.hasNewPlace ?? false
         // By index: an element would be copied, at every event.
-        guard self.leases.indices.contains(where: { self.leases[$0].isMemoryNew }) else { return }
+        guard hasNewPlace || self.leases.indices.contains(where: { self.leases[$0].isMemoryNew }) else { return }
+        if hasNewPlace, let places = self.citus?.places {
+            self.memory.places = places
+            self.citus?.hasNewPlace = false
+        }
         for index in self.leases.indices where self.leases[index].isMemoryNew {
             self.leases[index].isMemoryNew = false
             let (id, trail) = (self.leases[index].id, self.leases[index].memory)

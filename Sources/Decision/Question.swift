@@ -123,7 +123,7 @@ public enum Asked: Hashable, Sendable {
     // Other members
     case groups, probes([MemberID]), etcdHealth, switchover(MemberID)
     case rows(String), writable(NodeEndpoint), copies(String)
-    case update(String, group: Int), hold(String, group: Int)
+    case update(String, groups: [Int]), hold(String, group: Int)
 }
 
 /// What was asked for and has not been answered, and since when.

@@ -54,7 +54,7 @@ extension Limits {
     /// Leaders and other coordinators that are asked, connections to them that are kept; and of each database: the one for
     /// reading and writing, a held transaction, who looks for what blocks it, its own digest, and copies.
     static let citusConnections =
-        CitusCore.askedLimit + RivalCoordinators.limit + NodeConnections.limit
+        CitusCore.askedLimit + ServerIdentities.limit + RivalCoordinators.limit + NodeConnections.limit
         + Settings.Citus.databaseLimit * (4 + CoordinatorDatabase.copiesAtOnce)
 
     /// Listeners of the status: a Unix socket and an address.

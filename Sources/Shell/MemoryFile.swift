@@ -41,8 +41,8 @@ public final class MemoryFile {
     private var failed: @EventLoop (String) -> Void = { _ in }
     private var succeeded: @EventLoop () -> Void = {}
 
-    /// Bytes: 256 addresses with full trails need a third of it.
-    nonisolated static let limit = 1 << 18
+    /// Bytes: 256 addresses with full trails need 90 KB, 4,096 places of members with long names 300 KB.
+    nonisolated static let limit = 1 << 19
     nonisolated static let timeout: Duration = .seconds(5)
     /// The address moves first; and 64 addresses that come at once are one write.
     private static let patience: Duration = .milliseconds(500)
@@ -93,7 +93,7 @@ public final class MemoryFile {
             finding.problem = "\(self.path) was written for another member, scope or etcd root"
             return finding
         }
-        finding.memory = Memory(trails: trails, isPartial: true)
+        finding.memory = Memory(trails: trails, isPartial: true, places: Self.places(json))
         return finding
     }
 
@@ -118,6 +118,18 @@ public final class MemoryFile {
         return trails.sorted { $0.address < $1.address }
     }
 
+    /// What is none is left out: at worst a person is asked.
+    private static func places(_ json: JSON) -> KnownPlaces {
+        var places = KnownPlaces()
+        for (group, list) in json["places"]?.object ?? [:] {
+            guard let group = Int(group) else { continue }
+            for place in list.array ?? [] {
+                if let endpoint = place.string.flatMap({ NodeEndpoint($0) }) { places.learn(endpoint, of: group) }
+            }
+        }
+        return places
+    }
+
     // MARK: - Writing
 
     static func text(_ memory: Memory, _ owner: Owner) -> [UInt8] {
@@ -125,10 +137,14 @@ public final class MemoryFile {
             JSONDocument.Member(
                 entry.address, .string(String(decoding: PharosKeys.value(of: entry.value), as: UTF8.self)))
         }
+        let places = memory.places.byGroup.sorted { $0.key < $1.key }.map { group, places in
+            JSONDocument.Member("\(group)", .array(places.map { .string($0.description) }))
+        }
         let document = JSONDocument.members(
             .init("root", .string(owner.root)), .init("namespace", .string(owner.namespace)),
             .init("scope", .string(owner.scope)), owner.group.map { .init("group", .number($0)) },
-            .init("member", .string(owner.member)), .init("trails", .object(trails)))
+            .init("member", .string(owner.member)), .init("trails", .object(trails)),
+            places.isEmpty ? nil : .init("places", .object(places)))
         return Array((document.compact + "\n").utf8)
     }
 

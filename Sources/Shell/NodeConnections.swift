@@ -74,6 +74,20 @@ final class NodeConnections {
         }
     }
 
+    /// Which server answers there.
+    func identify(_ endpoint: NodeEndpoint) async -> ServerIdentity {
+        do throws(PostgresError) {
+            let connection = try await self.connect(endpoint)
+            let rows = try await connection.query(
+                "select system_identifier || ' ' || extract(epoch from pg_postmaster_start_time()) from pg_control_system()",
+                timeout: Self.timeout, byteLimit: CitusCatalog.valueLimit)
+            guard let text = rows.first?.first ?? nil else { return .unknown(reason: "it does not say who it is") }
+            return .server(text)
+        } catch {
+            return .unknown(reason: error.message.firstLine)
+        }
+    }
+
     /// Whether a server that is up has said no. One that starts or stops (SQLSTATE class 57) has not said anything yet.
     private func isRefusal(_ error: PostgresError) -> Bool {
         error.kind == .authentication || error.sqlState.map { !$0.hasPrefix("57") } ?? false

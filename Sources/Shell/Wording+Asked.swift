@@ -28,7 +28,8 @@ extension Wording {
         case .rows(let database): ("reading pg_dist_node of \(database)", "")
         case .writable(let endpoint): ("asking whether \(endpoint) accepts writes", "")
         case .copies(let database): ("comparing the copies of pg_dist_node of \(database)", "")
-        case .update(let database, let group): ("changing group \(group) in pg_dist_node of \(database)", "")
+        case .update(let database, let groups):
+            ("changing \(self.groups(groups)) in pg_dist_node of \(database)", "")
         case .hold(let database, let group): ("holding writes to group \(group) of \(database)", "")
         }
     }

@@ -66,7 +66,7 @@ struct Clusters: ParsableCommand {
 
     private func runCitus() throws {
         let began = clock()
-        var (hours, updates, holds) = (0.0, 0, 0)
+        var (hours, updates, shared, holds) = (0.0, 0, 0, 0)
         for offset in 0..<UInt64(self.trace ? 1 : self.seeds) {
             let isTold = self.trace
             let run = Simulator.runCitus(
@@ -74,6 +74,7 @@ struct Clusters: ParsableCommand {
                 trace: isTold ? { print($0) } : nil)
             hours += run.hours
             updates += run.updates
+            shared += run.sharedUpdates
             holds += run.holds
             guard let violation = run.violation else { continue }
             let flag = self.citusMutation.map { " --citus-mutation \($0.rawValue)" } ?? ""
@@ -85,7 +86,7 @@ struct Clusters: ParsableCommand {
         }
         let minutes = Double(clock() - began) / Double(CLOCKS_PER_SEC) / 60
         print(
-            "Citus: \(Int(hours)) simulated hours, \(updates) updates of pg_dist_node, \(holds) held transactions, in \(Int(minutes * 60)) CPU-seconds"
+            "Citus: \(Int(hours)) simulated hours, \(updates) updates of pg_dist_node (\(shared) of several groups), \(holds) held transactions, in \(Int(minutes * 60)) CPU-seconds"
         )
     }
 

@@ -15,12 +15,18 @@ struct HistoryText {
     /// A line for each, newest last.
     var list: String {
         guard !self.records.isEmpty else { return "no change of leader is on record\n" }
+        let hasGroups = Set(self.records.map(\.group)).count > 1
         let lines = self.records.map { record in
             let at = record.phases[.keyGained].map(Self.date) ?? "?"
-            let total = FailoverSpan.allCases.first { $0.name == "in all" }?.length(in: record.phases)
-            let span = total.map { Self.text($0) } ?? "?"
+            let span: String =
+                switch FailoverSpan.allCases.first(where: { $0.name == "in all" })?.length(in: record) {
+                case .took(let length)?: Self.text(length)
+                case .notFinished?: "not finished"
+                case .unknown?, nil: "?"
+                }
+            let group = hasGroups ? "group \(record.group)  " : ""
             return
-                "\(record.revision)  \(at)  \(record.from ?? "nobody") -> \(record.to)  \(span)  \(Self.text(record.cause))"
+                "\(record.revision)  \(at)  \(group)\(record.from ?? "nobody") -> \(record.to)  \(span)  \(Self.text(record.cause))"
         }
         return Self.printed(lines)
     }
@@ -30,9 +36,11 @@ struct HistoryText {
         var lines = [
             "\(record.revision): group \(record.group), \(record.from ?? "nobody") -> \(record.to), \(Self.text(record.cause))"
         ]
+        if let by = record.by { lines.append("  times by the clock of \(by)") }
         let zero = record.phases[.firstFailure] ?? record.phases[.keyLost] ?? record.phases[.keyGained]
         var events = FailoverRecord.Phase.allCases.compactMap { phase in
-            record.phases[phase].map { (at: $0, text: phase.rawValue) }
+            let clock = record.clocks[phase].map { "  (by the clock of \($0))" } ?? ""
+            return record.phases[phase].map { (at: $0, text: phase.rawValue + clock) }
         }
         events += record.notes.map { (at: $0.at, text: "  \($0.text)") }
         for event in events.sorted(by: { $0.at < $1.at }) {
@@ -41,9 +49,16 @@ struct HistoryText {
         }
         for span in FailoverSpan.allCases {
             let budget = span.budget ?? record.detectionBudget
-            guard let length = span.length(in: record.phases) else {
+            let length: Duration
+            switch span.length(in: record) {
+            case .unknown:
                 lines.append("  \(Self.padded(span.name)) not known")
                 continue
+            case .notFinished(let phases):
+                let missing = phases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+                lines.append("  \(Self.padded(span.name)) not finished: \(missing) has not come")
+                continue
+            case .took(let span): length = span
             }
             let verdict = length <= budget ? "" : "  OVER"
             lines.append(

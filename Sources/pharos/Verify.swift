@@ -83,6 +83,7 @@ struct Repair: ParsableCommand {
                 count += 1
                 continue
             }
+            var repairable: [Finding] = []
             for finding in findings where finding.code.rawValue == code {
                 count += 1
                 print(LogRecord.escaped("\(facts.database): \(finding.evidence)"))
@@ -90,14 +91,19 @@ struct Repair: ParsableCommand {
                 if let refusal = finding.remedy.refusal {
                     print("  refused: \(LogRecord.escaped(refusal)). \(LogRecord.escaped(finding.remedy.text))")
                     status = max(status, 1)
-                } else if isDry {
-                    print("  not run (--dry-run)")
-                } else if let problem = await verifier.repair(finding, in: facts) {
-                    print("  failed: \(LogRecord.escaped(problem))")
-                    status = max(status, 1)
                 } else {
-                    print("  done")
+                    repairable.append(finding)
                 }
+            }
+            guard !repairable.isEmpty else { continue }
+            let what = repairable.count == 1 ? "" : ", all \(repairable.count) in one transaction"
+            if isDry {
+                print("  not run (--dry-run)\(what)")
+            } else if let problem = await verifier.repair(repairable, in: facts) {
+                print("  failed\(what): \(LogRecord.escaped(problem))")
+                status = max(status, 1)
+            } else {
+                print("  done\(what)")
             }
         }
         if count == 0 { print("nothing to repair: no finding \(code)") }

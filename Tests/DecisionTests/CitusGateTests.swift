@@ -13,8 +13,14 @@ struct CitusGateTests {
             NodeRow(id: group + 1, group: group, endpoint: NodeEndpoint("old\(group)", 5432), role: .primary)
         }
 
+    private static let places: KnownPlaces = {
+        var places = KnownPlaces()
+        for row in Self.rows { places.learn(row.endpoint, of: row.group) }
+        return places
+    }()
+
     @Test func `leaders are asked a few at a time, and each has its turn`() {
-        var script = CitusScript.settled(rows: Self.rows)
+        var script = CitusScript.settled(rows: Self.rows, places: Self.places)
         var underWay: Set<NodeEndpoint> = []
         var turns: [NodeEndpoint: Int] = [:]
         func begin(_ actions: [CitusAction]) {
@@ -41,7 +47,7 @@ struct CitusGateTests {
     }
 
     @Test func `those that never answer keep nobody else waiting for longer than their limit`() {
-        var script = CitusScript.settled(rows: Self.rows)
+        var script = CitusScript.settled(rows: Self.rows, places: Self.places)
         var asked: Set<NodeEndpoint> = []
         func note(_ actions: [CitusAction]) {
             for case .askWritable(let endpoint) in actions { asked.insert(endpoint) }

@@ -7,7 +7,8 @@ import Testing
 struct CitusOverdueTests {
     private static let app = CitusScript.database
     private static let a2 = NodeEndpoint("a2", 5432)
-    private static let limit = AnswerLimits().update
+    /// Of an update that changes one row.
+    private static let limit = AnswerLimits().update + AnswerLimits.change
     private static let read = CitusAction.readRows(app)
 
     private static func isChange(_ action: CitusAction) -> Bool {
@@ -37,10 +38,10 @@ struct CitusOverdueTests {
         let actions = script.pass(.seconds(2))
         #expect(actions == [Self.read])
         let told = script.reports.filter { if case .unanswered = $0 { true } else { false } }
-        #expect(told == [.unanswered(.update(Self.app, group: 1), after: Self.limit)])
-        #expect(script.missed == [.update(Self.app, group: 1)])
+        #expect(told == [.unanswered(.update(Self.app, groups: [1]), after: Self.limit)])
+        #expect(script.missed == [.update(Self.app, groups: [1])])
         #expect(!script.pass(.seconds(5)).contains(where: Self.isChange))
-        #expect(script.missed == [.update(Self.app, group: 1)])
+        #expect(script.missed == [.update(Self.app, groups: [1])])
         // It has changed nothing: once more.
         #expect(script.rowsRead().contains(where: Self.isChange))
         #expect(script.missed == [], "what came of it is known")
@@ -60,7 +61,7 @@ struct CitusOverdueTests {
         let before = script.now
         _ = script.pass(Self.limit + .seconds(1))
         #expect(script.on(.rowsRead(Self.app, CitusScript.rows, askedAt: before)) == [Self.read])
-        #expect(script.missed.contains(.update(Self.app, group: 1)))
+        #expect(script.missed.contains(.update(Self.app, groups: [1])))
         #expect(script.rowsRead().contains(where: Self.isChange))
     }
 
@@ -97,7 +98,7 @@ struct CitusOverdueTests {
     @Test func `writes that are held with an update that is never answered are held no more`() {
         var script = CitusScript.settled()
         _ = script.changed(1, .switchover(leader: "a1"))
-        _ = script.on(.held(Self.app, group: 1))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         _ = script.leads(1, "a2")
         #expect(script.answered("a2", .primary).contains(where: Self.isChange))
         let actions = script.pass(Self.limit + .seconds(1))

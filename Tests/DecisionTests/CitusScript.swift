@@ -20,6 +20,8 @@ struct CitusScript {
     /// Of other parts of the core, since the beginning.
     private(set) var otherReports: [Report] = []
     private(set) var revision: Int64 = 10
+    /// The members' places that the core wanted to be remembered last.
+    private(set) var remembered: KnownPlaces?
     /// How often the groups' keys were to be read.
     private(set) var reads = 0
     /// Whether a read of the groups' keys is answered at once, with what stands there.
@@ -29,23 +31,37 @@ struct CitusScript {
     /// What stands in etcd, by group and key.
     private var keys: [Int: [String: GroupFact]] = [:]
 
-    init(_ mode: CitusMode = .own, change: (inout CitusSettings) -> Void = { _ in }) {
+    init(
+        _ mode: CitusMode = .own, places: KnownPlaces = KnownPlaces(),
+        change: (inout CitusSettings) -> Void = { _ in }
+    ) {
         var citus = CitusSettings(group: 0, databases: [Self.database], mode: mode)
         change(&citus)
         self.core = Core(
-            CoreSettings(member: "c1", node: "boot-a", addresses: [], citus: citus), at: self.now)
+            CoreSettings(member: "c1", node: "boot-a", addresses: [], citus: citus), memory: Memory(places: places),
+            at: self.now)
     }
 
-    /// A core that knows the groups and the rows, has nothing to do, and writes.
-    static func settled(
-        _ mode: CitusMode = .own, rows: [NodeRow] = Self.rows, change: (inout CitusSettings) -> Void = { _ in }
+    /// A core that knows the groups, and has asked for the rows: it writes.
+    static func begun(
+        _ mode: CitusMode = .own, places: KnownPlaces = KnownPlaces(),
+        change: (inout CitusSettings) -> Void = { _ in }
     ) -> CitusScript {
-        var script = CitusScript(mode, change: change)
+        var script = CitusScript(mode, places: places, change: change)
         #expect(script.on(nil) == [] && script.reads == 1)
         #expect(script.groups(.read(script.snapshot(), sentAt: script.now)).contains(.readRows(Self.database)))
         #expect(script.reports.contains(.writerChanged(isWriter: true)))
-        #expect(script.rowsRead(rows) == [])
         for change in script.snapshot().facts { script.put(change) }
+        return script
+    }
+
+    /// The same, and it knows the rows, and has nothing to do.
+    static func settled(
+        _ mode: CitusMode = .own, rows: [NodeRow] = Self.rows, places: KnownPlaces = KnownPlaces(),
+        change: (inout CitusSettings) -> Void = { _ in }
+    ) -> CitusScript {
+        var script = CitusScript.begun(mode, places: places, change: change)
+        #expect(script.rowsRead(rows) == [])
         script.answersReads = true
         return script
     }
@@ -62,6 +78,10 @@ struct CitusScript {
                 GroupChange(1, .member("a2", standby("a2"))),
                 GroupChange(2, .leader("b1", since: 5)), GroupChange(2, .member("b1", primary("b1"))),
             ])
+    }
+
+    static func standby(_ host: String) -> GroupMember {
+        GroupMember(endpoint: NodeEndpoint(host, 5432), isRunning: true, isPrimary: false)
     }
 
     private mutating func put(_ change: GroupChange) {
@@ -115,6 +135,7 @@ struct CitusScript {
             case .report(let report): self.otherReports.append(report)
             case .citus(let action): others.append(action)
             case .readGroups: self.reads += 1
+            case .remember(let memory): self.remembered = memory.places
             default: break  // The addresses' part has its own tests.
             }
         }
@@ -148,7 +169,14 @@ struct CitusScript {
     }
 
     mutating func ended(_ group: Int, _ outcome: UpdateOutcome, askedAt: Instant? = nil) -> [CitusAction] {
-        self.on(.updateEnded(Self.database, group: group, outcome, askedAt: askedAt ?? self.now))
+        self.ended([group], outcome, askedAt: askedAt)
+    }
+
+    mutating func ended(
+        _ groups: [Int], _ outcome: UpdateOutcome, causedBy cause: Int? = nil, askedAt: Instant? = nil
+    ) -> [CitusAction] {
+        self.on(
+            .updateEnded(Self.database, groups: groups, outcome, causedBy: cause, askedAt: askedAt ?? self.now))
     }
 
     /// Lets time pass in steps, and answers everything that was to be done.
@@ -166,10 +194,14 @@ struct CitusScript {
     static func update(
         _ group: Int, _ changes: [RowChange], revision: Int64, _ blockers: RowUpdate.Blockers
     ) -> CitusAction {
-        .update(
-            Self.database,
-            RowUpdate(
-                group: group, changes: changes, authority: GroupAuthority(clusterID: Self.cluster, revision: revision),
-                blockers: blockers))
+        .update(Self.database, [Self.part(group, changes, revision: revision, blockers)])
+    }
+
+    static func part(
+        _ group: Int, _ changes: [RowChange], revision: Int64, _ blockers: RowUpdate.Blockers
+    ) -> RowUpdate {
+        RowUpdate(
+            group: group, changes: changes, authority: GroupAuthority(clusterID: Self.cluster, revision: revision),
+            blockers: blockers)
     }
 }

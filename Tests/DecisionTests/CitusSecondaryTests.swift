@@ -76,11 +76,21 @@ struct CitusSecondaryTests {
         #expect(self.pass(&script, .seconds(100), rows: CitusScript.rows) == [Self.add])
     }
 
-    @Test func `a secondary that Patroni never spoke of goes too, and others stay`() {
+    /// Citus's own recipe for read replicas: secondaries that are no members of Patroni's, as a rule of another `nodecluster`.
+    @Test func `a secondary that Patroni never spoke of is somebody else's, and so is one of another node cluster`() {
         let stray = NodeRow(id: 5, group: 2, endpoint: NodeEndpoint("b9", 1), role: .secondary, hasMetadata: false)
-        var script = CitusScript.settled(rows: Self.registered + [stray]) { $0.registersSecondaries = true }
-        let updates = self.pass(&script, .seconds(160), rows: Self.registered + [stray])
-        #expect(updates == [CitusScript.update(2, [.removeSecondary(stray.endpoint)], revision: 5, .wait)])
+        var follower = Self.registered[3]
+        follower.isOfDefaultCluster = false
+        let rows = CitusScript.rows + [follower, stray]
+        var script = CitusScript.settled(rows: rows) { $0.registersSecondaries = true }
+        _ = script.changed(1, Self.member(isRunning: false))
+        #expect(self.pass(&script, .seconds(600), rows: rows) == [])
+    }
+
+    @Test func `a secondary whose member Patroni has forgotten goes`() {
+        var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
+        _ = script.changed(1, .member("a2", nil))
+        #expect(self.pass(&script, .seconds(160), rows: Self.registered) == [Self.remove])
     }
 
     @Test func `a flapping standby is changed ever more seldom`() {
@@ -123,7 +133,7 @@ struct CitusSecondaryTests {
         #expect(script.changed(2, .member("b2", member)) == [.askWritable(b2)])
         _ = script.rowsRead()
         let moved = script.answered("b2", .primary)
-        #expect(moved.contains { if case .update(_, let update) = $0 { update.group == 2 } else { false } })
+        #expect(moved.contains { if case .update(_, let updates) = $0 { updates.map(\.group) == [2] } else { false } })
     }
 
     @Test func `without the setting, and in mode observe, secondaries are left alone`() {

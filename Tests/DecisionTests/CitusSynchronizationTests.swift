@@ -164,7 +164,9 @@ struct CitusSynchronizationTests {
         rows[1].pool = "host=a1 port=6432"
         var script = CitusScript.settled(rows: rows) { $0.poolInfo = [1: "host={host} port=6432"] }
         _ = script.leads(1, "a2")
-        let changes: [RowChange] = [.move(id: 2, Self.a2), .pool(id: 2, "host=a2 port=6432")]
+        let changes: [RowChange] = [
+            .move(id: 2, from: NodeEndpoint("a1", 5432), Self.a2), .pool(id: 2, "host=a2 port=6432"),
+        ]
         #expect(
             script.answered("a2", .primary) == [
                 CitusScript.update(1, changes, revision: 11, .terminate(after: .seconds(1)))

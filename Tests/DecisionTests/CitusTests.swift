@@ -5,9 +5,10 @@ import Testing
 
 /// What is done about `pg_dist_node`, and when.
 struct CitusTests {
+    private static let a1 = NodeEndpoint("a1", 5432)
     private static let a2 = NodeEndpoint("a2", 5432)
     private static let app = CitusScript.database
-    private static let move: [RowChange] = [.move(id: 2, a2)]
+    private static let move: [RowChange] = [.move(id: 2, from: a1, a2)]
 
     @Test func `a failed worker's successor is asked, and its row moved once it accepts writes`() {
         var script = CitusScript.settled()
@@ -72,7 +73,7 @@ struct CitusTests {
         _ = script.pass(.seconds(25))
         // Somebody changes the row while etcd is gone: nobody knows who leads by now.
         var rows = CitusScript.rows
-        rows[1].endpoint = NodeEndpoint("elsewhere", 5432)
+        rows[1].endpoint = Self.a2
         #expect(script.rowsRead(rows) == [])
         #expect(!script.pass(.seconds(60)).contains { if case .update = $0 { true } else { false } })
         let actions = script.groups(.read(script.snapshot(), sentAt: script.now))
@@ -81,14 +82,18 @@ struct CitusTests {
 
     @Test func `sessions are ended only where the row names a leader that has failed`() {
         // A failover long ago, and a row that somebody changed today.
-        var script = CitusScript.settled()
+        let elsewhere = NodeEndpoint("elsewhere", 5432)
+        var places = KnownPlaces()
+        places.learn(elsewhere, of: 1)
+        var script = CitusScript.settled(places: places)
         _ = script.changed(1, .noLeader, .member("a1", nil))
         _ = script.leads(1, "a2")
         _ = script.answered("a2", .primary)
         _ = script.ended(1, .applied)
         var rows = CitusScript.rows
-        rows[1].endpoint = NodeEndpoint("elsewhere", 5432)
-        #expect(script.rowsRead(rows).contains(CitusScript.update(1, Self.move, revision: 12, .wait)))
+        rows[1].endpoint = elsewhere
+        let move = [RowChange.move(id: 2, from: elsewhere, Self.a2)]
+        #expect(script.rowsRead(rows).contains(CitusScript.update(1, move, revision: 12, .wait)))
     }
 
     @Test func `what a member writes again is no news`() {
@@ -250,7 +255,7 @@ struct CitusTests {
     @Test func `this node's own row is moved as soon as its PostgreSQL lets the transaction in`() {
         var script = CitusScript.settled()
         let here = NodeEndpoint("c1b", 5432)
-        let update = CitusScript.update(0, [.move(id: 1, here)], revision: 3, .wait)
+        let update = CitusScript.update(0, [.move(id: 1, from: CitusScript.coordinator, here)], revision: 3, .wait)
         let moved = script.changed(
             0, .member("c1", GroupMember(endpoint: here, isRunning: true, isPrimary: true)))
         #expect(moved == [update])
@@ -276,11 +281,11 @@ struct CitusTests {
         #expect(script.groups(.read(rebuilt, sentAt: script.now)).isEmpty, "the rows are being read")
         #expect(script.rowsRead(rows).contains(.askWritable(NodeEndpoint("a1", 5432))))
         let actions = script.answered("a1", .primary)
-        guard case .update(_, let update)? = actions.first else {
+        guard case .update(_, let updates)? = actions.first else {
             Issue.record("\(actions)")
             return
         }
-        #expect(update.authority == GroupAuthority(clusterID: 9, revision: 4))
+        #expect(updates.map(\.authority) == [GroupAuthority(clusterID: 9, revision: 4)])
     }
 
     /// Also where the new etcd has counted beyond the old one's revisions since.
@@ -300,12 +305,126 @@ struct CitusTests {
         rebuilt.facts.append(GroupChange(1, .leader("a2", since: 11)))
         let actions = script.groups(.read(rebuilt, sentAt: script.now))
         let authority = GroupAuthority(clusterID: CitusScript.cluster, revision: 11, rebuiltFrom: 90)
-        guard case .update(_, let update)? = actions.first(where: { if case .update = $0 { true } else { false } })
+        guard case .update(_, let updates)? = actions.first(where: { if case .update = $0 { true } else { false } })
         else {
             Issue.record("\(actions)")
             return
         }
-        #expect(update.authority == authority)
+        #expect(updates.map(\.authority) == [authority])
+    }
+
+    // MARK: - Several groups at once
+
+    /// Both workers' leaders are gone; the second accepts writes while the first's row waits to be tried again.
+    private func bothDue() -> CitusScript {
+        var script = CitusScript.settled()
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = script.leads(1, "a2")
+        _ = script.leads(2, "b2")
+        #expect(script.answered("a2", .primary) == [Self.first])
+        #expect(script.ended([1], .blocked(reason: "x"), causedBy: 1) == [.readRows(Self.app)])
+        #expect(script.rowsRead() == [])
+        #expect(script.answered("b2", .standby) == [])
+        return script
+    }
+
+    private static let b2 = NodeEndpoint("b2", 5432)
+    private static func part(_ group: Int, _ blockers: RowUpdate.Blockers) -> RowUpdate {
+        group == 1
+            ? CitusScript.part(1, Self.move, revision: 12, blockers)
+            : CitusScript.part(2, [.move(id: 3, from: NodeEndpoint("b1", 5432), Self.b2)], revision: 13, blockers)
+    }
+    private static let first = CitusAction.update(Self.app, [Self.part(1, .terminate(after: .seconds(1)))])
+
+    @Test func `the rows of all groups that are due are changed in one transaction`() {
+        var script = self.bothDue()
+        script.answersReads = true
+        // The second is ready while the first may not be tried yet; then both are due.
+        let alone = script.answered("b2", .primary)
+        #expect(alone == [.update(Self.app, [Self.part(2, .terminate(after: .seconds(1)))])])
+        #expect(script.ended([2], .failed(reason: "x"), causedBy: nil) == [.readRows(Self.app)])
+        _ = script.rowsRead()
+        let both = script.pass(.seconds(1)).filter { if case .update = $0 { true } else { false } }
+        #expect(both.first == .update(Self.app, [1, 2].map { Self.part($0, .terminate(after: .seconds(1))) }))
+        _ = script.ended([1, 2], .applied)
+        let groups = script.reports.compactMap { report -> Int? in
+            if case .updated(_, let group, _, _, _) = report { group } else { nil }
+        }
+        #expect(groups == [1, 2])
+    }
+
+    @Test func `one group that cannot be changed does not hold up the others`() {
+        var script = self.bothDue()
+        _ = script.answered("b2", .primary)
+        _ = script.ended([2], .failed(reason: "the connection was lost"))
+        _ = script.rowsRead()
+        _ = script.pass(.milliseconds(600))
+        let updates = [1, 2].map { Self.part($0, .terminate(after: .seconds(1))) }
+        #expect(script.core.citus?.databases.first?.update?.groups == [1, 2])
+        #expect(
+            script.ended([1, 2], .blocked(reason: "lock timeout"), causedBy: 1) == [.update(Self.app, [updates[1]])])
+        #expect(script.reports.count == 1)
+        guard case .updateFailed(_, group: 1, _, _)? = script.reports.first else {
+            Issue.record("\(script.reports)")
+            return
+        }
+    }
+
+    @Test func `a row that was changed since it was read is read again before anything is written over it`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .primary)
+        #expect(script.ended([1], .rowChanged, causedBy: 1) == [.readRows(Self.app)])
+        #expect(script.reports == [])
+        #expect(script.pass(.seconds(5)) == [])
+        // Somebody has moved it already.
+        var rows = CitusScript.rows
+        rows[1].endpoint = Self.a2
+        #expect(!script.rowsRead(rows).contains { if case .update = $0 { true } else { false } })
+    }
+
+    @Test func `a transaction that holds up other groups' changes is let go before one of them is due`() {
+        var script = CitusScript.settled()
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: true))
+        _ = script.leads(2, "b2")
+        #expect(script.answered("b2", .primary) == [.releaseHold(Self.app, group: 1)])
+        #expect(script.pass(.seconds(1)).allSatisfy { if case .update = $0 { false } else { true } })
+        let actions = script.on(.holdEnded(Self.app, group: 1, reason: "released"))
+        #expect(
+            actions.contains { if case .update(_, let updates) = $0 { updates.map(\.group) == [2] } else { false } })
+    }
+
+    @Test func `a transaction that holds up nobody else stays`() {
+        var script = CitusScript.settled()
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
+        _ = script.leads(2, "b2")
+        let actions = script.answered("b2", .primary)
+        #expect(
+            actions.contains { if case .update(_, let updates) = $0 { updates.map(\.group) == [2] } else { false } })
+        #expect(!actions.contains(.releaseHold(Self.app, group: 1)))
+    }
+
+    @Test func `Citus's own worker in the way is interrupted, and nobody else`() {
+        var script = CitusScript.settled()
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .primary)
+        let session = BlockingSession(pid: 1, user: "app", application: "psql", state: "active", age: nil)
+        #expect(script.on(.updateBlocked(Self.app, groups: [1], [session])) == [])
+        let worker = BlockingSession(
+            pid: 2, user: "postgres", application: "Citus Metadata Sync Daemon", state: "active", age: nil,
+            isSynchronization: true)
+        #expect(
+            script.on(.updateBlocked(Self.app, groups: [1], [session, worker]))
+                == [.interruptSynchronization(Self.app)])
+        #expect(script.on(.synchronizationInterrupted(Self.app, count: 1, problem: nil)) == [])
+        #expect(script.reports == [.synchronizationInterrupted(Self.app, problem: nil)])
+        // It went on by itself.
+        #expect(script.on(.synchronizationInterrupted(Self.app, count: 0, problem: nil)) == [])
+        #expect(script.reports == [])
     }
 
     // MARK: - A planned switchover
@@ -316,7 +435,7 @@ struct CitusTests {
             Self.app, group: 1, nodeID: 2, GroupAuthority(clusterID: CitusScript.cluster, revision: 4),
             limit: .seconds(30))
         #expect(script.changed(1, .switchover(leader: "a1")) == [hold])
-        #expect(script.on(.held(Self.app, group: 1)) == [])
+        #expect(script.on(.held(Self.app, group: 1, blocksOthers: false)) == [])
         #expect(script.reports == [.holding(Self.app, group: 1, leader: "a1")])
         #expect(script.changed(1, .noLeader) == [])
         #expect(script.leads(1, "a2") == [.askWritable(Self.a2)])
@@ -330,7 +449,7 @@ struct CitusTests {
     @Test func `a switchover that is called off lets the writes go on`() {
         var script = CitusScript.settled()
         _ = script.changed(1, .switchover(leader: "a1"))
-        _ = script.on(.held(Self.app, group: 1))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         #expect(script.changed(1, .switchover(leader: nil)) == [.releaseHold(Self.app, group: 1)])
         #expect(script.on(.holdEnded(Self.app, group: 1, reason: "released")) == [.readRows(Self.app)])
     }
@@ -338,7 +457,7 @@ struct CitusTests {
     @Test func `writes are held for no longer than the limit, and once per leadership`() {
         var script = CitusScript.settled()
         _ = script.changed(1, .switchover(leader: "a1"))
-        _ = script.on(.held(Self.app, group: 1))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         let actions = script.pass(.seconds(31))
         #expect(actions.filter { $0 == .releaseHold(Self.app, group: 1) }.count == 1)
         _ = script.on(.holdEnded(Self.app, group: 1, reason: "released"))
@@ -351,21 +470,21 @@ struct CitusTests {
         _ = script.changed(1, .switchover(leader: "a1"))
         #expect(script.changed(0, .noLeader) == [.releaseHold(Self.app, group: 1)])
         _ = script.on(.holdEnded(Self.app, group: 1, reason: "released"))
-        #expect(script.on(.held(Self.app, group: 1)) == [.releaseHold(Self.app, group: 1)])
+        #expect(script.on(.held(Self.app, group: 1, blocksOthers: false)) == [.releaseHold(Self.app, group: 1)])
         #expect(script.reports == [])
     }
 
     @Test func `a daemon that writes no more lets the held writes go`() {
         var script = CitusScript.settled()
         _ = script.changed(1, .switchover(leader: "a1"))
-        _ = script.on(.held(Self.app, group: 1))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         #expect(script.changed(0, .noLeader) == [.releaseHold(Self.app, group: 1)])
     }
 
     @Test func `another group's failover is not held up`() {
         var script = CitusScript.settled()
         _ = script.changed(1, .switchover(leader: "a1"))
-        _ = script.on(.held(Self.app, group: 1))
+        _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         let b2 = GroupMember(endpoint: NodeEndpoint("b2", 5432), isRunning: true, isPrimary: false)
         _ = script.changed(2, .member("b2", b2), .leader("b2", since: 12))
         #expect(script.answered("b2", .primary).contains { if case .update = $0 { true } else { false } })

@@ -52,6 +52,37 @@ struct GrayResponseTests {
         #expect(script.orders.count == 2, "an operator permits another attempt")
     }
 
+    @Test func `an attempt that did not come as far as Patroni is repeated, after ever longer pauses`() {
+        var script = Self.script()
+        Self.fail(&script)
+        var pauses: [Duration] = []
+        for attempt in 1...7 {
+            #expect(script.orders.count == attempt)
+            script.on(.switchoverEnded(Self.order, .forestalled("etcd: timed out")))
+            #expect(script.reports.contains(.switchoverEnded(Self.order, .forestalled("etcd: timed out"))))
+            guard case .forbidden(let obstacle) = script.decision, obstacle.rule == .putOff else {
+                Issue.record("\(script.decision)")
+                return
+            }
+            let ended = script.now
+            while script.orders.count == attempt, script.now - ended < .seconds(600) { script.pass(.seconds(1)) }
+            pauses.append(script.now - ended)
+        }
+        #expect(pauses.map { $0 >= .seconds(10) && $0 < .seconds(302) } == Array(repeating: true, count: 7))
+        #expect(pauses == pauses.sorted() && pauses[6] > pauses[0] * 10)
+    }
+
+    @Test func `an operator's word for one member permits nothing for another`() {
+        var script = Self.script()
+        Self.fail(&script)
+        script.on(.switchoverEnded(Self.order, .refused("no")))
+        script.on(.acknowledged(MemberID(0, "n3"), at: 1))
+        script.pass(.seconds(60))
+        #expect(script.orders.count == 1)
+        script.on(.acknowledged(Self.n2, at: 2))
+        #expect(script.orders.count == 2)
+    }
+
     @Test func `another leadership is another matter`() {
         var script = Self.script()
         Self.fail(&script)
@@ -123,6 +154,29 @@ struct GrayResponseTests {
         case .tried:
             Self.fail(&script)
             script.on(.switchoverEnded(Self.order, .refused("no")))
+        case .putOff:
+            Self.fail(&script)
+            script.on(.switchoverEnded(Self.order, .forestalled("etcd: timed out")))
+        case .follows:
+            // n3 led before, and could not be used either.
+            script.change(.leader("n3", since: 2))
+            script.findings["n3"] = Self.gray
+            let doubt = Observation.Doubt(patroni: .healthy, postgres: .failed)
+            script.on(.observed(Self.n2, Observation(group: 0, doubts: [MemberID(0, "n3"): doubt])))
+            script.isPaused = true
+            script.pass(.seconds(20))
+            #expect(script.verdict("n3") == .gray)
+            script.findings["n3"] = nil
+            script.on(.observed(Self.n2, Observation(group: 0)))
+            script.isPaused = false
+            script.change(.leader("n2", since: 3))
+            script.pass(.seconds(60))
+            Self.fail(&script)
+        case .outOfConnections:
+            script.findings["n2"] = Self.gray
+            script.findings["n2"]?.isOutOfConnections = true
+            script.second(.healthy, .failed)
+            script.pass(.seconds(20))
         case .noCandidate:
             script.findings["n1"] = Self.standby(1000 - script.core.settings.lagLimit - 1)
             script.change(
@@ -140,8 +194,8 @@ struct GrayResponseTests {
         // Without contact or answers there is no such verdict either, which is the first rule.
         let first: [SwitchoverRule: SwitchoverRule] = [.noContact: .noGrayFailure, .noAnswers: .noGrayFailure]
         #expect(obstacle.rule == first[rule] ?? rule, "\(obstacle)")
-        #expect(script.orders.count == (rule == .tried ? 1 : 0))
-        let isTold = ![.noGrayFailure, .noContact, .noAnswers, .underWay, .tried].contains(rule)
+        #expect(script.orders.count == ([.tried, .putOff].contains(rule) ? 1 : 0))
+        let isTold = ![.noGrayFailure, .noContact, .noAnswers, .underWay, .tried, .putOff].contains(rule)
         #expect(Self.obstacles(script).contains(rule) == isTold)
         #expect(Self.obstacles(script).count { $0 == rule } <= 1, "said once")
     }

@@ -79,7 +79,7 @@ struct LedgerTests {
         )
         #expect(healthy < failure && failure < verdict && verdict < lostAt)
         #expect(first.notes.contains { $0.text.hasPrefix("gray failure: ") && $0.text.contains("own probes") })
-        #expect(FailoverSpan.allCases[0].length(in: first.phases) == verdict - failure)
+        #expect(FailoverSpan.allCases[0].length(in: first) == .took(verdict - failure))
 
         _ = writer.pass(.milliseconds(200))
         #expect(writer.record(.postgresChanged(.primary))?.phases[.writable] == writer.script.now)
@@ -189,7 +189,7 @@ struct LedgerTests {
             _ = group.learn(.member(name, member), at: since, now: writer.script.now)
             _ = group.learn(.leader(name, since: since), at: since, now: writer.script.now)
         }
-        let move = RowChange.move(id: 3, b2)
+        let move = RowChange.move(id: 3, from: NodeEndpoint("b1", 5432), b2)
         let updated = { (changes: [RowChange]) in
             CitusReport.updated("app", group: 2, changes: changes, leader: "b2", after: .seconds(1))
         }
@@ -200,12 +200,13 @@ struct LedgerTests {
         #expect(writer.ledger.takeMetadata(updated([.removeSecondary(b1)]), groups, at: begin) == nil)
         #expect(
             writer.ledger.takeMetadata(updated([move]), groups, at: begin + second)
-                == .metadata(group: 2, revision: 44, phases: [.metadataCommitted: begin + second]))
+                == .metadata(
+                    group: 2, revision: 44, phases: [.metadataCommitted: begin + second], by: "n1"))
         #expect(
             writer.ledger.takeMetadata(synced, groups, at: begin + second * 2)
                 == .metadata(
                     group: 2, revision: 44,
-                    phases: [.metadataCommitted: begin + second, .metadataSynced: begin + second * 2]))
+                    phases: [.metadataCommitted: begin + second, .metadataSynced: begin + second * 2], by: "n1"))
         #expect(
             writer.ledger.takeMetadata(updated([move]), groups, at: begin + .seconds(4000)) == nil,
             "a row that somebody has changed long after is no part of it")

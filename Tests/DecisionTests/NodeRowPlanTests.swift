@@ -18,7 +18,7 @@ struct NodeRowPlanTests {
         let rows = [Self.coordinator, Self.worker, Self.secondary]
         for leader in [NodeEndpoint("w3", 5432), NodeEndpoint("w1", 5433)] {
             let plan = NodeRowPlan(group: 1, leader: leader, rows: rows)
-            #expect(plan == .moves([NodeRowPlan.Move(id: 2, endpoint: leader)]))
+            #expect(plan == .moves([NodeRowPlan.Move(id: 2, from: Self.worker.endpoint, endpoint: leader)]))
         }
     }
 

@@ -45,9 +45,12 @@ extension IntegrationTests {
 
         /// Node 2 moves to `host`, on the authority of `revision` of an etcd cluster.
         private func update(_ host: String, etcd: UInt64 = .max, revision: Int64) -> CitusUpdate {
-            CitusUpdate(
-                group: 1, steps: [.move(nodeID: 2, host: host, port: 6432)], etcdCluster: etcd,
-                revision: revision)
+            CitusUpdate([self.part(host, revision: revision)], etcdCluster: etcd)
+        }
+
+        private func part(_ host: String, revision: Int64, group: Int = 1) -> CitusUpdate.Part {
+            CitusUpdate.Part(
+                group: group, steps: [.move(nodeID: group + 1, host: host, port: 6432)], revision: revision)
         }
 
         @Test @EventLoop func `rows are read as they are`() async throws {
@@ -69,19 +72,87 @@ extension IntegrationTests {
             // A second attempt with the same knowledge is no past; older knowledge is.
             #expect(try await catalog.apply(self.update("new", revision: 20)) == .applied)
             let older = try await catalog.apply(self.update("old", revision: 19))
-            #expect(older == .refused(.olderRevision(applied: 20)))
+            #expect(older == .refused(.olderRevision(group: 1, applied: 20)))
             #expect(try await cluster.address(of: 2) == "new:6432")
             // A rebuilt etcd counts from the beginning. What the one before it says does not count any more.
             #expect(try await catalog.apply(self.update("rebuilt", etcd: 7, revision: 3)) == .applied)
             let before = try await catalog.apply(self.update("old", revision: 1000))
-            #expect(before == .refused(.supersededCluster(by: 7)))
+            #expect(before == .refused(.supersededCluster(group: 1, by: 7)))
             #expect(try await cluster.address(of: 2) == "rebuilt:6432")
             #expect(try await cluster.fence() == [["7", "3", "{\(UInt64.max)}"]])
             // Groups have fences of their own.
-            var other = self.update("other", etcd: 7, revision: 1)
-            other.group = 2
-            other.steps = [.move(nodeID: 3, host: "other", port: 6432)]
+            let other = CitusUpdate([self.part("other", revision: 1, group: 2)], etcdCluster: 7)
             #expect(try await catalog.apply(other) == .applied)
+        }
+
+        @Test @EventLoop func `the rows of several groups are changed together or not at all, and the cause is told`()
+            async throws
+        {
+            let cluster = try await Cluster()
+            let catalog = cluster.catalog
+            var both = CitusUpdate(
+                [self.part("new1", revision: 5), self.part("new2", revision: 5, group: 2)], etcdCluster: 7)
+            #expect(try await catalog.apply(both) == .applied)
+            #expect(try await cluster.address(of: 2) == "new1:6432")
+            #expect(try await cluster.address(of: 3) == "new2:6432")
+            // The second group's fence refuses: the first one's row stays, and so does its fence.
+            both.parts = [self.part("newer1", revision: 9), self.part("older2", revision: 4, group: 2)]
+            #expect(try await catalog.apply(both) == .refused(.olderRevision(group: 2, applied: 5)))
+            #expect(try await cluster.address(of: 2) == "new1:6432")
+            #expect(try await cluster.fence().first?[1] == "5")
+            // The second group's change fails.
+            both.parts = [self.part("newer1", revision: 9), self.part("newer2", revision: 9, group: 2)]
+            // The second group's row is not where it was read: nothing is written over what somebody has changed meanwhile.
+            let from = CitusUpdate.Place(host: "elsewhere", port: 6432)
+            both.parts[1].steps = [.move(nodeID: 3, host: "newer2", port: 6432, from: from)]
+            #expect(try await catalog.apply(both) == .refused(.rowChanged(group: 2)))
+            #expect(try await cluster.address(of: 2) == "new1:6432")
+            #expect(try await cluster.address(of: 3) == "new2:6432")
+            both.parts[1].steps = [.move(nodeID: 99, host: "nobody", port: 1)]
+            let error = await #expect(throws: CitusError.self) { try await catalog.apply(both) }
+            guard case .change(group: 2, _) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(try await cluster.address(of: 2) == "new1:6432")
+            #expect(try await cluster.fence().first?[1] == "5")
+        }
+
+        @Test @EventLoop func `reference tables are seen`() async throws {
+            let cluster = try await Cluster()
+            #expect(try await cluster.catalog.hasReferenceTables() == false)
+            _ = try await cluster.session.query("create table r (a integer)")
+            _ = try await cluster.session.query("select citus_stand_in.reference('r')")
+            #expect(try await cluster.catalog.hasReferenceTables() == true)
+        }
+
+        /// Citus's own worker can be had with the extension only: what must not be cancelled is tried here.
+        @Test @EventLoop func `no session of a person's is interrupted as if it were Citus's worker`() async throws {
+            let cluster = try await Cluster()
+            _ = try await cluster.session.query(CitusCatalog.interruptSynchronization)
+            let name = CitusCatalog.synchronizationWorker
+            let person = try await PostgresConnection(cluster.citus.conninfo("c") + " application_name='\(name)'")
+            _ = try await person.query("begin")
+            _ = try await person.query("lock table pg_dist_node in row exclusive mode")
+            let waiting = try await PostgresConnection(cluster.citus.conninfo("c"))
+            var update = self.update("new", revision: 5)
+            update.lockTimeout = .seconds(2)
+            let attempt = update
+            var outcome: CitusError?
+            let task = EventLoop.spawn {
+                do throws(CitusError) { _ = try await CitusCatalog(waiting).apply(attempt) } catch { outcome = error }
+            }
+            try await EventLoop.sleep(for: .milliseconds(500))
+            let blockers = try await cluster.catalog.blockers(of: waiting.backendPID)
+            #expect(blockers.map(\.pid) == [person.backendPID] && blockers.first?.application == name)
+            #expect(try await cluster.catalog.interruptSynchronization(blocking: waiting.backendPID) == 0)
+            await task.value
+            guard case .change(group: 1, let cause) = outcome else {
+                Issue.record("\(String(describing: outcome))")
+                return
+            }
+            #expect(cause.sqlState == "55P03")
+            #expect(try await person.query("select 1") == [["1"]])
         }
 
         @Test @EventLoop func `nothing but the coordinator's primary is written to`() async throws {
@@ -107,7 +178,7 @@ extension IntegrationTests {
             var update = self.update("new", revision: 5)
             update.lockTimeout = .milliseconds(100)
             let error = await #expect(throws: CitusError.self) { try await cluster.catalog.apply(update) }
-            guard case .database(let cause) = error else {
+            guard case .change(group: 1, let cause) = error else {
                 Issue.record("\(String(describing: error))")
                 return
             }
@@ -116,7 +187,7 @@ extension IntegrationTests {
             #expect(try await cluster.fence() == [])
             // The same connection serves the next attempt, which ends who is in the way.
             update.lockTimeout = .seconds(5)
-            update.blockers = .terminate(after: .zero)
+            update.parts[0].blockers = .terminate(after: .zero)
             #expect(try await cluster.catalog.apply(update) == .applied)
             #expect(try await cluster.address(of: 2) == "new:6432")
             await #expect(throws: PostgresError.self) { try await writer.query("select 1") }
@@ -128,9 +199,9 @@ extension IntegrationTests {
             let cluster = try await Cluster()
             let before = try await cluster.address(of: 2)
             var update = self.update("new", revision: 5)
-            update.steps.append(.move(nodeID: 99, host: "nobody", port: 1))
+            update.parts[0].steps.append(.move(nodeID: 99, host: "nobody", port: 1))
             let unknown = await #expect(throws: CitusError.self) { try await cluster.catalog.apply(update) }
-            guard case .database(let cause) = unknown else {
+            guard case .change(group: 1, let cause) = unknown else {
                 Issue.record("\(String(describing: unknown))")
                 return
             }
@@ -141,7 +212,7 @@ extension IntegrationTests {
             let writer = try await PostgresConnection(cluster.citus.conninfo("c"))
             _ = try await writer.query("begin")
             _ = try await writer.query("select pg_advisory_xact_lock_shared(102009)")
-            update.steps[1] = .move(nodeID: 3, host: "elsewhere", port: 1)
+            update.parts[0].steps[1] = .move(nodeID: 3, host: "elsewhere", port: 1)
             let attempt = update
             let lost = try await PostgresConnection(cluster.citus.conninfo("c"))
             var outcome: CitusError?
@@ -186,10 +257,12 @@ extension IntegrationTests {
                 Issue.record("no moves")
                 return
             }
-            let update = CitusUpdate(
-                group: 1,
-                steps: moves.map { .move(nodeID: $0.id, host: $0.endpoint.host, port: $0.endpoint.port) },
-                etcdCluster: 1, revision: 1)
+            let steps = moves.map {
+                CitusUpdate.Step.move(
+                    nodeID: $0.id, host: $0.endpoint.host, port: $0.endpoint.port,
+                    from: CitusUpdate.Place(host: $0.from.host, port: $0.from.port))
+            }
+            let update = CitusUpdate([CitusUpdate.Part(group: 1, steps: steps, revision: 1)], etcdCluster: 1)
             #expect(try await cluster.catalog.apply(update) == .applied)
             let after = try await cluster.catalog.nodes().filter { $0.group == 1 }
             #expect(after.map(\.id) == [2, 4] && after.map(\.role) == [.primary, .secondary])
@@ -232,9 +305,13 @@ extension IntegrationTests {
                 let session = try await PostgresConnection(cluster.citus.conninfo("c") + " user=\(role)")
                 let catalog = CitusCatalog(session)
                 #expect(try await catalog.nodes().count >= 3)
-                let update = CitusUpdate(group: 1, steps: [step], etcdCluster: 1, revision: 1)
+                let update = CitusUpdate(
+                    [CitusUpdate.Part(group: 1, steps: [step], revision: 1)], etcdCluster: 1)
                 let error = await #expect(throws: CitusError.self) { try await catalog.apply(update) }
-                guard case .database(let cause) = error else {
+                let cause: PostgresError
+                switch error {
+                case .database(let refused), .change(_, let refused): cause = refused
+                default:
                     Issue.record("\(String(describing: error))")
                     continue
                 }

@@ -145,7 +145,7 @@ extension IntegrationTests {
             let moved = try #require(found.first { $0.code == .rowNotLeader })
             #expect(moved.remedy.refusal == nil && moved.severity == .critical)
             #expect(moved.remedy.changes.map(\.sql) == ["select citus_update_node(2, '127.0.0.1', \(ports[1]))"])
-            #expect(await verifier.repair(moved, in: facts) == nil)
+            #expect(await verifier.repair([moved], in: facts) == nil)
             #expect(try await bench.scene.row(1) == bench.scene.place(1))
             // What an older leader key says is refused, here too.
             try await bench.on(
@@ -154,7 +154,7 @@ extension IntegrationTests {
                     "update pg_dist_node set nodeport = \(ports[5]) where nodeid = 2",
                     "update pharos.citus_fence set revision = revision + 1000",
                 ])
-            #expect(await verifier.repair(moved, in: facts)?.hasPrefix("older revision") == true)
+            #expect(await verifier.repair([moved], in: facts)?.hasPrefix("older revision") == true)
             for finding in found where finding.code != .rowNotLeader {
                 #expect(finding.remedy.refusal != nil, "\(finding.code) is repaired")
             }
@@ -193,7 +193,7 @@ extension IntegrationTests {
                     .secondCoordinator, .restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks, .poolDiffers,
                 ])
             let pool = try #require(verify(facts).first { $0.code == .poolDiffers })
-            #expect(await verifier.repair(pool, in: facts) == nil)
+            #expect(await verifier.repair([pool], in: facts) == nil)
             let info = try await bench.scene.session.query("select nodeid, poolinfo from pg_dist_poolinfo")
             #expect(info == [["2", "host=127.0.0.1 port=6432"]])
             bench.scene.stop()

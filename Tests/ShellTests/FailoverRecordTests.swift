@@ -56,8 +56,8 @@ struct FailoverRecordTests {
         let keys = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", .citusMode)
         let record = FailoverRecord(revision: 21, group: 2, from: "b1", to: "b2", phases: [.keyGained: Self.instant(5)])
         let entries: [LedgerEntry] = [
-            .own(record), .metadata(group: 2, revision: 21, phases: [.metadataCommitted: Self.instant(7)]),
-            .metadata(group: 2, revision: 20, phases: [.metadataSynced: Self.instant(8)]),
+            .own(record), .metadata(group: 2, revision: 21, phases: [.metadataCommitted: Self.instant(7)], by: "c1"),
+            .metadata(group: 2, revision: 20, phases: [.metadataSynced: Self.instant(8)], by: "c1"),
         ]
         let pairs = try entries.map { entry in
             (key: try #require(keys.history(entry)), value: Array(entry.json(at: Self.instant(0), 1000).utf8))
@@ -79,7 +79,7 @@ struct FailoverRecordTests {
                     try #require(keys.observation(of: MemberID(group, "n1"))), try #require(keys.switchover(of: group)),
                 ]
                 for key in followed { #expect(keys.ranges.contains { $0.contains(Array(key.utf8)) }, "\(key)") }
-                for entry in [LedgerEntry.own(record), .metadata(group: group, revision: 21, phases: [:])] {
+                for entry in [LedgerEntry.own(record), .metadata(group: group, revision: 21, phases: [:], by: "c1")] {
                     let key = try #require(keys.history(entry))
                     #expect(!keys.ranges.contains { $0.contains(Array(key.utf8)) }, "\(key)")
                 }

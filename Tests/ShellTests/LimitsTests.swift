@@ -100,11 +100,13 @@ struct LimitsTests {
         let rounds = (GroupsView.groupLimit + CoordinatorDatabase.copiesAtOnce - 1) / CoordinatorDatabase.copiesAtOnce
         let copy = CoordinatorDatabase.connectTimeout + CoordinatorDatabase.statementTimeout
         #expect(AnswerLimits.copies > copy * rounds)
-        // The most changes of one group: three moves and a pool.
-        var update = CitusUpdate(
-            group: 1, steps: Array(repeating: .pool(nodeID: 1, ""), count: 4), etcdCluster: 1, revision: 1)
-        update.statementTimeout = CoordinatorDatabase.statementTimeout + .seconds(2)
-        #expect(limits.update > update.limit + update.statementTimeout)
+        // One change, the most of one group (three moves and a pool), and those of as many groups as there may be.
+        for count in [1, 4, 4 * GroupsView.groupLimit] {
+            let steps = Array(repeating: CitusUpdate.Step.pool(nodeID: 1, ""), count: count)
+            var update = CitusUpdate([CitusUpdate.Part(group: 1, steps: steps, revision: 1)], etcdCluster: 1)
+            update.statementTimeout = CoordinatorDatabase.statementTimeout + .seconds(2)
+            #expect(limits.update + AnswerLimits.change * count > update.limit + update.statementTimeout)
+        }
         #expect(AnswerLimits.hold >= CitusDatabase.holdLimit)
     }
 

@@ -21,7 +21,13 @@ struct MemoryFileTests {
             Addressed("fd00::3", Trail([.init(lease: -9, ttl: .seconds(30))])),
             // Known to have never been acquired.
             Addressed("fd00::4", Trail()),
-        ], isPartial: true)
+        ], isPartial: true, places: Self.places)
+    private static let places: KnownPlaces = {
+        var places = KnownPlaces()
+        for host in ["10.0.0.1", "fd00::7", "DB01.example.com"] { places.learn(NodeEndpoint(host, 5432), of: 0) }
+        places.learn(NodeEndpoint("w1", 6432), of: 3)
+        return places
+    }()
 
     init() { EventLoop.shared.executor.startThread() }
 

@@ -34,14 +34,16 @@ struct SimulationTests {
     // MARK: - Citus
 
     @Test(arguments: [1, 101] as [UInt64]) func `pg_dist_node follows, and never goes back`(_ first: UInt64) {
-        var (updates, holds) = (0, 0)
+        var (updates, shared, holds) = (0, 0, 0)
         for seed in first..<first + 10 {
             let run = Simulator.runCitus(seed: seed, rounds: 3)
             #expect(run.violation == nil, "\(run.violation.map(String.init(describing:)) ?? "")")
             updates += run.updates
+            shared += run.sharedUpdates
             holds += run.holds
         }
-        #expect(updates > 100 && holds > 10, "\(updates) updates, \(holds) holds")
+        let figures = "\(updates) updates, \(shared) of several groups, \(holds) holds"
+        #expect(updates > 100 && shared > 5 && holds > 10, "\(figures)")
     }
 
     @Test(arguments: CitusMutation.allCases) func `what is left out for Citus is found out`(_ mutation: CitusMutation)

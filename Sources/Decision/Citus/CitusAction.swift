@@ -6,7 +6,12 @@ public enum CitusAction: Hashable, Sendable {
     case readRows(String)
     /// Ask the PostgreSQL at `endpoint` whether it accepts writes.
     case askWritable(NodeEndpoint)
-    case update(String, RowUpdate)
+    /// Change the rows of these groups in one transaction: of all of them, or of none.
+    case update(String, [RowUpdate])
+    /// Ask which server answers at a place that a row names, or the leader's.
+    case identify(NodeEndpoint)
+    /// End Citus's own synchronization of metadata where the update under way waits for it: Citus begins it again.
+    case interruptSynchronization(String)
     /// Begin a transaction that blocks writes to the group's shards, and ends by itself after `limit`.
     case hold(String, group: Int, nodeID: Int, GroupAuthority, limit: Duration)
     /// Apply the update within the held transaction, and commit.
@@ -32,7 +37,7 @@ public struct GroupAuthority: Hashable, Sendable {
     }
 }
 
-/// Changes of one group's rows, in one transaction and in this order.
+/// Changes of one group's rows, in this order.
 public struct RowUpdate: Hashable, Sendable {
     /// What is done about sessions whose locks stand in the way.
     public enum Blockers: Hashable, Sendable {
@@ -55,8 +60,8 @@ public struct RowUpdate: Hashable, Sendable {
 
 /// One change of `pg_dist_node` or `pg_dist_poolinfo`.
 public enum RowChange: Hashable, Sendable {
-    /// `citus_update_node`.
-    case move(id: Int, NodeEndpoint)
+    /// `citus_update_node`, if the row still names the place that it named when it was read.
+    case move(id: Int, from: NodeEndpoint, NodeEndpoint)
     /// The row of `pg_dist_poolinfo`.
     case pool(id: Int, String)
     /// `citus_add_node` for a group's primary.

@@ -12,6 +12,10 @@ package struct CitusCore: Sendable {
     private(set) var isWriter = false
     private(set) var rivals = RivalCoordinators()
     private var damper = SecondaryDamper()
+    private(set) var places: KnownPlaces
+    /// Whether a place is known that was not remembered yet.
+    var hasNewPlace = false
+    private var identities = ServerIdentities()
     /// By group, of those that have had a leader.
     private var inquiries: [Int: LeaderInquiry] = [:]
     /// What the failure detector holds failed.
@@ -25,7 +29,11 @@ package struct CitusCore: Sendable {
     /// Leaders that are asked at once whether they accept writes.
     package static let askedLimit = 32
 
-    init(_ settings: CitusSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
+    init(
+        _ settings: CitusSettings, member: String, places: KnownPlaces = KnownPlaces(),
+        limits: AnswerLimits = AnswerLimits(), at now: Instant
+    ) {
+        self.places = places
         self.settings = settings
         self.member = member
         self.databases = settings.databases.map { CitusDatabase($0, updateLimit: limits.update, at: now) }
@@ -58,7 +66,10 @@ package struct CitusCore: Sendable {
         switch news {
         case .read(let learned, let sentAt):
             if learned.isOfAnotherHistory { self.inquiries = [:] }
-            for (group, known) in view.groups { self.inquire(group, known) }
+            for (group, known) in view.groups {
+                self.inquire(group, known)
+                for member in known.members.values { self.remember(member.endpoint, of: group) }
+            }
             var leaders: [Int: Int64] = [:]
             for change in learned.named {
                 if case .leader(_, let since) = change.fact { leaders[change.group] = since }
@@ -68,8 +79,9 @@ package struct CitusCore: Sendable {
             return true
         case .changed(let learned):
             for (group, _, _) in learned.leaders { if let known = view.groups[group] { self.inquire(group, known) } }
-            for index in self.databases.indices {
-                for change in learned.news { self.databases[index].lookFor(change, at: now) }
+            for change in learned.news {
+                if case .member(_, let member) = change.fact { self.remember(member?.endpoint, of: change.group) }
+                for index in self.databases.indices { self.databases[index].lookFor(change, at: now) }
             }
             self.tell(learned, into: &reports)
             return !learned.news.isEmpty || learned.named.contains { self.concernsRefusal($0, view) }
@@ -78,6 +90,12 @@ package struct CitusCore: Sendable {
             return true
         case .ofAnotherCluster: return true
         }
+    }
+
+    /// Only where the coordinator's rows may be written one day.
+    private mutating func remember(_ place: NodeEndpoint?, of group: Int) {
+        guard let place, self.settings.group == 0 else { return }
+        if self.places.learn(place, of: group) { self.hasNewPlace = true }
     }
 
     /// Begins to find out anew whether a leader accepts writes, where another one leads.
@@ -112,30 +130,38 @@ package struct CitusCore: Sendable {
         case .rowsRead(let name, let rows, let askedAt):
             self.update(name) { $0.learn(rows: rows, askedAt: askedAt, at: now, into: &actions, &reports) }
         case .rowsUnread(let name, let reason): self.update(name) { $0.rowsUnread(reason, at: now, into: &reports) }
-        case .updateEnded(let name, let group, let outcome, let askedAt):
+        case .updateEnded(let name, let groups, let outcome, let cause, let askedAt):
             var changed: NodeEndpoint?
             self.update(name) {
                 changed = $0.updateEnded(
-                    group, outcome, view.groups[group], askedAt: askedAt, at: now, into: &reports)
+                    groups, outcome, causedBy: cause, view.groups, askedAt: askedAt, at: now, into: &reports)
             }
             if let changed { self.damper.changed(changed, at: now) }
             // What the database knows better must show in etcd, or etcd was rebuilt.
             if case .olderRevision = outcome { self.wantsGroupsRead = true }
-        case .updateBlocked(let name, let group, let sessions):
-            reports.append(.blocked(name, group: group, sessions))
-        case .held(let name, let group):
+        case .updateBlocked(let name, let groups, let sessions):
+            reports.append(.blocked(name, groups: groups, sessions))
+            // It would keep the rows for as long as it connects to a node that is gone, and nothing but this ends it.
+            if sessions.contains(where: \.isSynchronization) { actions.append(.interruptSynchronization(name)) }
+        case .synchronizationInterrupted(let name, let count, let problem):
+            if count > 0 || problem != nil { reports.append(.synchronizationInterrupted(name, problem: problem)) }
+        case .held(let name, let group, let blocksOthers):
             let leader = view.groups[group]?.leader?.name ?? ""
-            self.update(name) { $0.held(group, leader: leader, into: &actions, &reports) }
+            self.update(name) {
+                $0.held(group, leader: leader, blocksOthers: blocksOthers, into: &actions, &reports)
+            }
         case .holdEnded(let name, let group, let reason):
             self.update(name) { $0.holdEnded(group, reason, at: now, into: &reports) }
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
         case .copiesCompared(let name, let findings, let askedAt):
             self.update(name) { $0.copiesCompared(findings, askedAt: askedAt, at: now, into: &reports) }
         case .unusable(let endpoints): self.unusable = endpoints
+        case .identified(let place, let identity, let askedAt):
+            self.identities.learn(place, identity, askedAt: askedAt)
         case .writable(let endpoint, let answer, let askedAt):
             self.rivals.learn(endpoint, answer, into: &reports)
             for (group, known) in view.groups where known.endpoint == endpoint {
-                if let reason = self.inquiries[group]?.learn(answer, askedAt: askedAt) {
+                if let reason = self.inquiries[group]?.learn(answer, askedAt: askedAt, at: now) {
                     reports.append(.probeRefused(group: group, endpoint, reason: reason))
                 }
             }
@@ -172,12 +198,16 @@ package struct CitusCore: Sendable {
         guard isWriter, let clusterID = view.clusterID, let readAt = view.readAt, now - readAt <= Self.freshness
         else { return }
         var wanted: Set<Int> = []
+        var neighborhood = Neighborhood(self.places, self.identities)
         for index in self.databases.indices {
             wanted.formUnion(
                 self.databases[index].advance(
-                    view.groups, self.inquiries, clusterID, self.settings, self.damper, at: now, into: &actions,
-                    &reports))
+                    view.groups, self.inquiries, clusterID, self.settings, self.damper, &neighborhood, at: now,
+                    into: &actions, &reports))
         }
+        self.wakeAt = min(
+            self.wakeAt,
+            self.identities.advance(neighborhood.wanted, at: now, awakeSince: awakeSince, into: &actions))
         self.askWritable(wanted, view, awakeSince, at: now, into: &actions, &reports)
         self.rivals.advance(at: now, awakeSince: awakeSince, into: &actions, &reports)
         self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now, awakeSince: awakeSince))
@@ -185,6 +215,9 @@ package struct CitusCore: Sendable {
             self.wakeAt = min(self.wakeAt, database.wakeAt(view.groups, self.settings, after: now))
         }
     }
+
+    /// When the present leader of a group was found to accept writes.
+    func writableAt(_ group: Int) -> Instant? { self.inquiries[group]?.outOfRecoveryAt }
 
     /// What was asked for, is overdue, and has not been answered since.
     var unanswered: [Unanswered] { self.databases.flatMap(\.unanswered) }

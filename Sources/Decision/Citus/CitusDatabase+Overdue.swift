@@ -14,11 +14,11 @@ extension CitusDatabase {
             self.awaited?.comparingSince = nil
             reports.append(.unanswered(.copies(self.name), after: now - since))
         }
-        if let update = self.update, now - max(update.since, awakeSince) >= self.updateLimit {
+        if let update = self.update, now - max(update.since, awakeSince) >= update.limit {
             self.giveUpUpdate(at: now)
-            reports.append(.unanswered(.update(self.name, group: update.group), after: now - update.since))
+            reports.append(.unanswered(.update(self.name, groups: update.groups), after: now - update.since))
         }
-        if let hold = self.hold, self.updating != hold.group, now - max(hold.until, awakeSince) >= AnswerLimits.hold {
+        if let hold = self.hold, !self.isUpdating(hold.group), now - max(hold.until, awakeSince) >= AnswerLimits.hold {
             self.hold = nil
             reports.append(
                 .unanswered(.hold(self.name, group: hold.group), after: now - hold.until + Self.holdLimit))
@@ -30,13 +30,15 @@ extension CitusDatabase {
     private mutating func giveUpUpdate(at now: Instant) {
         guard let update = self.update else { return }
         (self.update, self.lostUpdate) = (nil, update)
-        if self.hold?.group == update.group { self.hold = nil }
+        if let hold = self.hold, update.groups.contains(hold.group) { self.hold = nil }
         self.readAnew(at: now)
-        let isMembership = self.membership?.group == update.group && self.drifts[update.group] == nil
-        guard var drift = isMembership ? self.membership?.drift : self.drifts[update.group] else { return }
-        drift.failures += 1
-        drift.retryAt = now + Self.updateBackoff.pause(after: drift.failures)
-        if isMembership { self.membership?.drift = drift } else { self.drifts[update.group] = drift }
+        for group in update.groups {
+            let isMembership = self.membership?.group == group && self.drifts[group] == nil
+            guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { continue }
+            drift.failures += 1
+            drift.retryAt = now + Self.updateBackoff.pause(after: drift.failures)
+            if isMembership { self.membership?.drift = drift } else { self.drifts[group] = drift }
+        }
     }
 
     /// When something is overdue next.
@@ -46,8 +48,8 @@ extension CitusDatabase {
             deadlines.append(self.reading.wakeAt(limit: AnswerLimits.rows, awakeSince: awakeSince))
         }
         if let since = self.awaited?.comparingSince { deadlines.append(max(since, awakeSince) + AnswerLimits.copies) }
-        if let update = self.update { deadlines.append(max(update.since, awakeSince) + self.updateLimit) }
-        if let hold = self.hold, self.updating != hold.group {
+        if let update = self.update { deadlines.append(max(update.since, awakeSince) + update.limit) }
+        if let hold = self.hold, !self.isUpdating(hold.group) {
             deadlines.append(max(hold.until, awakeSince) + AnswerLimits.hold)
         }
         return deadlines.min()
@@ -58,7 +60,7 @@ extension CitusDatabase {
         var list: [Unanswered] = []
         if let since = self.reading.silentSince { list.append(Unanswered(asked: .rows(self.name), since: since)) }
         if let update = self.lostUpdate {
-            list.append(Unanswered(asked: .update(self.name, group: update.group), since: update.since))
+            list.append(Unanswered(asked: .update(self.name, groups: update.groups), since: update.since))
         }
         return list
     }

@@ -5,12 +5,14 @@ extension CitusDatabase {
     /// Answers the groups whose leader's PostgreSQL must be asked whether it accepts writes.
     mutating func advance(
         _ groups: [Int: Group], _ inquiries: [Int: LeaderInquiry], _ clusterID: UInt64, _ settings: CitusSettings,
-        _ damper: SecondaryDamper, at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+        _ damper: SecondaryDamper, _ neighborhood: inout Neighborhood, at now: Instant,
+        into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) -> Set<Int> {
         var wanted: Set<Int> = []
+        var due: [RowUpdate] = []
         if let rows = self.rows {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
-                self.compare(group, view, rows, settings, at: now, into: &reports)
+                self.compare(group, view, rows, settings, &neighborhood, at: now, into: &reports)
                 if self.hold?.group == group {
                     let isWritable = inquiries[group]?.isWritable(view) ?? false
                     if self.settleHold(view, isWritable, clusterID, at: now, into: &actions) { wanted.insert(group) }
@@ -21,17 +23,19 @@ extension CitusDatabase {
                         wanted.insert(group)
                         continue
                     }
-                    self.update(group, view, drift, clusterID, at: now, into: &actions)
+                    if let update = self.update(group, view, drift, clusterID) { due.append(update) }
                 } else {
                     self.beginHold(group, view, clusterID, settings, at: now, into: &actions)
                 }
             }
         }
+        self.begin(due, at: now, into: &actions)
         if settings.registersSecondaries, settings.mode != .observe {
-            self.settleMembership(groups, clusterID, settings, damper, at: now, into: &actions)
+            self.settleMembership(
+                groups, clusterID, settings, damper, neighborhood.places, at: now, into: &actions)
         }
         if self.wantsProof(groups, settings, at: now) { self.reading.hasten(to: now) }
-        if self.reading.isDue(at: now), self.updating == nil {
+        if self.reading.isDue(at: now), self.update == nil {
             self.reading.ask(at: now, next: now + Self.pace)
             actions.append(.readRows(self.name))
         }
@@ -39,18 +43,27 @@ extension CitusDatabase {
     }
 
     private mutating func compare(
-        _ group: Int, _ view: Group, _ rows: [NodeRow], _ settings: CitusSettings, at now: Instant,
-        into reports: inout [CitusReport]
+        _ group: Int, _ view: Group, _ rows: [NodeRow], _ settings: CitusSettings,
+        _ neighborhood: inout Neighborhood, at now: Instant, into reports: inout [CitusReport]
     ) {
-        guard let leader = view.endpoint, self.updating != group else { return }
+        guard let leader = view.endpoint, !self.isUpdating(group) else { return }
         // As a rule: found without a look at the other groups' rows.
         if let own = self.byGroup[group], RowPlan.isTrue(group, leader, own, settings) {
             self.drifts[group] = nil
             self.refusals[group] = nil
             return
         }
+        var keepsPlace = false
+        if let place = self.primary(group)?.endpoint, place != leader, !neighborhood.places.knows(place, of: group) {
+            self.drifts[group] = nil
+            guard let isLeader = neighborhood.areOne(place, leader, since: view.leaderAt ?? now) else { return }
+            guard isLeader else {
+                return self.refuse(.stranger(place, leader: leader), group, view, settings, at: now, into: &reports)
+            }
+            keepsPlace = true
+        }
         let changes: [RowChange]
-        switch RowPlan(group: group, leader: leader, rows: rows, settings: settings) {
+        switch RowPlan(group: group, leader: leader, rows: rows, settings: settings, keepsPlace: keepsPlace) {
         case .isTrue:
             self.drifts[group] = nil
             self.refusals[group] = nil
@@ -89,7 +102,9 @@ extension CitusDatabase {
     ) {
         var refused = self.refusals[group] ?? Refused(refusal: refusal, since: now)
         if refused.refusal != refusal { refused = Refused(refusal: refusal, since: refused.since) }
-        if !refused.isReported, self.isProven(since: refused.since, view, settings, at: now) {
+        if !refused.isReported, self.isProven(since: refused.since, view, settings, at: now),
+            now >= Self.settled(refused, view, settings)
+        {
             refused.isReported = true
             reports.append(.refused(self.name, group: group, refusal))
         }
@@ -97,7 +112,7 @@ extension CitusDatabase {
     }
 
     private func isDue(_ drift: Drift, _ view: Group, _ settings: CitusSettings, at now: Instant) -> Bool {
-        guard self.updating == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
+        guard self.update == nil, drift.retryAt.map({ $0 <= now }) ?? true else { return false }
         return settings.mode != .observe && self.isProven(since: drift.since, view, settings, at: now)
     }
 
@@ -127,19 +142,45 @@ extension CitusDatabase {
         }
     }
 
+    /// When what needs an operator has needed one for long enough. A name or an address that moves takes a while to do so.
+    private static func settled(_ refused: Refused, _ view: Group?, _ settings: CitusSettings) -> Instant {
+        let settled = self.settled(refused.since, view, settings)
+        guard case .stranger = refused.refusal else { return settled }
+        return max(settled, max(refused.since, view?.leaderAt ?? refused.since) + Self.strangerPatience)
+    }
+
+    private static let strangerPatience: Duration = .seconds(60)
+
     private func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
-    private mutating func update(
-        _ group: Int, _ view: Group, _ drift: Drift, _ clusterID: UInt64, at now: Instant,
-        into actions: inout [CitusAction]
-    ) {
-        guard let leader = view.leader else { return }
-        self.update = Update(group: group, since: now)
-        let update = RowUpdate(
+    func isUpdating(_ group: Int) -> Bool { self.update?.groups.contains(group) ?? false }
+
+    private func update(_ group: Int, _ view: Group, _ drift: Drift, _ clusterID: UInt64) -> RowUpdate? {
+        guard let leader = view.leader else { return nil }
+        return RowUpdate(
             group: group, changes: drift.changes,
             authority: GroupAuthority(clusterID: clusterID, revision: leader.since, rebuiltFrom: drift.rebuiltFrom),
             blockers: self.blockers(group, view, failures: drift.failures))
-        actions.append(.update(self.name, update))
+    }
+
+    /// All that is due goes into one transaction. After each commit Citus pushes the whole of `pg_dist_node` to every worker, and
+    /// connects to those that the rows name: with one group moved and the next not yet, that would be a dead one, for half a
+    /// minute, while it keeps the table from being changed; or, where a whole site was moved, one of another cluster.
+    private mutating func begin(_ due: [RowUpdate], at now: Instant, into actions: inout [CitusAction]) {
+        guard !due.isEmpty, self.update == nil else { return }
+        // What our own transaction blocks, it must let go first. Its group's switchover goes on without it.
+        if let hold = self.hold, hold.blocksOthers {
+            if !hold.isEnding { self.releaseHold(hold, into: &actions) }
+            return
+        }
+        self.note(due, at: now)
+        actions.append(.update(self.name, due))
+    }
+
+    private mutating func note(_ updates: [RowUpdate], at now: Instant) {
+        let changes = updates.reduce(0) { $0 + $1.changes.count }
+        self.update = Update(
+            groups: updates.map(\.group), since: now, limit: self.updateLimit + AnswerLimits.change * changes)
     }
 
     /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.
@@ -159,7 +200,7 @@ extension CitusDatabase {
         into actions: inout [CitusAction]
     ) {
         // Where the coordinator itself is switched over, its sessions end anyway.
-        guard settings.mode == .own, group != settings.group, self.hold == nil, self.updating == nil,
+        guard settings.mode == .own, group != settings.group, self.hold == nil, self.update == nil,
             view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
             let row = self.primary(group)
         else { return }
@@ -173,7 +214,7 @@ extension CitusDatabase {
     private mutating func settleHold(
         _ view: Group, _ isWritable: Bool, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
     ) -> Bool {
-        guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.updating == nil else { return false }
+        guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.update == nil else { return false }
         let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
         let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
         if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
@@ -181,10 +222,10 @@ extension CitusDatabase {
                 if now >= hold.until { self.releaseHold(hold, into: &actions) }
                 return true
             }
-            self.update = Update(group: hold.group, since: now)
             let update = RowUpdate(
                 group: hold.group, changes: drift.changes,
                 authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
+            self.note([update], at: now)
             actions.append(.commitHold(self.name, update))
         } else if isOver || (hasChanged && view.endpoint != nil) {
             self.releaseHold(hold, into: &actions)
@@ -202,7 +243,7 @@ extension CitusDatabase {
     /// Registers or removes one secondary, when nothing else is to be done: Citus refuses it while a worker is down or behind.
     private mutating func settleMembership(
         _ groups: [Int: Group], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
-        at now: Instant, into actions: inout [CitusAction]
+        _ places: KnownPlaces, at now: Instant, into actions: inout [CitusAction]
     ) {
         guard self.isSettled, let rows = self.rows,
             rows.allSatisfy({ !$0.hasMetadata || $0.isSynchronized || $0.group == 0 })
@@ -211,7 +252,7 @@ extension CitusDatabase {
         self.membershipAt = nil
         for (group, view) in groups.sorted(by: { $0.key < $1.key }) where next == nil {
             guard view.leader != nil else { continue }
-            for (place, change) in SecondaryPlan.changes(group, view, rows) {
+            for (place, change) in SecondaryPlan.changes(group, view, rows, places) {
                 guard let due = damper.due(place, add: change.isAddition, at: now) else { continue }
                 if due <= now {
                     next = (group, change)
@@ -228,7 +269,9 @@ extension CitusDatabase {
         let drift = (isSame ? self.membership?.drift : nil) ?? Drift(changes: [next.change], since: now)
         self.membership = (group: next.group, drift: drift)
         guard drift.retryAt.map({ $0 <= now }) ?? true else { return }
-        self.update(next.group, view, drift, clusterID, at: now, into: &actions)
+        if let update = self.update(next.group, view, drift, clusterID) {
+            self.begin([update], at: now, into: &actions)
+        }
     }
 
     /// The next instant at which something is due without an event.
@@ -237,7 +280,7 @@ extension CitusDatabase {
         func consider(_ instant: Instant?) {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
-        if !self.reading.isUnderWay, self.updating == nil { consider(self.reading.due) }
+        if !self.reading.isUnderWay, self.update == nil { consider(self.reading.due) }
         if let hold = self.hold, !hold.isEnding { consider(hold.until) }
         consider(self.membershipAt)
         consider(self.membership?.drift.retryAt)
@@ -246,7 +289,7 @@ extension CitusDatabase {
             consider(Self.settled(drift.since, groups[group], settings))
         }
         for (group, refused) in self.refusals where !refused.isReported {
-            consider(Self.settled(refused.since, groups[group], settings))
+            consider(Self.settled(refused, groups[group], settings))
         }
         return wakeAt
     }

@@ -34,13 +34,17 @@ package struct CitusDatabase: Sendable {
         let authority: GroupAuthority
         let until: Instant
         var isHeld = false
+        /// Whether no other group's rows can be moved meanwhile.
+        var blocksOthers = false
         var isEnding = false
     }
 
     /// An update that is under way.
     struct Update: Sendable {
-        let group: Int
+        let groups: [Int]
         let since: Instant
+        /// For how long it is waited for.
+        let limit: Duration
     }
 
     /// Changes whose arrival on the workers is awaited.
@@ -72,12 +76,10 @@ package struct CitusDatabase: Sendable {
     var membership: (group: Int, drift: Drift)?
     /// When the next one will have been as it is for long enough.
     var membershipAt: Instant?
-    /// The group whose rows an update is changing.
-    var updating: Int? { self.update?.group }
     var update: Update?
     /// One that was given up, and of which nobody knows yet what came of it.
     var lostUpdate: Update?
-    /// For how long an update is waited for.
+    /// For how long an update is waited for, besides what each of its changes may take.
     let updateLimit: Duration
     var hold: Hold?
     /// The leadership for whose end a transaction was held last: once is enough.
@@ -89,7 +91,7 @@ package struct CitusDatabase: Sendable {
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
     package static let holdLimit: Duration = .seconds(30)
     static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
-    private static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
+    static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
 
@@ -102,7 +104,7 @@ package struct CitusDatabase: Sendable {
     }
 
     /// Whether every change has arrived on the workers, as far as is known.
-    var isSettled: Bool { self.drifts.isEmpty && self.awaited == nil && self.updating == nil && self.hold == nil }
+    var isSettled: Bool { self.drifts.isEmpty && self.awaited == nil && self.update == nil && self.hold == nil }
 
     /// This node's daemon becomes the writer, or is it no more: what was known belongs to another time. What is under way is
     /// still answered.
@@ -110,7 +112,7 @@ package struct CitusDatabase: Sendable {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
         self.reading.due = now
-        if let hold = self.hold, !hold.isEnding, self.updating == nil { self.releaseHold(hold, into: &actions) }
+        if let hold = self.hold, !hold.isEnding, self.update == nil { self.releaseHold(hold, into: &actions) }
     }
 
     // MARK: - Answers
@@ -152,19 +154,30 @@ package struct CitusDatabase: Sendable {
 
     /// Answers the secondary that was registered or removed by it.
     mutating func updateEnded(
-        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, askedAt: Instant, at now: Instant,
-        into reports: inout [CitusReport]
+        _ groups: [Int], _ outcome: UpdateOutcome, causedBy cause: Int?, _ views: [Int: Group], askedAt: Instant,
+        at now: Instant, into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
         self.lostUpdate = nil
         // That of one that was given up comes too late: the rows say what came of it.
-        guard let update = self.update, update.group == group, askedAt >= update.since else { return nil }
-        if self.hold?.group == group { self.hold = nil }
+        guard let update = self.update, update.groups == groups, askedAt >= update.since else { return nil }
+        if let hold = self.hold, groups.contains(hold.group) { self.hold = nil }
         self.update = nil
         switch outcome {
-        case .applied, .unknown: self.readAnew(at: now)
+        case .applied, .unknown, .rowChanged: self.readAnew(at: now)
         case .notCoordinator, .inRecovery, .olderRevision, .supersededCluster, .blocked, .failed:
             self.reading.due = now
         }
+        var secondary: NodeEndpoint?
+        // One group that cannot be changed now does not keep the others waiting: they are tried again at once, without it.
+        for group in groups where cause == nil || cause == group {
+            secondary = self.ended(group, outcome, views[group], at: now, into: &reports) ?? secondary
+        }
+        return secondary
+    }
+
+    private mutating func ended(
+        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, at now: Instant, into reports: inout [CitusReport]
+    ) -> NodeEndpoint? {
         let isMembership = self.membership?.group == group && self.drifts[group] == nil
         guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { return nil }
         if case .applied = outcome {
@@ -180,6 +193,8 @@ package struct CitusDatabase: Sendable {
             self.awaited = Synchronization(groups: groups, since: now)
             return isMembership ? drift.changes.first?.secondary : nil
         }
+        // The rows that are read now say what is to be done, if anything.
+        if outcome == .rowChanged { return nil }
         drift.failures += 1
         var delay = Self.updateBackoff.pause(after: drift.failures)
         if outcome == .inRecovery {
@@ -219,71 +234,21 @@ package struct CitusDatabase: Sendable {
     }
 
     mutating func held(
-        _ group: Int, leader: String, into actions: inout [CitusAction], _ reports: inout [CitusReport]
+        _ group: Int, leader: String, blocksOthers: Bool, into actions: inout [CitusAction],
+        _ reports: inout [CitusReport]
     ) {
         // It was given up before it had all its locks.
         guard self.hold?.group == group else { return actions.append(.releaseHold(self.name, group: group)) }
         self.hold?.isHeld = true
+        self.hold?.blocksOthers = blocksOthers
         reports.append(.holding(self.name, group: group, leader: leader))
     }
 
     mutating func holdEnded(_ group: Int, _ reason: String, at now: Instant, into reports: inout [CitusReport]) {
         guard self.hold?.group == group else { return }
         self.hold = nil
-        if self.updating == group { self.update = nil }
+        if self.update?.groups == [group] { self.update = nil }
         self.reading.due = now
         reports.append(.holdEnded(self.name, group: group, reason: reason))
-    }
-
-    mutating func synchronizationTold(at now: Instant) {
-        if self.awaited != nil { self.reading.hasten(to: now) }
-    }
-
-    mutating func copiesCompared(
-        _ findings: [CopyFinding], askedAt: Instant, at now: Instant, into reports: inout [CitusReport]
-    ) {
-        // One that was given up may have looked before the last change.
-        guard let awaited = self.awaited, let since = awaited.comparingSince, askedAt >= since else { return }
-        let different = findings.filter { $0.result == .different }.map(\.endpoint)
-        guard different.isEmpty else {
-            self.awaited?.comparingSince = nil
-            if now - awaited.since > .seconds(5), !awaited.isReported {
-                self.awaited?.isReported = true
-                reports.append(.copiesDiffer(self.name, nodes: different))
-            }
-            self.reading.due = now + (awaited.isReported ? Self.pace : .milliseconds(200))
-            return
-        }
-        self.awaited = nil
-        let unverified = findings.filter { $0.result != .same }
-        for (group, since) in awaited.groups.sorted(by: { $0.key < $1.key }) {
-            reports.append(.synchronized(self.name, group: group, after: now - since, unverified: unverified))
-        }
-    }
-
-    /// Citus marks a row unsynchronized with each update, and synchronized when it has rewritten that node's copy.
-    private mutating func checkSynchronization(
-        _ rows: [NodeRow], at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
-    ) {
-        guard var awaited = self.awaited, !awaited.isComparing else { return }
-        let workers = rows.filter { $0.group != 0 && $0.role == .primary && $0.isActive && $0.hasMetadata }
-        let behind = workers.filter { !$0.isSynchronized }
-        awaited.reads += 1
-        if behind.isEmpty {
-            awaited.comparingSince = now
-            actions.append(.compareCopies(self.name, workers.map(\.endpoint)))
-        } else {
-            // It starts within 50 ms, and takes longer with more workers.
-            let pause = Self.synchronizationBackoff.pause(after: awaited.reads)
-            let isLate = now - awaited.since > .seconds(10)
-            self.reading.due = now + (isLate ? Self.pace : pause)
-            if isLate, !awaited.isReported {
-                awaited.isReported = true
-                for group in awaited.groups.keys.sorted() {
-                    reports.append(.unsynchronized(self.name, group: group, nodes: behind.map(\.endpoint)))
-                }
-            }
-        }
-        self.awaited = awaited
     }
 }

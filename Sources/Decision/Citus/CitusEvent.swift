@@ -6,12 +6,16 @@ public enum CitusEvent: Hashable, Sendable {
     /// All rows of `pg_dist_node` as a query saw them that was sent at `askedAt`.
     case rowsRead(String, [NodeRow], askedAt: Instant)
     case rowsUnread(String, reason: String)
-    /// What came of an update that was asked for at `askedAt`.
-    case updateEnded(String, group: Int, UpdateOutcome, askedAt: Instant)
+    /// What came of an update of these groups that was asked for at `askedAt`. Where it failed, nothing was changed; `causedBy` is
+    /// the group whose changes were refused or blocked, and nil where that has nothing to do with any one of them.
+    case updateEnded(String, groups: [Int], UpdateOutcome, causedBy: Int?, askedAt: Instant)
     /// An update that is under way waits for these sessions.
-    case updateBlocked(String, group: Int, [BlockingSession])
-    /// A held transaction has begun, and blocks writes to the group.
-    case held(String, group: Int)
+    case updateBlocked(String, groups: [Int], [BlockingSession])
+    /// Citus's own synchronization was ended so many times; or why it was not.
+    case synchronizationInterrupted(String, count: Int, problem: String?)
+    /// A held transaction has begun, and blocks writes to the group, or to reference tables too (`blocksOthers`), which every
+    /// group has: then no other group's rows can be moved meanwhile.
+    case held(String, group: Int, blocksOthers: Bool)
     /// A held transaction has ended without a commit.
     case holdEnded(String, group: Int, reason: String)
     /// Citus said on its channel that it has synchronized metadata.
@@ -23,6 +27,7 @@ public enum CitusEvent: Hashable, Sendable {
     /// The PostgreSQL servers that the failure detector holds failed.
     case unusable(Set<NodeEndpoint>)
     case writable(NodeEndpoint, WritableAnswer, askedAt: Instant)
+    case identified(NodeEndpoint, ServerIdentity, askedAt: Instant)
 }
 
 /// How an update of `pg_dist_node` ended.
@@ -34,6 +39,8 @@ public enum UpdateOutcome: Hashable, Sendable {
     /// The fence: something newer was applied already.
     case olderRevision(applied: Int64)
     case supersededCluster(by: UInt64)
+    /// A row does not name the place any more that it named when it was read.
+    case rowChanged
     /// Sessions that hold locks stood in the way for longer than the limits allow.
     case blocked(reason: String)
     case failed(reason: String)
@@ -50,13 +57,18 @@ public struct BlockingSession: Hashable, Sendable {
     public var state: String
     /// For how long its transaction has been open; nil where this role may not see it.
     public var age: Duration?
+    /// Whether it is Citus's own worker that brings metadata to the other nodes: it waits for one of them that does not answer.
+    public var isSynchronization: Bool
 
-    public init(pid: Int, user: String, application: String, state: String, age: Duration?) {
+    public init(
+        pid: Int, user: String, application: String, state: String, age: Duration?, isSynchronization: Bool = false
+    ) {
         self.pid = pid
         self.user = user
         self.application = application
         self.state = state
         self.age = age
+        self.isSynchronization = isSynchronization
     }
 }
 

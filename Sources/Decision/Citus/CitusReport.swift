@@ -16,7 +16,9 @@ public enum CitusReport: Hashable, Sendable {
     case drift(String, group: Int, row: NodeEndpoint?, leader: NodeEndpoint, Remedy)
     case updated(String, group: Int, changes: [RowChange], leader: String, after: Duration)
     case updateFailed(String, group: Int, UpdateOutcome, retryAfter: Duration)
-    case blocked(String, group: Int, [BlockingSession])
+    case blocked(String, groups: [Int], [BlockingSession])
+    /// Citus's own worker, which waited for a node that does not answer, was ended to let an update pass; or why it was not.
+    case synchronizationInterrupted(String, problem: String?)
     /// Moving addresses cannot put the group's rows right.
     case refused(String, group: Int, NodeRowPlan.Refusal)
     case synchronized(String, group: Int, after: Duration, unverified: [CopyFinding])

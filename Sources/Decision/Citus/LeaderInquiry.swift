@@ -8,8 +8,8 @@ struct LeaderInquiry: Sendable {
     let leader: Group.Leader
     /// When this daemon learned of the leadership.
     private let leaderAt: Instant
-    /// Whether PostgreSQL was found out of recovery.
-    private var isOutOfRecovery = false
+    /// When PostgreSQL was found out of recovery.
+    private(set) var outOfRecoveryAt: Instant?
     /// Why the leader's PostgreSQL cannot be asked by this daemon; nil where it can, or may yet.
     private(set) var refusal: String?
     private(set) var question = Question(due: .beforeAll)
@@ -25,7 +25,7 @@ struct LeaderInquiry: Sendable {
     /// leads must do: that comes about a second later.
     func isWritable(_ group: Group) -> Bool {
         guard group.leader == self.leader else { return false }
-        if self.isOutOfRecovery { return true }
+        if self.outOfRecoveryAt != nil { return true }
         guard self.refusal != nil, let (member, revision) = group.leaderMember, revision > self.leader.since else {
             return false
         }
@@ -36,13 +36,13 @@ struct LeaderInquiry: Sendable {
     private static let patience: Duration = .seconds(10)
 
     /// Takes over an answer; answers why the leader cannot be asked, when that is news.
-    mutating func learn(_ answer: WritableAnswer, askedAt: Instant) -> String? {
+    mutating func learn(_ answer: WritableAnswer, askedAt: Instant, at now: Instant) -> String? {
         self.question.answered(askedAt)
         // An answer from before the leadership proves nothing.
         guard askedAt >= self.leaderAt else { return nil }
         switch answer {
         case .primary:
-            self.isOutOfRecovery = true
+            self.outOfRecoveryAt = self.outOfRecoveryAt ?? now
             self.refusal = nil
         case .standby: self.refusal = nil
         case .unreachable(let reason):

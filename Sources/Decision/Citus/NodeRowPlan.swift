@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Where a Citus node is reached: the pair that is unique in `pg_dist_node`.
+/// Where a Citus node is reached: the pair that is unique in `pg_dist_node`. Host names are the same in any case, as for DNS;
+/// Patroni's own handler writes them in lower case.
 public struct NodeEndpoint: Hashable, Sendable, CustomStringConvertible {
-    public var host: String
+    /// As it was found.
+    public var host: String { didSet { self.key = self.host.lowercased() } }
     public var port: Int
+    private var key: String
 
     public init(_ host: String, _ port: Int) {
         self.host = host
         self.port = port
+        self.key = host.lowercased()
+    }
+
+    public static func == (one: Self, other: Self) -> Bool { one.port == other.port && one.key == other.key }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(self.key)
+        hasher.combine(self.port)
     }
 
     /// The inverse of ``description``; nil for any other text.
@@ -32,6 +43,8 @@ public struct NodeRow: Hashable, Sendable {
     public var group: Int
     public var endpoint: NodeEndpoint
     public var role: Role
+    /// Whether it is of Citus's cluster `default`. Secondaries of others are read replicas that somebody else keeps.
+    public var isOfDefaultCluster: Bool
     public var isActive: Bool
     /// Whether the node has a copy of the metadata, and whether Citus has brought that up to date.
     public var hasMetadata: Bool
@@ -40,13 +53,14 @@ public struct NodeRow: Hashable, Sendable {
     public var pool: String?
 
     public init(
-        id: Int, group: Int, endpoint: NodeEndpoint, role: Role, isActive: Bool = true, hasMetadata: Bool = true,
-        isSynchronized: Bool = true, pool: String? = nil
+        id: Int, group: Int, endpoint: NodeEndpoint, role: Role, isOfDefaultCluster: Bool = true, isActive: Bool = true,
+        hasMetadata: Bool = true, isSynchronized: Bool = true, pool: String? = nil
     ) {
         self.id = id
         self.group = group
         self.endpoint = endpoint
         self.role = role
+        self.isOfDefaultCluster = isOfDefaultCluster
         self.isActive = isActive
         self.hasMetadata = hasMetadata
         self.isSynchronized = isSynchronized
@@ -64,6 +78,7 @@ public enum NodeRowPlan: Hashable, Sendable {
     /// One row's new address.
     public struct Move: Hashable, Sendable {
         public var id: Int
+        public var from: NodeEndpoint
         public var endpoint: NodeEndpoint
     }
 
@@ -74,6 +89,9 @@ public enum NodeRowPlan: Hashable, Sendable {
         case severalPrimaries(ids: [Int])
         /// The leader's address belongs to a row that cannot give it away.
         case endpointTaken(id: Int, group: Int)
+        /// The primary's row names a place that no member of the group is known to have had, and another server answers there than
+        /// at the leader's, or none.
+        case stranger(NodeEndpoint, leader: NodeEndpoint)
         /// The group has no row at all, and may be added only by an operator.
         case notRegistered(leader: NodeEndpoint)
     }
@@ -97,17 +115,18 @@ public enum NodeRowPlan: Hashable, Sendable {
             return
         }
         guard let other = rows.first(where: { $0.endpoint == leader }) else {
-            self = .moves([Move(id: primary.id, endpoint: leader)])
+            self = .moves([Move(id: primary.id, from: primary.endpoint, endpoint: leader)])
             return
         }
         guard other.group == group, other.role == .secondary else {
             self = .refused(.endpointTaken(id: other.id, group: other.group))
             return
         }
+        let temporary = Self.temporary(for: primary, beside: rows)
         self = .moves([
-            Move(id: primary.id, endpoint: Self.temporary(for: primary, beside: rows)),
-            Move(id: other.id, endpoint: primary.endpoint),
-            Move(id: primary.id, endpoint: leader),
+            Move(id: primary.id, from: primary.endpoint, endpoint: temporary),
+            Move(id: other.id, from: other.endpoint, endpoint: primary.endpoint),
+            Move(id: primary.id, from: temporary, endpoint: leader),
         ])
     }
 

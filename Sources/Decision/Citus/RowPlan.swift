@@ -6,18 +6,19 @@ enum RowPlan: Hashable, Sendable {
     case changes([RowChange])
     case refused(NodeRowPlan.Refusal)
 
-    init(group: Int, leader: NodeEndpoint, rows: [NodeRow], settings: CitusSettings) {
+    /// - Parameter keepsPlace: whether the primary's row leads to the leader under another name.
+    init(group: Int, leader: NodeEndpoint, rows: [NodeRow], settings: CitusSettings, keepsPlace: Bool = false) {
         guard rows.contains(where: { $0.group == group }) else {
             // The coordinator is registered only where somebody has asked for that.
             self = group == 0 ? .isTrue : Self.admission(of: group, leader, rows, settings)
             return
         }
         var changes: [RowChange] = []
-        switch NodeRowPlan(group: group, leader: leader, rows: rows) {
+        switch keepsPlace ? .isTrue : NodeRowPlan(group: group, leader: leader, rows: rows) {
         case .refused(let refusal):
             self = .refused(refusal)
             return
-        case .moves(let moves): changes = moves.map { .move(id: $0.id, $0.endpoint) }
+        case .moves(let moves): changes = moves.map { .move(id: $0.id, from: $0.from, $0.endpoint) }
         case .isTrue: break
         }
         if let template = settings.poolInfo[group],

@@ -75,6 +75,7 @@ extension DetectorCore {
         target.primaryAt = findings.isPrimary == true ? askedAt : nil
         // The last that is known of a leader still says how far the others must be.
         if let position = findings.position { target.position = (position, askedAt) }
+        target.isOutOfConnections = findings.isOutOfConnections
         self.measureLag(of: id, &target, view, askedAt: askedAt, at: now)
         self.targets[id] = target
         if findings.isPrimary == true {

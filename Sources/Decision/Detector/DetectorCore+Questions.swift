@@ -24,7 +24,7 @@ extension DetectorCore {
         {
             reports.append(.unanswered(.switchover(order.leader), after: now - since))
             // It may have happened, or happen yet: the claim in etcd keeps others from another, and this leadership's was tried.
-            self.switchoverEnded(order, .unanswered("no answer at all"), &reports)
+            self.switchoverEnded(order, .unanswered("no answer at all"), at: now, &reports)
         }
     }
 

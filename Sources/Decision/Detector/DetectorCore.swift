@@ -44,6 +44,8 @@ package struct DetectorCore: Sendable {
         var primaryAt: Instant?
         /// How far its write-ahead log had come, and when it was asked.
         var position: (bytes: Int64, askedAt: Instant)?
+        /// Whether it said when it was asked last that it has no connection left.
+        var isOutOfConnections = false
         /// How many bytes it was behind the leader when it was asked last; nil: not known.
         var lag: Int64?
         /// Whether it stays further behind than allowed.
@@ -98,6 +100,11 @@ package struct DetectorCore: Sendable {
     /// Whether Patroni is in maintenance mode.
     var isPaused = false
     var switchover = SwitchoverStage.idle
+    /// The last one that was asked for, and how many attempts in a row came to nothing.
+    var lastOrder: SwitchoverOrder?
+    var forestalled = 0
+    /// The leaders of this group that were held to be unusable lately, one entry each.
+    var grayLeaderships: [GrayLeadership] = []
     /// The member whose daemon has a switchover under way, by group: their keys in etcd.
     var claims: [Int: String] = [:]
     var toldObstacle: SwitchoverRule?
@@ -147,7 +154,7 @@ package struct DetectorCore: Sendable {
         case .observationsRead(let observations): self.learn(observations, view, at: now, &reports)
         case .switchoverClaimed(let group, let member): self.claims[group] = member
         case .claimsRead(let claims): self.claims = claims
-        case .switchoverEnded(let order, let outcome): self.switchoverEnded(order, outcome, &reports)
+        case .switchoverEnded(let order, let outcome): self.switchoverEnded(order, outcome, at: now, &reports)
         case .acknowledged(let id, let time):
             self.observation.acknowledged[id] = time
             self.isPublished = false
@@ -184,6 +191,7 @@ package struct DetectorCore: Sendable {
             wakeAt = min(wakeAt, deadline)
         }
         if self.hasContact, let until = self.viewUntil(view) { wakeAt = min(wakeAt, until) }
+        if case .putOff(_, _, let until, _) = self.switchover { wakeAt = min(wakeAt, until) }
         if case .underWay(_, let since) = self.switchover {
             wakeAt = min(wakeAt, max(since, awakeSince) + AnswerLimits.switchover)
         }
@@ -198,7 +206,12 @@ package struct DetectorCore: Sendable {
         if self.targets[id]?.postgresConsensus.acknowledge(at: now).contains(.tellReleased) == true {
             reports.append(.suppressed(id, .postgres, false))
         }
-        if case .ended = self.switchover { self.switchover = .idle }
+        // Another member's word is no word for this one.
+        switch self.switchover {
+        case .ended(let order, _), .putOff(let order, _, _, _): if order.leader == id { self.switchover = .idle }
+        case .idle, .underWay: break
+        }
+        self.grayLeaderships.removeAll { $0.leader == id }
         self.reconsider(id, view, at: now, &reports)
     }
 

@@ -60,8 +60,14 @@ public struct ProbeFindings: Hashable, Sendable {
     /// How far its write-ahead log has come, in bytes: on a primary what is written, on a standby what is replayed; nil: not
     /// known.
     public var position: Int64?
+    /// Whether its PostgreSQL answers that it has no connection left.
+    public var isOutOfConnections: Bool
 
-    public init(patroni: String?, postgres: String?, isPrimary: Bool? = nil, position: Int64? = nil) {
+    public init(
+        patroni: String?, postgres: String?, isPrimary: Bool? = nil, position: Int64? = nil,
+        isOutOfConnections: Bool = false
+    ) {
+        self.isOutOfConnections = isOutOfConnections
         self.patroni = patroni
         self.postgres = postgres
         self.isPrimary = isPrimary

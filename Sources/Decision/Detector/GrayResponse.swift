@@ -30,7 +30,7 @@ public enum SwitchoverOutcome: Hashable, Sendable {
     case refused(String)
     /// Whether Patroni does it is not known.
     case unanswered(String)
-    /// Another daemon was first, or the leader is another by now; nothing was asked.
+    /// Nothing was asked of Patroni: another daemon was first, the leader is another by now, or etcd did not answer.
     case forestalled(String)
 }
 
@@ -48,6 +48,9 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
     case operatorActs = "operator acts"
     case underWay = "under way"
     case tried
+    case putOff = "put off"
+    case follows = "it follows the leadership"
+    case outOfConnections = "out of connections"
     case noCandidate = "no candidate"
 
     public var meaning: String {
@@ -64,6 +67,11 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
         case .operatorActs: "somebody has asked Patroni for a switchover already"
         case .underWay: "a switchover is under way: never two at a time"
         case .tried: "it was tried for this leadership: what has failed is not repeated blindly"
+        case .putOff: "the last attempt did not come as far as Patroni: the next one comes after a pause"
+        case .follows:
+            "another leader of the group was unusable within the last 22 minutes: what makes it so follows the leadership, and would again"
+        case .outOfConnections:
+            "its connections are used up: the application's follow the leadership, and would use up the next one's"
         case .noCandidate: "no standby is fit to lead"
         }
     }
@@ -85,6 +93,16 @@ enum SwitchoverStage: Hashable, Sendable {
     case idle
     case underWay(SwitchoverOrder, since: Instant)
     case ended(SwitchoverOrder, SwitchoverOutcome)
+    /// It asked nothing of Patroni, and may be made again at `until`; so many have come to nothing in a row.
+    case putOff(SwitchoverOrder, SwitchoverOutcome, until: Instant, attempts: Int)
+}
+
+/// A leader that was held to be unusable.
+struct GrayLeadership: Hashable, Sendable {
+    let leader: MemberID
+    let since: Int64
+    /// When it was last.
+    var at: Instant
 }
 
 enum SwitchoverDecision: Hashable, Sendable {
@@ -102,30 +120,50 @@ extension DetectorCore {
     mutating func respond(
         _ view: GroupsView, at now: Instant, into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
-        guard let (leader, _) = self.leadership(view), self.targets[leader]?.verdict == .gray else {
+        if case .putOff(_, _, let until, _) = self.switchover, until <= now { self.switchover = .idle }
+        guard let (leader, since) = self.leadership(view), self.targets[leader]?.verdict == .gray else {
             self.toldObstacle = nil
             return
         }
+        self.remember(GrayLeadership(leader: leader, since: since, at: now))
         switch self.decideSwitchover(view) {
         case .forbidden(let obstacle):
             guard self.toldObstacle != obstacle.rule else { return }
             self.toldObstacle = obstacle.rule
             // What is under way, or has been tried, was told when that was done.
-            if obstacle.rule != .underWay, obstacle.rule != .tried {
+            if ![.underWay, .tried, .putOff].contains(obstacle.rule) {
                 reports.append(.notSwitchingOver(leader, obstacle))
             }
         case .order(let order):
+            if self.lastOrder?.since != order.since { self.forestalled = 0 }
+            self.lastOrder = order
             self.switchover = .underWay(order, since: now)
             reports.append(.switchingOver(order))
             wanted.append(.switchOver(order))
         }
     }
 
+    /// How long a cause that follows the leadership is looked for: as long as a second failure suppresses (``FlapPenalty``).
+    private static let following: Duration = .seconds(22 * 60)
+    private static let pause = Backoff(first: .seconds(10), longest: .seconds(300))
+
+    private mutating func remember(_ gray: GrayLeadership) {
+        self.grayLeaderships.removeAll { $0.leader == gray.leader || gray.at - $0.at > Self.following }
+        self.grayLeaderships.append(gray)
+    }
+
     mutating func switchoverEnded(
-        _ order: SwitchoverOrder, _ outcome: SwitchoverOutcome, _ reports: inout [DetectorReport]
+        _ order: SwitchoverOrder, _ outcome: SwitchoverOutcome, at now: Instant, _ reports: inout [DetectorReport]
     ) {
         guard case .underWay(order, _) = self.switchover else { return }
-        self.switchover = .ended(order, outcome)
+        switch outcome {
+        case .done, .refused, .unanswered: self.switchover = .ended(order, outcome)
+        case .forestalled:
+            // It did not come as far as Patroni: the only daemon that may act would never act in this leadership.
+            self.forestalled += 1
+            self.switchover = .putOff(
+                order, outcome, until: now + Self.pause.pause(after: self.forestalled), attempts: self.forestalled)
+        }
         reports.append(.switchoverEnded(order, outcome))
     }
 
@@ -178,6 +216,14 @@ extension DetectorCore {
             guard case .ended(let order, let outcome) = self.switchover, order.leader == leader, order.since == since
             else { return nil }
             return "\(outcome)"
+        case .putOff:
+            guard case .putOff(let order, let outcome, _, let attempts) = self.switchover, order.since == since else {
+                return nil
+            }
+            return "\(outcome), \(attempts) times"
+        case .follows:
+            return self.grayLeaderships.first { $0.leader != leader && $0.leader.group == leader.group }?.leader.name
+        case .outOfConnections: if self.targets[leader]?.isOutOfConnections == true { return leader.name }
         case .noCandidate:
             let (fit, unfit) = self.candidates(after: leader, view)
             guard fit.isEmpty else { return nil }

@@ -107,8 +107,14 @@ public struct Memory: Hashable, Sendable {
     /// Whether an address that is not listed may have been acquired all the same: so it is with what a disk holds, or has lost. One
     /// that is known to have never been acquired is listed with an empty trail.
     public var isPartial: Bool
+    /// Where the members of each Citus group are, or have been.
+    public var places: KnownPlaces
 
-    public init(trails: [Addressed<Trail>] = [], followsForgetful: Bool = false, isPartial: Bool = false) {
+    public init(
+        trails: [Addressed<Trail>] = [], followsForgetful: Bool = false, isPartial: Bool = false,
+        places: KnownPlaces = KnownPlaces()
+    ) {
+        self.places = places
         self.trails = trails
         self.followsForgetful = followsForgetful
         self.isPartial = isPartial

@@ -50,11 +50,22 @@ public struct FailoverRecord: Hashable, Sendable {
     public var notes: [Note]
     /// What detection may take, as the profile promises.
     public var detectionBudget: Duration
+    /// The phases that are to come where they have not: of a group with addresses, that they move; empty in records of earlier
+    /// versions.
+    public var expected: Set<Phase>
+    /// Whose daemon has written it, so by whose clock its phases are told; nil in records of earlier versions.
+    public var by: String?
+    /// Phases that another daemon has told, by its own clock.
+    public var clocks: [Phase: String]
 
     public init(
         revision: Int64, group: Int, from: String?, to: String, cause: Cause = .unknown, phases: [Phase: Instant] = [:],
-        notes: [Note] = [], detectionBudget: Duration = .seconds(150)
+        notes: [Note] = [], detectionBudget: Duration = .seconds(150), expected: Set<Phase> = [], by: String? = nil,
+        clocks: [Phase: String] = [:]
     ) {
+        self.expected = expected
+        self.by = by
+        self.clocks = clocks
         self.revision = revision
         self.group = group
         self.from = from
@@ -73,7 +84,7 @@ public enum LedgerEntry: Hashable, Sendable {
     /// By any other daemon, once and only where nothing stands: the new leader's may be down.
     case witnessed(FailoverRecord)
     /// By the daemon that keeps `pg_dist_node`, beside the record of the group's leadership that began at `revision`.
-    case metadata(group: Int, revision: Int64, phases: [FailoverRecord.Phase: Instant])
+    case metadata(group: Int, revision: Int64, phases: [FailoverRecord.Phase: Instant], by: String)
 }
 
 /// A span of a failover that has a budget.
@@ -98,12 +109,23 @@ public struct FailoverSpan: Hashable, Sendable, CaseIterable {
         FailoverSpan(name: "standbys", from: [.keyGained], to: [.standbyBack], budget: .seconds(3600)),
     ]
 
-    /// How long it took; nil where an end of it is not known. Of a detection the first end counts: a key that has ended needs no
-    /// verdict any more.
-    public func length(in phases: [FailoverRecord.Phase: Instant]) -> Duration? {
-        guard let start = self.from.compactMap({ phases[$0] }).first else { return nil }
-        let ends = self.to.compactMap { phases[$0] }
-        guard let end = self.name == "detection" ? ends.min() : ends.max() else { return nil }
-        return max(end - start, .zero)
+    /// What is known of how long it took.
+    public enum Length: Hashable, Sendable {
+        case took(Duration)
+        /// It has begun, and these phases, which were to come, have not.
+        case notFinished([FailoverRecord.Phase])
+        case unknown
+    }
+
+    /// Of a detection the first end counts: a key that has ended needs no verdict any more.
+    public func length(in record: FailoverRecord) -> Length {
+        guard let start = self.from.compactMap({ record.phases[$0] }).first else { return .unknown }
+        let ends = self.to.compactMap { record.phases[$0] }
+        if self.name != "detection" {
+            let missing = self.to.filter { record.phases[$0] == nil && record.expected.contains($0) }
+            guard missing.isEmpty else { return .notFinished(missing) }
+        }
+        guard let end = self.name == "detection" ? ends.min() : ends.max() else { return .unknown }
+        return .took(max(end - start, .zero))
     }
 }

@@ -53,6 +53,7 @@ struct Ledger: Sendable {
             guard now - gained >= Self.precedence else { return nil }
             self.open = nil
             var second = record
+            second.by = self.member.name
             second.notes.append(
                 FailoverRecord.Note(
                     at: now, text: "written by the daemon of \(self.member.name): that of \(record.to) had not"))
@@ -63,7 +64,10 @@ struct Ledger: Sendable {
     }
 
     /// Takes over what was done to the rows of a group, whose present leadership they follow.
-    mutating func takeMetadata(_ report: CitusReport, _ groups: [Int: Group], at now: Instant) -> LedgerEntry? {
+    /// - Parameter writableAt: when a group's leader was found to accept writes, by who asked it.
+    mutating func takeMetadata(
+        _ report: CitusReport, _ groups: [Int: Group], writableAt: (Int) -> Instant? = { _ in nil }, at now: Instant
+    ) -> LedgerEntry? {
         let group: Int
         let phase: FailoverRecord.Phase
         switch report {
@@ -81,19 +85,25 @@ struct Ledger: Sendable {
         }
         // Of several databases the last one counts.
         self.metadata[group]?.phases[phase] = now
-        return self.metadata[group].map { .metadata(group: group, revision: since, phases: $0.phases) }
+        // Where the group has no addresses, its own daemons do not look for that.
+        if let writableAt = writableAt(group) { self.metadata[group]?.phases[.writable] = writableAt }
+        return self.metadata[group].map {
+            .metadata(group: group, revision: since, phases: $0.phases, by: self.member.name)
+        }
     }
 
     /// Takes over what the core does and reports.
+    /// - Parameter expected: the phases that a change of leader of this group is to have.
     mutating func record(
-        _ action: Action, _ detector: DetectorCore, _ groups: [Int: Group], at now: Instant
+        _ action: Action, _ detector: DetectorCore, _ groups: [Int: Group],
+        expected: Set<FailoverRecord.Phase> = [], at now: Instant
     ) {
         let isOurs = self.open?.to == self.member.name
         switch action {
         case .startAnnouncing where isOurs: self.reach(.announced, at: now, isRepeatable: true)
         case .report(.contactMade(_, _, let leader)): self.lastLeader = leader
         case .report(.leaderChanged(let before, let leader, let revision)):
-            self.leaderChanged(before, leader, revision, detector, groups, at: now)
+            self.leaderChanged(before, leader, revision, detector, groups, expected, at: now)
         case .report(.postgresChanged(.primary)) where isOurs: self.reach(.writable, at: now)
         case .report(.assigned) where isOurs: self.reach(.addressMoved, at: now, isRepeatable: true)
         case .report(.detector(let report)): self.record(report, at: now)
@@ -126,7 +136,7 @@ struct Ledger: Sendable {
 
     private mutating func leaderChanged(
         _ before: String?, _ leader: String?, _ revision: Int64, _ detector: DetectorCore, _ groups: [Int: Group],
-        at now: Instant
+        _ expected: Set<FailoverRecord.Phase>, at now: Instant
     ) {
         if let before { self.lastLeader = before }
         guard let leader else {
@@ -146,6 +156,8 @@ struct Ledger: Sendable {
             revision: revision, group: group, from: former, to: leader, phases: [.keyLost: lostAt, .keyGained: now],
             notes: self.recent.filter { now - $0.at < Self.recentSpan })
         record.detectionBudget = detector.profile.window
+        record.expected = expected
+        record.by = self.member.name
         self.standbys = Set((groups[group]?.members ?? [:]).keys).union([former])
         self.standbys.remove(leader)
         self.seen = []

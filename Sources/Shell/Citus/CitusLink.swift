@@ -36,8 +36,11 @@ final class CitusLink {
         switch action {
         case .askWritable(let endpoint):
             self.answer { .writable(endpoint, await self.nodes.ask(endpoint), askedAt: now) }
+        case .identify(let place):
+            self.answer { .identified(place, await self.nodes.identify(place), askedAt: now) }
         case .readRows(let name): self.answer(name) { await $0.readRows(askedAt: now) }
-        case .update(let name, let update): self.answer(name) { await $0.update(update, askedAt: now) }
+        case .update(let name, let updates): self.answer(name) { await $0.update(updates, askedAt: now) }
+        case .interruptSynchronization(let name): self.answer(name) { await $0.interruptSynchronization() }
         case .hold(let name, let group, let nodeID, let authority, let limit):
             self.answer(name) { await $0.hold(group, nodeID, authority, limit: limit) }
         case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update, askedAt: now) }

@@ -15,23 +15,39 @@ extension NodeRow {
             }
         self.init(
             id: node.id, group: node.group, endpoint: NodeEndpoint(node.host, node.port), role: role,
-            isActive: node.isActive, hasMetadata: node.hasMetadata, isSynchronized: node.isSynchronized,
+            isOfDefaultCluster: node.cluster == "default", isActive: node.isActive, hasMetadata: node.hasMetadata,
+            isSynchronized: node.isSynchronized,
             pool: node.pool)
     }
 }
 
 extension CitusUpdate {
+    /// - Parameter updates: at least one; all are of one etcd cluster.
+    init(_ updates: [RowUpdate]) {
+        self.init(updates.map { Part($0) }, etcdCluster: updates.first?.authority.clusterID ?? 0)
+        self.lockTimeout = CoordinatorDatabase.lockTimeout
+        self.statementTimeout = CoordinatorDatabase.statementTimeout
+        for case .terminate(let cooldown) in updates.map(\.blockers) {
+            self.lockTimeout = max(self.lockTimeout, cooldown + CoordinatorDatabase.statementTimeout)
+            self.statementTimeout = self.lockTimeout + .seconds(1)
+        }
+    }
+}
+
+extension CitusUpdate.Part {
     init(_ update: RowUpdate) {
         self.init(
-            group: update.group, steps: update.changes.map { Step($0) }, etcdCluster: update.authority.clusterID,
-            revision: update.authority.revision, rebuiltFrom: update.authority.rebuiltFrom)
-        if case .terminate(let cooldown) = update.blockers {
-            self.blockers = .terminate(after: cooldown)
-            self.lockTimeout = cooldown + CoordinatorDatabase.statementTimeout
-            self.statementTimeout = self.lockTimeout + .seconds(1)
-        } else {
-            self.lockTimeout = CoordinatorDatabase.lockTimeout
-            self.statementTimeout = CoordinatorDatabase.statementTimeout
+            group: update.group, steps: update.changes.map { CitusUpdate.Step($0) },
+            revision: update.authority.revision,
+            rebuiltFrom: update.authority.rebuiltFrom, blockers: CitusUpdate.Blockers(update.blockers))
+    }
+}
+
+extension CitusUpdate.Blockers {
+    init(_ blockers: RowUpdate.Blockers) {
+        switch blockers {
+        case .wait: self = .wait
+        case .terminate(let cooldown): self = .terminate(after: cooldown)
         }
     }
 }
@@ -40,7 +56,10 @@ extension CitusUpdate.Step {
     init(_ change: RowChange) {
         self =
             switch change {
-            case .move(let id, let endpoint): .move(nodeID: id, host: endpoint.host, port: endpoint.port)
+            case .move(let id, let from, let endpoint):
+                .move(
+                    nodeID: id, host: endpoint.host, port: endpoint.port,
+                    from: CitusUpdate.Place(host: from.host, port: from.port))
             case .pool(let id, let text): .pool(nodeID: id, text)
             case .add(let endpoint, let group): .add(host: endpoint.host, port: endpoint.port, group: group)
             case .addSecondary(let endpoint, let primary):
@@ -58,8 +77,9 @@ extension UpdateOutcome {
             case .applied: .applied
             case .refused(.inRecovery): .inRecovery
             case .refused(.notCoordinator(let group)): .notCoordinator(group: group)
-            case .refused(.olderRevision(let applied)): .olderRevision(applied: applied)
-            case .refused(.supersededCluster(let other)): .supersededCluster(by: other)
+            case .refused(.olderRevision(_, let applied)): .olderRevision(applied: applied)
+            case .refused(.supersededCluster(_, let other)): .supersededCluster(by: other)
+            case .refused(.rowChanged): .rowChanged
             }
     }
 
@@ -67,7 +87,7 @@ extension UpdateOutcome {
         switch error {
         case .outcomeUnknown(let cause): self = .unknown(reason: cause.message.firstLine)
         case .malformed(let reason): self = .failed(reason: reason)
-        case .database(let cause):
+        case .database(let cause), .change(_, let cause):
             // lock_not_available, query_canceled by statement_timeout: somebody held what was needed.
             let isBlocked = cause.sqlState == "55P03" || cause.sqlState == "57014"
             let reason = cause.message.firstLine
@@ -76,11 +96,31 @@ extension UpdateOutcome {
     }
 }
 
+extension CitusUpdateOutcome {
+    /// The group because of which nothing was changed, if it is one.
+    var cause: Int? {
+        switch self {
+        case .refused(.olderRevision(let group, _)), .refused(.supersededCluster(let group, _)),
+            .refused(.rowChanged(let group)):
+            group
+        case .applied, .refused(.inRecovery), .refused(.notCoordinator): nil
+        }
+    }
+}
+
 extension CitusError {
     var reason: String {
         switch self {
-        case .database(let error), .outcomeUnknown(let error): error.message.firstLine
+        case .database(let error), .change(_, let error), .outcomeUnknown(let error): error.message.firstLine
         case .malformed(let text): text.firstLine
+        }
+    }
+
+    /// The group because of which nothing was changed, if it is one.
+    var cause: Int? {
+        switch self {
+        case .change(let group, _): group
+        case .database, .malformed, .outcomeUnknown: nil
         }
     }
 }
@@ -89,6 +129,6 @@ extension BlockingSession {
     init(_ blocker: CitusBlocker) {
         self.init(
             pid: blocker.pid, user: blocker.user, application: blocker.application, state: blocker.state,
-            age: blocker.age)
+            age: blocker.age, isSynchronization: blocker.application == CitusCatalog.synchronizationWorker)
     }
 }

@@ -122,7 +122,10 @@ public final class ClusterVerifier {
             return
         }
         let rows = facts.coordinator?.rows ?? []
-        var endpoints = Set(rows.filter { $0.group != 0 || $0.role != .primary }.map(\.endpoint))
+        // The coordinator itself has been asked already, if its row has its own name.
+        let own = facts.leaders[0]?.endpoint
+        var endpoints = Set(
+            rows.filter { $0.group != 0 || $0.role != .primary || $0.endpoint != own }.map(\.endpoint))
         for (group, leader) in facts.leaders {
             endpoints.formUnion(leader.others.values)
             if group != 0, let place = leader.endpoint { endpoints.insert(place) }
@@ -198,7 +201,7 @@ public final class ClusterVerifier {
         guard let identity = try await catalog.identity() else { return nil }
         var facts = NodeFacts(
             isInRecovery: identity.isInRecovery, localGroup: identity.localGroup, citusVersion: identity.citusVersion,
-            postgresVersion: identity.postgresVersion)
+            postgresVersion: identity.postgresVersion, server: identity.server)
         do throws(CitusError) {
             let digests = try await catalog.digests()
             facts.digests = [.nodes: digests.nodes, .placements: digests.placements, .shards: digests.shards]
@@ -273,17 +276,22 @@ public final class ClusterVerifier {
 
     // MARK: - Repair
 
-    /// Applies a finding's changes, gated and fenced like the daemon's own; answers why not, or nil.
-    public func repair(_ finding: Finding, in facts: ClusterFacts) async -> String? {
-        guard let group = finding.group, let revision = self.revisions[group] else {
-            return "nobody is known to lead it"
+    /// Applies the changes of several groups' findings in one transaction, gated and fenced like the daemon's own; answers why not, or
+    /// nil. After each commit Citus pushes the table to every node that it names: no row must be left that names another cluster's.
+    public func repair(_ findings: [Finding], in facts: ClusterFacts) async -> String? {
+        var updates: [RowUpdate] = []
+        for finding in findings.sorted(by: { $0.group ?? 0 < $1.group ?? 0 }) {
+            guard let group = finding.group, let revision = self.revisions[group] else {
+                return "nobody is known to lead \(finding.group.map { "group \($0)" } ?? "it")"
+            }
+            updates.append(
+                RowUpdate(
+                    group: group, changes: finding.remedy.changes,
+                    authority: GroupAuthority(clusterID: self.clusterID, revision: revision), blockers: .wait))
         }
-        let update = RowUpdate(
-            group: group, changes: finding.remedy.changes,
-            authority: GroupAuthority(clusterID: self.clusterID, revision: revision), blockers: .wait)
         do {
             let connection = try await self.connectToCoordinator(facts)
-            let outcome = UpdateOutcome(try await CitusCatalog(connection).apply(CitusUpdate(update)))
+            let outcome = UpdateOutcome(try await CitusCatalog(connection).apply(CitusUpdate(updates)))
             return outcome == .applied ? nil : outcome.reason
         } catch {
             return Self.reason(error)

@@ -17,6 +17,8 @@ final class CoordinatorDatabase {
     private var connection: PostgresConnection?
     private let turns = Turns<Kind>()
     private var held: PostgresConnection?
+    /// The server's process that the update under way runs in.
+    private var updatingPID: Int?
 
     /// What uses the kept connection goes one after the other: it takes one query at a time.
     private enum Kind { case rows, update }
@@ -90,36 +92,49 @@ final class CoordinatorDatabase {
         return connection
     }
 
-    func update(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
-        let busy = self.ended(update, .failed(reason: "an earlier update is still waiting"), askedAt)
+    func update(_ updates: [RowUpdate], askedAt: Instant) async -> CitusEvent {
+        let (groups, update) = (updates.map(\.group), CitusUpdate(updates))
+        let busy = self.ended(groups, (.failed(reason: "an earlier update is still waiting"), nil), askedAt)
         return await self.turns.take(.update, busy: busy) {
-            await self.within(CitusUpdate(update).limit, update, askedAt) { use throws(CitusError) in
+            await self.within(update.limit, groups, askedAt) { use throws(CitusError) in
                 let connection = try await self.connecting(use)
-                let watch = self.watchBlockers(of: connection, update.group)
-                defer { watch.cancel() }
-                return try await CitusCatalog(connection).apply(CitusUpdate(update))
+                self.updatingPID = connection.backendPID
+                let watch = self.watchBlockers(of: connection, groups)
+                defer {
+                    watch.cancel()
+                    self.updatingPID = nil
+                }
+                return try await CitusCatalog(connection).apply(update)
             }
         }
     }
 
     /// What comes of a transaction, whose connection is ended after `limit`: whether it was committed is not known then.
     private func within(
-        _ limit: Duration, _ update: RowUpdate, _ askedAt: Instant,
+        _ limit: Duration, _ groups: [Int], _ askedAt: Instant,
         _ call: @escaping @EventLoop (ConnectionUse) async throws(CitusError) -> CitusUpdateOutcome
     ) async -> CitusEvent {
-        let late = UpdateOutcome.unknown(reason: "no answer within \(limit): the connection was ended")
-        let outcome = await ConnectionUse.run(within: limit, late: late) { use in
-            do throws(CitusError) { return UpdateOutcome(try await call(use)) } catch { return UpdateOutcome(error) }
+        let late = Ended(.unknown(reason: "no answer within \(limit): the connection was ended"), nil)
+        let ended = await ConnectionUse.run(within: limit, late: late) { use in
+            do throws(CitusError) {
+                let outcome = try await call(use)
+                return Ended(UpdateOutcome(outcome), outcome.cause)
+            } catch {
+                return Ended(UpdateOutcome(error), error.cause)
+            }
         }
-        return self.ended(update, outcome, askedAt)
+        return self.ended(groups, ended, askedAt)
     }
 
-    private func ended(_ update: RowUpdate, _ outcome: UpdateOutcome, _ askedAt: Instant) -> CitusEvent {
-        .updateEnded(self.name, group: update.group, outcome, askedAt: askedAt)
+    /// What came of an update, and the group because of which nothing was changed, if it is one.
+    private typealias Ended = (outcome: UpdateOutcome, cause: Int?)
+
+    private func ended(_ groups: [Int], _ ended: Ended, _ askedAt: Instant) -> CitusEvent {
+        .updateEnded(self.name, groups: groups, ended.outcome, causedBy: ended.cause, askedAt: askedAt)
     }
 
     /// Tells, once, which sessions an update waits for.
-    private func watchBlockers(of connection: PostgresConnection, _ group: Int) -> Task<Void, Never> {
+    private func watchBlockers(of connection: PostgresConnection, _ groups: [Int]) -> Task<Void, Never> {
         let pid = connection.backendPID
         return EventLoop.spawn {
             do {
@@ -129,10 +144,29 @@ final class CoordinatorDatabase {
                     let sessions = try await CitusCatalog(other).blockers(of: pid)
                     guard !sessions.isEmpty, !Task.isCancelled else { continue }
                     return self.deliver(
-                        .updateBlocked(self.name, group: group, sessions.map { BlockingSession($0) }))
+                        .updateBlocked(self.name, groups: groups, sessions.map { BlockingSession($0) }))
                 }
             } catch {
                 // The update has ended, or ends with its own reason.
+            }
+        }
+    }
+
+    /// Ends Citus's own worker where the update that is under way waits for it.
+    func interruptSynchronization() async -> CitusEvent {
+        let name = self.name
+        guard let pid = self.updatingPID else { return .synchronizationInterrupted(name, count: 0, problem: nil) }
+        let late = CitusEvent.synchronizationInterrupted(name, count: 0, problem: "no answer within \(Self.readLimit)")
+        return await ConnectionUse.run(within: Self.readLimit, late: late) { use in
+            do {
+                let connection = try await self.open()
+                try use.begin(connection)
+                let count = try await CitusCatalog(connection).interruptSynchronization(blocking: pid)
+                return .synchronizationInterrupted(name, count: count, problem: nil)
+            } catch {
+                let reason =
+                    (error as? CitusError)?.reason ?? (error as? PostgresError)?.message.firstLine ?? "\(error)"
+                return .synchronizationInterrupted(name, count: 0, problem: reason)
             }
         }
     }
@@ -143,16 +177,17 @@ final class CoordinatorDatabase {
         self.held = nil
         // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
-            group: group, steps: [], etcdCluster: authority.clusterID, revision: authority.revision,
-            lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
+            [CitusUpdate.Part(group: group, steps: [], revision: authority.revision)],
+            etcdCluster: authority.clusterID, lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
         let late = CitusEvent.holdEnded(self.name, group: group, reason: "no answer within \(update.limit)")
         return await ConnectionUse.run(within: update.limit, late: late) {
-            await self.hold(update, nodeID, limit: limit, $0)
+            await self.hold(group, update, nodeID, limit: limit, $0)
         }
     }
 
-    private func hold(_ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse) async -> CitusEvent {
-        let group = update.group
+    private func hold(
+        _ group: Int, _ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse
+    ) async -> CitusEvent {
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
@@ -160,6 +195,7 @@ final class CoordinatorDatabase {
             if let refusal = try await CitusCatalog(connection).hold(update, nodeID: nodeID, limit: limit) {
                 return .holdEnded(self.name, group: group, reason: UpdateOutcome(.refused(refusal)).reason)
             }
+            let blocksOthers = try await CitusCatalog(connection).hasReferenceTables()
             // Ended meanwhile.
             try use.begin(connection)
             self.held = connection
@@ -167,7 +203,7 @@ final class CoordinatorDatabase {
                 self.held = nil
                 self.deliver(.holdEnded(self.name, group: group, reason: "the server ended the transaction"))
             }
-            return .held(self.name, group: group)
+            return .held(self.name, group: group, blocksOthers: blocksOthers)
         } catch {
             return .holdEnded(self.name, group: group, reason: error.reason)
         }
@@ -175,13 +211,13 @@ final class CoordinatorDatabase {
 
     func commitHold(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
         guard let connection = self.held else {
-            return self.ended(update, .failed(reason: "the held transaction has ended"), askedAt)
+            return self.ended([update.group], (.failed(reason: "the held transaction has ended"), nil), askedAt)
         }
         // Whatever comes of it: nothing is held after that.
         self.held = nil
-        return await self.within(CitusUpdate(update).limit, update, askedAt) { use throws(CitusError) in
+        return await self.within(CitusUpdate([update]).limit, [update.group], askedAt) { use throws(CitusError) in
             try use.begin(connection)
-            return try await CitusCatalog(connection).commitHeld(CitusUpdate(update))
+            return try await CitusCatalog(connection).commitHeld(CitusUpdate([update]))
         }
     }
 

@@ -45,7 +45,8 @@ extension LogRecord {
                 ["MEMBER": member ?? "", "ENDPOINT": "\(endpoint)"])
         case .rivalGone(let endpoint):
             self.init(.citusRivalGone, "\(endpoint) no longer accepts writes", ["ENDPOINT": "\(endpoint)"])
-        case .drift, .updated, .updateFailed, .blocked, .refused: self.init(rowReport: report)
+        case .drift, .updated, .updateFailed, .blocked, .synchronizationInterrupted, .refused:
+            self.init(rowReport: report)
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
         }
     }
@@ -80,11 +81,22 @@ extension LogRecord {
                     "DATABASE": database, "GROUP": "\(group)", "REASON": outcome.reason,
                     "RETRY_AFTER": Wording.text(delay),
                 ])
-        case .blocked(let database, let group, let sessions):
+        case .blocked(let database, let groups, let sessions):
             let list = sessions.map { Wording.text($0) }.joined(separator: "; ")
             self.init(
-                .citusBlocked, "pg_dist_node of \(database): the update of group \(group) waits for \(list)",
-                ["DATABASE": database, "GROUP": "\(group)", "SESSIONS": list])
+                .citusBlocked, "pg_dist_node of \(database): the update of \(Wording.groups(groups)) waits for \(list)",
+                [
+                    "DATABASE": database, "GROUP": groups.map { "\($0)" }.joined(separator: " "), "SESSIONS": list,
+                ])
+        case .synchronizationInterrupted(let database, let problem):
+            let text =
+                problem.map {
+                    "Citus's metadata sync waits for a node that does not answer, and could not be interrupted: \($0). Run pharos grant-sql again, or wait for citus.node_connection_timeout"
+                }
+                ?? "Citus's metadata sync, which waited for a node that does not answer, was interrupted; Citus begins it again"
+            self.init(
+                .citusSyncInterrupted, "pg_dist_node of \(database): \(text)",
+                ["DATABASE": database, "REASON": problem ?? ""], priority: problem == nil ? .notice : nil)
         case .refused(let database, let group, let refusal):
             let reason = Wording.text(refusal, group: group)
             self.init(
@@ -140,6 +152,7 @@ extension UpdateOutcome {
             "older revision: a leader change of revision \(applied) was applied already, later than the one known here"
         case .supersededCluster(let other):
             "superseded: etcd cluster \(String(other, radix: 16)) has replaced the one that is read here"
+        case .rowChanged: "the row does not name the place any more that it named when it was read"
         case .blocked(let reason): "other sessions are in the way: \(reason)"
         case .failed(let reason): reason
         case .unknown(let reason): "the connection was lost during the commit: \(reason)"
@@ -148,6 +161,13 @@ extension UpdateOutcome {
 }
 
 extension Wording {
+    /// `group 1`, or `groups 1 and 2`.
+    static func groups(_ groups: [Int]) -> String {
+        let numbers = groups.map { "\($0)" }
+        guard let last = numbers.last, numbers.count > 1 else { return "group \(numbers.first ?? "")" }
+        return "groups \(numbers.dropLast().joined(separator: ", ")) and \(last)"
+    }
+
     static func text(_ remedy: CitusReport.Remedy) -> String {
         switch remedy {
         case .now: "It follows as soon as the leader accepts writes"
@@ -159,7 +179,7 @@ extension Wording {
 
     static func text(_ change: RowChange) -> String {
         switch change {
-        case .move(let id, let endpoint): "node \(id) is at \(endpoint)"
+        case .move(let id, _, let endpoint): "node \(id) is at \(endpoint)"
         case .pool(let id, let text): "the pool of node \(id) is \(text)"
         case .add(let endpoint, let group): "\(endpoint) is the primary of group \(group)"
         case .addSecondary(let endpoint, let primary): "\(endpoint) is a secondary of \(primary)"
@@ -189,6 +209,8 @@ extension Wording {
         case .noPrimary: "no row of it is a primary"
         case .severalPrimaries(let ids): "rows \(ids.map(String.init).joined(separator: ", ")) are all primaries"
         case .endpointTaken(let id, let other): "its leader's address belongs to row \(id) of group \(other)"
+        case .stranger(let place, let leader):
+            "its row names \(place), where no member of the group is known to have been and its leader does not answer; the leader is at \(leader). If \(place) is a name or a virtual address of the leader's, see why it does not lead there. If the row is wrong, on the coordinator's leader: pharos repair row-not-leader"
         case .notRegistered(let leader):
             "it is not registered; to add it, on the coordinator: \(RowChange.add(leader, group: group).sql)"
         }

@@ -5,7 +5,7 @@ extension RowChange {
     /// The statement, for people.
     public var sql: String {
         switch self {
-        case .move(let id, let place): "select citus_update_node(\(id), \(sqlLiteral(place.host)), \(place.port))"
+        case .move(let id, _, let place): "select citus_update_node(\(id), \(sqlLiteral(place.host)), \(place.port))"
         case .pool(let id, let text):
             "insert into pg_dist_poolinfo values (\(id), \(sqlLiteral(text))) on conflict (nodeid) do update set poolinfo = excluded.poolinfo"
         case .add(let place, let group): "select citus_add_node(\(sqlLiteral(place.host)), \(place.port), \(group))"

@@ -87,12 +87,17 @@ struct DetectorKeys: Sendable {
         return self.prefix(of: group).map { $0 + Self.history }
     }
 
+    /// What the records of every group begin with.
+    var histories: [String] {
+        self.groups.isEmpty ? [self.cluster + Self.history] : self.groups.map { $0.prefix + Self.history }
+    }
+
     /// Where an entry of the ledger stands.
     func history(_ entry: LedgerEntry) -> String? {
         switch entry {
         case .own(let record), .witnessed(let record):
             self.history(of: record.group).map { $0 + Self.name(record.revision) }
-        case .metadata(let group, let revision, _):
+        case .metadata(let group, let revision, _, _):
             self.history(of: group).map { $0 + Self.name(revision) + Self.metadata }
         }
     }

@@ -80,7 +80,10 @@ final class MemberProbe {
         } catch {
             let reason = error.message.firstLine
             // A server that turns this role away works, as far as it can be seen.
-            guard Self.isRefusal(error) else { return ProbeFindings(patroni: nil, postgres: reason) }
+            guard Self.isRefusal(error) else {
+                // too_many_connections
+                return ProbeFindings(patroni: nil, postgres: reason, isOutOfConnections: error.sqlState == "53300")
+            }
             self.complain(id, endpoint, reason, error.sqlState)
             return ProbeFindings(patroni: nil, postgres: nil)
         }

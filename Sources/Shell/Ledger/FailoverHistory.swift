@@ -14,29 +14,44 @@ public enum FailoverHistory {
         public let description: String
     }
 
-    /// The records of this node's group, oldest first, their instants counted from 1970. What cannot be read is left out.
+    /// The records of every group that is followed here, oldest first, their instants counted from 1970. What cannot be read is left
+    /// out.
     public static func read(_ settings: Settings) async throws(Failure) -> [FailoverRecord] {
         let keys = DetectorKeys(settings)
-        guard let folder = keys.history(of: settings.memberID.group) else { return [] }
         let http = HTTPClient()
         defer { http.close() }
         let client = EtcdClient(EtcdConfiguration(settings), http: http, jitter: { 0.5 })
         do throws(EtcdError) {
-            let answer = try await client.range(.prefix(folder), limit: 4 * LedgerWriter.limit)
-            return Self.records(answer.keyValues.map { (key: $0.keyText, value: $0.value) })
+            var pairs: [(key: String, value: [UInt8])] = []
+            for folder in keys.histories {
+                var range = KeyRange.prefix(folder)
+                while pairs.count < Self.pairLimit {
+                    let page = try await client.range(range, limit: Self.page).keyValues
+                    pairs += page.map { (key: $0.keyText, value: $0.value) }
+                    guard page.count == Self.page, let last = page.last else { break }
+                    range = KeyRange(start: Array(last.keyText.utf8) + [0], end: range.end)
+                }
+            }
+            return Self.records(pairs)
         } catch {
             throw Failure(description: error.description)
         }
     }
 
+    /// Keys that are read at once, and in all: those of some 300 groups that are full.
+    private static let page = 400
+    private static let pairLimit = 64_000
+
     /// The records, each with what stands beside it.
     nonisolated static func records(_ pairs: [(key: String, value: [UInt8])]) -> [FailoverRecord] {
-        let metadata = pairs.filter { $0.key.hasSuffix(DetectorKeys.metadata) }.map(\.value)
+        let metadata = Dictionary(
+            pairs.filter { $0.key.hasSuffix(DetectorKeys.metadata) }.map { ($0.key, $0.value) }
+        ) { $1 }
         return pairs.compactMap { pair in
             guard !pair.key.hasSuffix(DetectorKeys.metadata), var record = FailoverRecord(value: pair.value) else {
                 return nil
             }
-            for value in metadata { record.add(metadata: value) }
+            if let value = metadata[pair.key + DetectorKeys.metadata] { record.add(metadata: value) }
             return record
         }.sorted { $0.revision < $1.revision }
     }

@@ -8,9 +8,10 @@ extension LedgerEntry {
     func json(at now: Instant, _ wall: Int64) -> String {
         switch self {
         case .own(let record), .witnessed(let record): record.json(at: now, wall)
-        case .metadata(_, let revision, let phases):
+        case .metadata(_, let revision, let phases, let member):
             JSONDocument.members(
-                .init("id", .integer(revision)), .init("phases", FailoverRecord.document(phases, at: now, wall))
+                .init("id", .integer(revision)), .init("by", .string(member)),
+                .init("phases", FailoverRecord.document(phases, at: now, wall))
             ).compact
         }
     }
@@ -32,7 +33,12 @@ extension FailoverRecord {
             "id": .integer(self.revision), "group": .number(self.group), "from": .text(self.from),
             "to": .string(self.to), "cause": .string(cause), "cause_detail": .text(detail),
             "detection_budget_ms": .integer(Int64(self.detectionBudget / .milliseconds(1))),
-            "phases": Self.document(self.phases, at: now, wall), "notes": .list(notes),
+            "by": .text(self.by), "phases": Self.document(self.phases, at: now, wall),
+            "expected": .list(Phase.allCases.filter { self.expected.contains($0) }.map { .string($0.rawValue) }),
+            "clocks": .object(
+                Phase.allCases.compactMap { phase in
+                    self.clocks[phase].map { .init(phase.rawValue, .string($0)) }
+                }), "notes": .list(notes),
         ]
         return document.compact
     }
@@ -85,7 +91,9 @@ extension FailoverRecord {
             revision: id, group: Int(group), from: json["from"]?.string, to: to,
             cause: Self.cause(json["cause"]?.string, json["cause_detail"]?.string), phases: Self.phases(times),
             notes: notes,
-            detectionBudget: .milliseconds(min(max(budget, 0), 86_400_000)))
+            detectionBudget: .milliseconds(min(max(budget, 0), 86_400_000)),
+            expected: Set((json["expected"]?.array ?? []).compactMap { $0.string.flatMap { Phase(rawValue: $0) } }),
+            by: json["by"]?.string)
     }
 
     /// Adds what stands beside it, of the group's metadata.
@@ -93,7 +101,11 @@ extension FailoverRecord {
         guard let json = JSON.parse(value, limit: Self.sizeLimit), json["id"]?.int64 == self.revision,
             let times = json["phases"]?.object
         else { return }
-        self.phases.merge(Self.phases(times)) { $1 }
+        // What the new leader's own daemon has told of it is nearer.
+        for (phase, instant) in Self.phases(times) where self.phases[phase] == nil {
+            self.phases[phase] = instant
+            self.clocks[phase] = json["by"]?.string
+        }
     }
 
     private static func phases(_ times: [String: JSON]) -> [Phase: Instant] {

@@ -10,7 +10,12 @@ extension CitusWorld {
         let node = self.coordinators[Int(self.random.between(0, 1))]
         switch self.random.between(0, 9) {
         case 0, 1: if self.isLed(group) { self.switchOver(group) }
-        case 2, 3: if self.isLed(group) { self.failOver(group) }
+        case 2, 3:
+            // At times a rack with the leaders of several groups loses its power.
+            let isRack = self.random.chance(0.3)
+            for other in 0..<Self.clusterGroups where (other == group || isRack) && self.isLed(other) {
+                self.failOver(other)
+            }
         case 4:
             self.log("sessions lock group \(group)")
             self.lockedUntil[group] = self.now + self.random.between(100_000, 30_000_000)
@@ -47,7 +52,11 @@ extension CitusWorld {
             let index = Int(self.random.between(0, Int64(Self.clusterGroups - 1)))
             guard index < node.catalog.rows.count else { return }
             self.log("\(node.name): a row is changed by hand")
-            node.catalog.rows[index].endpoint = NodeEndpoint("nowhere", 1)
+            let group = node.catalog.rows[index].group
+            let isStranger = self.random.chance(0.3)
+            node.catalog.rows[index].endpoint =
+                isStranger
+                ? NodeEndpoint("nowhere", group + 1) : CitusPatroni.endpoint(group, Int(self.random.between(0, 1)))
         }
     }
 
@@ -63,6 +72,11 @@ extension CitusWorld {
         self.settlePatroni()
         for node in self.coordinators {
             node.cutsEtcd = false
+            // The operator puts right what only an operator may.
+            for index in node.catalog.rows.indices
+            where CitusPatroni.place(of: node.catalog.rows[index].endpoint) == nil {
+                node.catalog.rows[index].endpoint = CitusPatroni.endpoint(node.catalog.rows[index].group, 0)
+            }
             if node.isFrozen { self.schedule(.thaw(node.index, life: node.life), after: 0) }
         }
     }
@@ -88,9 +102,9 @@ extension CitusWorld {
     /// No update is begun while another may be under way: before it was answered, or the server has surely ended it and the rows were
     /// read that show what came of it.
     func checkUpdates(of node: SimulatedCoordinator) {
-        guard let began = node.updateBegan else { return }
-        if self.now < began + Self.updateLimit { self.fail("\(node.name) has two updates under way") }
-        if node.rowsAskedAt < began + Self.updateLimit {
+        guard node.updateBegan != nil else { return }
+        if self.now < node.updateEndsBy { self.fail("\(node.name) has two updates under way") }
+        if node.rowsAskedAt < node.updateEndsBy {
             self.fail("\(node.name) changes rows of which it does not know what an update before has made of them")
         }
     }
@@ -108,7 +122,10 @@ extension CitusWorld {
             }
         }
         for change in update.changes {
-            guard case .move(_, let endpoint) = change else { continue }
+            guard case .move(let id, _, let endpoint) = change else { continue }
+            if let row = node.catalog.rows.first(where: { $0.id == id }), CitusPatroni.place(of: row.endpoint) == nil {
+                self.fail("\(node.name): group \(update.group) is moved from \(row.endpoint), which no member ever had")
+            }
             if CitusPatroni.place(of: endpoint)?.group != update.group {
                 self.fail("\(node.name): group \(update.group) moves to \(endpoint)")
             }
@@ -138,11 +155,23 @@ extension CitusWorld {
     }
 }
 
+/// What one seed of the Citus world came to.
+public struct CitusRun {
+    public let violation: Violation?
+    /// Simulated.
+    public let hours: Double
+    /// Of `pg_dist_node`, and those among them that changed several groups.
+    public let updates: Int
+    public let sharedUpdates: Int
+    /// Transactions that were held.
+    public let holds: Int
+}
+
 extension Simulator {
     /// Runs one seed of the Citus world; `rounds` phases with faults, each followed by a healed one.
     public static func runCitus(
         seed: UInt64, rounds: Int = 5, mutation: CitusMutation? = nil, trace: ((String) -> Void)? = nil
-    ) -> (violation: Violation?, hours: Double, updates: Int, holds: Int) {
+    ) -> CitusRun {
         let world = CitusWorld(seed: seed, mutation: mutation, trace: trace)
         world.run(for: 10_000_000)
         for _ in 0..<rounds where world.violation == nil {
@@ -154,6 +183,8 @@ extension Simulator {
             world.run(for: world.now - world.silencedAt < 180_000_000 ? 210_000_000 : 75_000_000)
             if world.violation == nil { world.checkLiveness() }
         }
-        return (world.violation, Double(world.now) / 3.6e9, world.updates, world.holds)
+        return CitusRun(
+            violation: world.violation, hours: Double(world.now) / 3.6e9, updates: world.updates,
+            sharedUpdates: world.sharedUpdates, holds: world.holds)
     }
 }

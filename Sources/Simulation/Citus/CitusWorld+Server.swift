@@ -21,9 +21,13 @@ extension CitusWorld {
                 to: node, life: life)
         case .askWritable(let endpoint):
             self.answer(.writable(endpoint, self.writable(endpoint), askedAt: sentAt), to: node, life: life)
-        case .update(_, let update):
-            guard isUp else { return self.end(update, .failed(reason: "down"), of: node, life: life) }
-            self.begin(update, on: node, life: life, server: server)
+        case .identify(let place):
+            self.answer(.identified(place, self.identity(place), askedAt: sentAt), to: node, life: life)
+        case .update(_, let updates):
+            guard isUp else { return self.end(updates, .failed(reason: "down"), of: node, life: life) }
+            self.begin(updates, on: node, life: life, server: server)
+        case .interruptSynchronization(let name):
+            self.answer(.synchronizationInterrupted(name, count: 0, problem: nil), to: node, life: life)
         case .hold(let name, let group, _, let authority, let limit):
             guard isUp, self.patroni.servers[0][node.index] == .primary, self.passes(group, authority, node),
                 self.lockedUntil[group] ?? 0 <= self.now, !node.holds.contains(where: { $0.group == group })
@@ -38,12 +42,13 @@ extension CitusWorld {
             if self.mutation != .noHoldLimit {
                 self.schedule(.endHold(node.index, id: hold.id), after: hold.limit)
             }
-            self.answer(.held(name, group: group), to: node, life: life)
+            self.answer(
+                .held(name, group: group, blocksOthers: self.hasReferenceTables), to: node, life: life)
         case .commitHold(_, let update):
             guard isUp, node.holds.contains(where: { $0.group == update.group && $0.life == life }) else {
-                return self.end(update, .failed(reason: "not held"), of: node, life: life)
+                return self.end([update], .failed(reason: "not held"), of: node, life: life)
             }
-            self.apply(update, on: node, life: life, server: server, isHeld: true)
+            self.apply([update], on: node, life: life, server: server, isHeld: true)
         case .releaseHold(let name, let group):
             if self.mutation != .noHoldLimit { node.holds.removeAll { $0.group == group && $0.life == life } }
             self.answer(.holdEnded(name, group: group, reason: "released"), to: node, life: life)
@@ -64,76 +69,103 @@ extension CitusWorld {
         }
     }
 
-    // MARK: - Updates
-
-    /// The locks: other sessions', or a transaction that holds the group.
-    private func begin(_ update: RowUpdate, on node: SimulatedCoordinator, life: Int, server: Int) {
-        let isHeld = node.holds.contains { $0.group == update.group }
-        let isLocked = isHeld || (self.lockedUntil[update.group] ?? 0) > self.now
-        guard isLocked else {
-            return self.schedule(
-                .answerUpdate(node.index, life: life, server: server, update, isHeld: false),
-                after: self.random.between(500, 3000))
-        }
-        switch update.blockers {
-        case .terminate(let cooldown) where !self.strikes(0.1):
-            // Citus ends whoever is in the way.
-            self.lockedUntil[update.group] = nil
-            node.holds.removeAll { $0.group == update.group }
-            self.schedule(
-                .answerUpdate(node.index, life: life, server: server, update, isHeld: false),
-                after: cooldown.microseconds + 130_000)
-        case .wait, .terminate:
-            self.end(update, .blocked(reason: "lock timeout"), of: node, life: life, after: 2_000_000)
-        }
+    private func identity(_ place: NodeEndpoint) -> ServerIdentity {
+        guard let (group, member) = CitusPatroni.place(of: place), !self.strikes(0.05),
+            self.patroni.servers[group][member] != .down
+        else { return .unknown(reason: "nobody answers") }
+        return .server("\(group) \(member)")
     }
 
-    /// The gate, the fence, the rows, and the commit: at one instant.
-    func apply(_ update: RowUpdate, on node: SimulatedCoordinator, life: Int, server: Int, isHeld: Bool) {
+    // MARK: - Updates
+
+    /// Whether a transaction that holds a group, or other sessions, stand in the way of a change of this one.
+    private func isLocked(_ group: Int, on node: SimulatedCoordinator) -> Bool {
+        (self.lockedUntil[group] ?? 0) > self.now
+            || node.holds.contains { $0.group == group || self.hasReferenceTables }
+    }
+
+    /// The locks: other sessions', or a transaction that holds the group. Each group's are taken in turn.
+    private func begin(_ updates: [RowUpdate], on node: SimulatedCoordinator, life: Int, server: Int) {
+        var delay = self.random.between(500, 3000)
+        for update in updates where self.isLocked(update.group, on: node) {
+            switch update.blockers {
+            case .terminate(let cooldown) where !self.strikes(0.1):
+                // Citus ends whoever is in the way.
+                self.lockedUntil[update.group] = nil
+                node.holds.removeAll { $0.group == update.group || self.hasReferenceTables }
+                delay += cooldown.microseconds + 130_000
+            case .wait, .terminate:
+                return self.end(
+                    updates, .blocked(reason: "lock timeout"), causedBy: update.group, of: node, life: life,
+                    after: delay + 2_000_000)
+            }
+        }
+        self.schedule(.answerUpdate(node.index, life: life, server: server, updates, isHeld: false), after: delay)
+    }
+
+    /// The gate, the fences, the rows, and the commit: at one instant, of all groups or of none.
+    func apply(_ updates: [RowUpdate], on node: SimulatedCoordinator, life: Int, server: Int, isHeld: Bool) {
         let outcome: UpdateOutcome
+        var cause: Int?
         if node.server != server || self.patroni.servers[0][node.index] == .down {
             outcome = .failed(reason: "the server is gone")
         } else if self.patroni.servers[0][node.index] == .standby {
             outcome = .inRecovery
         } else if self.strikes(0.03) {
             outcome = .failed(reason: "the power went out between two statements")
-        } else if !self.passes(update.group, update.authority, node) {
+        } else if let update = updates.first(where: { !self.passes($0.group, $0.authority, node) }) {
+            cause = update.group
             let fence = node.catalog.fences[update.group]
             outcome =
                 fence?.cluster == update.authority.clusterID
                 ? .olderRevision(applied: fence?.revision ?? 0) : .supersededCluster(by: fence?.cluster ?? 0)
+        } else if let update = updates.first(where: { self.hasChanged($0, node) }) {
+            (cause, outcome) = (update.group, .rowChanged)
+        } else if self.strikes(0.03) {
+            cause = updates.first?.group
+            outcome = .failed(reason: "a change was refused")
         } else {
-            self.checkApplied(update, on: node)
             node.earlier = node.earlier.suffix(8) + [(self.now, node.catalog)]
-            self.pass(update.group, update.authority, node)
-            for change in update.changes {
-                guard case .move(let id, let endpoint) = change else { continue }
-                for index in node.catalog.rows.indices where node.catalog.rows[index].id == id {
-                    node.catalog.rows[index].endpoint = endpoint
-                }
-            }
-            for index in node.catalog.rows.indices where node.catalog.rows[index].group != 0 {
-                node.catalog.rows[index].isSynchronized = false
-            }
+            for update in updates { self.apply(update, on: node) }
             self.updates += 1
+            if updates.count > 1 { self.sharedUpdates += 1 }
             outcome = self.strikes(0.03) ? .unknown(reason: "the answer was lost") : .applied
         }
-        if isHeld { node.holds.removeAll { $0.group == update.group && $0.life == life } }
-        self.log("\(node.name): update of group \(update.group): \(outcome)")
-        self.end(update, outcome, of: node, life: life)
+        if isHeld { node.holds.removeAll { $0.group == updates.first?.group && $0.life == life } }
+        self.log("\(node.name): update of groups \(updates.map(\.group)): \(outcome)")
+        self.end(updates, outcome, causedBy: cause, of: node, life: life)
+    }
+
+    /// Whether a row does not name the place any more that it is to be moved from.
+    private func hasChanged(_ update: RowUpdate, _ node: SimulatedCoordinator) -> Bool {
+        guard case .move(let id, let from, _)? = update.changes.first else { return false }
+        return node.catalog.rows.first { $0.id == id }?.endpoint != from
+    }
+
+    private func apply(_ update: RowUpdate, on node: SimulatedCoordinator) {
+        self.checkApplied(update, on: node)
+        self.pass(update.group, update.authority, node)
+        for change in update.changes {
+            guard case .move(let id, _, let endpoint) = change else { continue }
+            for index in node.catalog.rows.indices where node.catalog.rows[index].id == id {
+                node.catalog.rows[index].endpoint = endpoint
+            }
+        }
+        for index in node.catalog.rows.indices where node.catalog.rows[index].group != 0 {
+            node.catalog.rows[index].isSynchronized = false
+        }
     }
 
     /// At most one at a time is under way of each life, so that the one that began last is meant.
     private func end(
-        _ update: RowUpdate, _ outcome: UpdateOutcome, of node: SimulatedCoordinator, life: Int, after delay: Time = 0
+        _ updates: [RowUpdate], _ outcome: UpdateOutcome, causedBy cause: Int? = nil, of node: SimulatedCoordinator,
+        life: Int, after delay: Time = 0
     ) {
         let began = Instant(sinceBoot: .microseconds((node.updateBegan ?? self.now) + 1_000_000))
         let late = self.strikes(0.02) ? self.random.between(1000, 2_000_000) : self.random.between(200, 1000)
-        self.schedule(
-            .deliver(
-                node.index, life: life,
-                .citus(.updateEnded(Self.database, group: update.group, outcome, askedAt: began))),
-            after: delay + late)
+        let event = CitusEvent.updateEnded(
+            Self.database, groups: updates.map(\.group), outcome, causedBy: cause, askedAt: began)
+        self.schedule(.deliver(node.index, life: life, .citus(event)), after: delay + late)
     }
 
     private func passes(_ group: Int, _ authority: GroupAuthority, _ node: SimulatedCoordinator) -> Bool {

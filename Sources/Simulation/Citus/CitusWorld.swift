@@ -29,7 +29,7 @@ final class CitusWorld {
         case watched(Int, life: Int, epoch: Int, GroupsEvent)
         case readGroups(Int, life: Int, sentAt: Instant)
         case serve(Int, life: Int, server: Int, CitusAction, sentAt: Instant)
-        case answerUpdate(Int, life: Int, server: Int, RowUpdate, isHeld: Bool)
+        case answerUpdate(Int, life: Int, server: Int, [RowUpdate], isHeld: Bool)
         case endHold(Int, id: Int)
         case dropHolds(Int, life: Int)
         case start(Int, life: Int)
@@ -48,12 +48,16 @@ final class CitusWorld {
     var etcd = CitusEtcd()
     let coordinators: [SimulatedCoordinator]
     let settings: CitusSettings
+    /// Whether every group has shards that a transaction which holds one of them locks too.
+    let hasReferenceTables: Bool
     var patroni: CitusPatroni
     /// Until when sessions on the coordinator hold locks of a group's shards.
     var lockedUntil: [Int: Time] = [:]
     var isFaulty = false
     var phase = 0
     var updates = 0
+    /// Those that changed more than one group.
+    var sharedUpdates = 0
     /// When an answer was lost last.
     var silencedAt: Time = -1_000_000_000
     var holds = 0
@@ -61,7 +65,8 @@ final class CitusWorld {
     let trace: ((String) -> Void)?
 
     /// By then an update has ended on the server, whatever became of its answer: by the limits of its connection and statements.
-    static let updateLimit: Time = 67_000_000
+    static let updateLimit: Time = 30_000_000
+    static let changeLimit: Time = 9_000_000
     static let database = "app"
     static let clusterGroups = 3
 
@@ -71,6 +76,7 @@ final class CitusWorld {
         self.trace = trace
         var random = Randomness(seed: seed)
         let mode: CitusMode = random.chance(0.7) ? .own : .reconcile
+        self.hasReferenceTables = random.chance(0.5)
         self.settings = CitusSettings(group: 0, databases: [Self.database], mode: mode, settle: .seconds(10))
         self.patroni = CitusPatroni(groups: Self.clusterGroups)
         self.coordinators = (0..<2).map { SimulatedCoordinator(index: $0, name: CitusPatroni.name(0, $0)) }
@@ -133,8 +139,8 @@ final class CitusWorld {
             self.answerRead(sentAt: sentAt, to: self.coordinators[index], life: life)
         case .serve(let index, let life, let server, let action, let sentAt):
             self.serve(action, from: self.coordinators[index], life: life, server: server, sentAt: sentAt)
-        case .answerUpdate(let index, let life, let server, let update, let isHeld):
-            self.apply(update, on: self.coordinators[index], life: life, server: server, isHeld: isHeld)
+        case .answerUpdate(let index, let life, let server, let updates, let isHeld):
+            self.apply(updates, on: self.coordinators[index], life: life, server: server, isHeld: isHeld)
         case .endHold(let index, let id): self.coordinators[index].holds.removeAll { $0.id == id }
         case .dropHolds(let index, let life): self.coordinators[index].holds.removeAll { $0.life == life }
         case .start(let index, let life):
@@ -171,7 +177,7 @@ final class CitusWorld {
         if self.mutation == .hastyUpdate { limits.update = .seconds(20) }
         node.core = Core(
             CoreSettings(member: node.name, node: "boot", addresses: [], limits: limits, citus: self.settings),
-            at: self.instant)
+            memory: node.memory, at: self.instant)
         // The follower reads everything, and watches from there.
         self.schedule(.readGroups(node.index, life: node.life, sentAt: self.instant), after: 1000)
         self.deliver(.tick, to: node)
@@ -203,6 +209,7 @@ final class CitusWorld {
         var actions: [Action] = []
         node.core?.handle(event, at: self.instant, into: &actions)
         for action in actions {
+            if case .remember(let memory) = action { node.memory = memory }
             guard action.isOfCitus else { continue }
             self.log("\(node.name) -> \(action)")
             if self.strikes(0.002) {
@@ -225,13 +232,14 @@ final class CitusWorld {
             self.checkIssue(by: node)
             self.checkUpdates(of: node)
             node.updateBegan = self.now
+            node.updateEndsBy = self.now + Self.updateLimit + Self.changeLimit * Time(action.changeCount)
         }
         var delay = self.strikes(0.02) ? self.random.between(1000, 3_000_000) : self.random.between(200, 2000)
         if self.losesAnswer(of: node) {
             // Of an update it is not known how far it has come.
             guard action.isUpdate, self.random.chance(0.7) else { return }
             node.isUpdateMuted = true
-            delay = self.random.between(200, 50_000_000)
+            delay = self.random.between(200, 25_000_000)
         }
         if case .citus(let action) = action {
             self.schedule(
@@ -257,6 +265,14 @@ extension Action {
         switch self {
         case .readGroups, .citus: true
         default: false  // The addresses' are simulated elsewhere.
+        }
+    }
+
+    var changeCount: Int {
+        switch self {
+        case .citus(.update(_, let updates)): updates.reduce(0) { $0 + $1.changes.count }
+        case .citus(.commitHold(_, let update)): update.changes.count
+        default: 0  // The others change no rows.
         }
     }
 

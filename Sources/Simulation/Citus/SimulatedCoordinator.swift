@@ -25,11 +25,15 @@ final class SimulatedCoordinator {
     var core: Core?
     var life = 0
     var isFrozen = false
+    /// What its disk keeps.
+    var memory = Memory()
     var inbox: [Event] = []
     var wakeAt: Time = .max
     var cutsEtcd = false
     /// When the last update was begun that this life of the daemon has not been answered for.
     var updateBegan: Time?
+    /// By when that has ended on the server, whatever became of its answer.
+    var updateEndsBy: Time = 0
     /// When the newest rows were asked for that it was told of.
     var rowsAskedAt: Time = 0
     /// Whether nobody hears what comes of the update under way.

@@ -60,6 +60,8 @@ public struct NodeFacts: Hashable, Sendable {
     /// Of the extension; nil where the server does not say.
     public var citusVersion: String?
     public var postgresVersion: String?
+    /// Which server it is: see ``ServerIdentity``; nil where it does not say.
+    public var server: String?
     /// Digests of `pg_dist_node`, `pg_dist_placement` and `pg_dist_shard`.
     public var digests: [CatalogTable: String]
     public var prepared: [PreparedTransaction]
@@ -83,13 +85,15 @@ public struct NodeFacts: Hashable, Sendable {
 
     public init(
         isInRecovery: Bool, localGroup: Int?, citusVersion: String? = nil, postgresVersion: String? = nil,
-        digests: [CatalogTable: String] = [:], prepared: [PreparedTransaction] = [], settings: [String: String] = [:],
+        server: String? = nil, digests: [CatalogTable: String] = [:], prepared: [PreparedTransaction] = [],
+        settings: [String: String] = [:],
         missingShards: [String]? = nil
     ) {
         self.isInRecovery = isInRecovery
         self.localGroup = localGroup
         self.citusVersion = citusVersion
         self.postgresVersion = postgresVersion
+        self.server = server
         self.digests = digests
         self.prepared = prepared
         self.settings = settings

@@ -121,7 +121,10 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
                 .init("Look at Patroni on that node: patronictl list."))
         ]
     }
-    switch RowPlan(group: group, leader: endpoint, rows: coordinator.rows, settings: facts.settings) {
+    let keepsPlace = leadsToLeader(primaries[0].endpoint, endpoint, group, facts, coordinator)
+    let plan = RowPlan(
+        group: group, leader: endpoint, rows: coordinator.rows, settings: facts.settings, keepsPlace: keepsPlace)
+    switch plan {
     case .isTrue: return []
     case .changes(let changes):
         let isMoved = changes.contains { if case .move = $0 { true } else { false } }
@@ -144,6 +147,19 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
                 .init("Remove or rename the row that has the leader's address."))
         ]
     }
+}
+
+/// Whether a row's place leads to the leader by another name: one server answers at both.
+private func leadsToLeader(
+    _ place: NodeEndpoint, _ leader: NodeEndpoint, _ group: Int, _ facts: ClusterFacts,
+    _ coordinator: ClusterFacts.Coordinator
+) -> Bool {
+    guard place != leader, case .answered(let found)? = facts.nodes[place], let server = found.server else {
+        return false
+    }
+    if group == 0, coordinator.facts.server == server { return true }
+    guard case .answered(let led)? = facts.nodes[leader] else { return false }
+    return led.server == server
 }
 
 /// Why the row of a group may not be moved to its leader at the moment, as the daemon would wait too; nil where it may.
