@@ -136,18 +136,20 @@ extension IntegrationTests {
         @Test @EventLoop func `mode reconcile repairs what nobody else did, and observe nothing`() async throws {
             for mode in [CitusMode.reconcile, .observe] {
                 let scene = try await Self.scene()
+                // Where the group's leader was once.
+                try await scene.member(1, "old", port: 1, role: "replica")
                 try scene.start(mode, settle: .seconds(1))
                 try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
                 // The group's leader is the other worker's server: somebody else's change was lost.
                 try await scene.member(1, "w3", port: scene.citus.ports[5], role: "primary")
-                _ = try await scene.session.query("select citus_update_node(2, 'elsewhere', 5432)")
+                _ = try await scene.session.query("select citus_update_node(2, '127.0.0.1', 1)")
                 try await scene.lead(1, "w1")
                 if mode == .reconcile {
                     try await scene.expect(within: .seconds(20)) { try await scene.row(1) == scene.place(1) }
                 } else {
                     try await scene.expect(within: .seconds(20)) { scene.records(.citusDrift).count == 1 }
                     try await EventLoop.sleep(for: .seconds(2))
-                    #expect(try await scene.row(1) == "elsewhere:5432")
+                    #expect(try await scene.row(1) == "127.0.0.1:1")
                 }
                 scene.stop()
             }

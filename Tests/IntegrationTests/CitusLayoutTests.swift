@@ -88,6 +88,7 @@ extension IntegrationTests {
                 _ = try await scene.session.query(fence, parameters: [group, id])
             }
             for id in [2, 3] {
+                try await scene.member(id - 1, "old", port: id, role: "replica")
                 _ = try await scene.session.query("update pg_dist_node set nodeport = \(id) where nodeid = \(id)")
             }
             try scene.start()
@@ -116,13 +117,14 @@ extension IntegrationTests {
             try await Self.grant(scene, scene.session)
             try await Self.makeRoles(scene)
             try await scene.lead(0, "another")
+            for group in 0...1 { try await scene.member(group, "old", port: 2 - group, role: "replica") }
             try scene.start()
             try await scene.expect { scene.shell?.core.citusStatus?.groups.count == 3 }
             _ = try await scene.session.query("update pg_dist_node set nodeport = 1 where nodeid = 2")
             try await EventLoop.sleep(for: .milliseconds(500))
             #expect(try await scene.row(1) == "127.0.0.1:1")
             // Its row is that of the coordinator before.
-            _ = try await scene.session.query("update pg_dist_node set nodename = 'before' where nodeid = 1")
+            _ = try await scene.session.query("update pg_dist_node set nodeport = 2 where nodeid = 1")
             try await scene.lead(0, "c")
             try await scene.expect { try await scene.row(0) == scene.place(0) }
             try await scene.expect { try await scene.row(1) == scene.place(1) }
