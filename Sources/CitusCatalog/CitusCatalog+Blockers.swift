@@ -51,6 +51,35 @@ extension CitusCatalog {
         """
 }
 
+extension CitusCatalog {
+    /// The functions by which secondaries are registered and removed, as the superuser who makes them.
+    ///
+    /// `citus_add_secondary_node` and `citus_remove_node` ask for no right to `pg_dist_node` on the coordinator, and change the copy on
+    /// each worker as the role that calls them (`CurrentUserName()`): that role would need the right to change the table on every
+    /// worker, now and on those that are added later, and to be let in there from the coordinator. What the second one removes is
+    /// a secondary.
+    public nonisolated static let secondaryFunctions = [
+        """
+        create or replace function pharos.add_secondary_node(
+            nodename text, nodeport integer, primaryname text, primaryport integer) returns integer
+            language sql volatile strict security definer set search_path = pg_catalog as $pharos$
+            select pg_catalog.citus_add_secondary_node($1, $2, $3, $4)
+        $pharos$
+        """,
+        """
+        create or replace function pharos.remove_secondary_node(nodename text, nodeport integer) returns void
+            language sql volatile strict security definer set search_path = pg_catalog as $pharos$
+            select pg_catalog.citus_remove_node(n.nodename, n.nodeport) from pg_catalog.pg_dist_node n
+            where n.nodename = $1 and n.nodeport = $2 and n.noderole = 'secondary'
+        $pharos$
+        """,
+    ]
+
+    nonisolated static let secondaryFunctionNames = [
+        "pharos.add_secondary_node(text, integer, text, integer)", "pharos.remove_secondary_node(text, integer)",
+    ]
+}
+
 /// A session whose locks another waits for.
 public struct CitusBlocker: Sendable, Equatable {
     public let pid: Int

@@ -250,11 +250,11 @@ public struct CitusCatalog {
             return ("select pg_catalog.citus_add_node($1, $2, $3)", [host, "\(port)", "\(group)"])
         case .addSecondary(let host, let port, let primaryHost, let primaryPort):
             return (
-                "select pg_catalog.citus_add_secondary_node($1, $2, $3, $4)",
+                "select pharos.add_secondary_node($1, $2, $3, $4)",
                 [host, "\(port)", primaryHost, "\(primaryPort)"]
             )
         case .remove(let host, let port):
-            return ("select pg_catalog.citus_remove_node($1, $2)", [host, "\(port)"])
+            return ("select pharos.remove_secondary_node($1, $2)", [host, "\(port)"])
         }
     }
 

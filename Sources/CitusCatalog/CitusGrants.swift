@@ -65,17 +65,13 @@ public struct CitusGrants: Sendable {
             grant("poolinfo: to keep it.", "grant select, insert, update on pg_catalog.pg_dist_poolinfo to \(name)")
         }
         if self.secondaries {
-            grant(
-                "secondaries: register. Citus wants rights on the table itself.",
-                "grant insert, update, delete on pg_catalog.pg_dist_node to \(name)")
-            grant(
-                "",
-                "grant usage on sequence pg_catalog.pg_dist_node_nodeid_seq, pg_catalog.pg_dist_groupid_seq to \(name)")
-            grant(
-                "",
-                "grant execute on function pg_catalog.citus_add_secondary_node(text, integer, text, integer, name) to \(name)"
-            )
-            grant("", "grant execute on function pg_catalog.citus_remove_node(text, integer) to \(name)")
+            for sql in CitusCatalog.secondaryFunctions {
+                grant("secondaries: register. Citus changes the workers' copies as whoever calls it.", sql)
+            }
+            for function in CitusCatalog.secondaryFunctionNames {
+                grant("", "revoke execute on function \(function) from public")
+                grant("", "grant execute on function \(function) to \(name)")
+            }
         }
         if self.groups {
             grant("add_groups: auto. Citus lets only superusers do that.", "alter role \(name) superuser")

@@ -10,9 +10,9 @@ public struct CitusUpdate: Sendable, Equatable {
         case pool(nodeID: Int, String)
         /// `citus_add_node`, as the primary of `group`.
         case add(host: String, port: Int, group: Int)
-        /// `citus_add_secondary_node`.
+        /// `citus_add_secondary_node`, through ``CitusCatalog/secondaryFunctions``.
         case addSecondary(host: String, port: Int, primaryHost: String, primaryPort: Int)
-        /// `citus_remove_node`.
+        /// `citus_remove_node`, of a secondary.
         case remove(host: String, port: Int)
     }
 

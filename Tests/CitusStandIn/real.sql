@@ -33,4 +33,14 @@ begin
     execute format('insert into %1$s values ($1, 1) on conflict (key) do update set count = %1$s.count + 1', relation)
         using key;
 end $$;
+-- A write to one of the group's shards; the first column is the distribution column, and a number.
+create function citus_stand_in.write_to_group(relation regclass, in_group integer) returns void language plpgsql as $$
+begin
+    for key in 1 .. 10000 loop
+        continue when not exists (select from pg_dist_placement
+            where shardid = get_shard_id_for_distribution_column(relation, key) and groupid = in_group);
+        execute format('insert into %s values ($1)', relation) using key;
+        return;
+    end loop;
+end $$;
 commit;

@@ -382,49 +382,68 @@ begin
     return id;
 end $$;
 
--- The functions below work with their owner's rights; Citus wants the caller's on the table.
-create function citus_stand_in.require_rights() returns void language plpgsql as $$
+-- The functions below ask for no right to the table on the coordinator. On every worker Citus changes the copy as whoever called
+-- them there (CurrentUserName): who has no right to it there, or is not let in, is refused.
+create function citus_stand_in.require_rights(caller name) returns void language plpgsql as $$
+declare node pg_dist_node; allowed boolean;
 begin
-    if not has_table_privilege(session_user, 'pg_dist_node', 'insert') then
-        raise exception 'permission denied for table pg_dist_node' using errcode = '42501';
-    end if;
+    for node in select * from citus_stand_in.workers() where hasmetadata loop
+        perform citus_stand_in.dblink_connect('citus_rights', format(
+            'host=%L port=%s user=%L dbname=%L connect_timeout=3', node.nodename, node.nodeport, caller, current_database()));
+        select answer into allowed from citus_stand_in.dblink('citus_rights',
+            'select has_table_privilege(''pg_catalog.pg_dist_node'', ''insert'')') as t (answer boolean);
+        perform citus_stand_in.dblink_disconnect('citus_rights');
+        if not allowed then
+            raise exception 'permission denied for table pg_dist_node' using errcode = '42501';
+        end if;
+    end loop;
 end $$;
 
-create function pg_catalog.citus_add_secondary_node(
-    nodename text, nodeport integer, primaryname text, primaryport integer, nodecluster name default 'default'
+create function citus_stand_in.add_secondary_node(
+    caller name, nodename text, nodeport integer, primaryname text, primaryport integer, nodecluster name
 ) returns integer language plpgsql strict security definer as $$
 #variable_conflict use_column
 declare id integer; leader pg_dist_node;
 begin
-    perform citus_stand_in.require_rights();
     perform citus_stand_in.require_coordinator();
     leader := citus_stand_in.require_node(primaryname, primaryport);
     select n.nodeid into id from pg_dist_node n
-        where n.nodename = citus_add_secondary_node.nodename and n.nodeport = citus_add_secondary_node.nodeport;
+        where n.nodename = add_secondary_node.nodename and n.nodeport = add_secondary_node.nodeport;
     if found then return id; end if;
     perform citus_stand_in.require_workers();
+    perform citus_stand_in.require_rights(caller);
     insert into pg_dist_node (groupid, nodename, nodeport, noderole, nodecluster)
-        values (leader.groupid, citus_add_secondary_node.nodename, citus_add_secondary_node.nodeport, 'secondary',
-            citus_add_secondary_node.nodecluster)
+        values (leader.groupid, add_secondary_node.nodename, add_secondary_node.nodeport, 'secondary',
+            add_secondary_node.nodecluster)
         returning pg_dist_node.nodeid into id;
     perform citus_stand_in.push_all();
     return id;
 end $$;
 
-create function pg_catalog.citus_remove_node(nodename text, nodeport integer) returns void
+create function pg_catalog.citus_add_secondary_node(
+    nodename text, nodeport integer, primaryname text, primaryport integer, nodecluster name default 'default'
+) returns integer language sql strict as $$
+    select citus_stand_in.add_secondary_node(current_user, $1, $2, $3, $4, $5)
+$$;
+
+create function citus_stand_in.remove_node(caller name, nodename text, nodeport integer) returns void
 language plpgsql strict security definer as $$
 declare node pg_dist_node;
 begin
-    perform citus_stand_in.require_rights();
     perform citus_stand_in.require_coordinator();
     node := citus_stand_in.require_node(nodename, nodeport);
     perform citus_stand_in.require_no_only_placement(node);
     perform citus_stand_in.require_workers();
+    perform citus_stand_in.require_rights(caller);
     delete from pg_dist_poolinfo where nodeid = node.nodeid;
     if node.noderole = 'primary' then delete from pg_dist_placement where groupid = node.groupid; end if;
     delete from pg_dist_node where nodeid = node.nodeid;
     perform citus_stand_in.push_all();
 end $$;
+
+create function pg_catalog.citus_remove_node(nodename text, nodeport integer) returns void language sql strict as $$
+    select citus_stand_in.remove_node(current_user, $1, $2)
+$$;
 
 create function pg_catalog.citus_disable_node(nodename text, nodeport integer, synchronous boolean default false)
 returns void language plpgsql strict as $$
@@ -625,6 +644,7 @@ revoke execute on function
     start_metadata_sync_to_node, recover_prepared_transactions
     from public;
 revoke execute on all functions in schema citus_stand_in from public;
+grant execute on function citus_stand_in.add_secondary_node, citus_stand_in.remove_node to public;
 
 -- The name of a shard's table, as a query would write it: without the schema for `public` alone.
 create function pg_catalog.shard_name(object_name regclass, shard_id bigint) returns text language sql stable as $$
@@ -740,7 +760,12 @@ exception when others then
     raise;
 end $$;
 revoke execute on function citus_stand_in.connect_to_shard from public;
-grant execute on function citus_stand_in.write to public;
+-- What a coordinator's session takes for a write to one of the group's shards.
+create function citus_stand_in.write_to_group(relation regclass, in_group integer) returns void language sql as $$
+    select pg_advisory_xact_lock_shared(min(s.shardid)) from pg_dist_shard s join pg_dist_placement p using (shardid)
+        where s.logicalrelid = relation and p.groupid = in_group
+$$;
+grant execute on function citus_stand_in.write, citus_stand_in.write_to_group to public;
 revoke execute on function citus_stand_in.distribute, citus_stand_in.reference, citus_stand_in.share_shards from public;
 
 commit;

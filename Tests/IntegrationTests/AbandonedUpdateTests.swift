@@ -55,7 +55,7 @@ extension IntegrationTests {
             let before = try await session.query("select nodename, nodeport from pg_dist_node order by nodeid")
             let writer = try await PostgresConnection(citus.conninfo("c"))
             _ = try await writer.query("begin")
-            _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)")
+            _ = try await writer.query("select citus_stand_in.write_to_group('d', 1)")
             let connection = try await PostgresConnection(citus.conninfo("c"))
             let (pid, update) = (connection.backendPID, Self.update(to: "new", revision: 5))
             let answer = await ConnectionUse.run(within: .seconds(2), late: "unknown") { use in

@@ -67,7 +67,7 @@ extension IntegrationTests {
             var hasWritten = false
             let write = EventLoop.spawn {
                 do {
-                    _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)", timeout: .seconds(20))
+                    _ = try await writer.query("select citus_stand_in.write_to_group('d', 1)", timeout: .seconds(20))
                     hasWritten = true
                 } catch {
                     Issue.record("a writer fails: \(error)")
@@ -98,7 +98,7 @@ extension IntegrationTests {
             try await scene.expect { scene.records(.citusHolding).count == 1 }
             try await scene.put("/service/demo/1/failover", "{}")
             try await scene.expect { scene.records(.citusHoldEnded).count == 1 }
-            let lock = "select pg_advisory_xact_lock_shared(102008)"
+            let lock = "select citus_stand_in.write_to_group('d', 1)"
             _ = try await scene.session.query(lock)
             #expect(try await scene.row(1) == scene.place(1))
             // Another leadership, another switchover; then the process is gone, and its connections with it.
@@ -164,7 +164,7 @@ extension IntegrationTests {
             try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
             let writer = try await PostgresConnection(scene.citus.conninfo("c"))
             _ = try await writer.query("begin")
-            _ = try await writer.query("select pg_advisory_xact_lock_shared(102008)")
+            _ = try await writer.query("select citus_stand_in.write_to_group('d', 1)")
             let pid = writer.backendPID
             // The leader is where it was, under another name: nobody is known to have failed.
             try await scene.member(1, "w1", port: scene.citus.ports[3], role: "primary")
