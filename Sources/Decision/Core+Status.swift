@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 extension Core {
+    /// Whether etcd's history is known to continue what this node remembers, for every address.
+    package var trustsHistory: Bool { self.leases.allSatisfy { $0.trust == .trusted } }
+
     /// What is believed of etcd, by reads and watch events; nil before the first read.
     public var believedSnapshot: Snapshot? {
         guard let view = self.node.view else { return nil }

@@ -171,8 +171,13 @@ extension World {
 
     private func changeTTL() -> Bool {
         guard self.etcd.hasQuorum, !self.isEtcdFull, self.etcd.patroni != nil else { return false }
-        let old = self.ttl
+        let (old, before) = (self.ttl, self.config)
         self.config = ClusterConfiguration.someTTL(self.config, &self.random)
+        // A leader in failsafe mode cannot know of a shorter one, by which the others wait (docs/protocol.md, not covered).
+        if self.config.ttl < before.ttl, self.config.isFailsafeEnabled {
+            self.config = before
+            return false
+        }
         if self.ttl < old {
             self.formerTTL = max(old, self.longestTTL)
             self.ttlLoweredAt = self.now

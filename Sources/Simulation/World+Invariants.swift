@@ -99,10 +99,13 @@ extension World {
         self.fail("\(node.member) gives up \(self.specs[address].id) in maintenance: \(action)")
     }
 
-    /// A daemon that says that all is released has nothing left.
+    /// A daemon that says that all is released has nothing left of what it was told to hold. (A configuration that came while it was
+    /// frozen it has not read.)
     func checkStopped(_ unreleased: [AddressID], on node: SimulatedNode) {
         for (address, spec) in self.specs.enumerated()
-        where !unreleased.contains(spec.id) && node.kernel.holds(address) && node.spec(of: spec.id) != nil {
+        where !unreleased.contains(spec.id) && node.kernel.holds(address)
+            && node.core?.addressStatuses.contains(where: { $0.id == spec.id }) == true
+        {
             self.fail("\(node.member) stopped and left \(spec.id) behind")
         }
     }
@@ -112,7 +115,8 @@ extension World {
         let entry = node.kernel.entries[slot]
         let spec = self.specs[SimulatedKernel.address(of: slot)]
         guard entry.isPresent, entry.isForeign, entry.generation == generation, node.daemon == .running,
-            !node.isDeaf, self.now - node.silencedAt > 45_000_000, node.runningSince <= since,
+            !node.isDeaf, self.now - node.silencedAt > 45_000_000, node.grippedUntil + 5_000_000 < self.now,
+            node.runningSince <= since,
             node.kernel.removalsFailUntil < since, node.core?.believedSnapshot != nil,
             node.spec(of: spec.id) != nil, node.configuredAt <= since, !node.isStopping,
             // One that is configured while etcd does not answer is judged when it does.

@@ -125,9 +125,11 @@ extension World {
             && !node.cutsPeers
     }
 
-    /// Every member that loses sight of the leader key looks at once.
+    /// Every member that sees the leader key end looks at once; one that is cut off from etcd does not see it, and goes on as it was.
     func leaderKeyVanished() {
-        for node in self.nodes { self.scheduleLoop(node, after: self.random.between(50_000, 300_000)) }
+        for node in self.nodes where node.reachesEtcd {
+            self.scheduleLoop(node, after: self.random.between(50_000, 300_000))
+        }
     }
 
     func loopFailed(_ node: SimulatedNode) {

@@ -202,6 +202,10 @@ extension World {
     /// Maintenance with every Patroni stopped, so that the leader key ends, while daemons crash and come back: what is held
     /// stays where it is.
     func maintain() {
+        // A daemon that has found etcd's history contradicted waits by itself, and says so anew if it is restarted meanwhile.
+        if self.nodes.contains(where: { $0.core?.trustsHistory == false }) {
+            self.run(for: self.longest(max(self.longestTTL, self.longestGranted)) + 5_000_000)
+        }
         // Two crashes in a row must not outlast the lifetime.
         // Who crashes in a quarantine acquires anew after it.
         guard self.violation == nil, self.longestOutage > 6_000_000, self.etcd.quarantine == nil, self.pause(for: nil)

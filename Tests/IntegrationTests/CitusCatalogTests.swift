@@ -237,6 +237,49 @@ extension IntegrationTests {
             #expect(try await cluster.fence() == [])
         }
 
+        /// The stand-in has no worker in the background.
+        @Test(.enabled(if: LocalCitus.isReal)) @EventLoop
+        func `Citus's worker that waits for a dead node is interrupted, and the update passes`() async throws {
+            let cluster = try await Cluster()
+            let grants = CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+            for (_, sql) in grants.statements(role: "mover") { _ = try await cluster.session.query(sql) }
+            let conninfo = try cluster.citus.conninfo("c") + " user=mover"
+            // Up, and silent: Citus waits for it for citus.node_connection_timeout, 30 s.
+            cluster.citus.servers["w2"]?.freeze()
+            defer { cluster.citus.servers["w2"]?.thaw() }
+            #expect(
+                try await CitusCatalog(PostgresConnection(conninfo)).apply(self.update("new", revision: 5)) == .applied)
+            let busy = """
+                select a.pid from pg_locks l join pg_stat_activity a using (pid) where l.relation = 'pg_dist_node'::regclass
+                    and l.mode = 'RowExclusiveLock' and a.application_name = '\(CitusCatalog.synchronizationWorker)'
+                """
+            let isBusy = try await eventually(within: .seconds(20)) {
+                try await !cluster.session.query(busy).isEmpty
+            }
+            #expect(isBusy)
+            let waiting = try await PostgresConnection(conninfo)
+            var update = self.update("newer", revision: 6)
+            update.lockTimeout = .seconds(5)
+            let attempt = update
+            var outcome: CitusUpdateOutcome?
+            let task = EventLoop.spawn {
+                do throws(CitusError) { outcome = try await CitusCatalog(waiting).apply(attempt) } catch {
+                    Issue.record("\(error)")
+                }
+            }
+            let other = try await CitusCatalog(PostgresConnection(conninfo))
+            let isBlocked = try await eventually(within: .seconds(5)) {
+                try await other.blockers(of: waiting.backendPID).contains {
+                    $0.application == CitusCatalog.synchronizationWorker
+                }
+            }
+            #expect(isBlocked)
+            #expect(try await other.interruptSynchronization(blocking: waiting.backendPID) == 1)
+            await task.value
+            #expect(outcome == .applied)
+            #expect(try await cluster.address(of: 2) == "newer:6432")
+        }
+
         @Test @EventLoop func `a planned swap with a registered secondary keeps ids and roles`() async throws {
             let cluster = try await Cluster()
             let (first, second) = (cluster.citus.ports[1], cluster.citus.ports[3])
@@ -277,7 +320,7 @@ extension IntegrationTests {
             let (standby, worker) = (cluster.citus.ports[3], cluster.citus.ports[1])
             let steps: [(CitusUpdate.Step, CitusGrants)] = [
                 (
-                    .pool(nodeID: 2, "host=a port=6432"),
+                    .pool(nodeID: 2, "host=127.0.0.1 port=\(worker)"),
                     CitusGrants(writes: true, secondaries: false, pools: true, groups: false)
                 ),
                 (

@@ -34,7 +34,7 @@ extension IntegrationTests {
 
             func on(_ name: String, _ statements: [String]) async throws {
                 let session = try await PostgresConnection(self.scene.citus.conninfo(name))
-                for statement in statements { _ = try await session.query(statement) }
+                for statement in statements { _ = try await session.query(statement, timeout: .seconds(30)) }
             }
 
             /// What is found, as codes with the group.
@@ -67,28 +67,29 @@ extension IntegrationTests {
             #expect(try await bench.codes() == [])
             let ports = bench.scene.citus.ports
             // As Citus does after a change of its own: every copy is made anew.
-            let sync = """
-                do $$ begin
-                    update pg_dist_node set metadatasynced = false where hasmetadata and groupid <> 0;
-                    perform citus_stand_in.sync();
-                end $$
-                """
+            let sync = [
+                "update pg_dist_node set metadatasynced = false where hasmetadata and groupid <> 0",
+                "select citus_stand_in.sync()",
+            ]
             func row(_ id: Int, port: Int) -> String {
                 "update pg_dist_node set nodeport = \(port) where nodeid = \(id)"
             }
             try await bench.drift(
-                ["no-metadata 1"], ["update pg_dist_node set hasmetadata = false where nodeid = 2", sync],
-                undo: ["update pg_dist_node set hasmetadata = true where nodeid = 2", sync])
+                ["no-metadata 1"], ["update pg_dist_node set hasmetadata = false where nodeid = 2"] + sync,
+                undo: ["update pg_dist_node set hasmetadata = true where nodeid = 2"] + sync)
+            // Citus itself has brought it up to date before anybody has looked twice.
+            if !LocalCitus.isReal {
+                try await bench.drift(
+                    ["not-synchronized 1"], ["update pg_dist_node set metadatasynced = false where nodeid = 2"],
+                    undo: ["update pg_dist_node set metadatasynced = true where nodeid = 2"])
+            }
             try await bench.drift(
-                ["not-synchronized 1"], ["update pg_dist_node set metadatasynced = false where nodeid = 2"],
-                undo: ["update pg_dist_node set metadatasynced = true where nodeid = 2"])
-            try await bench.drift(
-                ["inactive 2"], ["update pg_dist_node set isactive = false where nodeid = 3", sync],
-                undo: ["update pg_dist_node set isactive = true where nodeid = 3", sync])
+                ["inactive 2"], ["update pg_dist_node set isactive = false where nodeid = 3"] + sync,
+                undo: ["update pg_dist_node set isactive = true where nodeid = 3"] + sync)
             try await bench.drift(
                 ["group-without-primary 1"],
-                ["update pg_dist_node set noderole = 'unavailable' where nodeid = 2", sync],
-                undo: ["update pg_dist_node set noderole = 'primary' where nodeid = 2", sync])
+                ["update pg_dist_node set noderole = 'unavailable' where nodeid = 2"] + sync,
+                undo: ["update pg_dist_node set noderole = 'primary' where nodeid = 2"] + sync)
             try await bench.drift(
                 ["local-group-wrong 1"], on: "w1", ["update pg_dist_local_group set groupid = 0"],
                 undo: ["update pg_dist_local_group set groupid = 1"])
@@ -112,24 +113,27 @@ extension IntegrationTests {
                     "update pg_dist_shard set shardmaxvalue = (select shardminvalue::bigint + 536870911 from pg_dist_shard where shardid = 102008)::text where shardid = 102008"
                 ])
             try await bench.drift(
-                ["shard-missing 1"], deep: true, on: "w1", ["drop table d_102008"], undo: ["create table d_102008 ()"])
+                ["shard-missing 1"], deep: true, on: "w1",
+                ["set citus.enable_manual_changes_to_shards to on", "drop table d_102008"],
+                undo: ["create table d_102008 ()"])
             // A row at a standby: everything looks right, but for writes.
             try await bench.scene.citus.addStandby()
             try await bench.drift(
                 ["row-not-leader 1", "row-in-recovery 1", "not-synchronized 1", "nodes-differ 1"],
-                [row(2, port: ports[3]), sync],
-                undo: [row(2, port: ports[1]), sync])
+                [row(2, port: ports[3])] + sync,
+                undo: [row(2, port: ports[1])] + sync)
             try await bench.drift(
-                ["row-not-leader 1", "row-unreachable 1", "not-synchronized 1"], [row(2, port: ports[5]), sync],
-                undo: [row(2, port: ports[1]), sync])
+                ["row-not-leader 1", "row-unreachable 1", "not-synchronized 1"], [row(2, port: ports[5])] + sync,
+                undo: [row(2, port: ports[1])] + sync)
             // Two primaries: the trigger that forbids it can be bypassed.
+            // On the workers Citus's own trigger refuses it, so nothing is brought to them any more.
+            let behind = ["not-synchronized 1", "nodes-differ 1", "not-synchronized 2", "nodes-differ 2"]
             try await bench.drift(
-                ["two-primaries 1", "row-unreachable 1", "no-metadata 1"],
+                ["two-primaries 1", "row-unreachable 1"] + (LocalCitus.isReal ? behind : []) + ["no-metadata 1"],
                 [
                     "set session_replication_role = replica",
                     "insert into pg_dist_node (nodeid, groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) values (9, 1, '127.0.0.1', \(ports[5]), false, false, 'primary')",
-                    sync,
-                ], undo: ["delete from pg_dist_node where nodeid = 9", sync])
+                ] + sync, undo: ["delete from pg_dist_node where nodeid = 9"] + sync)
             bench.scene.stop()
         }
 

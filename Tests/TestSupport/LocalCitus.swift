@@ -16,7 +16,12 @@ public final class LocalCitus {
     public nonisolated static let isReal = access("/usr/share/postgresql/15/extension/citus.control", F_OK) == 0
     /// With what docs/citus.md advises, and Citus's own defaults of what acts by itself.
     private static let settings =
-        (isReal ? ["shared_preload_libraries=citus", "wal_level=logical"] : []) + [
+        (isReal
+            ? [
+                "shared_preload_libraries=citus", "wal_level=logical",
+                // Changes of the catalogs by hand are brought to the nodes as soon as the stand-in's sync() would do it.
+                "citus.metadata_sync_interval=300ms", "citus.metadata_sync_retry_interval=300ms",
+            ] : []) + [
             "citus.node_conninfo=sslmode=prefer tcp_user_timeout=3000 keepalives_idle=2",
             "citus.node_connection_timeout=3s",
             "citus.recover_2pc_interval=60s", "citus.defer_shard_delete_interval=15s",
