@@ -172,6 +172,33 @@ extension CitusCatalog {
         return rows.compactMap(\.first).compactMap { $0 }
     }
 
+    /// The groups whose fence says that the etcd cluster `cluster` was replaced, and by which one.
+    public func fences(superseding cluster: UInt64) async throws(CitusError) -> [Int: UInt64] {
+        let rows = try await self.query(
+            "select groupid, etcd_cluster from pharos.citus_fence where $1::numeric = any (superseded)", ["\(cluster)"],
+            byteLimit: Self.rowsLimit)
+        let pairs = rows.compactMap { row -> (Int, UInt64)? in
+            guard row.count == 2, let group = row[0].flatMap({ Int($0) }), let other = row[1].flatMap({ UInt64($0) })
+            else { return nil }
+            return (group, other)
+        }
+        return Dictionary(pairs) { $1 }
+    }
+
+    /// The statement that lets the etcd cluster `cluster` be the one in force for a group again.
+    public nonisolated static func statementToReinstate(_ cluster: UInt64, group: Int) -> String {
+        """
+        update pharos.citus_fence set superseded = array_append(array_remove(superseded, \(cluster)), etcd_cluster), etcd_cluster = \(cluster), revision = 0, applied = now() where groupid = \(group) and \(cluster) = any (superseded)
+        """
+    }
+
+    /// Runs statements that a person has asked for, in one transaction.
+    public func run(_ statements: [String]) async throws(CitusError) {
+        _ = try await self.query("begin")
+        for statement in statements { _ = try await self.query(statement) }
+        _ = try await self.query("commit")
+    }
+
     /// Why the fence cannot be used by this role; nil if it can.
     public func fenceProblem() async throws(CitusError) -> String? {
         let rows = try await self.query(

@@ -149,12 +149,14 @@ public struct CitusCatalog {
     func refusal(of update: CitusUpdate, idle: Duration) async throws(CitusError)
         -> CitusUpdateOutcome.Refusal?
     {
-        let gate = try await self.query(
-            Self.gate,
+        // First of all: what comes after it may wait.
+        _ = try await self.query(
+            Self.limits,
             [
                 "\(Self.milliseconds(update.lockTimeout))", "\(Self.milliseconds(update.statementTimeout))",
                 "\(Self.milliseconds(idle))",
             ])
+        let gate = try await self.query("select groupid, pg_is_in_recovery() from pg_catalog.pg_dist_local_group")
         guard gate.count == 1, let group = gate[0][0].flatMap({ Int($0) }), let isInRecovery = gate[0][1] else {
             throw .malformed("pg_dist_local_group has \(gate.count) rows")
         }
@@ -168,11 +170,10 @@ public struct CitusCatalog {
         return nil
     }
 
-    private static let gate = """
-        select groupid, pg_is_in_recovery(), set_config('lock_timeout', $1, true),
-            set_config('statement_timeout', $2, true), set_config('idle_in_transaction_session_timeout', $3, true),
+    private static let limits = """
+        select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
+            set_config('idle_in_transaction_session_timeout', $3, true),
             set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true)
-        from pg_catalog.pg_dist_local_group
         """
 
     private func passFence(_ part: CitusUpdate.Part, _ update: CitusUpdate) async throws(CitusError) -> Bool {
@@ -246,8 +247,6 @@ public struct CitusCatalog {
                 on conflict (nodeid) do update set poolinfo = excluded.poolinfo
                 """
             return (sql, ["\(id)", text])
-        case .add(let host, let port, let group):
-            return ("select pg_catalog.citus_add_node($1, $2, $3)", [host, "\(port)", "\(group)"])
         case .addSecondary(let host, let port, let primaryHost, let primaryPort):
             return (
                 "select pharos.add_secondary_node($1, $2, $3, $4)",

@@ -9,17 +9,14 @@ public struct CitusGrants: Sendable {
     public var secondaries: Bool
     /// Whether it keeps `pg_dist_poolinfo`.
     public var pools: Bool
-    /// Whether it adds groups, which Citus lets only superusers do.
-    public var groups: Bool
     /// Whether there is Citus at all.
     public var citus: Bool
 
-    public init(writes: Bool, secondaries: Bool, pools: Bool, groups: Bool, citus: Bool = true) {
+    public init(writes: Bool, secondaries: Bool, pools: Bool, citus: Bool = true) {
         self.citus = citus
         self.writes = writes
         self.secondaries = secondaries
         self.pools = pools
-        self.groups = groups
     }
 
     /// The statements, each with the reason for it.
@@ -72,9 +69,6 @@ public struct CitusGrants: Sendable {
                 grant("", "revoke execute on function \(function) from public")
                 grant("", "grant execute on function \(function) to \(name)")
             }
-        }
-        if self.groups {
-            grant("add_groups: auto. Citus lets only superusers do that.", "alter role \(name) superuser")
         }
         return statements
     }

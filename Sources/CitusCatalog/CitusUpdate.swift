@@ -8,8 +8,6 @@ public struct CitusUpdate: Sendable, Equatable {
         case move(nodeID: Int, host: String, port: Int, from: Place? = nil)
         /// The node's row in `pg_dist_poolinfo`.
         case pool(nodeID: Int, String)
-        /// `citus_add_node`, as the primary of `group`.
-        case add(host: String, port: Int, group: Int)
         /// `citus_add_secondary_node`, through ``CitusCatalog/secondaryFunctions``.
         case addSecondary(host: String, port: Int, primaryHost: String, primaryPort: Int)
         /// `citus_remove_node`, of a secondary.

@@ -32,7 +32,17 @@ struct PharosCitus {
             self.checkGroups(node, &reader)
         }
         self.secondaries = reader.value(fields, "secondaries", ValueParsers.choice)
-        self.addGroups = reader.value(fields, "add_groups", ValueParsers.choice)
+        var saidAuto = false
+        self.addGroups = reader.value(fields, "add_groups") { text throws(InvalidValue) in
+            saidAuto = text == "auto"
+            return saidAuto ? .ask : try ValueParsers.choice(text)
+        }
+        if saidAuto, let position = self.addGroups?.position {
+            reader.problems.warning(
+                position,
+                "'add_groups: auto' does what 'ask' does: to add a group takes minutes, and Citus lets only superusers do it. Say 'ask'"
+            )
+        }
         if let node = fields.values["poolinfo"] {
             self.poolInfo = reader.byGroup(node, "poolinfo", of: "connection strings", ConninfoRules.checkPool)
         }

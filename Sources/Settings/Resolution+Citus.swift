@@ -17,6 +17,12 @@ extension Resolution {
         }
         // Where Patroni's own Citus mode is on, it writes too.
         let mode = self.noted("citus.mode", said.mode, patroni.group == nil ? .own : .reconcile, \.rawValue)
+        if mode == .own, patroni.group != nil, let said = said.mode {
+            self.problems.warning(
+                said.position,
+                "'mode: own' beside Patroni's own Citus mode: its handler writes pg_dist_node too, so there are two writers. Say 'reconcile' or 'observe'"
+            )
+        }
         let settle = self.noted("citus.settle", said.settle, Self.defaultSettle, DurationText.text)
         self.note("citus.groups", said.groups, Self.text)
         let secondaries = self.noted("citus.secondaries", said.secondaries, .ignore, \.rawValue)
@@ -26,10 +32,18 @@ extension Resolution {
         guard let own = self.ownGroup(said, scope: scope, group: group), let databases else { return nil }
         return Settings.Citus(
             core: CitusSettings(
-                group: own, databases: databases.value, mode: mode, settle: settle,
+                group: own, databases: databases.value, mode: mode,
+                ownDatabases: mode == .reconcile
+                    ? Self.databases(databases.value, besides: patroni.citusDatabase?.value) : [],
+                settle: settle,
                 registersSecondaries: secondaries == .register, admission: addGroups,
                 poolInfo: said.poolInfo?.value ?? [:]),
             scopes: said.groups?.value, nodeConninfo: conninfo)
+    }
+
+    /// Patroni's Citus mode maintains one database; nobody else writes the others. Where it is off, somebody else writes all of them.
+    private static func databases(_ databases: [String], besides patroni: String?) -> Set<String> {
+        patroni.map { Set(databases).subtracting([$0]) } ?? []
     }
 
     private mutating func ownGroup(_ said: PharosCitus, scope: String?, group: Sourced<Int>?) -> Int? {

@@ -69,7 +69,7 @@ struct GroupKeys: Sendable {
             endpoint: member.endpoint, isRunning: member.state == "running",
             isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance,
             mayLead: !member.tags.noFailover && member.tags.failoverPriority != 0,
-            api: member.apiURL)
+            api: member.apiURL, isStandbyLeader: member.role == .standbyLeader)
     }
 
     /// Everything that a read found.

@@ -33,11 +33,11 @@ struct GrantSQL: ParsableCommand {
         if let citus = settings.citus?.core {
             grants = CitusGrants(
                 writes: citus.mode != .observe, secondaries: self.secondaries || citus.registersSecondaries,
-                pools: !citus.poolInfo.isEmpty, groups: citus.admission == .auto)
+                pools: !citus.poolInfo.isEmpty)
             print(
                 "-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
         } else {
-            grants = CitusGrants(writes: false, secondaries: false, pools: false, groups: false, citus: false)
+            grants = CitusGrants(writes: false, secondaries: false, pools: false, citus: false)
             print("-- What Pharos needs without Citus.")
         }
         // All of it or nothing, whatever runs it.

@@ -137,6 +137,33 @@ struct CitusPlacesTests {
         #expect(!Self.writes(start(KnownPlaces())))
     }
 
+    /// A disaster site that follows another one: its leaders are in recovery, and its rows are the other site's.
+    @Test func `the groups of a standby cluster are left alone until it is promoted`() {
+        var script = CitusScript.begun()
+        script.answersReads = true
+        let leader = { (isStandbyLeader: Bool) in
+            GroupMember(
+                endpoint: Self.a1, isRunning: true, isPrimary: !isStandbyLeader, isStandbyLeader: isStandbyLeader)
+        }
+        _ = script.changed(1, .member("a1", leader(true)))
+        let rows = Self.rows(Self.a2)
+        let quiet = self.pass(&script, .seconds(200), rows: rows, servers: [Self.a1: "A"])
+        #expect(!Self.writes(quiet.actions) && quiet.reports == [])
+        #expect(!quiet.actions.contains(.askWritable(Self.a1)))
+        _ = script.changed(1, .member("a1", leader(false)))
+        #expect(Self.writes(self.pass(&script, .seconds(20), rows: rows, servers: [Self.a1: "A"]).actions))
+    }
+
+    /// Patroni's Citus mode maintains one database; nobody else writes the others.
+    @Test func `a database that is Pharos's alone follows at once, also where another is not`() {
+        for (own, isAtOnce) in [([Self.app] as Set, true), ([], false)] {
+            var script = CitusScript.settled(.reconcile) { $0.ownDatabases = own }
+            _ = script.leads(1, "a2")
+            let actions = script.answered("a2", .primary)
+            #expect(Self.writes(actions) == isAtOnce)
+        }
+    }
+
     @Test func `no more places are asked at once than may be`() {
         let rows =
             CitusScript.rows

@@ -113,8 +113,8 @@ struct CitusSynchronizationTests {
         #expect(script.reports == [.refused(Self.app, group: 1, .noPrimary)])
     }
 
-    @Test(arguments: [GroupAdmission.never, .ask, .auto])
-    func `a new group is left alone, told or added`(admission: GroupAdmission) {
+    @Test(arguments: [GroupAdmission.never, .ask])
+    func `a new group is left alone or told`(admission: GroupAdmission) {
         var script = CitusScript.settled { $0.admission = admission }
         let d1 = NodeEndpoint("d1", 5432)
         let member = GroupMember(endpoint: d1, isRunning: true, isPrimary: true)
@@ -126,10 +126,6 @@ struct CitusSynchronizationTests {
         case .never: #expect(actions == [] && script.reports == [.groupAppeared(group: 3, leader: "d1")])
         case .ask:
             #expect(actions == [] && script.reports.contains(.refused(Self.app, group: 3, .notRegistered(leader: d1))))
-        case .auto:
-            #expect(actions == [.askWritable(d1)])
-            actions = script.answered("d1", .primary)
-            #expect(actions == [CitusScript.update(3, [.add(d1, group: 3)], revision: 11, .wait)])
         }
     }
 
@@ -150,6 +146,42 @@ struct CitusSynchronizationTests {
             #expect(script.pass(.seconds(60)) == [])
             #expect(script.reports == (isAdded ? [] : [told]))
         }
+    }
+
+    @Test func `the copies are compared a minute after the daemon has become the writer, and then every hour`() {
+        var script = CitusScript.settled()
+        script.answersComparisons = false
+        script.answeredRows = CitusScript.rows
+        let begin = script.now
+        var compared: [Duration] = []
+        let workers = [NodeEndpoint("a1", 5432), NodeEndpoint("b1", 5432)]
+        while script.now - begin < .seconds(2 * 3600) {
+            guard script.on(nil, after: .seconds(1)).contains(.compareCopies(Self.app, workers)) else { continue }
+            compared.append(script.now - begin)
+            let same = workers.map { CopyFinding($0, .same) }
+            #expect(script.on(.copiesCompared(Self.app, same, askedAt: script.now)) == [])
+            #expect(script.reports == [])
+        }
+        #expect(compared.count == 2)
+        #expect(compared.allSatisfy { $0 >= .seconds(60) } && compared.first.map { $0 < .seconds(80) } == true)
+    }
+
+    @Test func `copies that differ though nothing was changed are told`() {
+        var script = CitusScript.settled()
+        script.answersComparisons = false
+        script.answeredRows = CitusScript.rows
+        var reports: [CitusReport] = []
+        let different = [CopyFinding(NodeEndpoint("a1", 5432), .different)]
+        for _ in 0..<900 {
+            let isAsked = script.on(nil, after: .milliseconds(100)).contains { action in
+                if case .compareCopies = action { true } else { false }
+            }
+            reports += script.reports
+            guard isAsked else { continue }
+            _ = script.on(.copiesCompared(Self.app, different, askedAt: script.now))
+            reports += script.reports
+        }
+        #expect(reports == [.copiesDiffer(Self.app, nodes: [NodeEndpoint("a1", 5432)])])
     }
 
     @Test func `a group that vanishes is told, and keeps its rows`() {

@@ -40,6 +40,34 @@ struct VerificationTests {
 
     @Test func `a cluster in order has no findings`() { #expect(verify(Self.facts()) == []) }
 
+    // MARK: - Rows
+
+    @Test func `a row that leads to the leader by another name is as it should be`() {
+        let alias = NodeEndpoint("worker-1.example.com", 5432)
+        func found(_ server: String?, _ leader: String?) -> [Finding.Code] {
+            let facts = Self.facts { facts in
+                facts.coordinator?.rows[1].endpoint = alias
+                Self.change(&facts, Self.worker) { $0.server = leader }
+                facts.nodes[alias] = .answered(NodeFacts(isInRecovery: false, localGroup: 1, server: server))
+            }
+            return verify(facts).map(\.code)
+        }
+        #expect(found("7 100", "7 100") == [])
+        #expect(found("7 100", "7 200") == [.rowNotLeader])
+        #expect(found(nil, nil) == [.rowNotLeader])
+        #expect(verify(Self.facts { $0.coordinator?.rows[1].endpoint.host = "10.0.1.1" }) == [])
+    }
+
+    @Test func `a fence that says that this etcd was replaced is found, and a person may reinstate it`() throws {
+        let facts = Self.facts {
+            $0.coordinator?.superseded = [2: SupersededFence(by: 255, reinstatement: "update …")]
+        }
+        let finding = try #require(verify(facts).first)
+        #expect(finding.code == .fenceSuperseded && finding.severity == .critical && finding.group == 2)
+        #expect(finding.evidence.contains("was replaced by ff"))
+        #expect(finding.remedy.refusal == nil && finding.remedy.sql == ["update …"])
+    }
+
     // MARK: - Prepared transactions
 
     /// On worker 1, a transaction that group 2 began with process 77.

@@ -118,6 +118,24 @@ extension IntegrationTests {
             #expect(try await cluster.fence().first?[1] == "5")
         }
 
+        @Test @EventLoop func `an etcd that was replaced is in force again once a person has said so`() async throws {
+            let cluster = try await Cluster()
+            let catalog = cluster.catalog
+            // A site, the disaster site with an etcd of its own, and the site again.
+            #expect(try await catalog.apply(self.update("a", etcd: 7, revision: 100)) == .applied)
+            #expect(try await catalog.apply(self.update("b", etcd: 8, revision: 5)) == .applied)
+            let back = self.update("c", etcd: 7, revision: 900)
+            #expect(try await catalog.apply(back) == .refused(.supersededCluster(group: 1, by: 8)))
+            #expect(try await catalog.fences(superseding: 7) == [1: 8])
+            #expect(try await catalog.fences(superseding: 8) == [:])
+            try await catalog.run([CitusCatalog.statementToReinstate(7, group: 1)])
+            #expect(try await catalog.apply(back) == .applied)
+            #expect(try await catalog.fences(superseding: 8) == [1: 7])
+            #expect(
+                try await catalog.apply(self.update("d", etcd: 8, revision: 6))
+                    == .refused(.supersededCluster(group: 1, by: 7)))
+        }
+
         @Test @EventLoop func `reference tables are seen`() async throws {
             let cluster = try await Cluster()
             #expect(try await cluster.catalog.hasReferenceTables() == false)
@@ -241,7 +259,7 @@ extension IntegrationTests {
         @Test(.enabled(if: LocalCitus.isReal)) @EventLoop
         func `Citus's worker that waits for a dead node is interrupted, and the update passes`() async throws {
             let cluster = try await Cluster()
-            let grants = CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+            let grants = CitusGrants(writes: true, secondaries: false, pools: false)
             for (_, sql) in grants.statements(role: "mover") { _ = try await cluster.session.query(sql) }
             let conninfo = try cluster.citus.conninfo("c") + " user=mover"
             // Up, and silent: Citus waits for it for citus.node_connection_timeout, 30 s.
@@ -321,25 +339,25 @@ extension IntegrationTests {
             let steps: [(CitusUpdate.Step, CitusGrants)] = [
                 (
                     .pool(nodeID: 2, "host=127.0.0.1 port=\(worker)"),
-                    CitusGrants(writes: true, secondaries: false, pools: true, groups: false)
+                    CitusGrants(writes: true, secondaries: false, pools: true)
                 ),
                 (
                     .addSecondary(host: "127.0.0.1", port: standby, primaryHost: "127.0.0.1", primaryPort: worker),
-                    CitusGrants(writes: true, secondaries: true, pools: false, groups: false)
+                    CitusGrants(writes: true, secondaries: true, pools: false)
                 ),
                 (
                     .remove(host: "127.0.0.1", port: standby),
-                    CitusGrants(writes: true, secondaries: true, pools: false, groups: false)
+                    CitusGrants(writes: true, secondaries: true, pools: false)
                 ),
                 // Last: nobody answers there, and Citus itself brings grants to every worker.
                 (
                     .move(nodeID: 2, host: "127.0.0.1", port: cluster.citus.ports[5]),
-                    CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+                    CitusGrants(writes: true, secondaries: false, pools: false)
                 ),
             ]
             for (number, (step, grants)) in steps.enumerated() {
                 let role = "r\(number)"
-                let reading = CitusGrants(writes: false, secondaries: false, pools: false, groups: false)
+                let reading = CitusGrants(writes: false, secondaries: false, pools: false)
                 for (_, sql) in reading.statements(role: role) { _ = try await cluster.session.query(sql) }
                 try await cluster.citus.shareRole(role)
                 let session = try await PostgresConnection(cluster.citus.conninfo("c") + " user=\(role)")

@@ -17,7 +17,7 @@ extension IntegrationTests {
 
         @EventLoop
         private static func scene(
-            _ grants: CitusGrants = CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+            _ grants: CitusGrants = CitusGrants(writes: true, secondaries: false, pools: false)
         ) async throws -> CitusScene {
             let scene = try await CitusScene()
             for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }

@@ -18,7 +18,7 @@ extension IntegrationTests {
     struct CitusLayoutTests {
         init() { EventLoop.shared.executor.startThread() }
 
-        private static let grants = CitusGrants(writes: true, secondaries: false, pools: false, groups: false)
+        private static let grants = CitusGrants(writes: true, secondaries: false, pools: false)
 
         @EventLoop
         private static func grant(_ scene: CitusScene, _ session: PostgresConnection) async throws {

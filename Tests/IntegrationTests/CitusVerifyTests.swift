@@ -23,7 +23,7 @@ extension IntegrationTests {
 
             init() async throws {
                 let scene = try await CitusScene()
-                let grants = CitusGrants(writes: true, secondaries: false, pools: true, groups: false)
+                let grants = CitusGrants(writes: true, secondaries: false, pools: true)
                 for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
                 self.settings = try scene.settings(.own)
                 self.scene = scene

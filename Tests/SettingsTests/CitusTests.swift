@@ -46,6 +46,18 @@ struct CitusTests {
         #expect(citus.core.poolInfo == [1: "host={host} port=6432"])
     }
 
+    @Test func `databases that are not Patroni's are Pharos's alone in its Citus mode, unless another mode is said`()
+        throws
+    {
+        for (mode, own) in [("", ["b", "c"] as Set), ("mode: reconcile, ", ["b", "c"]), ("mode: observe, ", [])] {
+            let settings = try files(
+                "patroni_config: /etc/patroni/config.yml\ncitus: { \(mode)databases: [a, b, c] }",
+                patroni: Self.patroni + "\ncitus: { group: 1, database: a }"
+            ).load()
+            #expect(settings.citus?.core.ownDatabases == own, "\(mode)")
+        }
+    }
+
     @Test func `without the section nothing of Citus is followed`() throws {
         #expect(try files(minimal).load().citus == nil)
     }

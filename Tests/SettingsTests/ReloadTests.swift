@@ -52,7 +52,7 @@ struct ReloadTests {
         "citus.settle": (citus("settle: 2s"), citus("settle: 3s"), false),
         "citus.groups": (citus("groups: { 0: demo, 1: a }"), citus("groups: { 0: demo, 1: b }"), false),
         "citus.secondaries": (citus("secondaries: ignore"), citus("secondaries: register"), false),
-        "citus.add_groups": (citus("add_groups: ask"), citus("add_groups: auto"), false),
+        "citus.add_groups": (citus("add_groups: ask"), citus("add_groups: never"), false),
         "citus.poolinfo": (citus("poolinfo: { 0: port=1 }"), citus("poolinfo: { 0: port=2 }"), false),
         "citus.node_conninfo": (citus("node_conninfo: user=a"), citus("node_conninfo: user=b"), false),
         "detector.profile": ("detector: { profile: fast }", "detector: { profile: hyperscale }", false),

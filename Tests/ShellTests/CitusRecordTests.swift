@@ -132,7 +132,8 @@ struct CitusRecordTests {
         #expect(
             Wording.text(.notRegistered(leader: Self.a1), group: 3).hasSuffix("select citus_add_node('a1', 5432, 3)"))
         for change in [
-            RowChange.add(Self.a1, group: 1), .addSecondary(Self.a2, of: Self.a1), .removeSecondary(Self.a2),
+            RowChange.move(id: 1, from: Self.a2, Self.a1), .addSecondary(Self.a2, of: Self.a1),
+            .removeSecondary(Self.a2),
         ] { #expect(Wording.text(change).contains(":5432")) }
     }
 

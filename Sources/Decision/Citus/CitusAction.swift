@@ -64,8 +64,6 @@ public enum RowChange: Hashable, Sendable {
     case move(id: Int, from: NodeEndpoint, NodeEndpoint)
     /// The row of `pg_dist_poolinfo`.
     case pool(id: Int, String)
-    /// `citus_add_node` for a group's primary.
-    case add(NodeEndpoint, group: Int)
     /// `citus_add_secondary_node`.
     case addSecondary(NodeEndpoint, of: NodeEndpoint)
     /// `citus_remove_node`, of a secondary.

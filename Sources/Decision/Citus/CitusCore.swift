@@ -202,8 +202,8 @@ package struct CitusCore: Sendable {
         for index in self.databases.indices {
             wanted.formUnion(
                 self.databases[index].advance(
-                    view.groups, self.inquiries, clusterID, self.settings, self.damper, &neighborhood, at: now,
-                    into: &actions, &reports))
+                    view.groups, self.inquiries, clusterID, self.settings.of(self.databases[index].name), self.damper,
+                    &neighborhood, at: now, into: &actions, &reports))
         }
         self.wakeAt = min(
             self.wakeAt,
@@ -212,7 +212,8 @@ package struct CitusCore: Sendable {
         self.rivals.advance(at: now, awakeSince: awakeSince, into: &actions, &reports)
         self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now, awakeSince: awakeSince))
         for database in self.databases {
-            self.wakeAt = min(self.wakeAt, database.wakeAt(view.groups, self.settings, after: now))
+            self.wakeAt = min(
+                self.wakeAt, database.wakeAt(view.groups, self.settings.of(database.name), after: now))
         }
     }
 

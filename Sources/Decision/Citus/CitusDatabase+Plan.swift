@@ -12,6 +12,11 @@ extension CitusDatabase {
         var due: [RowUpdate] = []
         if let rows = self.rows {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
+                // One that follows another site's has no leader that accepts writes: whose address the row names is for its promotion.
+                guard !view.isStandbyCluster else {
+                    (self.drifts[group], self.refusals[group]) = (nil, nil)
+                    continue
+                }
                 self.compare(group, view, rows, settings, &neighborhood, at: now, into: &reports)
                 if self.hold?.group == group {
                     let isWritable = inquiries[group]?.isWritable(view) ?? false
@@ -151,7 +156,7 @@ extension CitusDatabase {
 
     private static let strangerPatience: Duration = .seconds(60)
 
-    private func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
+    func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
     func isUpdating(_ group: Int) -> Bool { self.update?.groups.contains(group) ?? false }
 
@@ -177,7 +182,7 @@ extension CitusDatabase {
         actions.append(.update(self.name, due))
     }
 
-    private mutating func note(_ updates: [RowUpdate], at now: Instant) {
+    mutating func note(_ updates: [RowUpdate], at now: Instant) {
         let changes = updates.reduce(0) { $0 + $1.changes.count }
         self.update = Update(
             groups: updates.map(\.group), since: now, limit: self.updateLimit + AnswerLimits.change * changes)
@@ -190,52 +195,6 @@ extension CitusDatabase {
             return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
         }
         return failures < Self.patience ? .wait : .terminate(after: .seconds(1))
-    }
-
-    // MARK: - A planned switchover
-
-    /// Writes to the group wait from before the old primary stops, instead of failing.
-    private mutating func beginHold(
-        _ group: Int, _ view: Group, _ clusterID: UInt64, _ settings: CitusSettings, at now: Instant,
-        into actions: inout [CitusAction]
-    ) {
-        // Where the coordinator itself is switched over, its sessions end anyway.
-        guard settings.mode == .own, group != settings.group, self.hold == nil, self.update == nil,
-            view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
-            let row = self.primary(group)
-        else { return }
-        let authority = GroupAuthority(clusterID: clusterID, revision: leader.since)
-        self.lastHeld = leader.since
-        self.hold = Hold(group: group, authority: authority, until: now + Self.holdLimit)
-        actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
-    }
-
-    /// Answers whether the leader's PostgreSQL must be asked whether it accepts writes.
-    private mutating func settleHold(
-        _ view: Group, _ isWritable: Bool, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
-    ) -> Bool {
-        guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.update == nil else { return false }
-        let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
-        let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
-        if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
-            guard isWritable else {
-                if now >= hold.until { self.releaseHold(hold, into: &actions) }
-                return true
-            }
-            let update = RowUpdate(
-                group: hold.group, changes: drift.changes,
-                authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
-            self.note([update], at: now)
-            actions.append(.commitHold(self.name, update))
-        } else if isOver || (hasChanged && view.endpoint != nil) {
-            self.releaseHold(hold, into: &actions)
-        }
-        return false
-    }
-
-    mutating func releaseHold(_ hold: Hold, into actions: inout [CitusAction]) {
-        self.hold?.isEnding = true
-        actions.append(.releaseHold(self.name, group: hold.group))
     }
 
     // MARK: - Secondaries

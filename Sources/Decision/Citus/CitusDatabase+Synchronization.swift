@@ -28,13 +28,19 @@ extension CitusDatabase {
         }
     }
 
+    private static func workers(_ rows: [NodeRow]) -> [NodeRow] {
+        rows.filter { $0.group != 0 && $0.role == .primary && $0.isActive && $0.hasMetadata }
+    }
+
+    /// Those to whom Citus has not brought the last change yet.
+    static func behind(_ rows: [NodeRow]) -> [NodeRow] { self.workers(rows).filter { !$0.isSynchronized } }
+
     /// Citus marks a row unsynchronized with each update, and synchronized when it has rewritten that node's copy.
     mutating func checkSynchronization(
         _ rows: [NodeRow], at now: Instant, into actions: inout [CitusAction], _ reports: inout [CitusReport]
     ) {
         guard var awaited = self.awaited, !awaited.isComparing else { return }
-        let workers = rows.filter { $0.group != 0 && $0.role == .primary && $0.isActive && $0.hasMetadata }
-        let behind = workers.filter { !$0.isSynchronized }
+        let (workers, behind) = (Self.workers(rows), Self.behind(rows))
         awaited.reads += 1
         if behind.isEmpty {
             awaited.comparingSince = now

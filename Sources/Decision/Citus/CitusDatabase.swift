@@ -79,6 +79,8 @@ package struct CitusDatabase: Sendable {
     var update: Update?
     /// One that was given up, and of which nobody knows yet what came of it.
     var lostUpdate: Update?
+    /// When the copies on the workers are compared next though nothing was changed.
+    private var compareAt: Instant
     /// For how long an update is waited for, besides what each of its changes may take.
     let updateLimit: Duration
     var hold: Hold?
@@ -91,12 +93,15 @@ package struct CitusDatabase: Sendable {
     /// For how long writes to a group are blocked, at most, while a switchover is under way.
     package static let holdLimit: Duration = .seconds(30)
     static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
+    /// How often the copies are compared where nothing was changed.
+    static let comparison = (first: Duration.seconds(60), pace: Duration.seconds(3600))
     static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
 
     init(_ name: String, updateLimit: Duration, at now: Instant) {
         self.name = name
+        self.compareAt = now + Self.comparison.first
         self.updateLimit = updateLimit
         self.rowsAskedAt = now
         self.rowsCountFrom = now
@@ -104,7 +109,10 @@ package struct CitusDatabase: Sendable {
     }
 
     /// Whether every change has arrived on the workers, as far as is known.
-    var isSettled: Bool { self.drifts.isEmpty && self.awaited == nil && self.update == nil && self.hold == nil }
+    var isSettled: Bool {
+        let isAwaited = self.awaited.map { !$0.groups.isEmpty } ?? false
+        return self.drifts.isEmpty && !isAwaited && self.update == nil && self.hold == nil
+    }
 
     /// This node's daemon becomes the writer, or is it no more: what was known belongs to another time. What is under way is
     /// still answered.
@@ -112,6 +120,8 @@ package struct CitusDatabase: Sendable {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
         self.reading.due = now
+        // A coordinator that was promoted may have older metadata than the workers.
+        self.compareAt = now + Self.comparison.first
         if let hold = self.hold, !hold.isEnding, self.update == nil { self.releaseHold(hold, into: &actions) }
     }
 
@@ -132,6 +142,10 @@ package struct CitusDatabase: Sendable {
         self.unreadable = nil
         self.rows = rows
         self.rowsAskedAt = askedAt
+        if self.awaited == nil, self.compareAt <= now, Self.behind(rows).isEmpty {
+            self.compareAt = now + Self.comparison.pace
+            self.awaited = Synchronization(groups: [:], since: now)
+        }
         self.checkSynchronization(rows, at: now, into: &actions, &reports)
     }
 

@@ -15,7 +15,6 @@ public enum GroupAdmission: String, Hashable, Sendable, CaseIterable {
     case never
     /// It is reported, with the statement that adds it.
     case ask
-    case auto
 }
 
 /// What the core is told of Citus.
@@ -25,6 +24,8 @@ public struct CitusSettings: Hashable, Sendable {
     /// The databases with the extension, each with a `pg_dist_node` of its own.
     public var databases: [String]
     public var mode: CitusMode
+    /// Those among them that nobody else writes, though somebody else writes the others: Patroni's Citus mode knows one database.
+    public var ownDatabases: Set<String>
     /// How long something must have been wrong in the modes that leave the writing to somebody else.
     public var settle: Duration
     /// Whether standbys are registered as secondaries.
@@ -34,15 +35,25 @@ public struct CitusSettings: Hashable, Sendable {
     public var poolInfo: [Int: String]
 
     public init(
-        group: Int, databases: [String], mode: CitusMode, settle: Duration = .seconds(30),
+        group: Int, databases: [String], mode: CitusMode, ownDatabases: Set<String> = [],
+        settle: Duration = .seconds(30),
         registersSecondaries: Bool = false, admission: GroupAdmission = .never, poolInfo: [Int: String] = [:]
     ) {
         self.group = group
         self.databases = databases
         self.mode = mode
+        self.ownDatabases = ownDatabases
         self.settle = settle
         self.registersSecondaries = registersSecondaries
         self.admission = admission
         self.poolInfo = poolInfo
+    }
+
+    /// The same, as they are for one database.
+    func of(_ database: String) -> CitusSettings {
+        guard self.ownDatabases.contains(database) else { return self }
+        var settings = self
+        settings.mode = .own
+        return settings
     }
 }

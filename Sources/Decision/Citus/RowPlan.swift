@@ -46,7 +46,6 @@ enum RowPlan: Hashable, Sendable {
         switch settings.admission {
         case .never: return .isTrue
         case .ask: return .refused(.notRegistered(leader: leader))
-        case .auto: return .changes([.add(leader, group: group)])
         }
     }
 

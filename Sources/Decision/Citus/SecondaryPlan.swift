@@ -25,7 +25,7 @@ enum SecondaryPlan {
 extension RowChange {
     var isAddition: Bool {
         switch self {
-        case .add, .addSecondary: true
+        case .addSecondary: true
         case .move, .pool, .removeSecondary: false
         }
     }
@@ -37,7 +37,7 @@ extension RowChange {
     var secondary: NodeEndpoint? {
         switch self {
         case .addSecondary(let place, _), .removeSecondary(let place): place
-        case .move, .pool, .add: nil
+        case .move, .pool: nil
         }
     }
 }

@@ -39,6 +39,8 @@ struct Group: Sendable {
     var leaderMember: (member: GroupMember?, revision: Int64)? {
         self.leader.flatMap { self.knownMembers[$0.name] }.map { ($0.value, $0.revision) }
     }
+    /// Whether its leader follows another cluster's, as Patroni says.
+    var isStandbyCluster: Bool { self.leaderMember?.member?.isStandbyLeader ?? false }
     /// Whether a switchover from the present leader is pending.
     var isSwitchingOver: Bool { self.leader.map { self.knownSwitchover.value == $0.name } ?? false }
     /// The standbys that may lead without a loss, as Patroni sees to it; nil: every one may.

@@ -17,6 +17,8 @@ public struct GroupMember: Hashable, Sendable {
     public var isRunning: Bool
     /// Whether it is a primary, says Patroni.
     public var isPrimary: Bool
+    /// Whether it leads a standby cluster, which follows another cluster, and accepts no writes.
+    public var isStandbyLeader: Bool
     /// Whether reads may be sent to it (no tag `noloadbalance`).
     public var servesReads: Bool
     /// Whether it may become the leader (no tag `nofailover`).
@@ -26,8 +28,9 @@ public struct GroupMember: Hashable, Sendable {
 
     public init(
         endpoint: NodeEndpoint?, isRunning: Bool, isPrimary: Bool, servesReads: Bool = true, mayLead: Bool = true,
-        api: String? = nil
+        api: String? = nil, isStandbyLeader: Bool = false
     ) {
+        self.isStandbyLeader = isStandbyLeader
         self.mayLead = mayLead
         self.api = api
         self.endpoint = endpoint

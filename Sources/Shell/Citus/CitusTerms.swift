@@ -61,7 +61,6 @@ extension CitusUpdate.Step {
                     nodeID: id, host: endpoint.host, port: endpoint.port,
                     from: CitusUpdate.Place(host: from.host, port: from.port))
             case .pool(let id, let text): .pool(nodeID: id, text)
-            case .add(let endpoint, let group): .add(host: endpoint.host, port: endpoint.port, group: group)
             case .addSecondary(let endpoint, let primary):
                 .addSecondary(
                     host: endpoint.host, port: endpoint.port, primaryHost: primary.host, primaryPort: primary.port)

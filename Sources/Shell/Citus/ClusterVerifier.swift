@@ -78,8 +78,8 @@ public final class ClusterVerifier {
         return all
     }
 
-    private var clusterID: UInt64 = 0
-    private var revisions: [Int: Int64] = [:]
+    private(set) var clusterID: UInt64 = 0
+    private(set) var revisions: [Int: Int64] = [:]
 
     // MARK: - etcd
 
@@ -187,12 +187,27 @@ public final class ClusterVerifier {
         }
         let rows = try await catalog.nodes().map { NodeRow($0) }
         var fenceProblem: String?
+        var superseded: [Int: SupersededFence] = [:]
         if facts.settings.mode != .observe {
-            do throws(CitusError) { fenceProblem = try await catalog.fenceProblem() } catch {
+            do throws(CitusError) {
+                fenceProblem = try await catalog.fenceProblem()
+                if fenceProblem == nil { superseded = try await self.superseded(catalog) }
+            } catch {
                 own.unseen[.fence] = try Self.refusal(error)
             }
         }
-        return ClusterFacts.Coordinator(rows: rows, facts: own, fenceProblem: fenceProblem)
+        return ClusterFacts.Coordinator(
+            rows: rows, facts: own, fenceProblem: fenceProblem, superseded: superseded)
+    }
+
+    private func superseded(_ catalog: CitusCatalog) async throws(CitusError) -> [Int: SupersededFence] {
+        let cluster = self.clusterID
+        var fences: [Int: SupersededFence] = [:]
+        for (group, other) in try await catalog.fences(superseding: cluster) {
+            fences[group] = SupersededFence(
+                by: other, reinstatement: CitusCatalog.statementToReinstate(cluster, group: group))
+        }
+        return fences
     }
 
     /// What one server says of itself, each thing asked on its own; nil where it has no Citus. Throws where it does not answer.
@@ -237,7 +252,7 @@ public final class ClusterVerifier {
         }
     }
 
-    private func connectToCoordinator(_ facts: ClusterFacts) async throws -> PostgresConnection {
+    func connectToCoordinator(_ facts: ClusterFacts) async throws -> PostgresConnection {
         let isHere = self.citus.core.group == 0 && (facts.leaders[0].map { $0.name == self.settings.member } ?? true)
         if !isHere {
             // The server of this node is another: what it says must not be taken for the coordinator's.
@@ -270,31 +285,7 @@ public final class ClusterVerifier {
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: any Error) -> String {
         (error as? PostgresError)?.message.firstLine ?? (error as? CitusError)?.reason ?? "\(error)"
-    }
-
-    // MARK: - Repair
-
-    /// Applies the changes of several groups' findings in one transaction, gated and fenced like the daemon's own; answers why not, or
-    /// nil. After each commit Citus pushes the table to every node that it names: no row must be left that names another cluster's.
-    public func repair(_ findings: [Finding], in facts: ClusterFacts) async -> String? {
-        var updates: [RowUpdate] = []
-        for finding in findings.sorted(by: { $0.group ?? 0 < $1.group ?? 0 }) {
-            guard let group = finding.group, let revision = self.revisions[group] else {
-                return "nobody is known to lead \(finding.group.map { "group \($0)" } ?? "it")"
-            }
-            updates.append(
-                RowUpdate(
-                    group: group, changes: finding.remedy.changes,
-                    authority: GroupAuthority(clusterID: self.clusterID, revision: revision), blockers: .wait))
-        }
-        do {
-            let connection = try await self.connectToCoordinator(facts)
-            let outcome = UpdateOutcome(try await CitusCatalog(connection).apply(CitusUpdate(updates)))
-            return outcome == .applied ? nil : outcome.reason
-        } catch {
-            return Self.reason(error)
-        }
     }
 }

@@ -181,7 +181,6 @@ extension Wording {
         switch change {
         case .move(let id, _, let endpoint): "node \(id) is at \(endpoint)"
         case .pool(let id, let text): "the pool of node \(id) is \(text)"
-        case .add(let endpoint, let group): "\(endpoint) is the primary of group \(group)"
         case .addSecondary(let endpoint, let primary): "\(endpoint) is a secondary of \(primary)"
         case .removeSecondary(let endpoint): "\(endpoint) is removed"
         }
@@ -212,7 +211,7 @@ extension Wording {
         case .stranger(let place, let leader):
             "its row names \(place), where no member of the group is known to have been and its leader does not answer; the leader is at \(leader). If \(place) is a name or a virtual address of the leader's, see why it does not lead there. If the row is wrong, on the coordinator's leader: pharos repair row-not-leader"
         case .notRegistered(let leader):
-            "it is not registered; to add it, on the coordinator: \(RowChange.add(leader, group: group).sql)"
+            "it is not registered; to add it, on the coordinator: select citus_add_node(\(sqlLiteral(leader.host)), \(leader.port), \(group))"
         }
     }
 }

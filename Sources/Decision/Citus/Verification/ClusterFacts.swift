@@ -43,12 +43,29 @@ public struct ClusterFacts: Hashable, Sendable {
         public var facts: NodeFacts
         /// Why the fence in the database cannot be used; nil if it can.
         public var fenceProblem: String?
+        /// By group: its fence says that the etcd cluster which is read here was replaced.
+        public var superseded: [Int: SupersededFence]
 
-        public init(rows: [NodeRow], facts: NodeFacts, fenceProblem: String? = nil) {
+        public init(
+            rows: [NodeRow], facts: NodeFacts, fenceProblem: String? = nil, superseded: [Int: SupersededFence] = [:]
+        ) {
+            self.superseded = superseded
             self.rows = rows
             self.facts = facts
             self.fenceProblem = fenceProblem
         }
+    }
+}
+
+/// A fence that says that the etcd cluster which is read here was replaced.
+public struct SupersededFence: Hashable, Sendable {
+    public var by: UInt64
+    /// The statement that puts the one that is read here in force again.
+    public var reinstatement: String
+
+    public init(by: UInt64, reinstatement: String) {
+        self.by = by
+        self.reinstatement = reinstatement
     }
 }
 

@@ -36,6 +36,7 @@ public struct Finding: Hashable, Sendable {
         case groupVanished = "group-vanished"
         case poolDiffers = "pool-differs"
         case fenceUnusable = "fence-unusable"
+        case fenceSuperseded = "fence-superseded"
         case failoverMayHang = "failover-may-hang"
         case restoreRecoversPrepared = "restore-recovers-prepared"
         case restoreDropsShards = "restore-drops-shards"
@@ -56,17 +57,20 @@ public struct Finding: Hashable, Sendable {
         public var commands: [String]
         /// Why `pharos repair` does not do it; nil where it does.
         public var refusal: String?
+        /// Whether `pharos repair` runs ``sql``.
+        public var isRunBySQL: Bool
 
         public init(
             _ text: String, changes: [RowChange] = [], sql: [String] = [], on place: NodeEndpoint? = nil,
-            commands: [String] = [], refusal: String? = nil
+            commands: [String] = [], refusal: String? = nil, isRunBySQL: Bool = false
         ) {
+            self.isRunBySQL = isRunBySQL
             self.text = text
             self.place = place
             self.commands = commands
             self.changes = changes
             self.sql = sql
-            self.refusal = changes.isEmpty ? refusal ?? "it needs an operator's judgement" : refusal
+            self.refusal = changes.isEmpty && !isRunBySQL ? refusal ?? "it needs an operator's judgement" : refusal
         }
     }
 

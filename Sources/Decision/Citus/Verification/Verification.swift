@@ -18,6 +18,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
         return findings
     }
     findings += checkCoordinator(facts, coordinator)
+    findings += checkFences(coordinator)
     findings += checkWritable(facts)
     let groups = Set(coordinator.rows.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
@@ -30,6 +31,18 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     return findings.enumerated().sorted {
         ($1.element.severity, $0.offset) < ($0.element.severity, $1.offset)
     }.map(\.element)
+}
+
+/// After a failback to a site whose etcd was replaced by the other site's, its etcd is the past to the fence, for ever.
+private func checkFences(_ coordinator: ClusterFacts.Coordinator) -> [Finding] {
+    coordinator.superseded.sorted { $0.key < $1.key }.map { group, fence in
+        Finding(
+            .fenceSuperseded, .critical, group: group,
+            "the fence of group \(group) says that the etcd cluster which is read here was replaced by \(String(fence.by, radix: 16)): its row is changed no more",
+            .init(
+                "If the etcd that is read here is the one in force, as after a failback, reinstate it. If it is an old one that came back, leave the fence, and see to the etcd.",
+                sql: [fence.reinstatement], isRunBySQL: true))
+    }
 }
 
 // MARK: - Groups

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A planned switchover: what is done about it in one database of the coordinator.
+extension CitusDatabase {
+    /// Writes to the group wait from before the old primary stops, instead of failing.
+    mutating func beginHold(
+        _ group: Int, _ view: Group, _ clusterID: UInt64, _ settings: CitusSettings, at now: Instant,
+        into actions: inout [CitusAction]
+    ) {
+        // Where the coordinator itself is switched over, its sessions end anyway.
+        guard settings.mode == .own, group != settings.group, self.hold == nil, self.update == nil,
+            view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
+            let row = self.primary(group)
+        else { return }
+        let authority = GroupAuthority(clusterID: clusterID, revision: leader.since)
+        self.lastHeld = leader.since
+        self.hold = Hold(group: group, authority: authority, until: now + Self.holdLimit)
+        actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
+    }
+
+    /// Answers whether the leader's PostgreSQL must be asked whether it accepts writes.
+    mutating func settleHold(
+        _ view: Group, _ isWritable: Bool, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
+    ) -> Bool {
+        guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.update == nil else { return false }
+        let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
+        let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
+        if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
+            guard isWritable else {
+                if now >= hold.until { self.releaseHold(hold, into: &actions) }
+                return true
+            }
+            let update = RowUpdate(
+                group: hold.group, changes: drift.changes,
+                authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
+            self.note([update], at: now)
+            actions.append(.commitHold(self.name, update))
+        } else if isOver || (hasChanged && view.endpoint != nil) {
+            self.releaseHold(hold, into: &actions)
+        }
+        return false
+    }
+
+    mutating func releaseHold(_ hold: Hold, into actions: inout [CitusAction]) {
+        self.hold?.isEnding = true
+        actions.append(.releaseHold(self.name, group: hold.group))
+    }
+}
