@@ -93,7 +93,8 @@ struct Report {
             sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
             and fence. The other row is the daemon's own question for all rows, which it asks every 10 s. The failure
             detector's probes go to another database here, and are not among the transactions of the last line. Nor are
-            autovacuum's: it is off.
+            autovacuum's: it is off. `pharos verify` looks at this cluster twice, with 2 s in between: its workers are one
+            server, which is critical.
 
             ### A client's view
 

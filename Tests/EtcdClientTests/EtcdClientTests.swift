@@ -226,7 +226,7 @@ struct EtcdClientTests {
             do throws(EtcdError) { _ = try await etcd.range(.key("x")) } catch { return error }
             return nil
         }
-        while release == nil { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { release != nil }
         etcd.dropCurrentEndpoint("test")
         // Meanwhile the other endpoint is asked, and answers.
         _ = try await etcd.range(.key("x"))

@@ -126,7 +126,7 @@ struct EtcdWatchTests {
             var ending: EtcdError.Kind?
             var established = false
             let task = EventLoop.spawn { ending = await watch(etcd) { _ in established = true } }
-            while !established { try await EventLoop.sleep(for: .milliseconds(1)) }
+            try await waitUntil { established }
             if drops {
                 etcd.dropCurrentEndpoint("stale")
             } else {
@@ -151,11 +151,11 @@ struct EtcdWatchTests {
         var ending: EtcdError.Kind?
         var established = false
         let task = EventLoop.spawn { ending = await watch(etcd) { _ in established = true } }
-        while !established { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { established }
         task.cancel()
         await task.value
         #expect(ending == .cancelled)
-        while !isClosed { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { isClosed }
         // Nobody blames the endpoint for that.
         #expect(etcd.endpoints[0].failures == 0)
         http.close()

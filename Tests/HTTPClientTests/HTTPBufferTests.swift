@@ -19,7 +19,7 @@ struct HTTPBufferTests {
             while try await connection.readRequest() != nil {
                 try await connection.write("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
                 try await connection.write([UInt8](repeating: 120, count: 90_000))
-                while !gate.isOpen { try await EventLoop.sleep(for: .milliseconds(5)) }
+                try await waitUntil { gate.isOpen }
                 try await connection.write([UInt8](repeating: 120, count: 10_000))
             }
         }

@@ -120,7 +120,7 @@ struct HTTPClientTests {
         let task = EventLoop.spawn {
             do throws(HTTPError) { _ = try await http.send(patient) } catch { outcome = error.kind }
         }
-        while server.requests.count < 2 { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { server.requests.count >= 2 }
         task.cancel()
         await task.value
         #expect(outcome == .cancelled)
@@ -140,7 +140,7 @@ struct HTTPClientTests {
                 guard let stream = http?.stream(HTTPRequest(.get, server.url)) else { return }
                 do throws(HTTPError) { _ = try await stream.next() } catch { outcome = error.kind }
             }
-            while server.requests.count == started { try await EventLoop.sleep(for: .milliseconds(1)) }
+            try await waitUntil { server.requests.count != started }
             if closes { http?.close() } else { task.cancel() }
             let late = HTTPRequest(.get, server.url)
             if closes { await #expect(throws: HTTPError.self) { _ = try await http?.send(late) } }
@@ -268,7 +268,7 @@ struct HTTPClientTests {
         let gate = Gate()
         let server = try ScriptedServer { connection in
             while let line = try await connection.readRequest() {
-                while !gate.isOpen, line.contains("/held") { try await EventLoop.sleep(for: .milliseconds(5)) }
+                try await waitUntil { gate.isOpen || !line.contains("/held") }
                 try await connection.write(httpAnswer(200, line))
             }
         }

@@ -23,7 +23,7 @@ struct HTTPStreamTests {
         let stream = http.stream(HTTPRequest(.get, server.url))
         #expect(try await stream.next() == Array("one".utf8))
         #expect(stream.status == 200)
-        while mayGoOn == nil { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { mayGoOn != nil }
         mayGoOn?.resume()
         #expect(try await stream.next() == Array("two".utf8))
         #expect(try await stream.next() == nil)
@@ -88,13 +88,13 @@ struct HTTPStreamTests {
             let stream = http.stream(HTTPRequest(.get, server.url))
             _ = try await stream.next()
         }
-        while ended < 1 { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { ended >= 1 }
         let stream = http.stream(HTTPRequest(.get, server.url))
         _ = try await stream.next()
         stream.cancel("enough")
         let error = await #expect(throws: HTTPError.self) { _ = try await stream.next() }
         #expect(error?.kind == .cancelled && error?.message.hasSuffix("enough") == true)
-        while ended < 2 { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { ended >= 2 }
         http.close()
     }
 }

@@ -103,7 +103,7 @@ extension IntegrationTests {
                     ending = error.kind
                 }
             }
-            while !established { try await EventLoop.sleep(for: .milliseconds(5)) }
+            try await waitUntil { established }
             etcd.kill(1)
             etcd.kill(2)
             await task.value

@@ -125,7 +125,7 @@ extension IntegrationTests {
             let observer = try await PostgresConnection(server.conninfo)
             let sleepers =
                 "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'"
-            while try await observer.query(sleepers) != [["2"]] { try await EventLoop.sleep(for: .milliseconds(5)) }
+            try await waitUntil { try await observer.query(sleepers) == [["2"]] }
             #expect(await failure { _ = try await waiting.query("select 1") }?.kind == .busy)
             task.cancel()
             await task.value

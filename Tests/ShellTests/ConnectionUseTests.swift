@@ -67,7 +67,7 @@ struct ConnectionUseTests {
         #expect(answer == "late" && !connection.isUsable)
         // Whatever it does now reaches nobody.
         await #expect(throws: PostgresError.self) { try await connection.query("commit") }
-        while server.ended == 0 || !wasCancelled { try await EventLoop.sleep(for: .milliseconds(10)) }
+        try await waitUntil { server.ended > 0 && wasCancelled }
     }
 
     @Test @EventLoop func `a connection that comes when the call's time is over is ended`() async throws {
@@ -82,7 +82,7 @@ struct ConnectionUseTests {
             return "in time"
         }
         #expect(answer == "late")
-        while !hasEnded { try await EventLoop.sleep(for: .milliseconds(10)) }
+        try await waitUntil { hasEnded }
         #expect(failure != nil && !connection.isUsable)
     }
 

@@ -66,7 +66,7 @@ struct MemoryFileTests {
         let folder = try TemporaryDirectory("memory")
         let file = MemoryFile(folder: folder.path, followsForgetful: false)
         file.write(Memory(trails: [Addressed("10.0.0.3", Trail())], isPartial: true), Self.owner)
-        while !file.isBusy { try await EventLoop.sleep(for: .milliseconds(1)) }
+        try await waitUntil { file.isBusy || access(folder.path + "/memory.json", F_OK) == 0 }
         file.write(Self.memory, Self.owner)
         await file.finish()
         #expect(MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner).memory == Self.memory)

@@ -61,6 +61,17 @@ public final class TestProcess {
     }
 }
 
+/// What was waited for has not come.
+public struct NeverCame: Error {}
+
+/// Waits for what must come, and no longer than a minute: a test that waits for ever says nothing, and stops all the others.
+@EventLoop
+public func waitUntil(
+    within limit: Duration = .seconds(60), _ condition: @EventLoop () async throws -> Bool
+) async throws {
+    guard try await eventually(within: limit, condition) else { throw NeverCame() }
+}
+
 /// Waits until `condition` holds, looking every 10 ms; answers whether it did within `limit`.
 @EventLoop
 public func eventually(
