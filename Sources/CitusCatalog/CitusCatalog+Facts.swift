@@ -172,6 +172,19 @@ extension CitusCatalog {
         return rows.compactMap(\.first).compactMap { $0 }
     }
 
+    /// The functions of the schema `pharos` that this role needs and may not call.
+    public func missingFunctions(secondaries: Bool) async throws(CitusError) -> [String] {
+        let rows = try await self.query(
+            """
+            select p.proname from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+            where n.nspname = 'pharos' and pg_catalog.has_schema_privilege(n.oid, 'usage')
+                and pg_catalog.has_function_privilege(p.oid, 'execute')
+            """)
+        let there = Set(rows.compactMap { $0.first ?? nil })
+        let needed = ["interrupt_metadata_sync"] + (secondaries ? ["add_secondary_node", "remove_secondary_node"] : [])
+        return needed.filter { !there.contains($0) }.map { "pharos." + $0 }
+    }
+
     /// The groups whose fence says that the etcd cluster `cluster` was replaced, and by which one.
     public func fences(superseding cluster: UInt64) async throws(CitusError) -> [Int: UInt64] {
         let rows = try await self.query(

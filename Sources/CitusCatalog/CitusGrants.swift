@@ -37,12 +37,15 @@ public struct CitusGrants: Sendable {
         func grant(_ reason: String, _ sql: String) { statements.append((reason: reason, sql: sql)) }
         grant(
             "To see what a standby's WAL receiver hears, and who stands in an update's way.",
-            "grant pg_read_all_stats to \(name)")
+            Self.membership(role, in: "pg_read_all_stats"))
         guard self.citus else { return statements }
         grant(
             "To see settings of Citus that only superusers see otherwise, such as citus.node_conninfo: pharos verify looks at them.",
-            "grant pg_read_all_settings to \(name)")
+            Self.membership(role, in: "pg_read_all_settings"))
         guard self.writes else { return statements }
+        grant(
+            "What follows is the coordinator's alone: it can be made while another node is down.",
+            "select set_config('citus.enable_ddl_propagation', 'off', true)")
         for sql in CitusCatalog.fenceTable { grant("What was applied last: nothing older is ever applied.", sql) }
         grant("", "grant usage on schema pharos to \(name)")
         grant("", "grant select, insert, update on pharos.citus_fence to \(name)")
@@ -71,6 +74,19 @@ public struct CitusGrants: Sendable {
             }
         }
         return statements
+    }
+
+    /// Not granted again: Citus brings a grant of a role to every node, of which one may be down.
+    private static func membership(_ role: String, in group: String) -> String {
+        """
+        do $pharos$ begin
+            if not exists (select from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.member
+                join pg_catalog.pg_roles g on g.oid = m.roleid
+                where r.rolname = \(Self.literal(role)) and g.rolname = '\(group)') then
+                grant \(group) to \(Self.identifier(role));
+            end if;
+        end $pharos$
+        """
     }
 
     private static func identifier(_ text: String) -> String {

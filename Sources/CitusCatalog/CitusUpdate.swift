@@ -4,7 +4,8 @@
 public struct CitusUpdate: Sendable, Equatable {
     /// One statement.
     public enum Step: Sendable, Equatable {
-        /// `citus_update_node`, where the row still names the place `from`; nil: wherever it is.
+        /// `citus_update_node`, where the row names the place `from` as the statement begins; nil: wherever it is. (What
+        /// is committed while it waits for its locks, it overwrites.)
         case move(nodeID: Int, host: String, port: Int, from: Place? = nil)
         /// The node's row in `pg_dist_poolinfo`.
         case pool(nodeID: Int, String)

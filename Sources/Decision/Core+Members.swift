@@ -68,7 +68,8 @@ extension Core {
         var phases: Set<FailoverRecord.Phase> = [.writable, .standbyBack]
         if !self.leases.isEmpty { phases.formUnion([.addressMoved, .announced]) }
         // The coordinator's own row is there only where somebody has asked for it.
-        if let citus = self.citus, citus.settings.group != 0, citus.settings.mode != .observe {
+        // Where somebody else writes too, who has moved it is not known.
+        if let citus = self.citus, citus.settings.group != 0, citus.settings.mode == .own {
             phases.formUnion([.metadataCommitted, .metadataSynced])
         }
         return phases

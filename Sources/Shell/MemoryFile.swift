@@ -145,7 +145,12 @@ public final class MemoryFile {
             .init("scope", .string(owner.scope)), owner.group.map { .init("group", .number($0)) },
             .init("member", .string(owner.member)), .init("trails", .object(trails)),
             places.isEmpty ? nil : .init("places", .object(places)))
-        return Array((document.compact + "\n").utf8)
+        let bytes = Array((document.compact + "\n").utf8)
+        guard bytes.count > Self.limit, !memory.places.byGroup.isEmpty else { return bytes }
+        // The trails come first: without the places, at worst, a person is asked.
+        var shorter = memory
+        shorter.places = KnownPlaces()
+        return self.text(shorter, owner)
     }
 
     /// The newest content is written after a moment, or not at all where writing has failed too often.

@@ -79,10 +79,12 @@ final class NodeConnections {
         do throws(PostgresError) {
             let connection = try await self.connect(endpoint)
             let rows = try await connection.query(
-                "select system_identifier || ' ' || extract(epoch from pg_postmaster_start_time()) from pg_control_system()",
+                "select system_identifier, extract(epoch from pg_postmaster_start_time()) from pg_control_system()",
                 timeout: Self.timeout, byteLimit: CitusCatalog.valueLimit)
-            guard let text = rows.first?.first ?? nil else { return .unknown(reason: "it does not say who it is") }
-            return .server(text)
+            guard let row = rows.first, row.count == 2, let system = row[0], let started = row[1] else {
+                return .unknown(reason: "it does not say who it is")
+            }
+            return .server(system: system, started: started)
         } catch {
             return .unknown(reason: error.message.firstLine)
         }

@@ -27,6 +27,13 @@ struct CitusPlacesTests {
         }
     }
 
+    /// `production 2`: of another cluster.
+    private static func identity(_ text: String) -> ServerIdentity {
+        let parts = text.split(separator: " ", maxSplits: 1).map(String.init)
+        return parts.count == 2
+            ? .server(system: parts[0], started: parts[1]) : .server(system: "own", started: text)
+    }
+
     /// Lets time pass, while `servers` says which server answers where; answers what else was to be done, and told.
     private func pass(
         _ script: inout CitusScript, _ span: Duration, rows: [NodeRow], servers: [NodeEndpoint: String]
@@ -43,7 +50,7 @@ struct CitusPlacesTests {
                 let action = pending.removeFirst()
                 switch action {
                 case .identify(let place):
-                    let identity = servers[place].map { ServerIdentity.server($0) } ?? .unknown(reason: "no answer")
+                    let identity = servers[place].map { Self.identity($0) } ?? .unknown(reason: "no answer")
                     pending += script.on(.identified(place, identity, askedAt: script.now))
                     reports += script.reports
                 case .askWritable(let place) where servers[place] != nil:
@@ -99,8 +106,8 @@ struct CitusPlacesTests {
     }
 
     /// A cluster that was restored beside the living one.
-    @Test func `where every row names strangers nothing at all is written`() {
-        var script = CitusScript.begun()
+    @Test func `where every row names strangers nothing at all is written, no secondary either`() {
+        var script = CitusScript.begun { $0.registersSecondaries = true }
         script.answersReads = true
         let rows = CitusScript.rows.map { row in
             var row = row
@@ -111,6 +118,21 @@ struct CitusPlacesTests {
         let found = self.pass(&script, .seconds(600), rows: rows, servers: servers)
         #expect(!Self.writes(found.actions))
         #expect(found.reports.count == 3)
+    }
+
+    @Test func `while one row leads to another cluster no other is changed: Citus would push the table there`() {
+        for (answer, isWritten) in [("production 1", false), ("X", true)] {
+            var script = CitusScript.begun()
+            script.answersReads = true
+            let rows = Self.rows(Self.alias)
+            let b2 = NodeEndpoint("b2", 5432)
+            _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+            let servers = [Self.alias: answer, Self.a1: "A", b2: "B"]
+            _ = self.pass(&script, .seconds(5), rows: rows, servers: servers)
+            _ = script.leads(2, "b2")
+            let found = self.pass(&script, .seconds(20), rows: rows, servers: servers)
+            #expect(Self.writes(found.actions) == isWritten)
+        }
     }
 
     @Test func `the place of a leader that died while no daemon looked is remembered, and its row is moved`() {
@@ -180,7 +202,7 @@ struct CitusPlacesTests {
         asked = script.rowsRead(rows).filter { if case .identify = $0 { true } else { false } }
         #expect(asked.count == ServerIdentities.limit)
         guard case .identify(let first)? = asked.first else { return }
-        let next = script.on(.identified(first, .server("x"), askedAt: script.now))
+        let next = script.on(.identified(first, .server(system: "own", started: "x"), askedAt: script.now))
         #expect(next.count { if case .identify = $0 { true } else { false } } == 1)
     }
 

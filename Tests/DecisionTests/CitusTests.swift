@@ -370,6 +370,18 @@ struct CitusTests {
         }
     }
 
+    @Test func `a group that has failed keeps none waiting that has not`() {
+        var script = self.bothDue()
+        _ = script.pass(.milliseconds(600))
+        // The first is tried again at the same moment, and goes after the second.
+        #expect(script.core.citus?.databases.first?.update?.groups == [1])
+        _ = script.ended([1], .blocked(reason: "x"), causedBy: 1)
+        _ = script.rowsRead()
+        _ = script.pass(.seconds(2))
+        _ = script.ended([1], .blocked(reason: "x"), causedBy: 1)
+        #expect(script.answered("b2", .primary) == [.update(Self.app, [Self.part(2, .terminate(after: .seconds(1)))])])
+    }
+
     @Test func `a row that was changed since it was read is read again before anything is written over it`() {
         var script = CitusScript.settled()
         _ = script.leads(1, "a2")

@@ -58,6 +58,40 @@ struct VerificationTests {
         #expect(verify(Self.facts { $0.coordinator?.rows[1].endpoint.host = "10.0.1.1" }) == [])
     }
 
+    @Test func `nothing is repaired while a row would still lead to another cluster's server that is up`() {
+        let foreign = NodeEndpoint("production", 5432)
+        let move = [RowChange.move(id: 2, from: foreign, Self.worker)]
+        func problem(_ change: (inout ClusterFacts) -> Void) -> String? {
+            strangersLeft(
+                by: move,
+                Self.facts { facts in
+                    facts.coordinator?.rows[1].endpoint = foreign
+                    facts.coordinator?.rows[2].endpoint = foreign
+                    facts.coordinator?.rows[2].endpoint.port = 5433
+                    Self.change(&facts, Self.other) { $0.server = "own 1" }
+                    facts.nodes[NodeEndpoint("production", 5433)] = .answered(
+                        NodeFacts(isInRecovery: false, localGroup: 2, server: "production 1"))
+                    change(&facts)
+                })
+        }
+        #expect(problem { _ in }?.contains("node 3 of group 2") == true)
+        // Nobody answers there: nothing is pushed there.
+        #expect(problem { $0.nodes[NodeEndpoint("production", 5433)] = .unreachable(reason: "x") } == nil)
+        // It leads to the group's own cluster by another name.
+        #expect(
+            problem {
+                $0.nodes[NodeEndpoint("production", 5433)] = .answered(
+                    NodeFacts(isInRecovery: false, localGroup: 2, server: "own 7"))
+            } == nil)
+        #expect(problem { $0.leaders[2] = nil } != nil)
+        #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)
+    }
+
+    @Test func `functions that a version before did not need are found missing`() {
+        let found = verify(Self.facts { $0.coordinator?.missingFunctions = ["pharos.interrupt_metadata_sync"] })
+        #expect(found.map(\.code) == [.grantsOutdated] && found.first?.severity == .warning)
+    }
+
     @Test func `a fence that says that this etcd was replaced is found, and a person may reinstate it`() throws {
         let facts = Self.facts {
             $0.coordinator?.superseded = [2: SupersededFence(by: 255, reinstatement: "update …")]

@@ -60,7 +60,7 @@ public struct RowUpdate: Hashable, Sendable {
 
 /// One change of `pg_dist_node` or `pg_dist_poolinfo`.
 public enum RowChange: Hashable, Sendable {
-    /// `citus_update_node`, if the row still names the place that it named when it was read.
+    /// `citus_update_node`, if the row names the place that it named when it was read, as the statement begins.
     case move(id: Int, from: NodeEndpoint, NodeEndpoint)
     /// The row of `pg_dist_poolinfo`.
     case pool(id: Int, String)

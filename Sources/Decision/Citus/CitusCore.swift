@@ -179,7 +179,9 @@ package struct CitusCore: Sendable {
         _ reports: inout [CitusReport]
     ) {
         let leader = view.groups[self.settings.group]?.leader?.name
-        let isWriter = self.settings.group == 0 && leader == self.member
+        // A standby cluster follows another site, whose coordinator writes.
+        let isWriter =
+            self.settings.group == 0 && leader == self.member && view.groups[0]?.isStandbyCluster != true
         if isWriter != self.isWriter {
             self.isWriter = isWriter
             for index in self.databases.indices { self.databases[index].forget(at: now, into: &actions) }

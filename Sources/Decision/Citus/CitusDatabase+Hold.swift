@@ -36,6 +36,9 @@ extension CitusDatabase {
             self.note([update], at: now)
             actions.append(.commitHold(self.name, update))
         } else if isOver || (hasChanged && view.endpoint != nil) {
+            // A row that leads there by another name is not moved, and the new leader may be in recovery still.
+            let isOtherName = hasChanged && self.primary(hold.group)?.endpoint != view.endpoint
+            if isOtherName, !isWritable, now < hold.until { return true }
             self.releaseHold(hold, into: &actions)
         }
         return false

@@ -10,6 +10,7 @@ extension CitusDatabase {
     ) -> Set<Int> {
         var wanted: Set<Int> = []
         var due: [RowUpdate] = []
+        (self.unjudged, self.isForeign) = ([], false)
         if let rows = self.rows {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
                 // One that follows another site's has no leader that accepts writes: whose address the row names is for its promotion.
@@ -61,10 +62,14 @@ extension CitusDatabase {
         var keepsPlace = false
         if let place = self.primary(group)?.endpoint, place != leader, !neighborhood.places.knows(place, of: group) {
             self.drifts[group] = nil
-            guard let isLeader = neighborhood.areOne(place, leader, since: view.leaderAt ?? now) else { return }
-            guard isLeader else {
+            self.unjudged.insert(group)
+            let relation = neighborhood.relation(of: place, to: leader, since: view.leaderAt ?? now)
+            guard let relation else { return }
+            if relation == .foreign { self.isForeign = true }
+            guard relation == .same else {
                 return self.refuse(.stranger(place, leader: leader), group, view, settings, at: now, into: &reports)
             }
+            self.unjudged.remove(group)
             keepsPlace = true
         }
         let changes: [RowChange]
@@ -80,6 +85,8 @@ extension CitusDatabase {
         }
         self.refusals[group] = nil
         var drift = self.drifts[group] ?? Drift(changes: changes, since: now)
+        // Names are equal in any case; the database's compare-and-set is not so lenient.
+        if drift.changes == changes { drift.changes = changes }
         if drift.changes != changes {
             let before = drift
             drift = Drift(changes: changes, since: before.since)
@@ -172,7 +179,11 @@ extension CitusDatabase {
     /// connects to those that the rows name: with one group moved and the next not yet, that would be a dead one, for half a
     /// minute, while it keeps the table from being changed; or, where a whole site was moved, one of another cluster.
     private mutating func begin(_ due: [RowUpdate], at now: Instant, into actions: inout [CitusAction]) {
-        guard !due.isEmpty, self.update == nil else { return }
+        // With each commit Citus pushes the table to every server that it names: never to those of another cluster.
+        guard !due.isEmpty, self.update == nil, !self.isForeign else { return }
+        // Those that have failed keep no others waiting.
+        let fresh = due.filter { (self.drifts[$0.group]?.failures ?? 0) == 0 }
+        let due = fresh.isEmpty ? due : fresh
         // What our own transaction blocks, it must let go first. Its group's switchover goes on without it.
         if let hold = self.hold, hold.blocksOthers {
             if !hold.isEnding { self.releaseHold(hold, into: &actions) }
@@ -204,13 +215,14 @@ extension CitusDatabase {
         _ groups: [Int: Group], _ clusterID: UInt64, _ settings: CitusSettings, _ damper: SecondaryDamper,
         _ places: KnownPlaces, at now: Instant, into actions: inout [CitusAction]
     ) {
-        guard self.isSettled, let rows = self.rows,
+        // A secondary is written on every server that the table names.
+        guard self.isSettled, self.refusals.isEmpty, self.unjudged.isEmpty, let rows = self.rows,
             rows.allSatisfy({ !$0.hasMetadata || $0.isSynchronized || $0.group == 0 })
         else { return }
         var next: (group: Int, change: RowChange)?
         self.membershipAt = nil
         for (group, view) in groups.sorted(by: { $0.key < $1.key }) where next == nil {
-            guard view.leader != nil else { continue }
+            guard view.leader != nil, !view.isStandbyCluster else { continue }
             for (place, change) in SecondaryPlan.changes(group, view, rows, places) {
                 guard let due = damper.due(place, add: change.isAddition, at: now) else { continue }
                 if due <= now {

@@ -19,6 +19,11 @@ extension CitusDatabase {
                 reports.append(.copiesDiffer(self.name, nodes: different))
             }
             self.reading.due = now + (awaited.isReported ? Self.pace : .milliseconds(200))
+            if awaited.groups.isEmpty, self.awaited?.isReported == true {
+                // Nothing was changed: they are looked at again in a while.
+                self.awaited = nil
+                self.compareAt = now + Self.comparison.again
+            }
             return
         }
         self.awaited = nil

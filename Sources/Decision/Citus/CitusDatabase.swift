@@ -71,6 +71,10 @@ package struct CitusDatabase: Sendable {
     /// Why the rows could not be read last; nil if they could.
     var unreadable: String?
     var drifts: [Int: Drift] = [:]
+    /// The groups whose row names a place of which it is not known that the leader answers there; and whether any of them leads to a
+    /// server of another cluster.
+    var unjudged: Set<Int> = []
+    var isForeign = false
     var refusals: [Int: Refused] = [:]
     /// A secondary that is to be registered or removed.
     var membership: (group: Int, drift: Drift)?
@@ -80,7 +84,7 @@ package struct CitusDatabase: Sendable {
     /// One that was given up, and of which nobody knows yet what came of it.
     var lostUpdate: Update?
     /// When the copies on the workers are compared next though nothing was changed.
-    private var compareAt: Instant
+    var compareAt: Instant
     /// For how long an update is waited for, besides what each of its changes may take.
     let updateLimit: Duration
     var hold: Hold?
@@ -94,7 +98,7 @@ package struct CitusDatabase: Sendable {
     package static let holdLimit: Duration = .seconds(30)
     static let updateBackoff = Backoff(first: .milliseconds(500), longest: .seconds(30))
     /// How often the copies are compared where nothing was changed.
-    static let comparison = (first: Duration.seconds(60), pace: Duration.seconds(3600))
+    static let comparison = (first: Duration.seconds(60), pace: Duration.seconds(3600), again: Duration.seconds(600))
     static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
     /// Attempts that wait for sessions in the way, before those are terminated.
     static let patience = 2
@@ -208,7 +212,11 @@ package struct CitusDatabase: Sendable {
             return isMembership ? drift.changes.first?.secondary : nil
         }
         // The rows that are read now say what is to be done, if anything.
-        if outcome == .rowChanged { return nil }
+        if outcome == .rowChanged {
+            drift.retryAt = now + .milliseconds(200)
+            if isMembership { self.membership?.drift = drift } else { self.drifts[group] = drift }
+            return nil
+        }
         drift.failures += 1
         var delay = Self.updateBackoff.pause(after: drift.failures)
         if outcome == .inRecovery {

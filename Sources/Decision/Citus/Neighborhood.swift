@@ -11,9 +11,11 @@ struct Neighborhood {
         (self.places, self.identities) = (places, identities)
     }
 
-    /// Whether the leader answers at the place that the row names; nil: that is not known yet.
-    mutating func areOne(_ place: NodeEndpoint, _ leader: NodeEndpoint, since leaderAt: Instant) -> Bool? {
+    /// What answers at the place that a row names is to the leader; nil: that is not known yet.
+    mutating func relation(
+        of place: NodeEndpoint, to leader: NodeEndpoint, since leaderAt: Instant
+    ) -> ServerIdentity.Relation? {
         for endpoint in [place, leader] { self.wanted[endpoint] = max(self.wanted[endpoint] ?? leaderAt, leaderAt) }
-        return self.identities.areOne(place, leader, since: leaderAt)
+        return self.identities.relation(of: place, to: leader, since: leaderAt)
     }
 }

@@ -2,9 +2,26 @@
 
 /// Which PostgreSQL server answers at a place: two places that lead to the same one are one place.
 public enum ServerIdentity: Hashable, Sendable {
-    /// The system identifier of its cluster and the time when it was started, as one text.
-    case server(String)
+    /// `system`: the system identifier, which all servers of one Patroni cluster share; `started`: when this one was.
+    case server(system: String, started: String)
     case unknown(reason: String)
+
+    /// What the server at a place is to the leader.
+    enum Relation: Hashable, Sendable {
+        case same
+        /// Of the same cluster, or it could not be found out.
+        case other
+        /// Of another cluster, and up.
+        case foreign
+    }
+
+    func relation(to leader: ServerIdentity) -> Relation {
+        switch (self, leader) {
+        case (.server(let system, let started), .server(let own, let since)):
+            return system != own ? .foreign : started == since ? .same : .other
+        case (.unknown, _), (_, .unknown): return .other
+        }
+    }
 }
 
 /// Who answers where a row names a place that no member of its group is known to have had, and who answers at the leader's.
@@ -32,15 +49,14 @@ package struct ServerIdentities: Sendable {
         self.servers[place]?.askedAt = askedAt
     }
 
-    /// Whether one server answers at both places in the leadership that began at `leaderAt`; nil: that is not known yet.
-    func areOne(_ place: NodeEndpoint, _ leader: NodeEndpoint, since leaderAt: Instant) -> Bool? {
+    /// What answers at `place` is to the leader, in the leadership that began at `leaderAt`; nil: that is not known yet.
+    func relation(
+        of place: NodeEndpoint, to leader: NodeEndpoint, since leaderAt: Instant
+    ) -> ServerIdentity.Relation? {
         guard let one = self.servers[place], let other = self.servers[leader], let found = one.identity,
             let led = other.identity, one.askedAt >= leaderAt, other.askedAt >= leaderAt
         else { return nil }
-        switch (found, led) {
-        case (.server(let found), .server(let led)): return found == led
-        case (.unknown, _), (_, .unknown): return false
-        }
+        return found.relation(to: led)
     }
 
     /// Asks for those that are wanted and due, and forgets the others; answers when to look again.

@@ -71,7 +71,7 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
         case .follows:
             "another leader of the group was unusable within the last 22 minutes: what makes it so follows the leadership, and would again"
         case .outOfConnections:
-            "its connections are used up: the application's follow the leadership, and would use up the next one's"
+            "its connections, or those of the role that asks, are used up: the application's follow the leadership, and would use up the next one's"
         case .noCandidate: "no standby is fit to lead"
         }
     }
@@ -121,6 +121,7 @@ extension DetectorCore {
         _ view: GroupsView, at now: Instant, into wanted: inout [DetectorAction], _ reports: inout [DetectorReport]
     ) {
         if case .putOff(_, _, let until, _) = self.switchover, until <= now { self.switchover = .idle }
+        self.grayLeaderships.removeAll { now - $0.at > Self.following }
         guard let (leader, since) = self.leadership(view), self.targets[leader]?.verdict == .gray else {
             self.toldObstacle = nil
             return
@@ -148,7 +149,7 @@ extension DetectorCore {
     private static let pause = Backoff(first: .seconds(10), longest: .seconds(300))
 
     private mutating func remember(_ gray: GrayLeadership) {
-        self.grayLeaderships.removeAll { $0.leader == gray.leader || gray.at - $0.at > Self.following }
+        self.grayLeaderships.removeAll { $0.leader == gray.leader }
         self.grayLeaderships.append(gray)
     }
 

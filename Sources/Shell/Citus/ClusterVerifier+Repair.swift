@@ -7,6 +7,7 @@ extension ClusterVerifier {
     /// Applies the changes of several groups' findings in one transaction, gated and fenced like the daemon's own; answers why not, or
     /// nil. After each commit Citus pushes the table to every node that it names: no row must be left that names another cluster's.
     public func repair(_ findings: [Finding], in facts: ClusterFacts) async -> String? {
+        if let problem = strangersLeft(by: findings.flatMap(\.remedy.changes), facts) { return problem }
         var updates: [RowUpdate] = []
         for finding in findings.sorted(by: { $0.group ?? 0 < $1.group ?? 0 }) {
             guard let group = finding.group, let revision = self.revisions[group] else {

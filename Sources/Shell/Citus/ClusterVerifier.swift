@@ -188,16 +188,20 @@ public final class ClusterVerifier {
         let rows = try await catalog.nodes().map { NodeRow($0) }
         var fenceProblem: String?
         var superseded: [Int: SupersededFence] = [:]
+        var missing: [String] = []
         if facts.settings.mode != .observe {
             do throws(CitusError) {
                 fenceProblem = try await catalog.fenceProblem()
                 if fenceProblem == nil { superseded = try await self.superseded(catalog) }
+                missing = try await catalog.missingFunctions(secondaries: facts.settings.registersSecondaries)
             } catch {
                 own.unseen[.fence] = try Self.refusal(error)
             }
         }
-        return ClusterFacts.Coordinator(
+        var coordinator = ClusterFacts.Coordinator(
             rows: rows, facts: own, fenceProblem: fenceProblem, superseded: superseded)
+        coordinator.missingFunctions = missing
+        return coordinator
     }
 
     private func superseded(_ catalog: CitusCatalog) async throws(CitusError) -> [Int: SupersededFence] {

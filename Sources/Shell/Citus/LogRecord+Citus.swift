@@ -209,7 +209,7 @@ extension Wording {
         case .severalPrimaries(let ids): "rows \(ids.map(String.init).joined(separator: ", ")) are all primaries"
         case .endpointTaken(let id, let other): "its leader's address belongs to row \(id) of group \(other)"
         case .stranger(let place, let leader):
-            "its row names \(place), where no member of the group is known to have been and its leader does not answer; the leader is at \(leader). If \(place) is a name or a virtual address of the leader's, see why it does not lead there. If the row is wrong, on the coordinator's leader: pharos repair row-not-leader"
+            "its row names \(place), where no member of the group is known to have been, and it is not seen that its leader answers there; the leader is at \(leader). If \(place) is a name or a virtual address of the leader's, see why it does not lead there. If the row is wrong, on the coordinator's leader: pharos repair row-not-leader. While a server of another cluster answers there, Pharos changes nothing in this database"
         case .notRegistered(let leader):
             "it is not registered; to add it, on the coordinator: select citus_add_node(\(sqlLiteral(leader.host)), \(leader.port), \(group))"
         }

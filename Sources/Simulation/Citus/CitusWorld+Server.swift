@@ -73,7 +73,7 @@ extension CitusWorld {
         guard let (group, member) = CitusPatroni.place(of: place), !self.strikes(0.05),
             self.patroni.servers[group][member] != .down
         else { return .unknown(reason: "nobody answers") }
-        return .server("\(group) \(member)")
+        return .server(system: "\(group)", started: "\(member)")
     }
 
     // MARK: - Updates

@@ -45,6 +45,8 @@ public struct ClusterFacts: Hashable, Sendable {
         public var fenceProblem: String?
         /// By group: its fence says that the etcd cluster which is read here was replaced.
         public var superseded: [Int: SupersededFence]
+        /// Functions of `pharos grant-sql` that this role may not call, or that do not exist.
+        public var missingFunctions: [String] = []
 
         public init(
             rows: [NodeRow], facts: NodeFacts, fenceProblem: String? = nil, superseded: [Int: SupersededFence] = [:]

@@ -36,6 +36,7 @@ public struct Finding: Hashable, Sendable {
         case groupVanished = "group-vanished"
         case poolDiffers = "pool-differs"
         case fenceUnusable = "fence-unusable"
+        case grantsOutdated = "grants-outdated"
         case fenceSuperseded = "fence-superseded"
         case failoverMayHang = "failover-may-hang"
         case restoreRecoversPrepared = "restore-recovers-prepared"

@@ -18,7 +18,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
         return findings
     }
     findings += checkCoordinator(facts, coordinator)
-    findings += checkFences(coordinator)
+    findings += checkFences(coordinator) + checkFunctions(coordinator)
     findings += checkWritable(facts)
     let groups = Set(coordinator.rows.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
@@ -43,6 +43,19 @@ private func checkFences(_ coordinator: ClusterFacts.Coordinator) -> [Finding] {
                 "If the etcd that is read here is the one in force, as after a failback, reinstate it. If it is an old one that came back, leave the fence, and see to the etcd.",
                 sql: [fence.reinstatement], isRunBySQL: true))
     }
+}
+
+/// What a version before did not need.
+private func checkFunctions(_ coordinator: ClusterFacts.Coordinator) -> [Finding] {
+    guard !coordinator.missingFunctions.isEmpty else { return [] }
+    return [
+        Finding(
+            .grantsOutdated, .warning, group: 0,
+            "the role may not call \(coordinator.missingFunctions.joined(separator: ", ")), or they do not exist: without them Citus's metadata sync can hold up a failover, and secondaries cannot be registered",
+            .init(
+                "On the coordinator's leader, as a superuser.",
+                commands: ["pharos grant-sql | runuser -u postgres -- psql -d DATABASE"]))
+    ]
 }
 
 // MARK: - Groups
