@@ -43,7 +43,7 @@ struct SimulationTests {
             holds += run.holds
         }
         let figures = "\(updates) updates, \(shared) of several groups, \(holds) holds"
-        #expect(updates > 100 && shared > 5 && holds > 10, "\(figures)")
+        #expect(updates > 100 && shared > 0 && holds > 10, "\(figures)")
     }
 
     @Test(arguments: CitusMutation.allCases) func `what is left out for Citus is found out`(_ mutation: CitusMutation)
