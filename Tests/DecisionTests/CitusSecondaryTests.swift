@@ -55,6 +55,25 @@ struct CitusSecondaryTests {
         #expect(self.pass(&script, .seconds(300), rows: Self.registered) == [])
     }
 
+    @Test func `an etcd that was rebuilt under the same number passes the fence for a secondary too`() {
+        var script = CitusScript.settled { $0.registersSecondaries = true }
+        script.answersReads = false
+        #expect(
+            self.pass(&script, .seconds(65), rows: CitusScript.rows).isEmpty,
+            "what was read half a minute ago does not do")
+        let begun = self.answer(
+            script.groups(.read(script.snapshot(at: 12), sentAt: script.now)), &script, CitusScript.rows)
+        #expect(begun == [Self.add])
+        _ = self.answer(script.ended([1], .olderRevision(applied: 90), causedBy: 1), &script, CitusScript.rows)
+        let again = self.answer(
+            script.groups(.read(script.snapshot(at: 13), sentAt: script.now)), &script, CitusScript.rows)
+        guard case .update(_, let updates)? = again.first else {
+            Issue.record("\(again)")
+            return
+        }
+        #expect(updates.map(\.authority.rebuiltFrom) == [90])
+    }
+
     @Test func `it is removed when it has been unfit for as long as a detector takes`() {
         var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
         _ = script.changed(1, Self.member(isRunning: false))

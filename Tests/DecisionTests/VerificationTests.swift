@@ -87,6 +87,20 @@ struct VerificationTests {
         #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)
     }
 
+    @Test func `a pool that nobody keeps is found`() {
+        func codes(_ change: @escaping (inout ClusterFacts) -> Void) -> [Finding.Code] {
+            verify(
+                Self.facts { facts in
+                    facts.coordinator?.rows[1].pool = "host=10.0.1.1 port=6432"
+                    change(&facts)
+                }
+            ).map(\.code)
+        }
+        #expect(codes { _ in } == [.poolUnmanaged])
+        #expect(codes { $0.settings.poolInfo = [1: "host={host} port=6432"] } == [])
+        #expect(codes { $0.settings.poolInfo = [1: "host={host} port=6433"] } == [.poolDiffers])
+    }
+
     @Test func `functions that a version before did not need are found missing`() {
         let found = verify(Self.facts { $0.coordinator?.missingFunctions = ["pharos.interrupt_metadata_sync"] })
         #expect(found.map(\.code) == [.grantsOutdated] && found.first?.severity == .warning)

@@ -253,6 +253,11 @@ package struct CitusDatabase: Sendable {
             self.drifts[group]?.rebuiltFrom = refused.applied
             self.drifts[group]?.retryAt = nil
         }
+        guard let (group, drift) = self.membership, let refused = drift.refused, sentAt >= refused.at,
+            let since = leaders[group], since < refused.applied
+        else { return }
+        self.membership?.drift.rebuiltFrom = refused.applied
+        self.membership?.drift.retryAt = nil
     }
 
     mutating func held(

@@ -35,6 +35,7 @@ public struct Finding: Hashable, Sendable {
         case groupUnregistered = "group-unregistered"
         case groupVanished = "group-vanished"
         case poolDiffers = "pool-differs"
+        case poolUnmanaged = "pool-unmanaged"
         case fenceUnusable = "fence-unusable"
         case grantsOutdated = "grants-outdated"
         case fenceSuperseded = "fence-superseded"

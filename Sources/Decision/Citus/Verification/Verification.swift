@@ -151,7 +151,14 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
     let plan = RowPlan(
         group: group, leader: endpoint, rows: coordinator.rows, settings: facts.settings, keepsPlace: keepsPlace)
     switch plan {
-    case .isTrue: return []
+    case .isTrue:
+        guard facts.settings.poolInfo[group] == nil, let pool = primaries[0].pool else { return [] }
+        return [
+            Finding(
+                .poolUnmanaged, .warning, group: group, node: primaries[0].endpoint,
+                "pg_dist_poolinfo of node \(primaries[0].id) says \(pool), and nobody keeps it: after a failover the group's connections go there still",
+                .init("Say under 'poolinfo' in 'citus' of pharos.yml what it is to be, on the coordinator's nodes."))
+        ]
     case .changes(let changes):
         let isMoved = changes.contains { if case .move = $0 { true } else { false } }
         let text =
