@@ -10,8 +10,9 @@ public struct CitusIdentity: Sendable, Equatable {
     public let citusVersion: String?
     /// Such as `15.18`.
     public let postgresVersion: String
-    /// The system identifier of its cluster and when it was started: no two servers share them.
-    public let server: String?
+    /// The system identifier of its cluster, and when it was started: no two servers share both.
+    public let system: String?
+    public let started: String?
 }
 
 /// Digests of the catalogs of which every node with metadata has a copy: the same on every node whose copies are up to date.
@@ -58,17 +59,18 @@ extension CitusCatalog {
             select pg_catalog.to_regclass('pg_catalog.pg_dist_local_group') is not null, pg_catalog.pg_is_in_recovery(),
                 (select extversion from pg_catalog.pg_extension where extname = 'citus'),
                 pg_catalog.current_setting('server_version'),
-                (select system_identifier || ' ' || extract(epoch from pg_catalog.pg_postmaster_start_time())
-                    from pg_catalog.pg_control_system())
+                (select system_identifier from pg_catalog.pg_control_system()),
+                extract(epoch from pg_catalog.pg_postmaster_start_time())
             """)
-        guard there.count == 1, there[0].count == 5, let hasCitus = there[0][0], let version = there[0][3] else {
+        guard there.count == 1, there[0].count == 6, let hasCitus = there[0][0], let version = there[0][3] else {
             throw .malformed("who it is, in \(there.count) rows")
         }
         guard hasCitus == "t" else { return nil }
         let group = try await self.query("select min(groupid) from pg_catalog.pg_dist_local_group")
         return CitusIdentity(
             isInRecovery: there[0][1] != "f", localGroup: group.first?.first?.flatMap { Int($0) },
-            citusVersion: there[0][2], postgresVersion: String(version.prefix { $0 != " " }), server: there[0][4])
+            citusVersion: there[0][2], postgresVersion: String(version.prefix { $0 != " " }), system: there[0][4],
+            started: there[0][5])
     }
 
     /// Of hash-distributed, reference and other tables without a distribution column: Citus copies no others to the workers.

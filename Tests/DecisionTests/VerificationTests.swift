@@ -44,7 +44,7 @@ struct VerificationTests {
 
     @Test func `a row that leads to the leader by another name is as it should be`() {
         let alias = NodeEndpoint("worker-1.example.com", 5432)
-        func found(_ server: String?, _ leader: String?) -> [Finding.Code] {
+        func found(_ server: ServerIdentity, _ leader: ServerIdentity) -> [Finding.Code] {
             let facts = Self.facts { facts in
                 facts.coordinator?.rows[1].endpoint = alias
                 Self.change(&facts, Self.worker) { $0.server = leader }
@@ -52,9 +52,13 @@ struct VerificationTests {
             }
             return verify(facts).map(\.code)
         }
-        #expect(found("7 100", "7 100") == [])
-        #expect(found("7 100", "7 200") == [.rowNotLeader])
-        #expect(found(nil, nil) == [.rowNotLeader])
+        let (one, later) = (
+            ServerIdentity.server(system: "7", started: "100"), ServerIdentity.server(system: "7", started: "200")
+        )
+        #expect(found(one, one) == [])
+        #expect(found(one, later) == [.rowNotLeader])
+        let unknown = ServerIdentity.unknown(reason: "x")
+        #expect(found(unknown, unknown) == [.rowNotLeader])
         #expect(verify(Self.facts { $0.coordinator?.rows[1].endpoint.host = "10.0.1.1" }) == [])
     }
 
@@ -68,9 +72,10 @@ struct VerificationTests {
                     facts.coordinator?.rows[1].endpoint = foreign
                     facts.coordinator?.rows[2].endpoint = foreign
                     facts.coordinator?.rows[2].endpoint.port = 5433
-                    Self.change(&facts, Self.other) { $0.server = "own 1" }
+                    Self.change(&facts, Self.other) { $0.server = .server(system: "own", started: "1") }
                     facts.nodes[NodeEndpoint("production", 5433)] = .answered(
-                        NodeFacts(isInRecovery: false, localGroup: 2, server: "production 1"))
+                        NodeFacts(
+                            isInRecovery: false, localGroup: 2, server: .server(system: "production", started: "1")))
                     change(&facts)
                 })
         }
@@ -81,7 +86,7 @@ struct VerificationTests {
         #expect(
             problem {
                 $0.nodes[NodeEndpoint("production", 5433)] = .answered(
-                    NodeFacts(isInRecovery: false, localGroup: 2, server: "own 7"))
+                    NodeFacts(isInRecovery: false, localGroup: 2, server: .server(system: "own", started: "7")))
             } == nil)
         #expect(problem { $0.leaders[2] = nil } != nil)
         #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)

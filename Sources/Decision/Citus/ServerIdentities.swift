@@ -9,8 +9,10 @@ public enum ServerIdentity: Hashable, Sendable {
     /// What the server at a place is to the leader.
     enum Relation: Hashable, Sendable {
         case same
-        /// Of the same cluster, or it could not be found out.
+        /// Of the same cluster.
         case other
+        /// It could not be found out.
+        case unknown
         /// Of another cluster, and up.
         case foreign
     }
@@ -19,7 +21,7 @@ public enum ServerIdentity: Hashable, Sendable {
         switch (self, leader) {
         case (.server(let system, let started), .server(let own, let since)):
             return system != own ? .foreign : started == since ? .same : .other
-        case (.unknown, _), (_, .unknown): return .other
+        case (.unknown, _), (_, .unknown): return .unknown
         }
     }
 }

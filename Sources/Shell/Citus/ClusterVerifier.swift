@@ -220,7 +220,10 @@ public final class ClusterVerifier {
         guard let identity = try await catalog.identity() else { return nil }
         var facts = NodeFacts(
             isInRecovery: identity.isInRecovery, localGroup: identity.localGroup, citusVersion: identity.citusVersion,
-            postgresVersion: identity.postgresVersion, server: identity.server)
+            postgresVersion: identity.postgresVersion)
+        if let system = identity.system, let started = identity.started {
+            facts.server = .server(system: system, started: started)
+        }
         do throws(CitusError) {
             let digests = try await catalog.digests()
             facts.digests = [.nodes: digests.nodes, .placements: digests.placements, .shards: digests.shards]

@@ -79,8 +79,8 @@ public struct NodeFacts: Hashable, Sendable {
     /// Of the extension; nil where the server does not say.
     public var citusVersion: String?
     public var postgresVersion: String?
-    /// Which server it is: see ``ServerIdentity``; nil where it does not say.
-    public var server: String?
+    /// Which server it is.
+    public var server: ServerIdentity
     /// Digests of `pg_dist_node`, `pg_dist_placement` and `pg_dist_shard`.
     public var digests: [CatalogTable: String]
     public var prepared: [PreparedTransaction]
@@ -104,7 +104,8 @@ public struct NodeFacts: Hashable, Sendable {
 
     public init(
         isInRecovery: Bool, localGroup: Int?, citusVersion: String? = nil, postgresVersion: String? = nil,
-        server: String? = nil, digests: [CatalogTable: String] = [:], prepared: [PreparedTransaction] = [],
+        server: ServerIdentity = .unknown(reason: "it was not asked"), digests: [CatalogTable: String] = [:],
+        prepared: [PreparedTransaction] = [],
         settings: [String: String] = [:],
         missingShards: [String]? = nil
     ) {

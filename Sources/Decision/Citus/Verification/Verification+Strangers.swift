@@ -15,8 +15,8 @@ public func strangersLeft(by changes: [RowChange], _ facts: ClusterFacts) -> Str
         let leader = facts.leaders[row.group]
         let members = [leader?.endpoint].compactMap { $0 } + (leader.map { Array($0.others.values) } ?? [])
         guard !members.contains(row.endpoint), case .answered(let node)? = facts.nodes[row.endpoint] else { continue }
-        if let place = leader?.endpoint, case .answered(let led)? = facts.nodes[place], let server = node.server,
-            led.server?.split(separator: " ").first == server.split(separator: " ").first
+        if let place = leader?.endpoint, case .answered(let led)? = facts.nodes[place],
+            [.same, .other].contains(node.server.relation(to: led.server))
         {
             continue
         }

@@ -187,12 +187,10 @@ private func leadsToLeader(
     _ place: NodeEndpoint, _ leader: NodeEndpoint, _ group: Int, _ facts: ClusterFacts,
     _ coordinator: ClusterFacts.Coordinator
 ) -> Bool {
-    guard place != leader, case .answered(let found)? = facts.nodes[place], let server = found.server else {
-        return false
-    }
-    if group == 0, coordinator.facts.server == server { return true }
+    guard place != leader, case .answered(let found)? = facts.nodes[place] else { return false }
+    if group == 0, found.server.relation(to: coordinator.facts.server) == .same { return true }
     guard case .answered(let led)? = facts.nodes[leader] else { return false }
-    return led.server == server
+    return found.server.relation(to: led.server) == .same
 }
 
 /// Why the row of a group may not be moved to its leader at the moment, as the daemon would wait too; nil where it may.
