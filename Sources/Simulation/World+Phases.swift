@@ -169,10 +169,8 @@ extension World {
         }
         // Who waits for an answer that never comes, does so for its time limit.
         var heardAt = max(settledAt, self.inVainUntil)
-        // A command that the kernel keeps in its grip is waited for.
-        if let leader = self.nodes.first(where: { $0.member == self.etcd.leader }) {
-            heardAt = max(heardAt, leader.grippedUntil)
-        }
+        // A command that the kernel keeps in its grip is waited for; on another node it may stand before what somebody added there.
+        heardAt = self.nodes.reduce(heardAt) { max($0, $1.grippedUntil) }
         let begin = self.etcd.quarantine == nil ? heardAt : max(heardAt, self.quarantinedAt ?? 0)
         // etcd's clock may be slow, and what failed is tried again within some seconds.
         self.run(for: max(0, begin + self.longest(ttl) + 5_000_000 - self.now))

@@ -206,6 +206,23 @@ struct HoldTests {
         #expect(n1.acquired(11, 5) == [.revoke(self.address, lease: 11)])
     }
 
+    /// The transaction's answer was lost, and Patroni's `ttl` is raised again: the lease is too short now, but the key may come to stand
+    /// under it at any moment, and would end with it.
+    @Test func `a lease that the key may come to stand under is never given back while the kernel has the address`() {
+        var n1 = Script.holding()
+        let lowered = DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: n1.now))
+        _ = n1.watched(9, .patroni(lowered))
+        _ = n1.on(.assigned(self.address))
+        let moved = Action.takeOver(self.address, lease: 12, from: 11, clusterID: Script.cluster)
+        #expect(n1.granted(12, ttl: .seconds(20)) == [moved])
+        _ = n1.on(.acquireUnanswered(self.address, lease: 12, reason: "timeout"))
+        var actions = n1.watched(10, .patroni(DynamicConfig(ttl: .seconds(30))))
+        for _ in 0..<20 { actions += n1.wake() }
+        #expect(!actions.contains(.revoke(self.address, lease: 12)))
+        #expect(actions.contains(moved))
+    }
+
     @Test func `when Patroni's ttl is lowered the kernel's lifetime shrinks first, then the key moves`() {
         var n1 = Script.holding()
         let config = DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))

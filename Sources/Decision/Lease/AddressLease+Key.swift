@@ -178,7 +178,9 @@ extension AddressLease {
         case .granted(let lease, let retryAt):
             guard (retryAt ?? now) <= now, let view = node.view else { return }
             let needed = self.adoptionTTL(node, at: now)
-            guard lease.ttl >= needed else {
+            // One that a transaction was sent with, whose answer was lost, is never given back here: the key may come to stand under
+            // it, and would end with it while the kernel holds the address. It is tried again with, which clears the doubt.
+            guard lease.ttl >= needed || lease.isInDoubt else {
                 // It was asked for before that was known; or granted for less than was asked for, which is not tried at once.
                 let wasAskedForLess = (self.askedTTL ?? .zero) < needed
                 actions.append(.revoke(self.id, lease: lease.id))
