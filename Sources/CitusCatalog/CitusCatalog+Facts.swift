@@ -13,13 +13,8 @@ public struct CitusIdentity: Sendable, Equatable {
     /// The system identifier of its cluster, and when it was started: no two servers share both.
     public let system: String?
     public let started: String?
-}
-
-/// Digests of the catalogs of which every node with metadata has a copy: the same on every node whose copies are up to date.
-public struct CitusDigests: Sendable, Equatable {
-    public let nodes: String
-    public let placements: String
-    public let shards: String
+    /// The timeline that it writes, or that its WAL receiver streams.
+    public let timeline: Int?
 }
 
 /// A transaction that is prepared in this database.
@@ -38,12 +33,6 @@ public struct CitusSettingsShown: Sendable, Equatable {
 
 /// Each of these is asked on its own: what cannot be seen hides nothing else.
 extension CitusCatalog {
-    /// `pg_dist_node` without `metadatasynced`, which the coordinator alone keeps.
-    static let nodesDigest = """
-        (select md5(coalesce(string_agg(concat_ws('|', nodeid, groupid, nodename, nodeport, noderack, hasmetadata,
-            isactive, noderole, nodecluster, shouldhaveshards), ',' order by nodeid), '')) from pg_catalog.pg_dist_node)
-        """
-
     /// Leaves names to nobody's `search_path`, and lets the session see the tables of shards, which Citus hides otherwise. For
     /// sessions that only read.
     public func prepareToLook() async throws(CitusError) {
@@ -60,9 +49,13 @@ extension CitusCatalog {
                 (select extversion from pg_catalog.pg_extension where extname = 'citus'),
                 pg_catalog.current_setting('server_version'),
                 (select system_identifier from pg_catalog.pg_control_system()),
-                extract(epoch from pg_catalog.pg_postmaster_start_time())
+                extract(epoch from pg_catalog.pg_postmaster_start_time()),
+                case when pg_catalog.pg_is_in_recovery()
+                    then (select received_tli from pg_catalog.pg_stat_wal_receiver where status = 'streaming')
+                    else ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::integer
+                end
             """)
-        guard there.count == 1, there[0].count == 6, let hasCitus = there[0][0], let version = there[0][3] else {
+        guard there.count == 1, there[0].count == 7, let hasCitus = there[0][0], let version = there[0][3] else {
             throw .malformed("who it is, in \(there.count) rows")
         }
         guard hasCitus == "t" else { return nil }
@@ -70,33 +63,7 @@ extension CitusCatalog {
         return CitusIdentity(
             isInRecovery: there[0][1] != "f", localGroup: group.first?.first?.flatMap { Int($0) },
             citusVersion: there[0][2], postgresVersion: String(version.prefix { $0 != " " }), system: there[0][4],
-            started: there[0][5])
-    }
-
-    /// Of hash-distributed, reference and other tables without a distribution column: Citus copies no others to the workers.
-    /// Placements that only wait to be dropped (`shardstate` 4, Citus before 11.2) do not count.
-    public func digests() async throws(CitusError) -> CitusDigests {
-        let rows = try await self.query(
-            """
-            select \(Self.nodesDigest),
-                (select md5(coalesce(string_agg(concat_ws('|', p.shardid, p.groupid), ',' order by p.shardid, p.groupid), ''))
-                    from pg_catalog.pg_dist_placement p
-                        join pg_catalog.pg_dist_shard s on s.shardid = p.shardid
-                        join pg_catalog.pg_dist_partition t on t.logicalrelid = s.logicalrelid
-                    where p.shardstate = 1 and t.partmethod in ('h', 'n')),
-                (select md5(coalesce(string_agg(
-                    concat_ws('|', s.shardid, n.nspname, c.relname, s.shardminvalue, s.shardmaxvalue), ',' order by s.shardid),
-                    ''))
-                    from pg_catalog.pg_dist_shard s
-                        join pg_catalog.pg_dist_partition t on t.logicalrelid = s.logicalrelid
-                        join pg_catalog.pg_class c on c.oid = s.logicalrelid
-                        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                    where t.partmethod in ('h', 'n'))
-            """)
-        guard rows.count == 1, rows[0].count == 3, let nodes = rows[0][0], let placements = rows[0][1],
-            let shards = rows[0][2]
-        else { throw .malformed("digests in \(rows.count) rows") }
-        return CitusDigests(nodes: nodes, placements: placements, shards: shards)
+            started: there[0][5], timeline: there[0][6].flatMap { Int($0) })
     }
 
     /// At most 100, the oldest first.
@@ -158,12 +125,10 @@ extension CitusCatalog {
 
     /// The tables of this node's shards that do not exist, at most 1000. After ``prepareToLook()``.
     public func missingShards() async throws(CitusError) -> [String] {
-        // shard_name leaves the schema out for `public` alone.
         let rows = try await self.query(
             """
             select name from (
-                select case when n.nspname = 'public' then 'public.' else '' end
-                        || pg_catalog.shard_name(s.logicalrelid, s.shardid) as name
+                select \(CitusIrregularity.shardTable) as name
                 from pg_catalog.pg_dist_placement p
                     join pg_catalog.pg_dist_shard s on s.shardid = p.shardid
                     join pg_catalog.pg_class c on c.oid = s.logicalrelid

@@ -17,14 +17,17 @@ public struct CitusCatalog {
 
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
+    /// For what follows in the session, new tables are plain ones, also where schemas are sharded or local tables managed.
+    nonisolated static let plainTables = """
+        select set_config(name, 'off', false) from pg_catalog.pg_settings
+            where name in ('citus.enable_schema_based_sharding', 'citus.use_citus_managed_tables')
+        """
+
     /// The schema and the table that ``apply(_:)`` needs, a statement each; they change nothing where both exist. Where schemas
     /// are sharded (Citus 12), or local tables managed, the fence must stay a plain table all the same: it must be writable
     /// while a worker is down.
     public nonisolated static let fenceTable = [
-        """
-        select set_config(name, 'off', false) from pg_catalog.pg_settings
-            where name in ('citus.enable_schema_based_sharding', 'citus.use_citus_managed_tables')
-        """,
+        Self.plainTables,
         "create schema if not exists pharos",
         """
         create table if not exists pharos.citus_fence (
@@ -59,7 +62,7 @@ public struct CitusCatalog {
 
     /// A digest of `pg_dist_node` that is the same on every node whose copy is up to date.
     public func digest() async throws(CitusError) -> String {
-        let rows = try await self.query("select \(Self.nodesDigest)", byteLimit: Self.valueLimit)
+        let rows = try await self.query(CitusTable.nodes.digest)
         guard rows.count == 1, let digest = rows[0].first ?? nil else { throw .malformed("no digest") }
         return digest
     }
@@ -170,7 +173,7 @@ public struct CitusCatalog {
         return nil
     }
 
-    private static let limits = """
+    static let limits = """
         select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
             set_config('idle_in_transaction_session_timeout', $3, true),
             set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true)
@@ -269,7 +272,7 @@ public struct CitusCatalog {
     }
 
     /// Whole milliseconds, at least one: to PostgreSQL 0 means without limit.
-    private static func milliseconds(_ duration: Duration) -> Int64 {
+    static func milliseconds(_ duration: Duration) -> Int64 {
         let (seconds, attoseconds) = duration.components
         return max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000)
     }

@@ -25,13 +25,7 @@ public struct CitusGrants: Sendable {
         var statements = [
             (
                 reason: "The role itself. It needs no password where it logs in through the local socket (peer).",
-                sql: """
-                do $pharos$ begin
-                    if not exists (select from pg_catalog.pg_roles where rolname = \(Self.literal(role))) then
-                        create role \(name) login;
-                    end if;
-                end $pharos$
-                """
+                sql: Self.roleItself(role)
             )
         ]
         func grant(_ reason: String, _ sql: String) { statements.append((reason: reason, sql: sql)) }
@@ -74,6 +68,44 @@ public struct CitusGrants: Sendable {
             }
         }
         return statements
+    }
+
+    /// What `pharos restore-point`, `verify --deep` and `verify --after-restore` need: in each database on every node's leader.
+    public static func restoreStatements(role: String) -> [(reason: String, sql: String)] {
+        let name = Self.identifier(role)
+        var statements = [
+            (
+                reason: "What follows is this node's alone: each node gets it by itself.",
+                sql: "select set_config('citus.enable_ddl_propagation', 'off', true)"
+            ),
+            // Of these two not every version has both.
+            (reason: "", sql: CitusCatalog.plainTables),
+            (reason: "", sql: Self.roleItself(role)),
+        ]
+        statements += RestoreFunctions.statements.enumerated().map { number, sql in
+            (
+                reason: number == 0
+                    ? "Restore points on all nodes at once, and what proves them; counts and digests of what several nodes have a copy of."
+                    : "", sql: sql
+            )
+        }
+        statements.append((reason: "", sql: "grant usage on schema pharos to \(name)"))
+        statements.append((reason: "", sql: "grant select, insert, delete on pharos.restore_points to \(name)"))
+        for function in RestoreFunctions.names {
+            statements.append((reason: "", sql: "revoke execute on function \(function) from public"))
+            statements.append((reason: "", sql: "grant execute on function \(function) to \(name)"))
+        }
+        return statements
+    }
+
+    private static func roleItself(_ role: String) -> String {
+        """
+        do $pharos$ begin
+            if not exists (select from pg_catalog.pg_roles where rolname = \(Self.literal(role))) then
+                create role \(Self.identifier(role)) login;
+            end if;
+        end $pharos$
+        """
     }
 
     /// Not granted again: Citus brings a grant of a role to every node, of which one may be down.

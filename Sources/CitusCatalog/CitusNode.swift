@@ -17,11 +17,13 @@ public struct CitusNode: Sendable, Equatable {
 
     /// What `pg_dist_poolinfo` says of it; nil where it has no row there.
     public var pool: String?
+    /// Whether it is a clone that is to become a group of its own (Citus 13.2 and later): no server of any group yet.
+    public var isClone: Bool
 
     /// Columns by name: their order and number differ between versions of Citus.
     static let query = """
         select n.nodeid, groupid, nodename, nodeport, noderole, nodecluster, isactive, hasmetadata,
-            coalesce(metadatasynced, false), poolinfo
+            coalesce(metadatasynced, false), poolinfo, coalesce(pg_catalog.to_jsonb(n) ->> 'nodeisclone', 'false')
         from pg_catalog.pg_dist_node n left join pg_catalog.pg_dist_poolinfo p on p.nodeid = n.nodeid
         order by n.nodeid
         """
@@ -29,7 +31,7 @@ public struct CitusNode: Sendable, Equatable {
     /// nil where a value is none that the column can have.
     init?(row: [String?]) {
         let values = row.prefix(9).compactMap { $0 }
-        guard row.count == 10, values.count == 9, let id = Int(values[0]), let group = Int(values[1]),
+        guard row.count == 11, values.count == 9, let id = Int(values[0]), let group = Int(values[1]),
             let port = Int(values[3]),
             let role = Role(rawValue: values[4]), let isActive = Self.boolean(values[6]),
             let hasMetadata = Self.boolean(values[7]), let isSynchronized = Self.boolean(values[8])
@@ -44,6 +46,7 @@ public struct CitusNode: Sendable, Equatable {
         self.hasMetadata = hasMetadata
         self.isSynchronized = isSynchronized
         self.pool = row[9]
+        self.isClone = row[10] == "true"
     }
 
     private static func boolean(_ text: String) -> Bool? {

@@ -14,6 +14,11 @@ struct GrantSQL: ParsableCommand {
     @OptionGroup var file: ConfigurationOption
     @Option(help: "The role that the daemon uses.") var role = "pharos"
     @Flag(help: "Also what registering secondaries needs, whatever the configuration says.") var secondaries = false
+    @Flag(
+        help:
+            "Only what restore points and `pharos verify --deep` need: to be run in each database on every node's leader."
+    )
+    var restore = false
 
     func validate() throws {
         guard !self.role.isEmpty, self.role.utf8.count <= 63, !self.role.utf8.contains(where: { $0 < 32 }) else {
@@ -29,20 +34,31 @@ struct GrantSQL: ParsableCommand {
             complain(error.description)
             throw ExitStatus.configuration
         }
-        let grants: CitusGrants
-        if let citus = settings.citus?.core {
-            grants = CitusGrants(
+        let statements: [(reason: String, sql: String)]
+        if self.restore {
+            guard let citus = settings.citus?.core else {
+                complain("pharos: \(self.file.path) has no section 'citus'")
+                throw ExitStatus.configuration
+            }
+            statements = CitusGrants.restoreStatements(role: self.role)
+            print(
+                "-- What restore points and `pharos verify --deep` need, on every node's leader, in: \(citus.databases.joined(separator: ", "))."
+            )
+        } else if let citus = settings.citus?.core {
+            statements = CitusGrants(
                 writes: citus.mode != .observe, secondaries: self.secondaries || citus.registersSecondaries,
-                pools: !citus.poolInfo.isEmpty)
+                pools: !citus.poolInfo.isEmpty
+            ).statements(role: self.role)
             print(
                 "-- What Pharos needs in mode \(citus.mode.rawValue), in: \(citus.databases.joined(separator: ", ")).")
         } else {
-            grants = CitusGrants(writes: false, secondaries: false, pools: false, citus: false)
+            statements = CitusGrants(writes: false, secondaries: false, pools: false, citus: false)
+                .statements(role: self.role)
             print("-- What Pharos needs without Citus.")
         }
         // All of it or nothing, whatever runs it.
         print("begin;")
-        for statement in grants.statements(role: self.role) {
+        for statement in statements {
             if !statement.reason.isEmpty { print("\n-- \(statement.reason)") }
             print(statement.sql + ";")
         }

@@ -102,7 +102,7 @@ struct HistoryText {
         }
     }
 
-    private static func date(_ instant: Instant) -> String { Self.formatted(instant, "%Y-%m-%d %H:%M:%S") }
+    static func date(_ instant: Instant) -> String { Self.formatted(instant, "%Y-%m-%d %H:%M:%S") }
     private static func clock(_ instant: Instant) -> String {
         let milliseconds = Int64(instant.sinceBoot / .milliseconds(1)) % 1000
         let text = "\(milliseconds)"

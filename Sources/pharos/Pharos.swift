@@ -14,8 +14,7 @@ struct Pharos: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Why.self, History.self, Show.self,
-            Acknowledge.self, Verify.self, Repair.self,
-            GrantSQL.self,
+            Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
             Release.self,
         ])
 

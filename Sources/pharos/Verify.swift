@@ -14,7 +14,8 @@ struct Verify: ParsableCommand {
         discussion: "Exit status: 0 all is as it should be, 1 warnings, 2 something is critical.")
     @OptionGroup var file: ConfigurationOption
     @Flag(help: "Print the findings as JSON.") var json = false
-    @Flag(help: "Also look for the table of every shard on every worker.") var deep = false
+    @Flag(help: "Also look for the table of every shard on every node, and compare the contents of reference tables.")
+    var deep = false
     @Flag(
         name: .customLong("after-restore"),
         help: "Walk through what must hold before a restored cluster is opened (docs/restore.md).") var afterRestore =
@@ -28,7 +29,10 @@ struct Verify: ParsableCommand {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
             let found = await verifier.verified(
                 isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon())
-            let reports = found.map { VerificationReport(database: $0.facts.database, findings: $0.findings) }
+            let reports = found.map {
+                VerificationReport(
+                    database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint)
+            }
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
             } else if isAfterRestore {
@@ -147,6 +151,7 @@ extension Finding.Remedy {
 struct VerificationReport {
     let database: String
     let findings: [Finding]
+    var restorePoint: RestorePointProof?
 
     var exitCode: Int32 {
         switch self.findings.map(\.severity).max() {
@@ -197,64 +202,5 @@ struct VerificationReport {
             "database": .string(self.database), "status": .number(self.exitCode), "findings": .list(findings),
         ]
         return document.readable(lines: 2)
-    }
-}
-
-/// What must hold, in this order, before a restored cluster is opened.
-struct RestoreWalk {
-    private let report: VerificationReport
-    private static let steps: [(text: String, codes: [Finding.Code])] = [
-        ("the coordinator is up, and no other accepts writes", [.coordinatorUnreachable, .secondCoordinator]),
-        (
-            "none of Citus's own daemons acts by itself, on any node",
-            [.restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks]
-        ),
-        (
-            "every node is up, has Citus, and was looked at in every respect",
-            [
-                .etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt,
-                .versionsDiffer,
-            ]
-        ),
-        (
-            "every row names its group's leader, and nobody else accepts writes",
-            [.rowNotLeader, .groupWithoutPrimary, .twoPrimaries, .groupVanished, .secondPrimary]
-        ),
-        ("every node knows its own group", [.localGroupWrong]),
-        (
-            "the copies of the metadata agree (whether the data are at one point cannot be seen by that)",
-            [.nodesDiffer, .placementsDiffer, .shardsDiffer]
-        ),
-        ("every shard's table is there", [.shardMissing]),
-        ("no transaction is left prepared", [.orphanedPrepared]),
-    ]
-    /// With all that no other step looks at.
-    static let allSteps: [(text: String, codes: [Finding.Code])] =
-        Self.steps + [
-            (
-                "nothing else is out of order",
-                Finding.Code.allCases.filter { code in !Self.steps.contains { $0.codes.contains(code) } }
-            )
-        ]
-
-    init(_ report: VerificationReport) { self.report = report }
-
-    var text: String {
-        var lines: [String] = []
-        var isOpen = true
-        for (number, step) in Self.allSteps.enumerated() {
-            let found = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
-            lines.append("\(found.isEmpty ? "ok     " : "NOT YET") \(number + 1). \(step.text)")
-            for finding in found {
-                lines.append("           \(finding.code.rawValue): \(finding.evidence)")
-                lines.append("           \(finding.remedy.text)")
-            }
-            if !found.isEmpty { isOpen = false }
-        }
-        lines.append(
-            isOpen
-                ? "\(self.report.database): nothing stands against opening it that can be seen in the metadata. Whether every node was restored to the same point cannot be seen there: compare the restore points that were used, and the newest rows of tables on different nodes. Then give the three settings of step 2 their values back, and compare sequences with their columns"
-                : "\(self.report.database): do not open it yet; never synchronize metadata to get rid of a difference")
-        return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }
 }

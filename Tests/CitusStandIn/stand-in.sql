@@ -64,6 +64,28 @@ create table pg_dist_transaction (groupid integer not null, gid text not null, o
 create table pg_dist_authinfo (
     nodeid integer not null, rolename name not null, authinfo text not null, unique (rolename, nodeid)
 );
+create table pg_dist_object (
+    classid oid not null, objid oid not null, objsubid integer not null, type text, object_names text[], object_args text[],
+    distribution_argument_index integer, colocationid integer, force_delegation boolean, primary key (classid, objid, objsubid)
+);
+create table pg_dist_schema (schemaid oid primary key, colocationid integer not null unique);
+create table pg_dist_cleanup (
+    record_id bigint primary key, operation_id bigint not null, object_type integer not null, object_name text not null,
+    node_group_id integer not null, policy_type integer not null
+);
+create type citus_job_status as enum ('scheduled', 'running', 'finished', 'cancelling', 'cancelled', 'failing', 'failed');
+create type citus_task_status as enum (
+    'blocked', 'runnable', 'running', 'done', 'cancelling', 'error', 'unscheduled', 'cancelled');
+create table pg_dist_background_job (
+    job_id bigint primary key, state citus_job_status not null default 'scheduled', job_type name not null,
+    description text not null, started_at timestamptz, finished_at timestamptz
+);
+create table pg_dist_background_task (
+    job_id bigint not null references pg_dist_background_job, task_id bigint primary key,
+    owner regrole not null default current_user::regrole, pid integer, status citus_task_status not null default 'runnable',
+    command text not null, retry_count integer, not_before timestamptz, message text not null default '',
+    nodes_involved integer[]
+);
 create view citus_shards as
     select s.logicalrelid as table_name, s.shardid, s.logicalrelid::text || '_' || s.shardid as shard_name,
         case when p.partmethod = 'n' and p.repmodel = 't' then 'reference' else 'distributed' end as citus_table_type,
@@ -87,8 +109,15 @@ alter table pg_dist_colocation set schema pg_catalog;
 alter table pg_dist_poolinfo set schema pg_catalog;
 alter table pg_dist_transaction set schema pg_catalog;
 alter table pg_dist_authinfo set schema pg_catalog;
+alter table pg_dist_object set schema pg_catalog;
+alter table pg_dist_schema set schema pg_catalog;
+alter table pg_dist_cleanup set schema pg_catalog;
+alter type citus_job_status set schema pg_catalog;
+alter type citus_task_status set schema pg_catalog;
+alter table pg_dist_background_job set schema pg_catalog;
+alter table pg_dist_background_task set schema pg_catalog;
 alter view citus_shards set schema pg_catalog;
-grant select on pg_dist_node, pg_dist_local_group, pg_dist_partition, pg_dist_shard, pg_dist_placement,
+grant select on pg_dist_object, pg_dist_schema, pg_dist_cleanup, pg_dist_background_job, pg_dist_background_task, pg_dist_node, pg_dist_local_group, pg_dist_partition, pg_dist_shard, pg_dist_placement,
     pg_dist_colocation, pg_dist_poolinfo, pg_dist_transaction, citus_shards to public;
 -- Nothing that the functions do may depend on what a caller finds first.
 set local search_path = pg_catalog, citus_stand_in;
@@ -114,7 +143,7 @@ create function citus_stand_in.try_connect(link text, host text, port integer, o
 begin
     perform citus_stand_in.dblink_connect(link, format(
         'host=%L port=%s user=%L dbname=%L connect_timeout=3 tcp_user_timeout=3000 application_name=citus_stand_in',
-        host, port, case link when 'citus_sync' then 'postgres' else session_user end, current_database()));
+        host, port, case link when 'citus_sync' then 'postgres' else current_user end, current_database()));
 exception when sqlstate '08001' then
     get stacked diagnostics reason = pg_exception_detail;
     reason := regexp_replace(rtrim(reason, E'\n'), '^connection to server at .*? failed: ', '');
@@ -653,6 +682,12 @@ create function pg_catalog.shard_name(object_name regclass, shard_id bigint) ret
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = object_name
 $$;
 
+-- The stand-in's tables are distributed by their first column.
+create function pg_catalog.column_to_column_name(table_name regclass, column_var_text text) returns text
+language sql stable strict as $$
+    select attname from pg_attribute where attrelid = table_name and attnum = 1
+$$;
+
 -- What tests need to have something to lock: rows that describe tables, as create_distributed_table would leave them.
 
 create function citus_stand_in.distribute(relation regclass, shards integer) returns void language plpgsql as $$
@@ -682,7 +717,7 @@ begin
 end $$;
 
 -- Gives every worker what create_distributed_table would have left there: the table, the rows that describe its shards, and
--- an empty table for each shard that the worker has.
+-- an empty table for each shard that the worker has; and such tables on the coordinator for what is placed there.
 create function citus_stand_in.share_shards() returns void language plpgsql as $$
 declare
     node pg_dist_node; statement text;
@@ -691,7 +726,14 @@ declare
     shards text := (select json_agg(json_build_object('relation', logicalrelid::regclass::text, 'shardid', shardid,
         'storage', shardstorage, 'low', shardminvalue, 'high', shardmaxvalue)) from pg_dist_shard);
     placements text := (select json_agg(p) from pg_dist_placement p);
+    colocations text := (select json_agg(c) from pg_dist_colocation c);
 begin
+    for statement in
+        select format('create table if not exists %s_%s ()', logicalrelid::regclass, shardid)
+            from pg_dist_placement join pg_dist_shard using (shardid) where groupid = 0
+    loop
+        execute statement;
+    end loop;
     for node in select * from citus_stand_in.workers() loop
         perform citus_stand_in.dblink_connect('citus_share', format('host=%s port=%s user=postgres dbname=%s',
             node.nodename, node.nodeport, current_database()));
@@ -706,6 +748,9 @@ begin
                 delete from pg_catalog.pg_dist_partition;
                 delete from pg_catalog.pg_dist_shard;
                 delete from pg_catalog.pg_dist_placement;
+                delete from pg_catalog.pg_dist_colocation;
+                insert into pg_catalog.pg_dist_colocation
+                    select * from json_populate_recordset(null::pg_catalog.pg_dist_colocation, %L);
                 insert into pg_catalog.pg_dist_partition (logicalrelid, partmethod, colocationid, repmodel)
                     select t.relation::regclass, t.method, t.colocation, t.model
                     from json_to_recordset(%L) t(relation text, method "char", colocation integer, model "char");
@@ -714,7 +759,7 @@ begin
                 insert into pg_catalog.pg_dist_placement
                     select * from json_populate_recordset(null::pg_catalog.pg_dist_placement, %L);
                 commit
-                $share$, tables, shards, placements)
+                $share$, colocations, tables, shards, placements)
         loop
             perform citus_stand_in.dblink_exec('citus_share', statement);
         end loop;

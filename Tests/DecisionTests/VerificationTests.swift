@@ -207,7 +207,8 @@ struct VerificationTests {
             facts.coordinator?.facts.citusVersion = "13.2-1"
             Self.change(&facts, Self.worker) { $0.citusVersion = "13.0-1" }
         }
-        #expect(Set(verify(facts).map(\.code)) == [.secondPrimary, .localGroupWrong, .versionsDiffer])
+        let found = verify(facts).filter { $0.severity > .note }
+        #expect(Set(found.map(\.code)) == [.secondPrimary, .localGroupWrong, .versionsDiffer])
     }
 
     @Test func `critical is what was so twice`() {

@@ -16,54 +16,8 @@ extension IntegrationTests {
     struct CitusVerifyTests {
         init() { EventLoop.shared.executor.startThread() }
 
-        @EventLoop
-        private struct Bench {
-            let scene: CitusScene
-            let settings: Settings
-
-            init() async throws {
-                let scene = try await CitusScene()
-                let grants = CitusGrants(writes: true, secondaries: false, pools: true)
-                for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
-                self.settings = try scene.settings(.own)
-                self.scene = scene
-                try await scene.citus.shareRole(CitusScene.role, rights: ["pg_read_all_settings"])
-                _ = try await scene.session.query("select citus_stand_in.sync()")
-                _ = try await scene.session.query("select citus_stand_in.share_shards()")
-            }
-
-            func on(_ name: String, _ statements: [String]) async throws {
-                let session = try await PostgresConnection(self.scene.citus.conninfo(name))
-                for statement in statements { _ = try await session.query(statement, timeout: .seconds(30)) }
-            }
-
-            /// What is found, as codes with the group.
-            func findings(deep: Bool = false) async throws -> [Finding] {
-                let verifier = try #require(ClusterVerifier(self.settings))
-                let found = await verifier.verified(isDeep: deep, isAfterRestore: false)
-                return found.flatMap(\.findings).filter { $0.severity > .note }
-            }
-
-            func codes(deep: Bool = false) async throws -> [String] {
-                try await self.findings(deep: deep).map { "\($0.code.rawValue) \($0.group.map(String.init) ?? "-")" }
-            }
-
-            /// What one drift is called, and that nothing is left when it is undone.
-            func drift(
-                _ expected: [String], deep: Bool = false, on name: String = "c", _ inject: [String], undo: [String],
-                location: SourceLocation = #_sourceLocation
-            ) async throws {
-                try await self.on(name, inject)
-                let found = try await self.codes(deep: deep)
-                #expect(found == expected, sourceLocation: location)
-                try await self.on(name, undo)
-                let left = try await self.codes(deep: deep)
-                #expect(left == [], sourceLocation: location)
-            }
-        }
-
         @Test @EventLoop func `a cluster in order has no findings, and each drift has its own`() async throws {
-            let bench = try await Bench()
+            let bench = try await VerifyBench()
             #expect(try await bench.codes() == [])
             let ports = bench.scene.citus.ports
             // As Citus does after a change of its own: every copy is made anew.
@@ -140,7 +94,7 @@ extension IntegrationTests {
         @Test @EventLoop func `what is safe is repaired, gated and fenced; the rest is refused with the reason`()
             async throws
         {
-            let bench = try await Bench()
+            let bench = try await VerifyBench()
             let ports = bench.scene.citus.ports
             try await bench.on("c", ["update pg_dist_node set nodeport = \(ports[5]) where nodeid = 2"])
             let verifier = try #require(ClusterVerifier(bench.settings))
@@ -166,7 +120,7 @@ extension IntegrationTests {
         }
 
         @Test @EventLoop func `nothing hangs: a node that does not answer costs its time limit, once`() async throws {
-            let bench = try await Bench()
+            let bench = try await VerifyBench()
             bench.scene.citus.servers["w1"]?.freeze()
             bench.scene.citus.servers["w2"]?.freeze()
             let verifier = try #require(ClusterVerifier(bench.settings))
@@ -183,7 +137,7 @@ extension IntegrationTests {
         }
 
         @Test @EventLoop func `a pool follows the leader, and a second coordinator is found`() async throws {
-            let bench = try await Bench()
+            let bench = try await VerifyBench()
             let ports = bench.scene.citus.ports
             var settings = bench.settings
             settings.citus?.core.poolInfo = [1: "host={host} port=6432"]
@@ -194,7 +148,8 @@ extension IntegrationTests {
             let codes = verify(facts).filter { $0.severity > .note }.map(\.code)
             #expect(
                 codes == [
-                    .secondCoordinator, .restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks, .poolDiffers,
+                    .secondCoordinator, .systemWrong, .restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks,
+                    .poolDiffers,
                 ])
             let pool = try #require(verify(facts).first { $0.code == .poolDiffers })
             #expect(await verifier.repair([pool], in: facts) == nil)

@@ -51,10 +51,13 @@ public struct NodeRow: Hashable, Sendable {
     public var isSynchronized: Bool
     /// What `pg_dist_poolinfo` says of it; nil where it has no row there.
     public var pool: String?
+    /// Whether it is a clone that is to become a group of its own (Citus 13.2 and later).
+    public var isClone: Bool
 
     public init(
         id: Int, group: Int, endpoint: NodeEndpoint, role: Role, isOfDefaultCluster: Bool = true, isActive: Bool = true,
-        hasMetadata: Bool = true, isSynchronized: Bool = true, pool: String? = nil
+        hasMetadata: Bool = true, isSynchronized: Bool = true, pool: String? = nil,
+        isClone: Bool = false
     ) {
         self.id = id
         self.group = group
@@ -65,6 +68,7 @@ public struct NodeRow: Hashable, Sendable {
         self.hasMetadata = hasMetadata
         self.isSynchronized = isSynchronized
         self.pool = pool
+        self.isClone = isClone
     }
 }
 

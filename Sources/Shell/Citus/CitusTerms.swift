@@ -17,7 +17,7 @@ extension NodeRow {
             id: node.id, group: node.group, endpoint: NodeEndpoint(node.host, node.port), role: role,
             isOfDefaultCluster: node.cluster == "default", isActive: node.isActive, hasMetadata: node.hasMetadata,
             isSynchronized: node.isSynchronized,
-            pool: node.pool)
+            pool: node.pool, isClone: node.isClone)
     }
 }
 

@@ -18,10 +18,6 @@ public final class ClusterVerifier {
 
     /// For connecting to a node and for each question to it.
     private static let connectTimeout: Duration = .seconds(2)
-    private static let settingNames = [
-        "citus.node_conninfo", "citus.node_connection_timeout", "client_connection_check_interval",
-        "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
-    ]
     /// What is critical must be so twice: a change that is under way looks like a difference.
     private static let pause: Duration = .seconds(2)
 
@@ -45,7 +41,7 @@ public final class ClusterVerifier {
             }
         }
         let first = await look()
-        guard first.contains(where: { $0.findings.contains { $0.severity == .critical } }) else { return first }
+        guard first.contains(where: { wantsConfirmation($0.findings) }) else { return first }
         do throws(WaitError) { try await EventLoop.sleep(for: Self.pause) } catch { return first }
         return zip(first, await look()).map { before, now in
             (now.facts, confirmed(now.findings, before: before.findings))
@@ -130,15 +126,56 @@ public final class ClusterVerifier {
             endpoints.formUnion(leader.others.values)
             if group != 0, let place = leader.endpoint { endpoints.insert(place) }
         }
-        let (database, isDeep) = (facts.database, facts.isDeep)
-        let tasks = endpoints.map { endpoint in
-            EventLoop.task { (endpoint, await self.node(endpoint, database, isDeep: isDeep)) }
-        }
+        let asked = facts
+        let tasks = endpoints.map { endpoint in EventLoop.task { (endpoint, await self.node(endpoint, asked)) } }
         for task in tasks {
             let (endpoint, answer) = await task.value
             facts.nodes[endpoint] = answer
         }
         await self.askInitiators(&facts)
+        await self.nameDifferences(&facts)
+    }
+
+    /// A digest says that copies differ; people want to know in what.
+    private func nameDifferences(_ facts: inout ClusterFacts) async {
+        guard let own = facts.coordinator?.facts.digests else { return }
+        var coordinators: [CatalogTable: Set<String>] = [:]
+        for (endpoint, answer) in facts.nodes {
+            guard case .answered(var node) = answer else { continue }
+            let tables = CatalogTable.allCases.filter { table in
+                own[table].map { here in node.digests[table].map { $0 != here } ?? false } ?? false
+            }
+            guard !tables.isEmpty else { continue }
+            do {
+                let there = try await self.lines(of: tables, self.connect(endpoint, facts))
+                let missing = tables.filter { coordinators[$0] == nil }
+                let here = try await self.lines(of: missing, self.connectToCoordinator(facts))
+                coordinators.merge(here) { $1 }
+                for table in tables {
+                    guard let there = there[table], let here = coordinators[table] else { continue }
+                    node.differences[table] = CopyDifference(
+                        extra: Array(there.subtracting(here).sorted().prefix(Self.examples)),
+                        lacking: Array(here.subtracting(there).sorted().prefix(Self.examples)))
+                }
+                facts.nodes[endpoint] = .answered(node)
+            } catch {
+                continue  // That they differ is told all the same.
+            }
+        }
+    }
+
+    private static let examples = 3
+
+    private func lines(
+        of tables: [CatalogTable], _ connection: PostgresConnection
+    ) async throws(CitusError) -> [CatalogTable: Set<String>] {
+        let catalog = CitusCatalog(connection)
+        try await catalog.prepareToLook()
+        var lines: [CatalogTable: Set<String>] = [:]
+        for table in tables {
+            if let its = CitusTable(rawValue: table.rawValue) { lines[table] = try await catalog.lines(of: its) }
+        }
+        return lines
     }
 
     /// Who began the transactions that were found prepared says whether it has committed them: after they were seen, or a commit in
@@ -182,7 +219,7 @@ public final class ClusterVerifier {
     /// The local server if it is the coordinator's primary, else the leader of group 0.
     private func coordinator(_ facts: ClusterFacts) async throws -> ClusterFacts.Coordinator {
         let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
-        guard var own = try await self.look(catalog, isDeep: facts.isDeep) else {
+        guard var own = try await NodeLook(catalog, facts, isCoordinator: true).look() else {
             throw CitusError.malformed("the database \(facts.database) has no extension citus")
         }
         let rows = try await catalog.nodes().map { NodeRow($0) }
@@ -195,7 +232,7 @@ public final class ClusterVerifier {
                 if fenceProblem == nil { superseded = try await self.superseded(catalog) }
                 missing = try await catalog.missingFunctions(secondaries: facts.settings.registersSecondaries)
             } catch {
-                own.unseen[.fence] = try Self.refusal(error)
+                own.unseen[.fence] = try NodeLook.refusal(error)
             }
         }
         var coordinator = ClusterFacts.Coordinator(
@@ -214,49 +251,10 @@ public final class ClusterVerifier {
         return fences
     }
 
-    /// What one server says of itself, each thing asked on its own; nil where it has no Citus. Throws where it does not answer.
-    private func look(_ catalog: CitusCatalog, isDeep: Bool) async throws(CitusError) -> NodeFacts? {
-        try await catalog.prepareToLook()
-        guard let identity = try await catalog.identity() else { return nil }
-        var facts = NodeFacts(
-            isInRecovery: identity.isInRecovery, localGroup: identity.localGroup, citusVersion: identity.citusVersion,
-            postgresVersion: identity.postgresVersion)
-        if let system = identity.system, let started = identity.started {
-            facts.server = .server(system: system, started: started)
-        }
-        do throws(CitusError) {
-            let digests = try await catalog.digests()
-            facts.digests = [.nodes: digests.nodes, .placements: digests.placements, .shards: digests.shards]
-        } catch { facts.unseen[.copies] = try Self.refusal(error) }
-        do throws(CitusError) {
-            facts.prepared = try await catalog.preparedTransactions().map {
-                PreparedTransaction(gid: $0.gid, age: $0.age)
-            }
-        } catch { facts.unseen[.prepared] = try Self.refusal(error) }
-        do throws(CitusError) {
-            let shown = try await catalog.settings(Self.settingNames)
-            facts.settings = shown.values
-            if !shown.hidden.isEmpty {
-                facts.unseen[.settings] =
-                    "\(shown.hidden.joined(separator: ", ")) are shown only to members of pg_read_all_settings"
-            }
-        } catch { facts.unseen[.settings] = try Self.refusal(error) }
-        if isDeep {
-            do throws(CitusError) { facts.missingShards = try await catalog.missingShards() } catch {
-                facts.unseen[.shards] = try Self.refusal(error)
-            }
-        }
-        return facts
-    }
-
-    /// Why a server that is up has not let something be seen. Throws where it is not up.
-    private static func refusal(_ error: CitusError) throws(CitusError) -> String {
-        guard case .database(let cause) = error else { return error.reason }
-        switch cause.kind {
-        case .query: return error.reason
-        // The connection has ended with it.
-        case .connection, .authentication, .timeout, .resultTooLarge, .cancelled, .busy: throw error
-        }
+    /// To a node, or, where `endpoint` is nil, to the coordinator.
+    func connect(_ endpoint: NodeEndpoint?, _ facts: ClusterFacts) async throws -> PostgresConnection {
+        guard let endpoint else { return try await self.connectToCoordinator(facts) }
+        return try await self.nodes.connect(endpoint, database: facts.database, timeout: Self.connectTimeout)
     }
 
     func connectToCoordinator(_ facts: ClusterFacts) async throws -> PostgresConnection {
@@ -274,13 +272,12 @@ public final class ClusterVerifier {
             self.settings.postgres.conninfo, database: facts.database, timeout: Self.connectTimeout)
     }
 
-    private func node(_ endpoint: NodeEndpoint, _ database: String, isDeep: Bool) async -> NodeAnswer {
+    private func node(_ endpoint: NodeEndpoint, _ facts: ClusterFacts) async -> NodeAnswer {
         do {
-            let connection = try await self.nodes.connect(endpoint, database: database, timeout: Self.connectTimeout)
-            guard let facts = try await self.look(CitusCatalog(connection), isDeep: isDeep) else {
-                return .withoutCitus
-            }
-            return .answered(facts)
+            let connection = try await self.nodes.connect(
+                endpoint, database: facts.database, timeout: Self.connectTimeout)
+            let look = NodeLook(CitusCatalog(connection), facts, isCoordinator: false)
+            return try await look.look().map { .answered($0) } ?? .withoutCitus
         } catch {
             if let error = error as? PostgresError, error.kind == .authentication {
                 return .refused(reason: error.message.firstLine)

@@ -9,7 +9,8 @@ import PatroniValues
 
 /// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
 /// holds of others; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below
-/// `<root><scope>/history/[group/]`: `<revision>` and, beside it, `<revision>.metadata`.
+/// `<root><scope>/history/[group/]`: `<revision>` and, beside it, `<revision>.metadata`. And restore points, below
+/// `<root><scope>/backups/points/`.
 ///
 /// Patroni knows a cluster by namespace and scope. Where its namespace is not the usual one, all of these lie below
 /// `<root><scope>/namespace/<namespace>/`, so that two clusters of one scope do not take each other's members for their own.
@@ -90,6 +91,11 @@ struct DetectorKeys: Sendable {
     /// What the records of every group begin with.
     var histories: [String] {
         self.groups.isEmpty ? [self.cluster + Self.history] : self.groups.map { $0.prefix + Self.history }
+    }
+
+    /// What the records of restore points begin with, of the whole cluster: beside group 0's where each group is a scope of its own.
+    var restorePoints: String {
+        (self.groups.isEmpty ? self.cluster : self.prefix(of: 0) ?? self.cluster) + "backups/points/"
     }
 
     /// Where an entry of the ledger stands.

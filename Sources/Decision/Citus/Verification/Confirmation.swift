@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// `findings`, of which only those stay critical that were critical a moment `before` too.
+/// Whether a second look is due a moment later, for ``confirmed(_:before:)``.
+public func wantsConfirmation(_ findings: [Finding]) -> Bool {
+    findings.contains { $0.severity == .critical || $0.code.isFleeting }
+}
+
+/// `findings`, of which only those stay critical that were critical a moment `before` too; and of those that come and go with a healthy
+/// cluster's work, only those that were there before.
 public func confirmed(_ findings: [Finding], before: [Finding]) -> [Finding] {
     struct Place: Hashable {
         let code: Finding.Code
@@ -9,7 +15,8 @@ public func confirmed(_ findings: [Finding], before: [Finding]) -> [Finding] {
         init(_ finding: Finding) { (self.code, self.group, self.node) = (finding.code, finding.group, finding.node) }
     }
     let known = Set(before.filter { $0.severity == .critical }.map { Place($0) })
-    return findings.map { finding in
+    let seen = Set(before.map { Place($0) })
+    return findings.filter { !$0.code.isFleeting || seen.contains(Place($0)) }.map { finding in
         guard finding.severity == .critical, !known.contains(Place(finding)) else { return finding }
         var once = finding
         once.severity = .warning

@@ -19,6 +19,7 @@ public struct Finding: Hashable, Sendable {
         case extensionMissing = "extension-missing"
         case notLookedAt = "not-looked-at"
         case versionsDiffer = "versions-differ"
+        case versionUntested = "version-untested"
         case rowNotLeader = "row-not-leader"
         case secondaryIsPrimary = "secondary-is-primary"
         case groupWithoutPrimary = "group-without-primary"
@@ -30,7 +31,25 @@ public struct Finding: Hashable, Sendable {
         case nodesDiffer = "nodes-differ"
         case placementsDiffer = "placements-differ"
         case shardsDiffer = "shards-differ"
+        case tablesDiffer = "tables-differ"
+        case colocationsDiffer = "colocations-differ"
+        case objectsDiffer = "objects-differ"
+        case schemasDiffer = "schemas-differ"
         case shardMissing = "shard-missing"
+        case shardLeftovers = "shard-leftovers"
+        case copiesOfShardDiffer = "copies-of-shard-differ"
+        case placementsOrphaned = "placements-orphaned"
+        case placementsInactive = "placements-inactive"
+        case shardsOrphaned = "shards-orphaned"
+        case cleanupPending = "cleanup-pending"
+        case tasksPending = "tasks-pending"
+        case moveLeftovers = "move-leftovers"
+        case commitRecordsLeft = "commit-records-left"
+        case maintenanceDaemonMissing = "maintenance-daemon-missing"
+        case sequencesBehind = "sequences-behind"
+        case nodesUnreachable = "nodes-unreachable"
+        case systemWrong = "system-wrong"
+        case timelineDiffers = "timeline-differs"
         case orphanedPrepared = "orphaned-prepared"
         case groupUnregistered = "group-unregistered"
         case groupVanished = "group-vanished"
@@ -43,6 +62,14 @@ public struct Finding: Hashable, Sendable {
         case restoreRecoversPrepared = "restore-recovers-prepared"
         case restoreDropsShards = "restore-drops-shards"
         case restoreRunsTasks = "restore-runs-tasks"
+        case restorePointsDiffer = "restore-points-differ"
+        case restorePointUnproven = "restore-point-unproven"
+        case restorePointsNotSafe = "restore-points-not-safe"
+
+        /// What comes and goes with the work of a healthy cluster: it counts if it is there a moment later too.
+        public var isFleeting: Bool {
+            [.moveLeftovers, .maintenanceDaemonMissing, .timelineDiffers, .shardLeftovers].contains(self)
+        }
     }
 
     /// What puts it right.

@@ -7,6 +7,8 @@ func checkRow(_ row: NodeRow, _ facts: ClusterFacts, _ coordinator: ClusterFacts
         findings.append(
             Finding(code, severity, group: row.group, node: row.endpoint, "node \(row.id): \(text)", remedy))
     }
+    // It is no server of any group until it is promoted, and Citus keeps it inactive until then.
+    guard !row.isClone else { return [] }
     let place = "'\(row.endpoint.host)', \(row.endpoint.port)"
     if !row.isActive {
         find(
@@ -93,15 +95,11 @@ private func checkNode(
             continue
         }
         // While Citus is at it, its rows may differ for a moment.
-        let severity: Finding.Severity = table == .nodes && !row.isSynchronized ? .warning : .critical
-        let code: Finding.Code =
-            switch table {
-            case .nodes: .nodesDiffer
-            case .placements: .placementsDiffer
-            case .shards: .shardsDiffer
-            }
+        let severity: Finding.Severity =
+            (table == .nodes && !row.isSynchronized) || table == .objects ? .warning : .critical
         find(
-            code, severity, "its copy of \(table.rawValue) differs from the coordinator's",
+            table.code, severity,
+            "its copy of \(table.rawValue) differs from the coordinator's\(text(node.differences[table]))",
             .init(
                 "Find out which is right before anything is synchronized: after a restore the coordinator's may be the older one.",
                 sql: ["select start_metadata_sync_to_node('\(row.endpoint.host)', \(row.endpoint.port))"],
@@ -109,6 +107,31 @@ private func checkNode(
                     "a resynchronization lets the coordinator's view win and orphans newer shards if it was restored"))
     }
     return findings
+}
+
+/// What differs, for people.
+private func text(_ difference: CopyDifference?) -> String {
+    guard let difference else { return "" }
+    func list(_ lines: [String], _ what: String) -> [String] {
+        lines.isEmpty ? [] : ["\(what) \(lines.map { "[\($0)]" }.joined(separator: ", "))"]
+    }
+    let parts = list(difference.extra, "here alone:") + list(difference.lacking, "there alone:")
+    return parts.isEmpty ? "" : "; " + parts.joined(separator: "; ")
+}
+
+extension CatalogTable {
+    /// What is found where copies of it differ.
+    fileprivate var code: Finding.Code {
+        switch self {
+        case .nodes: .nodesDiffer
+        case .placements: .placementsDiffer
+        case .shards: .shardsDiffer
+        case .tables: .tablesDiffer
+        case .colocations: .colocationsDiffer
+        case .objects: .objectsDiffer
+        case .schemas: .schemasDiffer
+        }
+    }
 }
 
 /// The server that was asked as the coordinator.

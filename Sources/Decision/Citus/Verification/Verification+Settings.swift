@@ -29,8 +29,10 @@ func checkUnseen(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
                 .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: server.group, node: server.endpoint,
                 "\(aspect.rawValue) could not be looked at: \(reason)",
                 .init(
-                    "Give the role the right on that node, as a superuser: pharos grant-sql | psql -d \(facts.database)"
-                ))
+                    "Give the role the right on that node's leader, as a superuser.",
+                    commands: [
+                        "pharos grant-sql\(aspect.needsRestoreFunctions ? " --restore" : "") | psql -d \(facts.database)"
+                    ]))
         }
     }
 }
@@ -45,11 +47,76 @@ func checkVersions(_ servers: [LookedAt]) -> [Finding] {
     let majors = servers.compactMap { server in
         server.facts.postgresVersion.map { (server.name, String($0.prefix { $0 != "." })) }
     }
-    return [("Citus", citus), ("PostgreSQL", list(majors))].compactMap { program, found in
+    let differ = [("Citus", citus), ("PostgreSQL", list(majors))].compactMap { program, found in
         found.map {
             Finding(
                 .versionsDiffer, .warning, "the nodes run several versions of \(program): \($0)",
                 .init("Finish the upgrade, or bring the nodes that were left out to the same version."))
+        }
+    }
+    return differ + checkKnown(servers)
+}
+
+/// What is known of the coordinator's version: docs/citus.md has the table.
+private func checkKnown(_ servers: [LookedAt]) -> [Finding] {
+    guard let coordinator = servers.first, let citus = coordinator.facts.citusVersion.flatMap({ CitusRelease($0) })
+    else {
+        return []
+    }
+    var findings: [Finding] = []
+    let major = coordinator.facts.postgresVersion.flatMap { Int($0.prefix { $0.isNumber }) }
+    if citus < .oldest || (major ?? 14) < 14 {
+        findings.append(
+            Finding(
+                .versionUntested, .warning, group: 0, node: coordinator.endpoint,
+                "Citus \(citus) on PostgreSQL \(major ?? 0) is older than what Pharos follows (Citus 11.0, PostgreSQL 14)",
+                .init("Upgrade, or leave pg_dist_node to others: mode: observe.", refusal: "it is an upgrade")))
+    } else if citus >= .unknown || (major ?? 14) > 18 {
+        findings.append(
+            Finding(
+                .versionUntested, .note, group: 0, node: coordinator.endpoint,
+                "Citus \(citus) on PostgreSQL \(major ?? 0) is newer than what Pharos was written for (Citus 14.0, PostgreSQL 18)",
+                .init("Look for a newer version of Pharos.", refusal: "it is an upgrade")))
+    }
+    if citus < .safeRestorePoints {
+        findings.append(
+            Finding(
+                .restorePointsNotSafe, .note, group: 0, node: coordinator.endpoint,
+                "citus_create_restore_point of Citus \(citus) makes one point of all nodes only if nobody writes through a worker",
+                .init("Make restore points with pharos restore-point NAME.", refusal: "it is advice")))
+    }
+    return findings
+}
+
+/// A version of Citus as `pg_extension` has it, such as `13.2-1`.
+public struct CitusRelease: Hashable, Sendable, Comparable, CustomStringConvertible {
+    public let major: Int
+    public let minor: Int
+
+    init(_ major: Int, _ minor: Int) { (self.major, self.minor) = (major, minor) }
+
+    /// Nil for what does not begin with two numbers.
+    public init?(_ text: String) {
+        let parts = text.prefix { $0.isNumber || $0 == "." }.split(separator: ".")
+        guard parts.count >= 2, let major = Int(parts[0]), let minor = Int(parts[1]) else { return nil }
+        self.init(major, minor)
+    }
+
+    public static func < (a: CitusRelease, b: CitusRelease) -> Bool { (a.major, a.minor) < (b.major, b.minor) }
+    public var description: String { "\(self.major).\(self.minor)" }
+
+    static let oldest = CitusRelease(11, 0)
+    static let safeRestorePoints = CitusRelease(14, 0)
+    /// The first one of which nothing is known.
+    static let unknown = CitusRelease(14, 1)
+}
+
+extension NodeFacts.Aspect {
+    /// What is seen through the functions of `pharos grant-sql --restore` alone.
+    fileprivate var needsRestoreFunctions: Bool {
+        switch self {
+        case .restorePoint, .contents, .sequences, .reachability: true
+        case .copies, .prepared, .settings, .shards, .fence, .catalogs: false
         }
     }
 }

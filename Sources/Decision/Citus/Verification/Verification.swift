@@ -20,13 +20,17 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     findings += checkCoordinator(facts, coordinator)
     findings += checkFences(coordinator) + checkFunctions(coordinator)
     findings += checkWritable(facts)
-    let groups = Set(coordinator.rows.map(\.group)).union(facts.leaders.keys)
+    let groups = Set(coordinator.rows.filter { !$0.isClone }.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
     for row in coordinator.rows { findings += checkRow(row, facts, coordinator) }
     let servers = lookedAt(facts, coordinator)
     findings += checkUnseen(servers, facts)
     findings += checkVersions(servers)
+    findings += checkSystems(facts, coordinator) + checkTimelines(facts, coordinator)
+    findings += checkIrregularities(servers, facts)
+    findings += checkContents(servers) + checkSequences(servers) + checkReachability(servers.first)
     findings += checkPrepared(servers, facts)
+    findings += checkRestorePoint(servers, facts)
     findings += checkSettings(servers, facts, coordinator)
     return findings.enumerated().sorted {
         ($1.element.severity, $0.offset) < ($0.element.severity, $1.offset)

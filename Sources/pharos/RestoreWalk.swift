@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import Journal
+
+/// What must hold, in this order, before a restored cluster is opened.
+struct RestoreWalk {
+    private let report: VerificationReport
+    private static let steps: [(text: String, codes: [Finding.Code])] = [
+        ("the coordinator is up, and no other accepts writes", [.coordinatorUnreachable, .secondCoordinator]),
+        (
+            "none of Citus's own daemons acts by itself, on any node",
+            [.restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks]
+        ),
+        (
+            "every node is up, has Citus, and was looked at in every respect",
+            [
+                .etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt,
+                .versionsDiffer,
+            ]
+        ),
+        (
+            "every row names its group's leader, and nobody else accepts writes",
+            [.rowNotLeader, .groupWithoutPrimary, .twoPrimaries, .groupVanished, .secondPrimary]
+        ),
+        ("every node knows its own group", [.localGroupWrong]),
+        (
+            "every server was restored to the same restore point",
+            [.restorePointsDiffer, .restorePointUnproven, .systemWrong]
+        ),
+        (
+            "the copies of the metadata agree, and name nothing that is not there",
+            [
+                .nodesDiffer, .placementsDiffer, .shardsDiffer, .tablesDiffer, .colocationsDiffer, .objectsDiffer,
+                .schemasDiffer, .placementsOrphaned, .placementsInactive, .shardsOrphaned,
+            ]
+        ),
+        ("every shard's table is there, and no other", [.shardMissing, .shardLeftovers]),
+        ("what several nodes have a copy of is the same on all", [.copiesOfShardDiffer]),
+        (
+            "nothing is left that Citus would drop, or go on with, when it is let",
+            [.cleanupPending, .tasksPending, .moveLeftovers]
+        ),
+        ("no sequence has gone back", [.sequencesBehind]),
+        ("no transaction is left prepared", [.orphanedPrepared]),
+    ]
+    /// With all that no other step looks at.
+    static let allSteps: [(text: String, codes: [Finding.Code])] =
+        Self.steps + [
+            (
+                "nothing else is out of order",
+                Finding.Code.allCases.filter { code in !Self.steps.contains { $0.codes.contains(code) } }
+            )
+        ]
+
+    init(_ report: VerificationReport) { self.report = report }
+
+    var text: String {
+        var lines: [String] = []
+        var isOpen = true
+        for (number, step) in Self.allSteps.enumerated() {
+            let found = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
+            lines.append("\(found.isEmpty ? "ok     " : "NOT YET") \(number + 1). \(step.text)")
+            for finding in found {
+                lines.append("           \(finding.code.rawValue): \(finding.evidence)")
+                lines.append("           \(finding.remedy.text)")
+            }
+            if !found.isEmpty { isOpen = false }
+        }
+        lines.append("\(self.report.database): \(isOpen ? self.allClear : Self.notYet)")
+        return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    private static let notYet =
+        "do not open it yet; never synchronize metadata to get rid of a difference"
+
+    /// Only where every step was seen to hold.
+    private var allClear: String {
+        guard case .proven(let marker)? = self.report.restorePoint else { return Self.notYet }
+        return
+            "may be opened. Every server stopped at restore point \"\(marker.name)\" (\(marker.id)): all that was committed before it is there, and nothing that was committed after it. Not compared, because each is on one node alone: the rows of distributed tables. Give the three settings of step 2 their values back, then let the clients in"
+    }
+}
