@@ -15,7 +15,7 @@ public final class LocalCitus {
     /// Whether the server offers Citus itself.
     public nonisolated static let isReal = access("/usr/share/postgresql/15/extension/citus.control", F_OK) == 0
     /// With what docs/citus.md advises, and Citus's own defaults of what acts by itself.
-    private static let settings =
+    public nonisolated static let settings =
         (isReal
             ? [
                 "shared_preload_libraries=citus", "wal_level=logical",
@@ -32,7 +32,8 @@ public final class LocalCitus {
         print("with \(Self.isReal ? "Citus itself" : "the stand-in for Citus (Tests/CitusStandIn)")")
         self.ports = try freePorts(6).sorted()
         for (name, port) in zip(["c", "w1", "w2"], self.ports) {
-            self.servers[name] = try await LocalPostgres(port: port, settings: Self.settings)
+            self.servers[name] = try await LocalPostgres(
+                port: port, settings: Self.settings + LocalPostgres.archiving)
             try await self.untilAccepting(name)
             let outcome = try await self.psql(name, Self.fill)
             guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
@@ -44,6 +45,21 @@ public final class LocalCitus {
         self.servers["w1s"] = try await LocalPostgres(
             port: self.ports[3], settings: Self.settings, standbyOf: self.servers["w1"])
         try await self.untilAccepting("w1s")
+    }
+
+    /// Puts a server that was restored from the backup of `backup` in the place of `name`; the three daemons of Citus that act by
+    /// themselves are off. Ends the server that was there.
+    public func restore(_ name: String, from backup: LocalPostgres, to target: String?) async throws {
+        guard let index = ["c", "w1", "w2"].firstIndex(of: name) else { throw TestSupportError("no server \(name)") }
+        self.servers[name]?.kill()
+        self.servers[name] = nil
+        let quiet = [
+            "citus.recover_2pc_interval=-1", "citus.defer_shard_delete_interval=-1",
+            "citus.background_task_queue_interval=-1",
+        ]
+        self.servers[name] = try await LocalPostgres(
+            port: self.ports[index], settings: Self.settings + quiet, restoring: .init(backup, to: target))
+        try await self.untilAccepting(name)
     }
 
     /// Makes another database with the stand-in on every server that is up.
@@ -83,7 +99,10 @@ public final class LocalCitus {
 
     private func untilAccepting(_ name: String) async throws {
         let deadline = ContinuousClock.now + .seconds(30)
-        while case let outcome = try await self.psql(name, ["-c", "select 1"]), outcome.exitCode != 0 {
+        // A standby of these never becomes anything else; a server that is restored is one until it has come to its target.
+        let question =
+            "do $$ begin if pg_is_in_recovery() and \(name == "w1s" ? "false" : "true") then raise 'in recovery'; end if; end $$"
+        while case let outcome = try await self.psql(name, ["-c", question]), outcome.exitCode != 0 {
             guard ContinuousClock.now < deadline else { throw TestSupportError(outcome.text) }
             try await EventLoop.sleep(for: .milliseconds(20))
         }

@@ -17,10 +17,11 @@ public struct CitusTransactionName: Hashable, Sendable {
     }
 }
 
-/// Transactions that were prepared more than a minute ago and neither committed nor rolled back since: they hold their locks.
+/// Transactions that were prepared more than a minute ago and neither committed nor rolled back since: they hold their locks. After a
+/// restore, all of them: who prepared them is gone.
 func checkPrepared(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     servers.flatMap { server in
-        server.facts.prepared.filter { $0.age > .seconds(60) }.map { transaction in
+        server.facts.prepared.filter { facts.isAfterRestore || $0.age > .seconds(60) }.map { transaction in
             let begin =
                 "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
             let (text, remedy) = judge(transaction.gid, on: server, among: servers, facts)

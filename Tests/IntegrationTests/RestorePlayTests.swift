@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EventLoop
+import PostgresClient
+import Settings
+import TestSupport
+import Testing
+
+@testable import Shell
+
+extension IntegrationTests {
+    /// docs/restore.md, with real base backups and archives: a coordinator and two workers, the stand-in for Citus or Citus itself. Only
+    /// Citus itself has transactions over several nodes, and so something to lose half of.
+    @Suite(.serialized)
+    struct RestorePlayTests {
+        init() { EventLoop.shared.executor.startThread() }
+
+        private static let names = ["c", "w1", "w2"]
+
+        /// A cluster with base backups, and two restore points; writers go on all the time.
+        @EventLoop
+        private final class Play {
+            let bench: VerifyBench
+            let citus: LocalCitus
+            private var isWriting = true
+            /// Pairs that were acknowledged, before the second point was asked for and before the first.
+            private(set) var pairs: [Int: Int] = [:]
+            private var writers: [Task<Void, Never>] = []
+            /// The servers that have the backups, and run no more once their place was taken.
+            let backups: [String: LocalPostgres]
+
+            init() async throws {
+                let bench = try await VerifyBench()
+                self.bench = bench
+                self.citus = bench.scene.citus
+                for statement in [
+                    "create table pairs (key bigint, pair bigint)", "select citus_stand_in.distribute('pairs', 8)",
+                    "create table r (k integer)", "select citus_stand_in.reference('r')",
+                    "select citus_stand_in.share_shards()",
+                ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
+                self.backups = bench.scene.citus.servers
+                for (_, server) in bench.scene.citus.servers { try await server.takeBackup() }
+                guard LocalCitus.isReal else { return }
+                // Through the coordinator, and through a worker.
+                for (number, name) in ["c", "w1", "c", "w2"].enumerated() {
+                    self.writers.append(EventLoop.task { await self.write(number, through: name) })
+                }
+            }
+
+            /// Each transaction writes two rows, as a rule on two nodes: both are there or none is.
+            private func write(_ number: Int, through name: String) async {
+                do {
+                    let session = try await PostgresConnection(self.citus.conninfo(name))
+                    var pair = number * 1_000_000
+                    while self.isWriting {
+                        pair += 1
+                        _ = try await session.query(
+                            "insert into pairs values (\(pair) * 7, \(pair)), (\(pair) * 7 + 1, \(pair))",
+                            timeout: .seconds(20))
+                        self.pairs[number] = pair - number * 1_000_000
+                    }
+                } catch {
+                    Issue.record("writer \(number): \(error)")
+                }
+            }
+
+            func stopWriting() async {
+                self.isWriting = false
+                for writer in self.writers { await writer.value }
+            }
+
+            func point(_ name: String) async throws -> RestorePoint {
+                guard let maker = RestorePointMaker(self.bench.settings, progress: { print($0) }) else {
+                    throw TestSupportError("no Citus is configured")
+                }
+                return try await maker.make(name, attempts: 5)
+            }
+
+            /// Until every node's archive has the point.
+            func archived(_ point: RestorePoint) async throws {
+                let list = RestorePointList(self.bench.settings)
+                let isThere = try await eventually(within: .seconds(60)) {
+                    try await list.refreshed().points.first { $0.id == point.id }?.isArchived == true
+                }
+                #expect(isThere)
+            }
+
+            func walk() async throws -> (proof: RestorePointProof?, findings: [Finding]) {
+                // The coordinator's server is another one by now, with a socket of its own.
+                let verifier = try #require(ClusterVerifier(try self.bench.scene.settings(.own)))
+                let found = try #require(await verifier.verified(isDeep: true, isAfterRestore: true).first)
+                return (found.facts.restorePoint, found.findings.filter { $0.severity > .note })
+            }
+
+            /// What a person is told to do about transactions that were left prepared.
+            func settle(_ findings: [Finding]) async throws {
+                for finding in findings where finding.code == .orphanedPrepared {
+                    let place = try #require(finding.remedy.place)
+                    guard let index = self.citus.ports.firstIndex(of: place.port) else {
+                        throw TestSupportError("no server at \(place)")
+                    }
+                    let name = RestorePlayTests.names[index]
+                    try await self.bench.on(name, finding.remedy.sql)
+                }
+            }
+
+            func count(_ sql: String, on name: String = "c") async throws -> Int {
+                let session = try await PostgresConnection(self.citus.conninfo(name))
+                return Int(try await session.query(sql, timeout: .seconds(30)).first?.first.flatMap { $0 } ?? "") ?? -1
+            }
+        }
+
+        @Test @EventLoop func `all nodes at one point may be opened, and every pair of rows is whole`() async throws {
+            let play = try await Play()
+            try await EventLoop.sleep(for: .seconds(1))
+            _ = try await play.point("early")
+            try await EventLoop.sleep(for: .seconds(1))
+            let before = play.pairs
+            let point = try await play.point("hourly")
+            let after = play.pairs
+            try await EventLoop.sleep(for: .seconds(1))
+            await play.stopWriting()
+            try await play.archived(point)
+            for name in RestorePlayTests.names {
+                try await play.citus.restore(name, from: try #require(play.backups[name]), to: "hourly")
+            }
+            var (proof, findings) = try await play.walk()
+            #expect(proof == .proven(.init(id: point.id, name: "hourly", made: Self.made(proof))))
+            print("\(findings.count) transactions in doubt; \(findings.map(\.evidence))")
+            #expect(findings.allSatisfy { $0.code == .orphanedPrepared && !$0.remedy.sql.isEmpty })
+            try await play.settle(findings)
+            (proof, findings) = try await play.walk()
+            #expect(findings == [])
+            if LocalCitus.isReal {
+                #expect(
+                    try await play.count(
+                        "select count(*) from (select pair from pairs group by pair having count(*) <> 2) p") == 0)
+                for (number, low) in before {
+                    let there = try await play.count(
+                        "select count(distinct pair) from pairs where pair / 1000000 = \(number)")
+                    // All that was acknowledged before the point was asked for, and nothing that was begun after it.
+                    #expect(
+                        there >= low && there <= after[number, default: 0] + 1,
+                        "writer \(number): \(low) \(there) \(after)")
+                }
+            }
+            play.bench.scene.stop()
+        }
+
+        @Test @EventLoop func `a node behind, a node at the end of its log, and a coordinator alone are refused`()
+            async throws
+        {
+            let play = try await Play()
+            let early = try await play.point("early")
+            try await EventLoop.sleep(for: .seconds(1))
+            let point = try await play.point("hourly")
+            await play.stopWriting()
+            try await play.archived(point)
+            #expect(early.isComplete)
+            let backups = play.backups
+            // The coordinator alone, at an earlier point.
+            try await play.citus.restore("c", from: try #require(backups["c"]), to: "early")
+            let alone = try await play.walk()
+            #expect(alone.findings.map(\.code).contains(.restorePointsDiffer))
+            guard case .different(let places)? = alone.proof else {
+                throw TestSupportError("\(String(describing: alone.proof))")
+            }
+            #expect(places[0].contains("\"early\"") && places[1].contains("was not restored"))
+            // All at one point, but for one node that is behind: nobody has made a table in between.
+            try await play.citus.restore("c", from: try #require(backups["c"]), to: "hourly")
+            try await play.citus.restore("w1", from: try #require(backups["w1"]), to: "hourly")
+            try await play.citus.restore("w2", from: try #require(backups["w2"]), to: "early")
+            let behind = try await play.walk()
+            #expect(behind.findings.map(\.code).contains(.restorePointsDiffer))
+            // And one that was restored to the end of its log.
+            try await play.citus.restore("w2", from: try #require(backups["w2"]), to: nil)
+            let ahead = try await play.walk()
+            #expect(ahead.findings.map(\.code).contains(.restorePointsDiffer))
+            #expect(ahead.findings.contains { $0.evidence.contains("no recovery target specified") })
+            play.bench.scene.stop()
+        }
+
+        private static func made(_ proof: RestorePointProof?) -> Int64 {
+            guard case .proven(let marker)? = proof else { return -1 }
+            return marker.made
+        }
+    }
+}
