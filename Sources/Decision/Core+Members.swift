@@ -62,7 +62,6 @@ extension Core {
         self.handleCitus(.unusable(unusable), nil, at: now, into: &actions)
     }
 
-    /// Hands what was done and reported since `begin` on to the ledger.
     /// What a change of leader of this member's group comes to, where all goes well.
     private var expectedPhases: Set<FailoverRecord.Phase> {
         var phases: Set<FailoverRecord.Phase> = [.writable, .standbyBack]
@@ -75,8 +74,10 @@ extension Core {
         return phases
     }
 
+    /// Hands what was done and reported since `begin` on to the ledger.
     mutating func keepLedger(_ event: Event, since begin: Int, at now: Instant, into actions: inout [Action]) {
         guard self.ledger != nil, let detector = self.detector, let groups = self.groupsView?.groups else { return }
+        if case .groups(let news) = event { self.ledger?.trail.learn(news, of: detector.member.group, at: now) }
         let acted = Array(actions[begin...])
         let (citus, expected) = (self.citus, acted.isEmpty ? [] : self.expectedPhases)
         for action in acted {
@@ -86,14 +87,18 @@ extension Core {
                 report, groups, writableAt: { citus?.writableAt($0) ?? nil }, at: now)
             if let entry { actions.append(.record(entry)) }
         }
-        if case .detector(.probed(let id, let findings, _)) = event, id.group == detector.member.group,
+        if case .detector(.probed(let id, let findings, let askedAt)) = event, id.group == detector.member.group,
             let isPrimary = findings.isPrimary
         {
             self.ledger?.probed(id.name, isPrimary: isPrimary, at: now)
+            if isPrimary, let position = findings.position {
+                self.ledger?.trail.probed(id.name, position: position, askedAt: askedAt)
+            }
         }
         if let group = self.ledger?.open?.group {
             self.ledger?.learnCause(groups, claimant: detector.claims[group])
         }
+        if let record = self.ledger?.judgeLoss(groups, at: now) { actions.append(.report(.logLost(record))) }
         if let entry = self.ledger?.takeChange(groups, at: now) { actions.append(.record(entry)) }
     }
 }

@@ -55,6 +55,8 @@ public enum Report: Hashable, Sendable {
     case postgresChanged(PostgresState)
     /// Another node uses this member's name.
     case memberClash(AddressID, node: String)
+    /// What this node, which leads now, lacks of the write-ahead log of the leader before: ``FailoverRecord/lost``.
+    indirect case logLost(FailoverRecord)
     case stopping
     /// The process ends and leaves these addresses, with their leases, to the one that follows.
     case handedOver(held: [AddressID])

@@ -12,7 +12,7 @@ extension LogKind {
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
-            .switchoverAnswered:
+            .switchoverAnswered, .logLost:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed,
             .citusUpdateFailed,

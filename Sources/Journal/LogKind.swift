@@ -173,6 +173,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case etcdWell = "ce8bebc337c24a3cb00e4a888b521ce2"
     /// The operator's command for grave records has not worked.
     case alertFailed = "1e912311ffd54082970e1ba4aa02540b"
+    /// What a change of leader has lost of the write-ahead log.
+    case logLost = "3830dcdd50b24cf888644641dea86f53"
     /// Nobody can be reached from this node.
     case nodeIsolated = "11c9971aaf74479d96cabe88db496d19"
     /// Others can be reached from this node again.

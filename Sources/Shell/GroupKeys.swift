@@ -18,8 +18,11 @@ struct GroupKeys: Sendable {
     /// In Citus mode the keys of the whole cluster.
     private let cluster: PatroniKeys
     private let scopes: [(group: Int, keys: PatroniKeys)]
+    /// The group whose write-ahead log is followed; nil: none.
+    private let own: Int?
 
-    init(namespace: String, scope: String, _ layout: Layout) {
+    init(namespace: String, scope: String, _ layout: Layout, own: Int? = nil) {
+        self.own = own
         self.cluster = PatroniKeys(namespace: namespace, scope: scope)
         switch layout {
         case .citusMode: self.scopes = []
@@ -63,6 +66,43 @@ struct GroupKeys: Sendable {
         }
     }
 
+    /// All that a watch event means: what ``change(_:)`` says, and, of this node's own group, what it tells of the log.
+    func changes(_ event: WatchEvent) -> [GroupChange] {
+        [self.change(event), self.logChange(event)].compactMap(\.self)
+    }
+
+    private func logChange(_ event: WatchEvent) -> GroupChange? {
+        let pair = event.keyValue
+        guard let own = self.own, let (group, kind) = self.groupAndKind(of: pair.keyText), group == own else {
+            return nil
+        }
+        let (isPut, revision) = (event.kind == .put, pair.modRevision)
+        let fact: LogFact? =
+            switch kind {
+            case .status where isPut:
+                PatroniLog(value: pair.value).position.map { .position($0, writtenAt: revision) }
+            case .member(let name) where isPut && patroniLeader(Array(name.utf8)) != nil:
+                Self.log(of: PatroniMember(name: name, value: pair.value), revision)
+            case .history where isPut:
+                PatroniHistory(value: pair.value).entries.last.map {
+                    .ended(timeline: $0.timeline, at: $0.position, promoted: $0.leader, writtenAt: revision)
+                }
+            case .sync: .confirming(isPut ? Self.confirming(PatroniSync(value: pair.value)) : nil, writtenAt: revision)
+            case .leader, .config, .status, .member, .history, .failsafe, .failover, .initialize, .other: nil
+            }
+        return fact.map { GroupChange(group, .log($0)) }
+    }
+
+    private static func log(of member: PatroniMember, _ revision: Int64) -> LogFact {
+        .member(member.name, position: member.xlogLocation, timeline: member.timeline, writtenAt: revision)
+    }
+
+    /// Nil where nobody confirms; in quorum mode no single standby confirms each commit either.
+    private static func confirming(_ sync: PatroniSync) -> LogFact.Confirming? {
+        guard let leader = sync.leader, (sync.quorum ?? 0) == 0, !sync.standbys.isEmpty else { return nil }
+        return LogFact.Confirming(leader: leader, standbys: Set(sync.standbys.prefix(64)))
+    }
+
     static func member(_ name: String, _ value: [UInt8]) -> GroupMember {
         let member = PatroniMember(name: name, value: value)
         return GroupMember(
@@ -74,6 +114,6 @@ struct GroupKeys: Sendable {
 
     /// Everything that a read found.
     func facts(_ pairs: [KeyValue]) -> [GroupChange] {
-        pairs.compactMap { self.change(WatchEvent(kind: .put, keyValue: $0)) }
+        pairs.flatMap { self.changes(WatchEvent(kind: .put, keyValue: $0)) }
     }
 }

@@ -118,11 +118,9 @@ final class GroupsLink {
         guard let followed = self.followed, clusterID == followed.clusterID, revision > followed.from else { return }
         var changes: [GroupChange] = []
         for event in events {
-            if let change = self.keys.change(event) {
-                changes.append(change)
-            } else if let news = self.others.event(event) {
-                self.deliver(.detector(news))
-            }
+            let meant = self.keys.changes(event)
+            changes += meant
+            if meant.isEmpty, let news = self.others.event(event) { self.deliver(.detector(news)) }
         }
         if !changes.isEmpty { self.deliver(.groups(.changed(clusterID: clusterID, revision: revision, changes))) }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Decision
 import EtcdClient
 import HTTPClient
 import LeaseKeys
@@ -57,7 +58,7 @@ extension GroupKeys.Layout {
 
 extension GroupKeys {
     init(_ settings: Settings) {
-        self.init(namespace: settings.namespace, scope: settings.scope, Layout(settings))
+        self.init(namespace: settings.namespace, scope: settings.scope, Layout(settings), own: settings.memberID.group)
     }
 }
 

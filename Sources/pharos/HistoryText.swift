@@ -2,6 +2,7 @@
 import Decision
 import Glibc
 import Journal
+import Shell
 
 /// The ledger as people read it. Instants count from 1970.
 struct HistoryText {
@@ -65,6 +66,7 @@ struct HistoryText {
                 "  \(Self.padded(span.name)) \(Self.bar(length / budget)) \(Self.text(length)) of \(Self.text(budget))\(verdict)"
             )
         }
+        if let lost = record.lostText { lines.append("  \(Self.padded("lost")) \(lost)") }
         return Self.printed(lines)
     }
 

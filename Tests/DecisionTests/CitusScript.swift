@@ -97,6 +97,7 @@ struct CitusScript {
             self.keys[change.group, default: [:]]["failover"] = leader == nil ? nil : change.fact
         case .synchronous(let standbys):
             self.keys[change.group, default: [:]]["sync"] = standbys == nil ? nil : change.fact
+        case .log: break  // Nobody here looks at it.
         }
     }
 

@@ -212,6 +212,67 @@ struct LedgerTests {
             "a row that somebody has changed long after is no part of it")
     }
 
+    @Test func `what was lost is told once it is known, and goes with the record`() throws {
+        var writer = Writer(DetectorScript())
+        let begin = writer.script.now
+        func learn(_ facts: GroupFact..., at revision: Int64) {
+            writer.ledger.trail.learn(
+                .changed(clusterID: 7, revision: revision, facts.map { GroupChange(0, $0) }), of: 0,
+                at: writer.script.now)
+        }
+        func judge() -> FailoverRecord? {
+            writer.ledger.judgeLoss(writer.script.view.groups, at: writer.script.now)
+        }
+        let snapshot = GroupsSnapshot(clusterID: 7, revision: 10, facts: [GroupChange(0, .leader("n2", since: 3))])
+        writer.ledger.trail.learn(.read(snapshot, sentAt: begin), of: 0, at: begin)
+        writer.ledger.trail.probed("n2", position: 1000, askedAt: begin)
+        _ = writer.pass(.seconds(30))
+        learn(.noLeader, .member("n2", nil), at: 20)
+        Self.lost(&writer)
+        #expect(judge() == nil, "nobody leads")
+        learn(.leader("n1", since: 21), at: 21)
+        #expect(Self.won(&writer)?.lost == nil && judge() == nil)
+
+        _ = writer.pass(.seconds(50))
+        let unsaid = judge()
+        #expect(unsaid?.lost == LostLog(.notKnown(.noEnd)) && unsaid?.to == "n1")
+        #expect(writer.record()?.lost == LostLog(.notKnown(.noEnd)))
+        learn(.log(.position(1500, writtenAt: 22)), at: 22)
+        learn(.log(.ended(timeline: 3, at: 1200, promoted: "n1", writtenAt: 23)), at: 23)
+        #expect(judge() == nil, "it is still not known; the record says more")
+        let written = writer.record()
+        let record = try #require(written)
+        #expect(
+            record.lost == LostLog(.notKnown(.notSeenFurther), keptUntil: begin, timeline: 3, end: 1200, seen: 1000))
+        #expect(record.lostSpan == .seconds(30))
+        #expect(judge() == nil && writer.record() == nil)
+
+        // The old leader goes on writing, without a key.
+        writer.ledger.trail.probed("n2", position: 1300, askedAt: writer.script.now)
+        #expect(judge()?.lost?.finding == .atLeast(bytes: 100))
+        #expect(writer.record()?.lost?.finding == .atLeast(bytes: 100))
+        writer.ledger.trail.probed("n2", position: 1400, askedAt: writer.script.now)
+        #expect(judge() == nil, "told once")
+        #expect(writer.record()?.lost?.finding == .atLeast(bytes: 200))
+    }
+
+    @Test func `a standby cluster has nothing to lose, and who writes as a witness says what is known`() throws {
+        var writer = Writer(DetectorScript())
+        Self.lost(&writer)
+        var member = DetectorScript.member("n3")
+        member.isStandbyLeader = true
+        writer.script.change(.leader("n3", since: 21))
+        writer.script.change(.member("n3", member))
+        _ = writer.record(.leaderChanged(from: nil, to: "n3", revision: 21))
+        let (groups, later) = (writer.script.view.groups, writer.script.now + .seconds(60))
+        #expect(writer.ledger.judgeLoss(groups, at: later) == nil, "the new leader's daemon tells it")
+        guard case .witnessed(let record) = writer.ledger.takeChange(groups, at: later) else {
+            Issue.record("not written")
+            return
+        }
+        #expect(record.lost == LostLog(.notKnown(.standbyCluster)))
+    }
+
     @Test func `an hour later nothing is waited for any more`() {
         var writer = Writer(DetectorScript())
         _ = writer.pass(.seconds(60))

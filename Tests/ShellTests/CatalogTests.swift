@@ -66,6 +66,8 @@ struct CatalogTests {
             "WRITER",
             // Of the failure detector.
             "ASPECT", "EVIDENCE", "FORMER_VERDICT", "VERDICT",
+            // Of a change of leader.
+            "BYTES", "LOST",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

@@ -50,6 +50,53 @@ struct GroupKeysTests {
         #expect(Self.change("/service/demo/sync", value) == GroupChange(0, .synchronous(standbys)))
     }
 
+    /// The values are those of a real cluster.
+    @Test(
+        arguments: [
+            (
+                "status", #"{"optime":67221808,"slots":{"pg3":67221408},"retain_slots":["pg1"]}"#,
+                .position(67_221_808, writtenAt: 9)
+            ),
+            ("status", #"{"optime":-1}"#, nil), ("status", nil, nil),
+            (
+                "history",
+                #"[[1,67221928,"no recovery target specified","2026-11-21T01:21:50.287917+00:00","pg1"],[2,67246544,"no recovery target specified","2026-11-21T01:22:29.339916+00:00","pg3"]]"#,
+                .ended(timeline: 2, at: 67_246_544, promoted: "pg3", writtenAt: 9)
+            ),
+            ("history", #"[[1,67221928,"x"]]"#, .ended(timeline: 1, at: 67_221_928, promoted: nil, writtenAt: 9)),
+            ("history", "[]", nil), ("history", "{", nil),
+            (
+                "sync", #"{"leader":"pg1","quorum":0,"sync_standby":"pg3"}"#,
+                .confirming(.init(leader: "pg1", standbys: ["pg3"]), writtenAt: 9)
+            ),
+            ("sync", #"{"leader":"pg1","quorum":1,"sync_standby":"pg2,pg3"}"#, .confirming(nil, writtenAt: 9)),
+            ("sync", #"{"leader":"pg1","quorum":0,"sync_standby":null}"#, .confirming(nil, writtenAt: 9)),
+            ("sync", nil, .confirming(nil, writtenAt: 9)),
+            (
+                "members/pg3", #"{"state":"running","role":"replica","xlog_location":67221520,"timeline":1}"#,
+                .member("pg3", position: 67_221_520, timeline: 1, writtenAt: 9)
+            ),
+            (
+                "members/pg2", #"{"state":"stopping","role":"demoted"}"#,
+                .member("pg2", position: nil, timeline: nil, writtenAt: 9)
+            ),
+            ("members/pg2", nil, nil), ("leader", "pg1", nil),
+        ] as [(String, String?, LogFact?)])
+    func `of its own group's log the keys tell, and of no other's`(key: String, value: String?, fact: LogFact?) {
+        let layout = GroupKeys.Layout.scopes([0: "demo", 3: "demo-w3"])
+        let keys = GroupKeys(namespace: "/service/", scope: "demo", layout, own: 3)
+        let told = { (scope: String, keys: GroupKeys) in
+            let pair = KeyValue(
+                key: Array("/service/\(scope)/\(key)".utf8), value: Array((value ?? "").utf8), createRevision: 7,
+                modRevision: 9, version: 1, lease: 0)
+            return keys.changes(WatchEvent(kind: value == nil ? .delete : .put, keyValue: pair)).filter {
+                if case .log = $0.fact { true } else { false }
+            }
+        }
+        #expect(told("demo-w3", keys) == (fact.map { [GroupChange(3, .log($0))] } ?? []))
+        #expect(told("demo", keys).isEmpty && told("demo-w3", Self.keys).isEmpty)
+    }
+
     @Test(arguments: [
         ("", true), (#","tags":{"nofailover":true}"#, false), (#","tags":{"failover_priority":0}"#, false),
         (#","tags":{"failover_priority":2}"#, true),

@@ -204,6 +204,7 @@ struct LogRecordTests {
         case .clockWithinDrift: 36
         case .heldByAnotherCluster: 37
         case .unanswered: 38
+        case .logLost: 39  // LostLogTests has its cases.
         case .citus: 39  // CitusRecordTests has its cases.
         case .detector: 39  // DetectorRecordTests has its cases.
         }

@@ -159,7 +159,7 @@ package struct CitusDatabase: Sendable {
         case .leader, .switchover(.some):
             guard let rows = self.rows, !rows.contains(where: { $0.group == change.group }) else { return }
             self.reading.hasten(to: now)
-        case .noLeader, .switchover(nil), .member, .synchronous: break
+        case .noLeader, .switchover(nil), .member, .synchronous, .log: break
         }
     }
 

@@ -64,6 +64,7 @@ struct Group: Sendable {
             if let leader, leader == self.leader?.name { self.plannedFrom = leader }
             return isNews
         case .synchronous(let standbys): return self.knownSynchronous.learn(standbys, at: revision)
+        case .log: return false
         }
     }
 
@@ -93,6 +94,7 @@ struct Group: Sendable {
             case .leader, .noLeader: hasLeader = true
             case .switchover: hasSwitchover = true
             case .synchronous: isSynchronous = true
+            case .log: break
             }
         }
         if !hasLeader { _ = self.learn(nil, at: revision, now: now) }

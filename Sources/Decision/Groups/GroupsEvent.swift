@@ -50,6 +50,8 @@ public enum GroupFact: Hashable, Sendable {
     case switchover(leader: String?)
     /// The standbys that Patroni holds synchronous; nil: replication is asynchronous.
     case synchronous(Set<String>?)
+    /// What the keys tell besides of the group's write-ahead log; of this node's own group alone. Nothing is decided on it.
+    indirect case log(LogFact)
 }
 
 public struct GroupChange: Hashable, Sendable {

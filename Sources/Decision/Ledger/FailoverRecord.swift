@@ -57,12 +57,15 @@ public struct FailoverRecord: Hashable, Sendable {
     public var by: String?
     /// Phases that another daemon has told, by its own clock.
     public var clocks: [Phase: String]
+    /// What the new leader lacks of the old one's log; nil: not judged yet, or the record is of an earlier version.
+    public var lost: LostLog?
 
     public init(
         revision: Int64, group: Int, from: String?, to: String, cause: Cause = .unknown, phases: [Phase: Instant] = [:],
         notes: [Note] = [], detectionBudget: Duration = .seconds(150), expected: Set<Phase> = [], by: String? = nil,
-        clocks: [Phase: String] = [:]
+        clocks: [Phase: String] = [:], lost: LostLog? = nil
     ) {
+        self.lost = lost
         self.expected = expected
         self.by = by
         self.clocks = clocks

@@ -8,6 +8,8 @@
 struct Ledger: Sendable {
     private let member: MemberID
     private(set) var open: FailoverRecord?
+    /// What is known of the group's write-ahead log.
+    var trail = LogTrail()
     /// Who led last, and since when nobody does.
     private var lastLeader: String?
     private var keyLost: (at: Instant, revision: Int64)?
@@ -30,6 +32,8 @@ struct Ledger: Sendable {
     private static let patience: Duration = .seconds(3600)
     /// For so long the new leader's daemon has the word.
     private static let precedence: Duration = .seconds(60)
+    /// For so long the new leader may take to say where the old timeline ends; less than ``precedence``.
+    private static let lossPatience: Duration = .seconds(50)
     private static let recentLimit = 8
     private static let recentSpan: Duration = .seconds(600)
 
@@ -190,6 +194,22 @@ struct Ledger: Sendable {
         guard self.open?.cause != cause else { return }
         self.open?.cause = cause
         self.hasChanged = true
+    }
+
+    /// Judges what the new leader lacks of the log of the one before. Answers the record where that is to be told: by the new leader's
+    /// daemon, once, and again where the finding is another one.
+    mutating func judgeLoss(_ groups: [Int: Group], at now: Instant) -> FailoverRecord? {
+        guard let open = self.open, let from = open.from, let gained = open.phases[.keyGained] else { return nil }
+        var loss = self.trail.loss(from: from, to: open.to)
+        if loss == nil, open.lost == nil, now - gained >= Self.lossPatience {
+            let isStandbyCluster = groups[open.group]?.isStandbyCluster ?? false
+            loss = LostLog(.notKnown(isStandbyCluster ? .standbyCluster : .noEnd))
+        }
+        guard let loss, loss != open.lost else { return nil }
+        self.open?.lost = loss
+        self.hasChanged = true
+        guard open.to == self.member.name, open.lost?.finding.code != loss.finding.code else { return nil }
+        return self.open
     }
 
     /// A member of the group was asked, and has said what it is.

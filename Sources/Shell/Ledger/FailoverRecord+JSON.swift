@@ -39,11 +39,12 @@ extension FailoverRecord {
                 Phase.allCases.compactMap { phase in
                     self.clocks[phase].map { .init(phase.rawValue, .string($0)) }
                 }), "notes": .list(notes),
+            "lost": self.lostDocument(at: now, wall),
         ]
         return document.compact
     }
 
-    private static func time(_ instant: Instant, _ now: Instant, _ wall: Int64) -> Int64 {
+    static func time(_ instant: Instant, _ now: Instant, _ wall: Int64) -> Int64 {
         wall - Int64((now - instant) / .milliseconds(1))
     }
 
@@ -94,6 +95,7 @@ extension FailoverRecord {
             detectionBudget: .milliseconds(min(max(budget, 0), 86_400_000)),
             expected: Set((json["expected"]?.array ?? []).compactMap { $0.string.flatMap { Phase(rawValue: $0) } }),
             by: json["by"]?.string)
+        self.lost = LostLog(json["lost"])
     }
 
     /// Adds what stands beside it, of the group's metadata.
@@ -114,7 +116,7 @@ extension FailoverRecord {
         return phases
     }
 
-    private static func instant(_ value: JSON?) -> Instant? {
+    static func instant(_ value: JSON?) -> Instant? {
         guard let milliseconds = value?.int64, (0...1 << 50).contains(milliseconds) else { return nil }
         return Instant(sinceBoot: .milliseconds(milliseconds))
     }
