@@ -69,6 +69,8 @@ extension LabTests {
             let leader = try await scene.insistOnSwitchover(to: scene.others[0])
             let record = try await scene.lastRecord(of: leader, cause: "switchover", with: "standbys back")
             #expect(record["from"]?.string == node)
+            let lost = try await scene.lostRecord(of: leader)
+            #expect(lost["finding"]?.string == "nothing" && lost["proof"]?.string == "shutdown", "\(lost)")
             for observer in scene.lab.options.nodes {
                 let history = try await scene.lab.exec(observer, ["pharos", "history"])
                 #expect(history.exitCode == 0 && history.text.contains("\(node) -> \(leader)"), "\(history.text)")
@@ -79,6 +81,42 @@ extension LabTests {
             }
             #expect(!shown.contains("OVER"), "\(shown)")
             #expect(try await scene.lab.exec(node, ["pharos", "show", "1"]).exitCode == 1)
+        }
+    }
+
+    @Test @EventLoop func `what an asynchronous failover has lost is told, and never less than is missing`()
+        async throws
+    {
+        try await Scene.play("power-off of an asynchronous leader under load", Self.acting) { scene in
+            let (node, client) = (scene.leader, scene.others[0])
+            try await scene.awaitVerdict("well", on: node)
+            try await scene.startAcknowledging(on: client)
+            // Long enough that Patroni and the probes have seen the log grow.
+            try await scene.wait("acknowledged writes", .seconds(60)) {
+                try await scene.acknowledgedRows(on: node).count >= 2000
+            }
+            try await scene.pause(.seconds(8))
+            try await scene.lab.kill(node)
+            let leader = try await scene.awaitNewLeader(.seconds(60))
+            try await scene.awaitHolders([leader], .seconds(30))
+            let lost = try await scene.lostRecord(of: leader)
+            let acknowledged = try await scene.endAcknowledging(on: client)
+            let rows = try await scene.acknowledgedRows(on: leader)
+            let missing = acknowledged.filter { !rows.contains($0.row) }
+            print("\(acknowledged.count) writes acknowledged, \(missing.count) missing afterwards; \(lost)")
+            #expect(acknowledged.count >= 2000)
+            // A crash proves nothing; what was seen within the new leader's log is there.
+            #expect(lost["finding"]?.string != "nothing", "\(lost)")
+            let keptUntil = try #require(lost["kept_until"]?.int64, "\(lost)")
+            #expect(lost["end"]?.int64 != nil && lost["seen"]?.int64 != nil, "\(lost)")
+            for write in missing {
+                #expect(write.at >= keptUntil, "\(write.row) was acknowledged before, and is missing: \(lost)")
+            }
+            #expect(acknowledged.contains { $0.at < keptUntil }, "the span is not the whole time: \(lost)")
+            try await scene.awaitLog(leader, "what the failover from \(node) to \(leader) has lost: ")
+            let shown = try await scene.lab.exec(leader, ["pharos", "show", "last"]).text
+            #expect(shown.contains("  lost "), "\(shown)")
+            try await scene.lab.start(node)
         }
     }
 
