@@ -190,7 +190,8 @@ let package = Package(
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
-        tests("CommandTests", ["EventLoop", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
+        tests(
+            "CommandTests", ["Decision", "EventLoop", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
         tests(
             "DaemonTests",
             ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),

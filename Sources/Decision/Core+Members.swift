@@ -98,7 +98,13 @@ extension Core {
         if let group = self.ledger?.open?.group {
             self.ledger?.learnCause(groups, claimant: detector.claims[group])
         }
-        if let record = self.ledger?.judgeLoss(groups, at: now) { actions.append(.report(.logLost(record))) }
+        // What was lost is judged until it is known, and then where something is learned.
+        let isOfLog =
+            switch event {
+            case .groups, .detector(.probed): true
+            default: self.ledger?.open?.lost == nil  // Nothing that tells of the log.
+            }
+        if isOfLog, let record = self.ledger?.judgeLoss(groups, at: now) { actions.append(.report(.logLost(record))) }
         if let entry = self.ledger?.takeChange(groups, at: now) { actions.append(.record(entry)) }
     }
 }

@@ -23,7 +23,11 @@ struct GroupsLinkTests {
             switch event {
             case .detector(.claimsRead): self.news.append("read")
             case .detector(.switchoverClaimed(_, let member)): self.news.append(member ?? "nobody")
-            case .groups(.changed(_, let revision, _)): self.news.append("changed at \(revision)")
+            case .groups(.changed(_, let revision, let changes)):
+                let isLog = changes.contains { if case .log = $0.fact { true } else { false } }
+                self.news.append("\(isLog ? "log" : "changed") at \(revision)")
+            case .groups(.read(let snapshot, _)):
+                for case .log(let fact) in snapshot.facts.map(\.fact) { self.news.append("\(fact)") }
             default: break  // Not looked at.
             }
         }
@@ -38,7 +42,7 @@ struct GroupsLinkTests {
         let layout = GroupKeys.Layout.scopes([0: "demo"])
         let keys = DetectorKeys(root: "/pharos/", namespace: "/service/", scope: "demo", layout)
         let link = GroupsLink(
-            client, GroupKeys(namespace: "/service/", scope: "demo", layout), keys,
+            client, GroupKeys(namespace: "/service/", scope: "demo", layout, own: 0), keys,
             watchedElsewhere: [.prefix("/pharos/demo/"), .key("/service/demo/leader")], jitter: { 0 },
             deliver: { told.take($0) }, report: { _ in })
         func change(_ key: String, _ value: String, _ revision: Int64) -> WatchEvent {
@@ -57,9 +61,10 @@ struct GroupsLinkTests {
         link.receive(7, 1000, [change(claim, #"{"by":"n2"}"#, 1000)])
         link.receive(7, 1001, [change("/service/demo/leader", "n2", 1001)])
         link.receive(8, 1002, [change(claim, #"{"by":"n3"}"#, 1002)])
+        link.receive(7, 1003, [change("/service/demo/history", #"[[1,5,"x"]]"#, 1003)])
         isHeld = false
-        #expect(try await eventually(within: .seconds(10)) { told.news.count == 3 }, "\(told.news)")
-        #expect(told.news == ["read", "n2", "changed at 1001"])
+        #expect(try await eventually(within: .seconds(10)) { told.news.count == 4 }, "\(told.news)")
+        #expect(told.news == ["read", "n2", "changed at 1001", "log at 1003"])
         link.stop()
         http.close()
     }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EventLoop
 import Journal
 import LenientJSON
+import Settings
 import Testing
 
 @testable import Shell
@@ -109,5 +111,38 @@ struct LostLogTests {
         let late = LostLog(.atLeast(bytes: 1), keptUntil: Self.instant(41_000))
         #expect(text(late).contains("What n2 acknowledged after its leader key was lost may be missing"))
         #expect(Self.record(nil).lostText == nil)
+    }
+}
+
+/// From Patroni's keys in etcd to the record there.
+@Suite(.serialized)
+struct LostLogSceneTests {
+    init() { EventLoop.shared.executor.startThread() }
+
+    @Test @EventLoop func `the daemon of the new leader tells what was lost, and puts it on record`() async throws {
+        let scene = try Scene(leader: "n2")
+        scene.etcd.put("/service/demo/members/n2", #"{"role":"primary","xlog_location":400,"timeline":3}"#)
+        scene.etcd.put("/service/demo/status", #"{"optime":400}"#)
+        let shell = scene.start()
+        try await scene.expect { scene.etcd.watchCount(of: "/service/demo/status") > 0 && scene.isReady }
+        scene.etcd.put("/service/demo/status", #"{"optime":500}"#)
+        scene.etcd.put("/service/demo/members/n2", #"{"role":"primary","xlog_location":520,"timeline":3}"#)
+        scene.etcd.delete("/service/demo/leader")
+        scene.etcd.delete("/service/demo/members/n2")
+        try await scene.expect { scene.record(.leaderChanged)?["LEADER"] == "" }
+        scene.etcd.put("/service/demo/leader", "n1")
+        scene.etcd.put("/service/demo/status", #"{"optime":900}"#)
+        scene.etcd.put("/service/demo/history", #"[[2,50,"x","t","n2"],[3,450,"x","t","n1"]]"#)
+        try await scene.expect { scene.record(.logLost) != nil }
+        let told = try #require(scene.record(.logLost))
+        #expect(told["BYTES"] == "70" && told["LOST"] == "at_least" && told.priority == .error, "\(told.message)")
+        let record = FailoverRecord(
+            revision: try #require(told["REVISION"].flatMap { Int64($0) }), group: 0, from: nil, to: "n1")
+        let key = try #require(DetectorKeys(scene.settings).history(.own(record)))
+        try await scene.expect { scene.etcd.text(key).map { $0.contains(#""seen":520"#) } ?? false }
+        let written = try #require(FailoverRecord(value: Array((scene.etcd.text(key) ?? "").utf8)))
+        #expect(written.lost?.finding == .atLeast(bytes: 70) && written.lost?.end == 450)
+        _ = shell
+        try await scene.stop()
     }
 }

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import Testing
+
+@testable import pharos
+
+/// A record of the ledger as people read it.
+struct HistoryTextTests {
+    @Test func `a record says what was lost, and one that does not know says nothing of it`() {
+        let at = Instant(sinceBoot: .seconds(1_700_000_000))
+        var record = FailoverRecord(
+            revision: 21, group: 0, from: "n2", to: "n1", phases: [.keyLost: at + .seconds(30), .keyGained: at])
+        #expect(!HistoryText([record]).timeline(record).contains("lost       "))
+        record.lost = LostLog(.atLeast(bytes: 70), keptUntil: at, timeline: 3, end: 450, seen: 520)
+        let lines = HistoryText([record]).timeline(record).split(separator: "\n")
+        #expect(
+            lines.last?.hasPrefix("  lost       at least 70 bytes of n2's log: it was seen at 0/208, and") == true,
+            "\(lines)")
+        #expect(lines.last?.contains("What n2 acknowledged in the last 30.0 s before its leader key was lost") == true)
+    }
+}
