@@ -85,6 +85,21 @@ struct LogTrailTests {
                 == LostLog(.notKnown(.notSeenFurther), keptUntil: Scene.at(17), timeline: 3, end: 1200, seen: 1100))
     }
 
+    @Test func `what comes in one burst, by a watch that was late, does not say when it was looked up`() {
+        var scene = Scene()
+        scene.status(500, at: 10)
+        for position in [600, 700, 800] as [Int64] { scene.status(position, at: 30) }
+        scene.expire(at: 48)
+        #expect(scene.promote(endingAt: 1200, at: 50)?.keptUntil == Scene.at(10))
+        scene = Scene()
+        scene.status(500, at: 10)
+        scene.status(600, at: 30)
+        scene.revision += 5
+        scene.read([.leader("n2", since: 90)], [.position(700, writtenAt: scene.revision)], at: 40)
+        scene.expire(at: 48)
+        #expect(scene.promote(endingAt: 1200, at: 50)?.keptUntil == Scene.at(10), "600 is the last whose time is known")
+    }
+
     @Test func `what was seen beyond the end of the timeline is lost at least`() {
         var scene = Scene()
         scene.status(500, at: 10)

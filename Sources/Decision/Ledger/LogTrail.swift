@@ -12,13 +12,16 @@ struct LogTrail: Sendable {
     /// The newest revision of a leader key that is known, and of what is written besides.
     private var leaderRevision: Int64 = 0
     private var writtenUpTo: Int64 = 0
-    /// `status`, as it came last: its revision, and when the last one came by a watch.
-    private var status: (revision: Int64, at: Instant?) = (0, nil)
+    /// `status`, as it came last: its revision, when the last one came by a watch, and when the last one before that did which was no
+    /// part of the same burst.
+    private var status: (revision: Int64, at: Instant?, before: Instant?) = (0, nil, nil)
     /// Who confirmed from which revision on: the last values, the newest last.
     private var confirming: [(value: LogFact.Confirming?, revision: Int64)] = []
     private var ended: (timeline: Int64, position: Int64, promoted: String?, revision: Int64)?
 
     private static let confirmingLimit = 8
+    /// Patroni writes at most so often, as a rule.
+    private static let burst: Duration = .seconds(1)
 
     // MARK: - What is learned
 
@@ -81,10 +84,12 @@ struct LogTrail: Sendable {
         switch fact {
         case .position(let position, let revision):
             guard revision > self.status.revision else { return }
-            // It was looked up after the one before had been written.
-            let notBefore = self.status.at
+            // It was looked up after the one before had been written. What a watch that was late brings in one burst came too
+            // late to say when that was.
+            if let now, let at = self.status.at, now - at >= Self.burst { self.status.before = at }
+            let notBefore = self.status.before
             self.update(revision) { $0.note(position, of: .status, notBefore: notBefore, writtenAt: revision) }
-            self.status = (revision, now ?? notBefore)
+            (self.status.revision, self.status.at) = (revision, now ?? self.status.at)
         case .member(let name, let position, let timeline, let revision):
             self.update(revision) { leadership in
                 if name == leadership.name { leadership.noteOwnWrite(at: revision) }

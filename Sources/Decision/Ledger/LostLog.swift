@@ -48,7 +48,8 @@ public struct LostLog: Hashable, Sendable {
     /// the earliest then. What it acknowledged from then until its key was lost may be missing. nil: not known.
     ///
     /// A probe's position counts from the probe's beginning. One that Patroni writes counts from when its position before that came
-    /// here: it was looked up between the two.
+    /// here, a second before at least: it was looked up between the two. Commits under a `synchronous_commit` of `off` are
+    /// acknowledged up to three `wal_writer_delay` before they are written, so they may be missing from that much earlier on.
     public var keptUntil: Instant?
     /// The old leader's timeline, and where it ends on the new one, in bytes; nil: not known.
     public var timeline: Int64?
