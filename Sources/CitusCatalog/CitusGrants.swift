@@ -54,7 +54,14 @@ public struct CitusGrants: Sendable {
         )
         grant(
             "To let writes wait through a planned switchover.",
-            "grant execute on function pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) to \(name)")
+            """
+            do $pharos$ begin
+                -- Citus 12.1 and later.
+                if pg_catalog.to_regprocedure('pg_catalog.citus_pause_node_within_txn(integer, boolean, integer)') is not null then
+                    grant execute on function pg_catalog.citus_pause_node_within_txn(integer, boolean, integer) to \(name);
+                end if;
+            end $pharos$
+            """)
         if self.pools {
             grant("poolinfo: to keep it.", "grant select, insert, update on pg_catalog.pg_dist_poolinfo to \(name)")
         }

@@ -57,15 +57,18 @@ struct Repair: ParsableCommand {
     @Argument(help: "The finding's code, as `pharos verify` prints it.") var code: String
     @Flag(name: .customLong("dry-run"), help: "Only show the statements.") var dryRun = false
 
+    /// What people call it, who look for it at night.
+    private static let aliases = ["in-doubt": Finding.Code.orphanedPrepared.rawValue]
+
     func validate() throws {
-        guard Finding.Code(rawValue: self.code) != nil else {
+        guard Finding.Code(rawValue: Self.aliases[self.code] ?? self.code) != nil else {
             let codes = Finding.Code.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("'\(self.code)' is no code; expected one of \(codes)")
         }
     }
 
     func run() throws {
-        let (code, isDry) = (self.code, self.dryRun)
+        let (code, isDry) = (Self.aliases[self.code] ?? self.code, self.dryRun)
         let settings = try loadCitusSettings(self.file.path)
         let status = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }

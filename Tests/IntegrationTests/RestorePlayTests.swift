@@ -34,7 +34,8 @@ extension IntegrationTests {
                 self.bench = bench
                 self.citus = bench.scene.citus
                 for statement in [
-                    "create table pairs (key bigint, pair bigint)", "select citus_stand_in.distribute('pairs', 8)",
+                    "create table pairs (key bigint primary key, pair bigint)",
+                    "select citus_stand_in.distribute('pairs', 8)",
                     "create table r (k integer)", "select citus_stand_in.reference('r')",
                     "select citus_stand_in.share_shards()",
                 ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
@@ -62,6 +63,31 @@ extension IntegrationTests {
                 } catch {
                     Issue.record("writer \(number): \(error)")
                 }
+            }
+
+            /// Begins to move a shard between the workers; nil: the stand-in moves none.
+            func moveShard() async throws -> Task<Void, Never>? {
+                guard LocalCitus.isReal else { return nil }
+                let sql = """
+                    select citus_move_shard_placement(min(s.shardid), '127.0.0.1', \(self.citus.ports[1]), '127.0.0.1', \(self.citus.ports[2]), 'force_logical')
+                    from pg_dist_shard s join pg_dist_placement p using (shardid)
+                    where s.logicalrelid = 'pairs'::regclass and p.groupid = 1
+                    """
+                let session = try await PostgresConnection(self.citus.conninfo("c"))
+                let move = EventLoop.task {
+                    do {
+                        _ = try await session.query(sql, timeout: .seconds(60))
+                    } catch {
+                        // It may give way to the point.
+                        print("the move: \(error)")
+                    }
+                }
+                let isUnderWay = try await eventually(within: .seconds(20)) {
+                    try await self.count(
+                        "select count(*) from pg_replication_slots where slot_name ~ '^citus_shard_move'", on: "w1") > 0
+                }
+                #expect(isUnderWay)
+                return move
             }
 
             func stopWriting() async {
@@ -115,11 +141,13 @@ extension IntegrationTests {
             try await EventLoop.sleep(for: .seconds(1))
             _ = try await play.point("early")
             try await EventLoop.sleep(for: .seconds(1))
+            let move = try await play.moveShard()
             let before = play.pairs
             let point = try await play.point("hourly")
             let after = play.pairs
             try await EventLoop.sleep(for: .seconds(1))
             await play.stopWriting()
+            await move?.value
             try await play.archived(point)
             for name in RestorePlayTests.names {
                 try await play.citus.restore(name, from: try #require(play.backups[name]), to: "hourly")
@@ -127,10 +155,13 @@ extension IntegrationTests {
             var (proof, findings) = try await play.walk()
             #expect(proof == .proven(.init(id: point.id, name: "hourly", made: Self.made(proof))))
             print("\(findings.count) transactions in doubt; \(findings.map(\.evidence))")
+            // What a move that was under way has left, on Citus itself.
+            let ofMove: Set<Finding.Code> = LocalCitus.isReal ? [.cleanupPending, .moveLeftovers, .shardLeftovers] : []
+            findings.removeAll { ofMove.contains($0.code) }
             #expect(findings.allSatisfy { $0.code == .orphanedPrepared && !$0.remedy.sql.isEmpty })
             try await play.settle(findings)
             (proof, findings) = try await play.walk()
-            #expect(findings == [])
+            #expect(findings.filter { !ofMove.contains($0.code) } == [])
             if LocalCitus.isReal {
                 #expect(
                     try await play.count(

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
+import Decision
+import Settings
+import Testing
+
+@testable import Shell
+
+/// The terms of `pharos verify`, in the manual and from one module to the next.
+struct VerifyTermsTests {
+    @Test func `the manual has every code`() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+        let file = try SettingsEnvironment.system.read(root + "/docs/citus.md", 1 << 20).get()
+        let manual = String(decoding: file.contents, as: UTF8.self)
+        for code in Finding.Code.allCases {
+            #expect(manual.contains("`\(code.rawValue)`"), "docs/citus.md does not have \(code.rawValue)")
+        }
+    }
+
+    @Test func `what is asked of a catalog is what is judged`() {
+        #expect(Set(Irregularity.allCases.map(\.rawValue)) == Set(CitusIrregularity.allCases.map(\.rawValue)))
+        #expect(Set(CatalogTable.allCases.map(\.rawValue)) == Set(CitusTable.allCases.map(\.rawValue)))
+    }
+
+    @Test func `a restore point's name is plain, and an archive's file covers it on its own timeline alone`() {
+        #expect(RestorePoint.problem(ofName: "hourly-2026.11_30:02+x") == nil)
+        for name in ["", String(repeating: "a", count: 64), "a b", "a'b", "ü", "a\nb"] {
+            #expect(RestorePoint.problem(ofName: name) != nil, "\(name)")
+        }
+        func archived(_ file: String, group: Int = 1, system: String = "7") -> Bool {
+            var point = RestorePoint(
+                id: "a", name: "b", made: 1, by: "c", citusVersion: nil, blocked: 1, attempts: 1, isComplete: true,
+                places: [
+                    .init(
+                        group: 1, member: "w", system: "7", lsn: "0/5", segment: "000000020000000100000005",
+                        archived: nil)
+                ])
+            point.note(lastArchived: file, of: group, system: system, at: 9)
+            #expect(RestorePoint(value: Array(point.json.utf8)) == point)
+            return point.isArchived
+        }
+        #expect(archived("000000020000000100000005") && archived("000000020000000100000005.partial"))
+        #expect(archived("0000000200000001000000FF"))
+        #expect(!archived("000000020000000100000004") && !archived("000000030000000100000006"))
+        #expect(!archived("00000003.history") && !archived("", system: "7"))
+        #expect(!archived("000000020000000100000005", group: 2) && !archived("000000020000000100000005", system: "8"))
+        #expect(RestorePoint(value: Array("{}".utf8)) == nil)
+    }
+}
