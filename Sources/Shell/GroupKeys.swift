@@ -58,9 +58,7 @@ struct GroupKeys: Sendable {
             return GroupChange(group, .member(name, isPut ? Self.member(name, pair.value) : nil))
         case .failover:
             let failover = isPut ? PatroniFailover(value: pair.value) : nil
-            // One for later is no reason to hold anything up now.
-            let isNow = failover?.isPending == true && failover?.scheduledAt == nil
-            return GroupChange(group, .switchover(leader: isNow ? failover?.leader : nil))
+            return GroupChange(group, .requested(failover.flatMap { Self.request($0, at: pair.modRevision) }))
         case .sync: return GroupChange(group, .synchronous(isPut ? Set(PatroniSync(value: pair.value).standbys) : nil))
         case .config, .status, .failsafe, .history, .initialize, .other: return nil
         }
@@ -101,6 +99,15 @@ struct GroupKeys: Sendable {
     private static func confirming(_ sync: PatroniSync) -> LogFact.Confirming? {
         guard let leader = sync.leader, (sync.quorum ?? 0) == 0, !sync.standbys.isEmpty else { return nil }
         return LogFact.Confirming(leader: leader, standbys: Set(sync.standbys.prefix(64)))
+    }
+
+    /// One for later is no reason to hold anything up now.
+    private static func request(_ failover: PatroniFailover, at revision: Int64) -> LeaderRequest? {
+        guard failover.scheduledAt == nil else { return nil }
+        // Patroni takes an empty name for none.
+        if let leader = failover.leader, !leader.isEmpty { return .from(leader) }
+        guard let candidate = failover.candidate, !candidate.isEmpty else { return nil }
+        return .to(candidate, since: revision)
     }
 
     static func member(_ name: String, _ value: [UInt8]) -> GroupMember {

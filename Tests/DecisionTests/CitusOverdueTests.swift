@@ -97,7 +97,7 @@ struct CitusOverdueTests {
 
     @Test func `writes that are held with an update that is never answered are held no more`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         _ = script.leads(1, "a2")
         #expect(script.answered("a2", .primary).contains(where: Self.isChange))

@@ -93,8 +93,8 @@ struct CitusScript {
         case .noLeader: self.keys[change.group]?["leader"] = nil
         case .member(let name, let member):
             self.keys[change.group, default: [:]]["members/" + name] = member == nil ? nil : change.fact
-        case .switchover(let leader):
-            self.keys[change.group, default: [:]]["failover"] = leader == nil ? nil : change.fact
+        case .requested(let request):
+            self.keys[change.group, default: [:]]["failover"] = request == nil ? nil : change.fact
         case .synchronous(let standbys):
             self.keys[change.group, default: [:]]["sync"] = standbys == nil ? nil : change.fact
         case .log: break  // Nobody here looks at it.

@@ -33,7 +33,7 @@ struct CitusTests {
 
     @Test func `the old node's sessions are waited for after a planned switchover, and ended in the end`() {
         var script = CitusScript.settled()
-        let hold = script.changed(1, .switchover(leader: "a1"))
+        let hold = script.changed(1, .requested(.from("a1")))
         #expect(hold.count == 1)
         _ = script.on(.holdEnded(Self.app, group: 1, reason: "blocked"))
         _ = script.rowsRead()
@@ -56,7 +56,7 @@ struct CitusTests {
         var script = CitusScript.settled()
         // The event that says so is lost; one of another group, newer, is not.
         let sentAt = script.now
-        _ = script.changed(2, .switchover(leader: nil))
+        _ = script.changed(2, .requested(nil))
         _ = script.leads(2, "b1")
         var read = script.snapshot(at: 11)
         read.facts.removeAll { $0 == GroupChange(1, .leader("a1", since: 4)) }
@@ -178,7 +178,7 @@ struct CitusTests {
 
     @Test func `a group without a row is looked for again when its leadership changes`() {
         var script = CitusScript.settled(rows: Array(CitusScript.rows.prefix(1)))
-        #expect(script.changed(1, .switchover(leader: "a1")).contains(.readRows(Self.app)))
+        #expect(script.changed(1, .requested(.from("a1"))).contains(.readRows(Self.app)))
         #expect(script.rowsRead().contains { if case .hold = $0 { true } else { false } }, "its writers are to wait")
     }
 
@@ -398,7 +398,7 @@ struct CitusTests {
     @Test func `a transaction that holds up other groups' changes is let go before one of them is due`() {
         var script = CitusScript.settled()
         _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: true))
         _ = script.leads(2, "b2")
         #expect(script.answered("b2", .primary) == [.releaseHold(Self.app, group: 1)])
@@ -411,7 +411,7 @@ struct CitusTests {
     @Test func `a transaction that holds up nobody else stays`() {
         var script = CitusScript.settled()
         _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         _ = script.leads(2, "b2")
         let actions = script.answered("b2", .primary)
@@ -446,7 +446,7 @@ struct CitusTests {
         let hold = CitusAction.hold(
             Self.app, group: 1, nodeID: 2, GroupAuthority(clusterID: CitusScript.cluster, revision: 4),
             limit: .seconds(30))
-        #expect(script.changed(1, .switchover(leader: "a1")) == [hold])
+        #expect(script.changed(1, .requested(.from("a1"))) == [hold])
         #expect(script.on(.held(Self.app, group: 1, blocksOthers: false)) == [])
         #expect(script.reports == [.holding(Self.app, group: 1, leader: "a1")])
         #expect(script.changed(1, .noLeader) == [])
@@ -460,15 +460,15 @@ struct CitusTests {
 
     @Test func `a switchover that is called off lets the writes go on`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
-        #expect(script.changed(1, .switchover(leader: nil)) == [.releaseHold(Self.app, group: 1)])
+        #expect(script.changed(1, .requested(nil)) == [.releaseHold(Self.app, group: 1)])
         #expect(script.on(.holdEnded(Self.app, group: 1, reason: "released")) == [.readRows(Self.app)])
     }
 
     @Test func `writes are held for no longer than the limit, and once per leadership`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         let actions = script.pass(.seconds(31))
         #expect(actions.filter { $0 == .releaseHold(Self.app, group: 1) }.count == 1)
@@ -479,7 +479,7 @@ struct CitusTests {
 
     @Test func `a transaction that was given up before it had its locks is released when it has them`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         #expect(script.changed(0, .noLeader) == [.releaseHold(Self.app, group: 1)])
         _ = script.on(.holdEnded(Self.app, group: 1, reason: "released"))
         #expect(script.on(.held(Self.app, group: 1, blocksOthers: false)) == [.releaseHold(Self.app, group: 1)])
@@ -488,22 +488,79 @@ struct CitusTests {
 
     @Test func `a daemon that writes no more lets the held writes go`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         #expect(script.changed(0, .noLeader) == [.releaseHold(Self.app, group: 1)])
     }
 
     @Test func `another group's failover is not held up`() {
         var script = CitusScript.settled()
-        _ = script.changed(1, .switchover(leader: "a1"))
+        _ = script.changed(1, .requested(.from("a1")))
         _ = script.on(.held(Self.app, group: 1, blocksOthers: false))
         let b2 = GroupMember(endpoint: NodeEndpoint("b2", 5432), isRunning: true, isPrimary: false)
         _ = script.changed(2, .member("b2", b2), .leader("b2", since: 12))
         #expect(script.answered("b2", .primary).contains { if case .update = $0 { true } else { false } })
     }
 
+    @Test func `a failover to a member, asked for while the leader is well, is a switchover`() {
+        var script = CitusScript.settled()
+        let hold = CitusAction.hold(
+            Self.app, group: 1, nodeID: 2, GroupAuthority(clusterID: CitusScript.cluster, revision: 4),
+            limit: .seconds(30))
+        #expect(script.changed(1, .requested(.to("a2", since: 11))) == [hold])
+        _ = script.on(.holdEnded(Self.app, group: 1, reason: "blocked"))
+        _ = script.rowsRead()
+        _ = script.leads(1, "a2")
+        #expect(script.answered("a2", .primary) == [CitusScript.update(1, Self.move, revision: 12, .wait)])
+    }
+
+    @Test(
+        arguments: [
+            .to("a1", since: 11), .to("a9", since: 11), .to("a2", since: 4), .to("a2", since: 3), .from("a2"),
+        ] as [LeaderRequest])
+    func `a request that Patroni drops, or of before this leadership, holds nothing`(request: LeaderRequest) {
+        var script = CitusScript.settled()
+        #expect(script.changed(1, .requested(request)) == [])
+        #expect(!script.pass(.seconds(5)).contains { if case .hold = $0 { true } else { false } })
+        _ = script.leads(1, "a2")
+        let update = CitusScript.update(1, Self.move, revision: 12, .terminate(after: .seconds(1)))
+        #expect(script.answered("a2", .primary) == [update])
+    }
+
+    @Test func `a leader that Patroni says does not run is not switched over in order`() {
+        var script = CitusScript.settled()
+        var a1 = CitusScript.standby("a1")
+        (a1.isRunning, a1.isPrimary) = (false, true)
+        _ = script.changed(1, .member("a1", a1))
+        #expect(script.changed(1, .requested(.to("a2", since: 12))) == [])
+    }
+
+    @Test func `a leader whose member key ends was not stopped in order, whatever was asked for`() {
+        for request in [LeaderRequest.from("a1"), .to("a2", since: 11)] {
+            var script = CitusScript.settled()
+            _ = script.changed(1, .requested(request))
+            _ = script.on(.holdEnded(Self.app, group: 1, reason: "blocked"))
+            _ = script.rowsRead()
+            _ = script.changed(1, .noLeader, .member("a1", nil))
+            _ = script.leads(1, "a2")
+            let update = CitusScript.update(1, Self.move, revision: 13, .terminate(after: .zero))
+            #expect(script.answered("a2", .primary) == [update])
+        }
+    }
+
+    @Test func `a failover long after a request that was called off is none that was asked for`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .requested(.from("a1")))
+        _ = script.on(.holdEnded(Self.app, group: 1, reason: "blocked"))
+        _ = script.rowsRead()
+        _ = script.changed(1, .requested(nil))
+        _ = script.leads(1, "a2")
+        let update = CitusScript.update(1, Self.move, revision: 13, .terminate(after: .seconds(1)))
+        #expect(script.answered("a2", .primary) == [update])
+    }
+
     @Test func `the coordinator's own switchover holds nothing`() {
         var script = CitusScript.settled()
-        #expect(script.changed(0, .switchover(leader: "c1")) == [])
+        #expect(script.changed(0, .requested(.from("c1"))) == [])
     }
 }

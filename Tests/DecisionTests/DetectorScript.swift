@@ -56,7 +56,7 @@ struct DetectorScript {
         case .leader: self.keys["leader"] = fact
         case .noLeader: self.keys["leader"] = nil
         case .member(let name, let member): self.keys["member \(name)"] = member == nil ? nil : fact
-        case .switchover(let leader): self.keys["switchover"] = leader == nil ? nil : fact
+        case .requested(let request): self.keys["switchover"] = request == nil ? nil : fact
         case .synchronous(let standbys): self.keys["synchronous"] = standbys == nil ? nil : fact
         case .log: break  // Nobody here looks at it.
         }

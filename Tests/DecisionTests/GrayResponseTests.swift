@@ -146,7 +146,7 @@ struct GrayResponseTests {
             script.isPaused = false
             script.pass(.seconds(2))
         case .operatorActs:
-            script.change(.switchover(leader: "n2"))
+            script.change(.requested(.from("n2")))
             Self.fail(&script)
         case .underWay:
             script.on(.switchoverClaimed(group: 0, by: "n3"))

@@ -158,7 +158,7 @@ struct GroupsViewTests {
     @Test func `a switchover that is pending when the groups are read first is known, whatever its key's place`() {
         var view = GroupsView(GroupsSchedule(DetectorSettings(seed: 1)), at: Self.start)
         var snapshot = Self.snapshot("c1", at: 10)
-        snapshot.facts.insert(GroupChange(0, .switchover(leader: "c1")), at: 0)
+        snapshot.facts.insert(GroupChange(0, .requested(.from("c1"))), at: 0)
         _ = view.learn(.read(snapshot, sentAt: Self.start), at: Self.start)
         #expect(view.groups[0]?.isSwitchingOver == true)
     }

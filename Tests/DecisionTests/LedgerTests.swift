@@ -115,7 +115,7 @@ struct LedgerTests {
         #expect(writer.record() == nil, "nobody had asked for it")
 
         // What the group's follower knows last is this planned switchover …
-        writer.script.change(.switchover(leader: "n1"))
+        writer.script.change(.requested(.from("n1")))
         writer.script.change(.leader("n3", since: 50))
         _ = writer.record(.leaderChanged(from: "n1", to: "n3", revision: 50))
         #expect(writer.ledger.open?.phases[.keyLost] == writer.script.now, "not the time of the change before")
@@ -125,7 +125,7 @@ struct LedgerTests {
         _ = writer.record(.leaderChanged(from: "n3", to: "n1", revision: 60))
         writer.ledger.learnCause(writer.script.view.groups, claimant: nil)
         #expect(writer.ledger.open?.cause != .switchover)
-        writer.script.change(.switchover(leader: "n3"))
+        writer.script.change(.requested(.from("n3")))
         writer.script.change(.leader("n1", since: 60))
         writer.ledger.learnCause(writer.script.view.groups, claimant: "n2")
         #expect(writer.record()?.cause == .grayFailure(by: "n2"))

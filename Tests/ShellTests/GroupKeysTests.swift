@@ -30,13 +30,16 @@ struct GroupKeysTests {
 
     @Test(
         arguments: [
-            (#"{"leader":"n1","member":"n2"}"#, "n1"), ("{}", nil), (nil, nil), ("", nil),
+            (#"{"leader":"n1","member":"n2"}"#, .from("n1")), ("{}", nil), (nil, nil), ("", nil),
             (#"{"leader":"n1","scheduled_at":"2026-11-21T03:23:50+00:00"}"#, nil),
-        ] as [(String?, String?)]) func `a request for now is pending, one for later or an emptied one is not`(
-            value: String?, leader: String?
+            // patronictl failover
+            (#"{"member":"n2"}"#, .to("n2", since: 9)), (#"{"leader":"","member":"n2"}"#, .to("n2", since: 9)),
+            (#"{"member":"n2","scheduled_at":"2026-11-21T03:23:50+00:00"}"#, nil), (#"{"member":""}"#, nil),
+        ] as [(String?, LeaderRequest?)]) func `a request for now is pending, one for later or an emptied one is not`(
+            value: String?, request: LeaderRequest?
         )
     {
-        #expect(Self.change("/service/demo/failover", value) == GroupChange(0, .switchover(leader: leader)))
+        #expect(Self.change("/service/demo/failover", value) == GroupChange(0, .requested(request)))
     }
 
     @Test(

@@ -200,9 +200,11 @@ extension CitusDatabase {
     }
 
     /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.
-    /// Those that use a node that was stopped in order, or one that is well, end by themselves.
+    /// Those that use a node that was stopped in order, or one that is well, end by themselves. (Whose member key has ended was not
+    /// stopped in order, whatever was asked for.)
     private func blockers(_ group: Int, _ view: Group, failures: Int) -> RowUpdate.Blockers {
-        if let former = view.former, !former.wasPlanned, former.endpoint == self.primary(group)?.endpoint {
+        let isOrderly = view.former?.wasPlanned == true && view.isFormerPresent
+        if let former = view.former, !isOrderly, former.endpoint == self.primary(group)?.endpoint {
             return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
         }
         return failures < Self.patience ? .wait : .terminate(after: .seconds(1))

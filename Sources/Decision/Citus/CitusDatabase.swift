@@ -156,10 +156,10 @@ package struct CitusDatabase: Sendable {
     /// A group whose leadership changes may have got its row since the rows were read.
     mutating func lookFor(_ change: GroupChange, at now: Instant) {
         switch change.fact {
-        case .leader, .switchover(.some):
+        case .leader, .requested(.some):
             guard let rows = self.rows, !rows.contains(where: { $0.group == change.group }) else { return }
             self.reading.hasten(to: now)
-        case .noLeader, .switchover(nil), .member, .synchronous, .log: break
+        case .noLeader, .requested(nil), .member, .synchronous, .log: break
         }
     }
 

@@ -21,7 +21,7 @@ struct Group: Sendable {
 
     private var knownLeader = Known<Leader?>(nil)
     private var knownMembers: [String: Known<GroupMember?>] = [:]
-    private var knownSwitchover = Known<String?>(nil)
+    private var knownRequest = Known<LeaderRequest?>(nil)
     private var knownSynchronous = Known<Set<String>?>(nil)
     /// When this daemon learned of the present leader.
     private(set) var leaderAt: Instant?
@@ -41,8 +41,18 @@ struct Group: Sendable {
     }
     /// Whether its leader follows another cluster's, as Patroni says.
     var isStandbyCluster: Bool { self.leaderMember?.member?.isStandbyLeader ?? false }
-    /// Whether a switchover from the present leader is pending.
-    var isSwitchingOver: Bool { self.leader.map { self.knownSwitchover.value == $0.name } ?? false }
+    /// Whether Patroni is asked to take the leadership from the present leader, and will do so in order.
+    var isSwitchingOver: Bool {
+        guard let leader = self.leader else { return false }
+        switch self.knownRequest.value {
+        case .from(let name)?: return name == leader.name
+        case .to(let candidate, let since)?:
+            // One from before this leader led has made it lead, or is out of date; and Patroni drops one that it cannot fulfil.
+            let (isWell, isThere) = (self.members[leader.name]?.isRunning, self.members[candidate] != nil)
+            return since > leader.since && candidate != leader.name && isThere && isWell == true
+        case nil: return false
+        }
+    }
     /// The standbys that may lead without a loss, as Patroni sees to it; nil: every one may.
     var synchronous: Set<String>? { self.knownSynchronous.value }
     var isEmpty: Bool { self.leader == nil && self.members.isEmpty }
@@ -59,9 +69,9 @@ struct Group: Sendable {
             let isNews = self.knownMembers[name, default: Known(nil)].learn(member, at: revision)
             if name == self.leader?.name, let endpoint = member?.endpoint { self.lastEndpoint = endpoint }
             return isNews
-        case .switchover(let leader):
-            let isNews = self.knownSwitchover.learn(leader, at: revision)
-            if let leader, leader == self.leader?.name { self.plannedFrom = leader }
+        case .requested(let request):
+            let isNews = self.knownRequest.learn(request, at: revision)
+            self.learnPlan()
             return isNews
         case .synchronous(let standbys): return self.knownSynchronous.learn(standbys, at: revision)
         case .log: return false
@@ -84,21 +94,26 @@ struct Group: Sendable {
         return true
     }
 
+    /// A request that ends while the same leader leads was called off. (Who takes over clears it, as the leader.)
+    private mutating func learnPlan() {
+        if let leader { self.plannedFrom = self.isSwitchingOver ? leader.name : nil }
+    }
+
     /// A read at `revision` named these facts, and no others.
     mutating func forgetAllBut(_ facts: [GroupFact], at revision: Int64, now: Instant) {
         var names: Set<String> = []
-        var (hasLeader, hasSwitchover, isSynchronous) = (false, false, false)
+        var (hasLeader, hasRequest, isSynchronous) = (false, false, false)
         for fact in facts {
             switch fact {
             case .member(let name, _): names.insert(name)
             case .leader, .noLeader: hasLeader = true
-            case .switchover: hasSwitchover = true
+            case .requested: hasRequest = true
             case .synchronous: isSynchronous = true
             case .log: break
             }
         }
         if !hasLeader { _ = self.learn(nil, at: revision, now: now) }
-        if !hasSwitchover { self.knownSwitchover.learn(nil, at: revision) }
+        if !hasRequest, self.knownRequest.learn(nil, at: revision) { self.learnPlan() }
         if !isSynchronous { self.knownSynchronous.learn(nil, at: revision) }
         for name in self.knownMembers.keys where !names.contains(name) {
             self.knownMembers[name]?.learn(nil, at: revision)

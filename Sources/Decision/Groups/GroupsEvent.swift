@@ -40,14 +40,23 @@ public struct GroupMember: Hashable, Sendable {
     }
 }
 
+/// That another member lead: what Patroni's key `failover` says.
+public enum LeaderRequest: Hashable, Sendable {
+    /// `patronictl switchover`: somebody else than this leader.
+    case from(String)
+    /// `patronictl failover`: this member, whoever leads. Where a leader leads, Patroni stops it in order, as for a switchover.
+    /// `since`: the revision at which it was asked for.
+    case to(String, since: Int64)
+}
+
 /// One key's content; nil where there is none.
 public enum GroupFact: Hashable, Sendable {
     /// `since`: the revision at which the leader key was created. (Writing it anew keeps that.)
     case leader(String, since: Int64)
     case noLeader
     case member(String, GroupMember?)
-    /// Somebody asked Patroni to switch over from `leader`; nil: nothing of the kind is pending.
-    case switchover(leader: String?)
+    /// What Patroni was asked for, for now; nil: nothing.
+    case requested(LeaderRequest?)
     /// The standbys that Patroni holds synchronous; nil: replication is asynchronous.
     case synchronous(Set<String>?)
     /// What the keys tell besides of the group's write-ahead log; of this node's own group alone. Nothing is decided on it.

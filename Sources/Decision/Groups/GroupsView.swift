@@ -103,7 +103,7 @@ package struct GroupsView: Sendable {
             switch change.fact {
             case .leader(let leader, _): learned.appeared.append((change.group, leader))
             case .member(_, .some): break
-            case .noLeader, .member(_, nil), .switchover, .synchronous, .log: return
+            case .noLeader, .member(_, nil), .requested, .synchronous, .log: return
             }
         }
         let before = self.groups[change.group]?.leader
@@ -206,7 +206,7 @@ extension GroupFact {
     fileprivate var isOfMembers: Bool {
         switch self {
         case .leader, .noLeader, .member: true
-        case .switchover, .synchronous, .log: false
+        case .requested, .synchronous, .log: false
         }
     }
 }

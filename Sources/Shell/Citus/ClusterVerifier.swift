@@ -94,7 +94,7 @@ public final class ClusterVerifier {
                     names[change.group] = name
                     self.revisions[change.group] = since
                 case .member(let name, let member): members[change.group, default: [:]][name] = member?.endpoint
-                case .noLeader, .switchover, .synchronous, .log: break
+                case .noLeader, .requested, .synchronous, .log: break
                 }
             }
             let pairs = names.map { group, name in

@@ -35,7 +35,7 @@ struct CitusEtcd {
     mutating func askSwitchover(_ group: Int, from leader: String?) {
         self.revision += 1
         self.switchovers[group] = leader
-        self.record(group, .switchover(leader: leader))
+        self.record(group, .requested(leader.map { .from($0) }))
     }
 
     /// How often it was emptied under the same number: its watches end with that.
@@ -56,7 +56,7 @@ struct CitusEtcd {
             for (name, member) in (self.members[group] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 facts.append(GroupChange(group, .member(name, member)))
             }
-            if let leader = self.switchovers[group] { facts.append(GroupChange(group, .switchover(leader: leader))) }
+            if let leader = self.switchovers[group] { facts.append(GroupChange(group, .requested(.from(leader)))) }
         }
         return GroupsSnapshot(clusterID: self.clusterID, revision: self.revision, facts: facts)
     }

@@ -84,7 +84,7 @@ final class SimulatedCoordinator {
             switch change.fact {
             case .leader(let name, _): (self.seenLeader, self.leaderRevision) = (name, revision)
             case .noLeader: (self.seenLeader, self.leaderRevision) = ("", revision)
-            case .member, .switchover, .synchronous, .log: break
+            case .member, .requested, .synchronous, .log: break
             }
         }
     }
