@@ -136,6 +136,40 @@ struct ConnectionUseTests {
         #expect(server.connectionCount <= 2)
     }
 
+    @Test @EventLoop func `one call at a time has the kept connection, whatever asks for it`() async throws {
+        let server = try Silence()
+        var (inUse, most, calls) = (0, 0, 0)
+        let kept = KeptConnection(
+            open: { () async throws(PostgresError) in try await PostgresConnection(server.conninfo) },
+            prepare: { _ in true })
+        func use(_ kind: KeptConnection.Kind, _ limit: Duration = .seconds(60), stays: Bool = false) -> Task<
+            String, Never
+        > {
+            EventLoop.task {
+                await kept.use(
+                    for: kind, within: limit, busy: "busy", late: "late", failed: { $0.reason },
+                    { connection in
+                        (inUse, calls) = (inUse + 1, calls + 1)
+                        most = max(most, inUse)
+                        do { try await EventLoop.sleep(for: stays ? .seconds(600) : .milliseconds(20)) } catch {}
+                        inUse -= 1
+                        return connection.isUsable ? "done" : "ended"
+                    })
+            }
+        }
+        let tasks = (0..<20).flatMap { _ in [use(.rows), use(.update)] }
+        var answers: [String] = []
+        for task in tasks { answers.append(await task.value) }
+        #expect(most == 1 && calls == answers.count { $0 == "done" } && calls >= 2 && server.connectionCount == 1)
+        #expect(answers.allSatisfy { ["done", "busy"].contains($0) })
+        // One that does not end is ended with its connection; the next one has another.
+        let (stuck, next) = (use(.rows, .milliseconds(200), stays: true), use(.update))
+        #expect(await stuck.value == "late")
+        #expect(await next.value == "done")
+        #expect(server.connectionCount == 2)
+        try await waitUntil { server.ended == 1 && inUse == 0 }
+    }
+
     @Test func `the core waits for an update until the shell and the server have surely ended it`() {
         let (place, authority) = (NodeEndpoint("a", 1), GroupAuthority(clusterID: 1, revision: 1))
         // A swap of three moves and a pool is the most that one update changes.

@@ -14,14 +14,10 @@ final class CoordinatorDatabase {
     private let conninfo: String
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
-    private var connection: PostgresConnection?
-    private let turns = Turns<Kind>()
+    private let kept: KeptConnection
     private var held: PostgresConnection?
     /// The server's process that the update under way runs in.
     private var updatingPID: Int?
-
-    /// What uses the kept connection goes one after the other: it takes one query at a time.
-    private enum Kind { case rows, update }
 
     /// For connecting, a lock, and a statement.
     nonisolated static let connectTimeout: Duration = .seconds(2)
@@ -32,7 +28,7 @@ final class CoordinatorDatabase {
     /// Workers that are asked for their copy side by side; each takes a connection.
     nonisolated static let copiesAtOnce = 16
     /// For the rows: a connection that is prepared, and one query.
-    private static let readLimit: Duration = .seconds(12)
+    nonisolated static let readLimit: Duration = .seconds(12)
     /// For a rollback.
     private static let releaseLimit: Duration = .seconds(6)
 
@@ -43,94 +39,85 @@ final class CoordinatorDatabase {
         self.conninfo = conninfo
         self.nodes = nodes
         self.deliver = deliver
+        self.kept = KeptConnection(
+            open: { () async throws(PostgresError) in
+                try await PostgresConnector(resolver: nodes.resolver).connect(
+                    conninfo, database: name, timeout: Self.connectTimeout)
+            },
+            prepare: { connection throws(PostgresError) in
+                try await Self.listen(connection) { deliver(.synchronized(name)) }
+            })
     }
 
-    func stop() { (self.connection, self.held) = (nil, nil) }
+    func stop() {
+        self.kept.drop()
+        self.held = nil
+    }
 
+    /// A connection for one call.
     private func open() async throws(PostgresError) -> PostgresConnection {
         try await PostgresConnector(resolver: self.nodes.resolver).connect(
             self.conninfo, database: self.name, timeout: Self.connectTimeout)
     }
 
-    /// The kept connection, or a new one that listens for Citus's word on synchronization.
-    private func connect() async throws(PostgresError) -> PostgresConnection {
-        if let connection = self.connection, connection.isUsable { return connection }
-        let connection = try await self.open()
-        // A standby that is being promoted lets nobody listen; it can be read all the same.
+    /// Listens for Citus's word on synchronization. A standby that is being promoted lets nobody listen; it can be read all the same.
+    private static func listen(
+        _ connection: PostgresConnection, _ notified: @escaping @EventLoop () -> Void
+    ) async throws(PostgresError) -> Bool {
         let isPrimary = try await connection.query("select not pg_is_in_recovery()", timeout: .seconds(2)) == [["t"]]
-        guard isPrimary else { return connection }
+        guard isPrimary else { return false }
         _ = try await connection.query("listen metadata_sync", timeout: .seconds(2))
-        connection.whenNotified { [unowned self] in self.deliver(.synchronized(self.name)) }
-        self.connection = connection
-        return connection
+        connection.whenNotified(notified)
+        return true
     }
 
     func readRows(askedAt: Instant) async -> CitusEvent {
         let name = self.name
-        return await self.turns.take(.rows, busy: .rowsUnread(name, reason: "an earlier question is still waiting")) {
-            let late = CitusEvent.rowsUnread(name, reason: "no answer within \(Self.readLimit)")
-            return await ConnectionUse.run(within: Self.readLimit, late: late) {
-                await self.readRows($0, askedAt: askedAt)
-            }
-        }
-    }
-
-    private func readRows(_ use: ConnectionUse, askedAt: Instant) async -> CitusEvent {
-        do throws(CitusError) {
-            let connection = try await self.connecting(use)
-            let rows = try await CitusCatalog(connection).nodes().map { NodeRow($0) }
-            return .rowsRead(self.name, rows, askedAt: askedAt)
-        } catch {
-            return .rowsUnread(self.name, reason: error.reason)
-        }
-    }
-
-    private func connecting(_ use: ConnectionUse) async throws(CitusError) -> PostgresConnection {
-        let connection: PostgresConnection
-        do throws(PostgresError) { connection = try await self.connect() } catch { throw .database(error) }
-        try use.begin(connection)
-        return connection
+        return await self.kept.use(
+            for: .rows, within: Self.readLimit, busy: .rowsUnread(name, reason: "an earlier question is still waiting"),
+            late: .rowsUnread(name, reason: "no answer within \(Self.readLimit)"),
+            failed: { .rowsUnread(name, reason: $0.reason) },
+            { connection throws(CitusError) in
+                .rowsRead(name, try await CitusCatalog(connection).nodes().map { NodeRow($0) }, askedAt: askedAt)
+            })
     }
 
     func update(_ updates: [RowUpdate], askedAt: Instant) async -> CitusEvent {
         let (groups, update) = (updates.map(\.group), CitusUpdate(updates))
-        let busy = self.ended(groups, (.failed(reason: "an earlier update is still waiting"), nil), askedAt)
-        return await self.turns.take(.update, busy: busy) {
-            await self.within(update.limit, groups, askedAt) { use throws(CitusError) in
-                let connection = try await self.connecting(use)
+        let ended = await self.kept.use(
+            for: .update, within: update.limit, busy: Ended(failed: "an earlier update is still waiting"),
+            late: Ended(late: update.limit), failed: { Ended($0) },
+            { connection throws(CitusError) in
                 self.updatingPID = connection.backendPID
                 let watch = self.watchBlockers(of: connection, groups)
                 defer {
                     watch.cancel()
                     self.updatingPID = nil
                 }
-                return try await CitusCatalog(connection).apply(update)
-            }
-        }
-    }
-
-    /// What comes of a transaction, whose connection is ended after `limit`: whether it was committed is not known then.
-    private func within(
-        _ limit: Duration, _ groups: [Int], _ askedAt: Instant,
-        _ call: @escaping @EventLoop (ConnectionUse) async throws(CitusError) -> CitusUpdateOutcome
-    ) async -> CitusEvent {
-        let late = Ended(.unknown(reason: "no answer within \(limit): the connection was ended"), nil)
-        let ended = await ConnectionUse.run(within: limit, late: late) { use in
-            do throws(CitusError) {
-                let outcome = try await call(use)
-                return Ended(UpdateOutcome(outcome), outcome.cause)
-            } catch {
-                return Ended(UpdateOutcome(error), error.cause)
-            }
-        }
-        return self.ended(groups, ended, askedAt)
+                return Ended(try await CitusCatalog(connection).apply(update))
+            })
+        return ended.event(self.name, groups, askedAt)
     }
 
     /// What came of an update, and the group because of which nothing was changed, if it is one.
-    private typealias Ended = (outcome: UpdateOutcome, cause: Int?)
+    private struct Ended: Sendable {
+        var outcome: UpdateOutcome
+        var cause: Int?
 
-    private func ended(_ groups: [Int], _ ended: Ended, _ askedAt: Instant) -> CitusEvent {
-        .updateEnded(self.name, groups: groups, ended.outcome, causedBy: ended.cause, askedAt: askedAt)
+        init(failed reason: String) { self.outcome = .failed(reason: reason) }
+
+        /// The connection was ended: whether it was committed is not known.
+        init(late limit: Duration) {
+            self.outcome = .unknown(reason: "no answer within \(limit): the connection was ended")
+        }
+
+        init(_ outcome: CitusUpdateOutcome) { (self.outcome, self.cause) = (UpdateOutcome(outcome), outcome.cause) }
+
+        init(_ error: CitusError) { (self.outcome, self.cause) = (UpdateOutcome(error), error.cause) }
+
+        func event(_ name: String, _ groups: [Int], _ askedAt: Instant) -> CitusEvent {
+            .updateEnded(name, groups: groups, self.outcome, causedBy: self.cause, askedAt: askedAt)
+        }
     }
 
     /// Tells, once, which sessions an update waits for.
@@ -199,7 +186,9 @@ final class CoordinatorDatabase {
             // Ended meanwhile.
             try use.begin(connection)
             self.held = connection
-            connection.whenEnded { [unowned self] in
+            connection.whenEnded { [unowned self, weak connection] in
+                // One that was taken since is another call's.
+                guard let connection, self.held === connection else { return }
                 self.held = nil
                 self.deliver(.holdEnded(self.name, group: group, reason: "the server ended the transaction"))
             }
@@ -210,15 +199,20 @@ final class CoordinatorDatabase {
     }
 
     func commitHold(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
-        guard let connection = self.held else {
-            return self.ended([update.group], (.failed(reason: "the held transaction has ended"), nil), askedAt)
-        }
         // Whatever comes of it: nothing is held after that.
-        self.held = nil
-        return await self.within(CitusUpdate([update]).limit, [update.group], askedAt) { use throws(CitusError) in
-            try use.begin(connection)
-            return try await CitusCatalog(connection).commitHeld(CitusUpdate([update]))
+        guard let connection = self.held.take() else {
+            return Ended(failed: "the held transaction has ended").event(self.name, [update.group], askedAt)
         }
+        let limit = CitusUpdate([update]).limit
+        let ended = await ConnectionUse.run(within: limit, late: Ended(late: limit)) { use in
+            do throws(CitusError) {
+                try use.begin(connection)
+                return Ended(try await CitusCatalog(connection).commitHeld(CitusUpdate([update])))
+            } catch {
+                return Ended(error)
+            }
+        }
+        return ended.event(self.name, [update.group], askedAt)
     }
 
     func releaseHold(_ group: Int) async -> CitusEvent {
