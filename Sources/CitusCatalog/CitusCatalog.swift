@@ -68,58 +68,25 @@ public struct CitusCatalog {
     }
 
     /// Applies `update` whole or not at all. On an error the transaction is rolled back, by us or by the end of the
-    /// connection.
-    public func apply(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
+    /// connection. `unforced` is called with each group whose change is to be forced and cannot be: no background worker was free to
+    /// terminate the sessions in its way.
+    public func apply(
+        _ update: CitusUpdate, unforced: @EventLoop (Int) -> Void = { _ in }
+    ) async throws(CitusError) -> CitusUpdateOutcome {
         _ = try await self.query("begin")
-        return try await self.finish(update)
+        return try await self.finish(update, unforced)
     }
 
-    // MARK: - A held transaction
-
-    /// Begins a transaction that blocks writes to the shards of node `nodeID` and passes the fence, on the authority of
-    /// `update`, whose steps are not looked at. The server itself ends it `limit` after the last statement. Nil: it is held.
-    public func hold(_ update: CitusUpdate, nodeID: Int, limit: Duration) async throws(CitusError)
-        -> CitusUpdateOutcome.Refusal?
-    {
-        _ = try await self.query("begin")
-        do throws(CitusError) {
-            if let refusal = try await self.refusal(of: update, idle: limit) {
-                _ = try await self.query("rollback")
-                return refusal
-            }
-            _ = try await self.query(
-                "select pg_catalog.citus_pause_node_within_txn($1)", ["\(nodeID)"],
-                timeout: update.statementTimeout + .seconds(2))
-            return nil
-        } catch {
-            await self.rollBack()
-            throw error
-        }
-    }
-
-    /// Applies `update` within the held transaction, and commits.
-    public func commitHeld(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
-        try await self.finish(update)
-    }
-
-    public func releaseHeld() async { await self.rollBack() }
-
-    /// Whether there are reference tables. Every group has a copy of each: what holds writes to one group's tables holds up any
-    /// change of another group's row as well.
-    public func hasReferenceTables() async throws(CitusError) -> Bool {
-        try await self.query(
-            "select exists (select from pg_catalog.pg_dist_partition where partmethod = 'n' and repmodel = 't')")
-            == [["t"]]
-    }
-
-    private func finish(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
+    func finish(
+        _ update: CitusUpdate, _ unforced: @EventLoop (Int) -> Void
+    ) async throws(CitusError) -> CitusUpdateOutcome {
         do throws(CitusError) {
             if let refusal = try await self.refusal(of: update, idle: update.statementTimeout) {
                 _ = try await self.query("rollback")
                 return .refused(refusal)
             }
             for part in update.parts {
-                let isDone = try await self.carryOut(part, timeout: update.statementTimeout)
+                let isDone = try await self.carryOut(part, of: update, unforced)
                 guard isDone else {
                     _ = try await self.query("rollback")
                     return .refused(.rowChanged(group: part.group))
@@ -138,7 +105,7 @@ public struct CitusCatalog {
     }
 
     /// The cause is what counts. A rollback that gets no answer ends the connection, and so the transaction.
-    private func rollBack() async {
+    func rollBack() async {
         guard self.connection.isUsable else { return }
         do throws(CitusError) { _ = try await self.query("rollback") } catch {}
     }
@@ -176,7 +143,8 @@ public struct CitusCatalog {
     static let limits = """
         select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
             set_config('idle_in_transaction_session_timeout', $3, true),
-            set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true)
+            set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true),
+            set_config('client_min_messages', 'warning', true)
         """
 
     private func passFence(_ part: CitusUpdate.Part, _ update: CitusUpdate) async throws(CitusError) -> Bool {
@@ -219,18 +187,39 @@ public struct CitusCatalog {
 
     /// Answers whether every row still named the place that it was to be moved from. A row may have been changed since it was read: by
     /// a person, by Patroni's handler, or because it was read from a standby that was promoted since.
-    private func carryOut(_ part: CitusUpdate.Part, timeout: Duration) async throws(CitusError) -> Bool {
+    private func carryOut(
+        _ part: CitusUpdate.Part, of update: CitusUpdate, _ unforced: @EventLoop (Int) -> Void
+    ) async throws(CitusError) -> Bool {
         do throws(CitusError) {
             for step in part.steps {
                 let (sql, arguments) = Self.statement(step, part.blockers)
                 // The server's own limit comes first: it tells what was waited for, and leaves the connection usable.
-                let rows = try await self.query(sql, arguments, timeout: timeout + .seconds(2))
+                let timeout = update.statementTimeout + .seconds(2)
+                let rows: [[String?]]
+                do throws(CitusError) { rows = try await self.query(sql, arguments, timeout: timeout) } catch {
+                    if self.wasUnforced { unforced(part.group) }
+                    throw error
+                }
+                // Citus has made the cooldown the limit of every lock to come.
+                if self.wasUnforced {
+                    unforced(part.group)
+                    let limit = "\(Self.milliseconds(update.lockTimeout))"
+                    _ = try await self.query("select set_config('lock_timeout', $1, true)", [limit])
+                }
                 if case .move(_, _, _, .some) = step, rows.isEmpty { return false }
             }
             return true
         } catch {
             throw error.of(part.group)
         }
+    }
+
+    /// What Citus says where `force` finds no free background worker (node_metadata.c, CheckBackgroundWorkerToObtainLocks), in every
+    /// language. Then it waits for its locks for the cooldown.
+    private static let unforcedWarning = "could not start background worker to kill backends"
+
+    private var wasUnforced: Bool {
+        self.connection.notices.contains { $0.message.hasPrefix(Self.unforcedWarning) }
     }
 
     private static func statement(_ step: CitusUpdate.Step, _ blockers: CitusUpdate.Blockers) -> (String, [String?]) {

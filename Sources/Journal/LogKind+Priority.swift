@@ -28,7 +28,7 @@ extension LogKind {
             .failsafeHolds,
             .statusUnavailable, .childRefused, .namesStale, .memberUnknown, .citusGroupVanished, .citusUnreachable,
             .citusDrift,
-            .citusBlocked, .citusSyncInterrupted,
+            .citusBlocked, .citusUnforced, .citusSyncInterrupted,
             .citusUnsynchronized, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning

@@ -140,6 +140,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case citusUpdateFailed = "c95130fe0e27449e9db101840006c914"
     /// An update waits for other sessions.
     case citusBlocked = "1ce0bdd057104c1daeb314294526893e"
+    /// Citus could not terminate the sessions in an update's way.
+    case citusUnforced = "3ce028e27c994e3dae5392729dd0233b"
     /// Citus's own synchronization of metadata stood in the way of an update, and was interrupted; or could not be.
     case citusSyncInterrupted = "5a5778a8b75842e0834eef5cfd2733f8"
     /// A group's rows cannot be put right by moving addresses.

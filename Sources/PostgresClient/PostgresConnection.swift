@@ -12,6 +12,7 @@ import Glibc
 /// whoever asks.
 @EventLoop
 public final class PostgresConnection {
+    let keeper = NoticeKeeper()
     private let handle: Handle
     private var isBusy = false
     /// False after an error that ended the connection.
@@ -22,9 +23,8 @@ public final class PostgresConnection {
     /// Bytes of an answer that are accepted where the question does not say otherwise.
     public nonisolated static let usualByteLimit = 4 << 20
     package nonisolated static let idleReadLimit = 100
-    /// See ``whenEnded(_:)``.
+    /// See ``whenEnded(_:)`` and ``whenNotified(_:)``.
     private var onEnd: (@EventLoop () -> Void)?
-    /// See ``whenNotified(_:)``.
     private var onNotification: (@EventLoop () -> Void)?
 
     /// Owns the `PGconn`.
@@ -56,7 +56,7 @@ public final class PostgresConnection {
             throw PostgresError(kind: .connection, message: "out of memory")
         }
         self.handle = Handle(raw: raw)
-        PQsetNoticeProcessor(raw, { _, _ in }, nil)
+        self.keeper.listen(to: raw)
         // For the SQLSTATE of a refusal, which libpq offers nowhere else.
         PQsetErrorVerbosity(raw, PQERRORS_VERBOSE)
         let deadline = ContinuousClock.now + timeout
@@ -114,9 +114,8 @@ public final class PostgresConnection {
         guard self.isUsable else {
             throw PostgresError(kind: .connection, message: "the connection ended with an earlier error")
         }
-        self.isBusy = true
-        self.idleWatch = nil
-        self.idleReads = 0
+        (self.isBusy, self.idleWatch, self.idleReads) = (true, nil, 0)
+        self.keeper.clear()
         defer {
             self.isBusy = false
             self.watchIdle()

@@ -313,7 +313,12 @@ end $$;
 create function citus_stand_in.lock_group(in_group integer, force boolean, cooldown integer) returns void
 language plpgsql as $$
 begin
-    if force then
+    -- As if max_worker_processes were used up.
+    if force and coalesce(current_setting('citus_stand_in.without_workers', true), '') = 'on' then
+        perform set_config('lock_timeout', cooldown::text, true);
+        raise warning 'could not start background worker to kill backends with conflicting locks to force the update. Degrading to acquiring locks with a lock time out.'
+            using hint = 'Increasing max_worker_processes might help.';
+    elsif force then
         perform citus_stand_in.dblink_connect('citus_helper', format(
             'host=%L port=%s user=%L dbname=%L application_name=citus_stand_in_helper',
             split_part(current_setting('unix_socket_directories'), ',', 1), current_setting('port'), current_user,

@@ -439,6 +439,33 @@ struct CitusTests {
         #expect(script.reports == [])
     }
 
+    @Test func `where Citus can terminate nobody, the next attempts wait, at once, and then it is tried again`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .noLeader, .member("a1", nil))
+        _ = script.leads(1, "a2")
+        let forced = CitusScript.update(1, Self.move, revision: 12, .terminate(after: .zero))
+        let waiting = CitusScript.update(1, Self.move, revision: 12, .wait)
+        func isUpdate(_ action: CitusAction) -> Bool { if case .update = action { true } else { false } }
+        #expect(script.answered("a2", .primary) == [forced])
+        #expect(script.on(.updateUnforced(Self.app, groups: [1])) == [])
+        #expect(script.reports == [.unforced(Self.app, groups: [1])])
+        // Once per attempt.
+        _ = script.on(.updateUnforced(Self.app, groups: [1]))
+        #expect(script.reports == [])
+        _ = script.ended(1, .blocked(reason: "lock"))
+        _ = script.rowsRead()
+        #expect(script.pass(.milliseconds(100)).filter(isUpdate) == [waiting])
+        for expected in [waiting, forced] {
+            _ = script.ended(1, .blocked(reason: "lock"))
+            _ = script.rowsRead()
+            #expect(script.pass(.seconds(5)).filter(isUpdate) == [expected])
+        }
+        // That of an update which is not under way says nothing.
+        _ = script.ended(1, .applied)
+        _ = script.on(.updateUnforced(Self.app, groups: [1]))
+        #expect(script.reports == [])
+    }
+
     // MARK: - A planned switchover
 
     @Test func `writes are held from the request on, and the row is moved within the same transaction`() {

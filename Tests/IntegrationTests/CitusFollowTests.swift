@@ -17,9 +17,10 @@ extension IntegrationTests {
 
         @EventLoop
         private static func scene(
-            _ grants: CitusGrants = CitusGrants(writes: true, secondaries: false, pools: false)
+            _ grants: CitusGrants = CitusGrants(writes: true, secondaries: false, pools: false),
+            settings: [String] = []
         ) async throws -> CitusScene {
-            let scene = try await CitusScene()
+            let scene = try await CitusScene(settings: settings)
             for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
             try await scene.citus.shareRole(CitusScene.role)
             return scene
@@ -178,6 +179,34 @@ extension IntegrationTests {
             #expect(scene.records(.citusUpdateFailed).count == 2)
             #expect(try await scene.row(1) == scene.place(3))
             await #expect(throws: PostgresError.self) { try await writer.query("commit") }
+            scene.stop()
+        }
+
+        @Test @EventLoop func `where no background worker is free, sessions in the way are waited for in earnest`()
+            async throws
+        {
+            let scene = try await Self.scene(settings: LocalCitus.withoutWorkers)
+            try await scene.citus.addStandby()
+            let standby = try await PostgresConnection(scene.citus.conninfo("w1s"))
+            _ = try await standby.query("select pg_promote()", timeout: .seconds(30))
+            try await scene.member(1, "w1s", port: scene.citus.ports[3], role: "replica")
+            try scene.start()
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
+            let writer = try await PostgresConnection(scene.citus.conninfo("c"))
+            _ = try await writer.query("begin")
+            _ = try await writer.query("select citus_stand_in.write_to_group('d', 1)")
+            // It has failed: the sessions that wait for it are to be terminated at once.
+            try await scene.delete("/service/demo/1/members/w1")
+            try await scene.lead(1, "w1s")
+            try await scene.expect { scene.records(.citusUnforced).count == 1 }
+            #expect(scene.records(.citusUnforced)[0]["GROUP"] == "1")
+            try await scene.expect { scene.records(.citusUpdateFailed).count == 1 }
+            // The next attempt waits for long enough to be told.
+            try await scene.expect { scene.records(.citusBlocked).count == 1 }
+            #expect(scene.records(.citusUnforced).count == 1)
+            _ = try await writer.query("commit")
+            try await scene.expect(within: .seconds(20)) { scene.records(.citusUpdated).count == 1 }
+            #expect(try await scene.row(1) == scene.place(3))
             scene.stop()
         }
     }

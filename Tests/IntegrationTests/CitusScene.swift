@@ -33,13 +33,13 @@ final class CitusScene {
     private let prefixes: [Int: String]
 
     /// `scopes`: each group is a Patroni scope of its own; otherwise Patroni's Citus mode.
-    init(scopes: [Int: String]? = nil) async throws {
+    init(scopes: [Int: String]? = nil, settings: [String] = []) async throws {
         self.prefixes = Dictionary(
             uniqueKeysWithValues: (0...3).map { group in
                 (group, scopes.map { "/service/\($0[group] ?? "none")/" } ?? "/service/demo/\(group)/")
             })
         self.folder = try TemporaryDirectory("scene")
-        self.citus = try await LocalCitus()
+        self.citus = try await LocalCitus(settings: settings)
         self.etcd = try await LocalEtcd(http: self.http)
         self.client = EtcdClient(
             EtcdConfiguration(endpoints: self.etcd.endpoints), http: self.http, jitter: { 0 })

@@ -73,6 +73,19 @@ extension IntegrationTests {
             #expect(try await connection.query("") == [])
             #expect(try await connection.query("create table t (a int)") == [])
             #expect(try await connection.query("do $$ begin raise notice 'quiet'; end $$") == [])
+            #expect(connection.notices == [PostgresNotice(severity: "NOTICE", message: "quiet")])
+            _ = try await connection.query("do $$ begin raise warning '%', repeat('é', 4000); end $$")
+            #expect(connection.notices.map(\.severity) == ["WARNING"])
+            #expect(connection.notices[0].message.utf8.count == PostgresNotice.limit)
+            _ = try await connection.query("do $$ begin for n in 1..100 loop raise notice '%', n; end loop; end $$")
+            #expect(connection.notices.map(\.message) == (1...PostgresNotice.countLimit).map(String.init))
+            #expect(try await connection.query("select 1") == [["1"]])
+            #expect(connection.notices.isEmpty, "those of the statement before")
+            // Also of one that fails.
+            _ = await failure {
+                _ = try await connection.query("do $$ begin raise warning 'first'; raise exception 'then'; end $$")
+            }
+            #expect(connection.notices == [PostgresNotice(severity: "WARNING", message: "first")])
             let huge = String(repeating: "x", count: 3 << 20)
             #expect(try await connection.query("select length($1)", parameters: [huge]) == [["\(3 << 20)"]])
             let division = await failure { _ = try await connection.query("select 1/0") }

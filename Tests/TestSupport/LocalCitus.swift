@@ -28,12 +28,21 @@ public final class LocalCitus {
             "citus.background_task_queue_interval=5s",
         ]
 
-    public init() async throws {
+    /// What leaves no background worker free for `citus_update_node` with `force`.
+    public nonisolated static let withoutWorkers =
+        isReal
+        ? ["max_worker_processes=1", "max_logical_replication_workers=0"] : ["citus_stand_in.without_workers=on"]
+
+    private let more: [String]
+
+    /// - Parameter settings: more of them, for every server.
+    public init(settings: [String] = []) async throws {
+        self.more = settings
         print("with \(Self.isReal ? "Citus itself" : "the stand-in for Citus (Tests/CitusStandIn)")")
         self.ports = try freePorts(6).sorted()
         for (name, port) in zip(["c", "w1", "w2"], self.ports) {
             self.servers[name] = try await LocalPostgres(
-                port: port, settings: Self.settings + LocalPostgres.archiving)
+                port: port, settings: Self.settings + LocalPostgres.archiving + settings)
             try await self.untilAccepting(name)
             let outcome = try await self.psql(name, Self.fill)
             guard outcome.exitCode == 0 else { throw TestSupportError(outcome.text) }
@@ -43,7 +52,7 @@ public final class LocalCitus {
     /// Adds the standby of w1.
     public func addStandby() async throws {
         self.servers["w1s"] = try await LocalPostgres(
-            port: self.ports[3], settings: Self.settings, standbyOf: self.servers["w1"])
+            port: self.ports[3], settings: Self.settings + self.more, standbyOf: self.servers["w1"])
         try await self.untilAccepting("w1s")
     }
 

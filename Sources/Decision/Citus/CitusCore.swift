@@ -143,6 +143,8 @@ package struct CitusCore: Sendable {
             reports.append(.blocked(name, groups: groups, sessions))
             // It would keep the rows for as long as it connects to a node that is gone, and nothing but this ends it.
             if sessions.contains(where: \.isSynchronization) { actions.append(.interruptSynchronization(name)) }
+        case .updateUnforced(let name, let groups):
+            self.update(name) { $0.updateUnforced(groups, into: &reports) }
         case .synchronizationInterrupted(let name, let count, let problem):
             if count > 0 || problem != nil { reports.append(.synchronizationInterrupted(name, problem: problem)) }
         case .held(let name, let group, let blocksOthers):

@@ -203,11 +203,21 @@ extension CitusDatabase {
     /// Those that use a node that was stopped in order, or one that is well, end by themselves. (Whose member key has ended was not
     /// stopped in order, whatever was asked for.)
     private func blockers(_ group: Int, _ view: Group, failures: Int) -> RowUpdate.Blockers {
+        guard self.waits == 0 else { return .wait }
         let isOrderly = view.former?.wasPlanned == true && view.isFormerPresent
         if let former = view.former, !isOrderly, former.endpoint == self.primary(group)?.endpoint {
             return .terminate(after: view.isFormerPresent ? .seconds(1) : .zero)
         }
         return failures < Self.patience ? .wait : .terminate(after: .seconds(1))
+    }
+
+    /// Citus waits then for as long as the cooldown says, which is next to nothing: the next attempts wait in earnest, and then it is
+    /// tried again whether a worker is free.
+    mutating func updateUnforced(_ groups: [Int], into reports: inout [CitusReport]) {
+        guard let update = self.update, Set(groups).isSubset(of: update.groups), !update.isUnforced else { return }
+        self.update?.isUnforced = true
+        self.waits = Self.patience
+        reports.append(.unforced(self.name, groups: groups))
     }
 
     // MARK: - Secondaries

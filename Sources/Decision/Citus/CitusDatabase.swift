@@ -45,6 +45,8 @@ package struct CitusDatabase: Sendable {
         let since: Instant
         /// For how long it is waited for.
         let limit: Duration
+        /// Whether Citus could not terminate the sessions in its way.
+        var isUnforced = false
     }
 
     /// Changes whose arrival on the workers is awaited.
@@ -81,6 +83,8 @@ package struct CitusDatabase: Sendable {
     /// When the next one will have been as it is for long enough.
     var membershipAt: Instant?
     var update: Update?
+    /// Attempts that are to wait for the sessions in their way, since Citus could not terminate those.
+    var waits = 0
     /// One that was given up, and of which nobody knows yet what came of it.
     var lostUpdate: Update?
     /// When the copies on the workers are compared next though nothing was changed.
@@ -100,8 +104,10 @@ package struct CitusDatabase: Sendable {
     /// How often the copies are compared where nothing was changed.
     static let comparison = (first: Duration.seconds(60), pace: Duration.seconds(3600), again: Duration.seconds(600))
     static let synchronizationBackoff = Backoff(first: .milliseconds(50), longest: .seconds(2))
-    /// Attempts that wait for sessions in the way, before those are terminated.
+    /// Attempts that wait for sessions in the way, before those are terminated; and again where that was not possible.
     static let patience = 2
+    /// Where nobody could be terminated nothing was waited for: the next attempt, which waits, comes at once.
+    static let unforcedPause: Duration = .milliseconds(50)
 
     init(_ name: String, updateLimit: Duration, at now: Instant) {
         self.name = name
@@ -123,7 +129,7 @@ package struct CitusDatabase: Sendable {
     mutating func forget(at now: Instant, into actions: inout [CitusAction]) {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
-        self.reading.due = now
+        (self.reading.due, self.waits) = (now, 0)
         // A coordinator that was promoted may have older metadata than the workers.
         self.compareAt = now + Self.comparison.first
         if let hold = self.hold, !hold.isEnding, self.update == nil { self.releaseHold(hold, into: &actions) }
@@ -180,6 +186,7 @@ package struct CitusDatabase: Sendable {
         guard let update = self.update, update.groups == groups, askedAt >= update.since else { return nil }
         if let hold = self.hold, groups.contains(hold.group) { self.hold = nil }
         self.update = nil
+        if !update.isUnforced { self.waits = outcome == .applied ? 0 : max(0, self.waits - 1) }
         switch outcome {
         case .applied, .unknown, .rowChanged: self.readAnew(at: now)
         case .notCoordinator, .inRecovery, .olderRevision, .supersededCluster, .blocked, .failed:
@@ -188,13 +195,15 @@ package struct CitusDatabase: Sendable {
         var secondary: NodeEndpoint?
         // One group that cannot be changed now does not keep the others waiting: they are tried again at once, without it.
         for group in groups where cause == nil || cause == group {
-            secondary = self.ended(group, outcome, views[group], at: now, into: &reports) ?? secondary
+            secondary =
+                self.ended(group, outcome, views[group], update.isUnforced, at: now, into: &reports) ?? secondary
         }
         return secondary
     }
 
     private mutating func ended(
-        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, at now: Instant, into reports: inout [CitusReport]
+        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, _ wasUnforced: Bool, at now: Instant,
+        into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
         let isMembership = self.membership?.group == group && self.drifts[group] == nil
         guard var drift = isMembership ? self.membership?.drift : self.drifts[group] else { return nil }
@@ -219,6 +228,7 @@ package struct CitusDatabase: Sendable {
         }
         drift.failures += 1
         var delay = Self.updateBackoff.pause(after: drift.failures)
+        if case .blocked = outcome, wasUnforced { delay = Self.unforcedPause }
         if outcome == .inRecovery {
             // This node's own PostgreSQL is being promoted: not a failure, and over soon as a rule.
             drift.failures -= 1

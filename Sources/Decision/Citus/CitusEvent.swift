@@ -11,6 +11,8 @@ public enum CitusEvent: Hashable, Sendable {
     case updateEnded(String, groups: [Int], UpdateOutcome, causedBy: Int?, askedAt: Instant)
     /// An update that is under way waits for these sessions.
     case updateBlocked(String, groups: [Int], [BlockingSession])
+    /// The update that is under way was to terminate the sessions in its way, and Citus had no background worker free for it.
+    case updateUnforced(String, groups: [Int])
     /// Citus's own synchronization was ended so many times; or why it was not.
     case synchronizationInterrupted(String, count: Int, problem: String?)
     /// A held transaction has begun, and blocks writes to the group, or to reference tables too (`blocksOthers`), which every

@@ -17,6 +17,8 @@ public enum CitusReport: Hashable, Sendable {
     case updated(String, group: Int, changes: [RowChange], leader: String, after: Duration)
     case updateFailed(String, group: Int, UpdateOutcome, retryAfter: Duration)
     case blocked(String, groups: [Int], [BlockingSession])
+    /// The sessions in an update's way could not be terminated: no background worker is free.
+    case unforced(String, groups: [Int])
     /// Citus's own worker, which waited for a node that does not answer, was ended to let an update pass; or why it was not.
     case synchronizationInterrupted(String, problem: String?)
     /// Moving addresses cannot put the group's rows right.

@@ -94,7 +94,10 @@ final class CoordinatorDatabase {
                     watch.cancel()
                     self.updatingPID = nil
                 }
-                return Ended(try await CitusCatalog(connection).apply(update))
+                return Ended(
+                    try await CitusCatalog(connection).apply(update) { group in
+                        self.deliver(.updateUnforced(self.name, groups: [group]))
+                    })
             })
         return ended.event(self.name, groups, askedAt)
     }

@@ -45,7 +45,7 @@ extension LogRecord {
                 ["MEMBER": member ?? "", "ENDPOINT": "\(endpoint)"])
         case .rivalGone(let endpoint):
             self.init(.citusRivalGone, "\(endpoint) no longer accepts writes", ["ENDPOINT": "\(endpoint)"])
-        case .drift, .updated, .updateFailed, .blocked, .synchronizationInterrupted, .refused:
+        case .drift, .updated, .updateFailed, .blocked, .unforced, .synchronizationInterrupted, .refused:
             self.init(rowReport: report)
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
         }
@@ -88,6 +88,11 @@ extension LogRecord {
                 [
                     "DATABASE": database, "GROUP": groups.map { "\($0)" }.joined(separator: " "), "SESSIONS": list,
                 ])
+        case .unforced(let database, let groups):
+            self.init(
+                .citusUnforced,
+                "pg_dist_node of \(database): Citus has no background worker free to terminate the sessions in the way of \(Wording.groups(groups)); the update waits for them instead. For the coordinator's Patroni cluster: patronictl edit-config --pg 'max_worker_processes=32', then patronictl restart",
+                ["DATABASE": database, "GROUP": groups.map { "\($0)" }.joined(separator: " ")])
         case .synchronizationInterrupted(let database, let problem):
             let text =
                 problem.map {

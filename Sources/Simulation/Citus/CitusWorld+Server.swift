@@ -95,6 +95,10 @@ extension CitusWorld {
                 node.holds.removeAll { $0.group == update.group || self.hasReferenceTables }
                 delay += cooldown.microseconds + 130_000
             case .wait, .terminate:
+                if case .terminate = update.blockers {
+                    let event = CitusEvent.updateUnforced(Self.database, groups: [update.group])
+                    self.schedule(.deliver(node.index, life: life, .citus(event)), after: delay)
+                }
                 return self.end(
                     updates, .blocked(reason: "lock timeout"), causedBy: update.group, of: node, life: life,
                     after: delay + 2_000_000)
