@@ -31,6 +31,18 @@ public struct CitusSettingsShown: Sendable, Equatable {
     public var hidden: [String] = []
 }
 
+/// What a server has left.
+public struct CitusRoom: Sendable, Equatable {
+    /// `max_worker_processes`, and how many of these run.
+    public let workers: Int
+    public let workersInUse: Int
+    /// `reserved_connections`; nil before PostgreSQL 16.
+    public let reservedConnections: Int?
+    /// Whether this role is a member of `pg_use_reserved_connections`.
+    public let isReserveMember: Bool
+    public let isSuperuser: Bool
+}
+
 /// Each of these is asked on its own: what cannot be seen hides nothing else.
 extension CitusCatalog {
     /// Leaves names to nobody's `search_path`, and lets the session see the tables of shards, which Citus hides otherwise. For
@@ -122,6 +134,36 @@ extension CitusCatalog {
         }
         return shown
     }
+
+    /// What this server has left of background workers and of connections.
+    public func room() async throws(CitusError) -> CitusRoom {
+        let rows = try await self.query(
+            """
+            select pg_catalog.current_setting('max_worker_processes'),
+                (select count(*) from pg_catalog.pg_stat_activity where backend_type <> all ('{\(Self.otherProcesses)}')),
+                (select count(*) from pg_catalog.pg_stat_activity where backend_type is null),
+                pg_catalog.current_setting('reserved_connections', true),
+                exists (select from pg_catalog.pg_roles where rolname = 'pg_use_reserved_connections'
+                    and pg_catalog.pg_has_role(current_user, oid, 'usage')),
+                (select rolsuper from pg_catalog.pg_roles where rolname = current_user)
+            """)
+        guard rows.count == 1, rows[0].count == 6, let workers = rows[0][0].flatMap({ Int($0) }),
+            let inUse = rows[0][1].flatMap({ Int($0) }), let unseen = rows[0][2].flatMap({ Int($0) })
+        else { throw .malformed("what is left of background workers, in \(rows.count) rows") }
+        guard unseen == 0 else {
+            throw .malformed("what \(unseen) processes are is shown only to members of pg_read_all_stats")
+        }
+        return CitusRoom(
+            workers: workers, workersInUse: inUse, reservedConnections: rows[0][3].flatMap { Int($0) },
+            isReserveMember: rows[0][4] == "t", isSuperuser: rows[0][5] == "t")
+    }
+
+    /// What `pg_stat_activity` names that takes no place of `max_worker_processes`.
+    private static let otherProcesses = [
+        "client backend", "autovacuum launcher", "autovacuum worker", "background writer", "checkpointer", "archiver",
+        "startup", "walreceiver", "walsender", "walwriter", "walsummarizer", "slotsync worker", "standalone backend",
+        "logger", "io worker", "stats collector",
+    ].map { "\"\($0)\"" }.joined(separator: ",")
 
     /// The tables of this node's shards that do not exist, at most 1000. After ``prepareToLook()``.
     public func missingShards() async throws(CitusError) -> [String] {

@@ -40,6 +40,9 @@ public struct CitusGrants: Sendable {
         grant(
             "What follows is the coordinator's alone: it can be made while another node is down.",
             "select set_config('citus.enable_ddl_propagation', 'off', true)")
+        grant(
+            "To find a connection free when the sessions that pile up in a failover use all others. (PostgreSQL 16 and later; set reserved_connections = 3, by patronictl edit-config.)",
+            Self.membership(role, in: "pg_use_reserved_connections"))
         for sql in CitusCatalog.fenceTable { grant("What was applied last: nothing older is ever applied.", sql) }
         grant("", "grant usage on schema pharos to \(name)")
         grant("", "grant select, insert, update on pharos.citus_fence to \(name)")
@@ -115,11 +118,12 @@ public struct CitusGrants: Sendable {
         """
     }
 
-    /// Not granted again: Citus brings a grant of a role to every node, of which one may be down.
+    /// Where there is such a role; and not granted again: Citus brings a grant of a role to every node, of which one may be down.
     private static func membership(_ role: String, in group: String) -> String {
         """
         do $pharos$ begin
-            if not exists (select from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.member
+            if exists (select from pg_catalog.pg_roles where rolname = '\(group)')
+                and not exists (select from pg_catalog.pg_auth_members m join pg_catalog.pg_roles r on r.oid = m.member
                 join pg_catalog.pg_roles g on g.oid = m.roleid
                 where r.rolname = \(Self.literal(role)) and g.rolname = '\(group)') then
                 grant \(group) to \(Self.identifier(role));

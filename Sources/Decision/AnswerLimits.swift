@@ -44,6 +44,8 @@ public struct AnswerLimits: Hashable, Sendable {
     package static let writable: Duration = .seconds(5)
     /// Connections to all workers, 16 at a time: 2 s each, and one query of 5 s. Of as many as there may be, twice.
     package static let copies: Duration = .seconds(900)
+    /// A connection and two queries; and the same again where the database is slow.
+    package static let settings: Duration = .seconds(60)
     /// What was to be held ends on the server by its own limit; then this.
     package static let hold: Duration = .seconds(30)
 }

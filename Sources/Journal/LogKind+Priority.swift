@@ -29,7 +29,7 @@ extension LogKind {
             .statusUnavailable, .childRefused, .namesStale, .memberUnknown, .citusGroupVanished, .citusUnreachable,
             .citusDrift,
             .citusBlocked, .citusUnforced, .citusSyncInterrupted,
-            .citusUnsynchronized, .citusProbeRefused, .probeRefused,
+            .citusUnsynchronized, .citusSettings, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
         case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,

@@ -150,6 +150,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case citusSynchronized = "638b0409dd3e4134b90d731b6c06dfcf"
     /// A change has not reached every worker.
     case citusUnsynchronized = "ad02382d4a8043d78643ac57529f6c12"
+    /// Settings of the coordinator under which a failover hangs or fails.
+    case citusSettings = "8d98b1cb1d334a33995f1f8b03fda054"
     /// A leader's PostgreSQL does not let this daemon ask it.
     case citusProbeRefused = "07c0db56e2794b6385528e69c309d5ef"
     /// Writes to a group are held while its leader changes.

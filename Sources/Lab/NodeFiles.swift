@@ -136,7 +136,7 @@ struct NodeFiles {
         return [
             "shared_preload_libraries: citus", "max_prepared_transactions: 10", "citus.node_connection_timeout: 3s",
             "citus.node_conninfo: sslmode=prefer tcp_user_timeout=3000 \(keepalives)",
-        ]
+        ] + (self.options.suite == .trixie ? ["reserved_connections: 3"] : [])
     }
 
     private func citusMode(_ group: LabGroup) -> String {

@@ -140,6 +140,8 @@ enum Limits {
         Limit(
             "workers asked for their copy at once, of each database", .count(CoordinatorDatabase.copiesAtOnce),
             CoordinatorDatabase.self),
+        Limit(
+            "between looks at its connections, on each node of group 0", .span(CitusLink.readinessPace), CitusLink.self),
         Limit("connecting to the coordinator", .span(CoordinatorDatabase.connectTimeout), CoordinatorDatabase.self),
         Limit(
             "a lock there, unless sessions are ended", .span(CoordinatorDatabase.lockTimeout), CoordinatorDatabase.self),

@@ -29,6 +29,8 @@ struct CitusScript {
     /// Whether comparisons of copies that follow no change are answered at once.
     var answersComparisons = true
     private var awaitsChange: Bool { self.core.citusStatus?.databases.first?.unsynchronizedGroups.isEmpty == false }
+    /// With what a look at the settings is answered at once; nil: it is not.
+    var settings: ServerSettings? = ServerSettings()
     /// With what a read of the rows is answered at once; nil: it is not.
     var answeredRows: [NodeRow]?
     /// What stands in etcd, by group and key.
@@ -141,6 +143,9 @@ struct CitusScript {
             case .citus(.compareCopies(let name, let workers)) where self.answersComparisons && !self.awaitsChange:
                 let same = workers.map { CopyFinding($0, .same) }
                 _ = self.deliver(.citus(.copiesCompared(name, same, askedAt: self.now)))
+            case .citus(.lookAtSettings(let name)) where self.settings != nil:
+                let seen = self.settings ?? ServerSettings()
+                _ = self.deliver(.citus(.settingsSeen(name, seen, askedAt: self.now)))
             case .citus(let action): others.append(action)
             case .readGroups: self.reads += 1
             case .remember(let memory): self.remembered = memory.places

@@ -182,6 +182,39 @@ extension IntegrationTests {
             scene.stop()
         }
 
+        @Test @EventLoop func `a standby of the coordinator has its connection before it is promoted`() async throws {
+            let scene = try await Self.scene()
+            // Somebody else leads; this node's daemon keeps a connection all the same.
+            try await scene.member(0, "other", port: scene.citus.ports[5], role: "primary")
+            try await scene.lead(0, "other")
+            try scene.start()
+            let kept =
+                "select pid from pg_stat_activity where usename = '\(CitusScene.role)' and backend_type = 'client backend' and query like 'listen%'"
+            try await scene.expect { try await scene.session.query(kept).count == 1 }
+            #expect(scene.records(.citusWriterChanged).isEmpty)
+            // All others are used up, and it becomes the leader.
+            let pid = try await scene.session.query(kept)
+            _ = try await scene.session.query("alter role \(CitusScene.role) connection limit 1")
+            try await scene.lead(0, "c")
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
+            #expect(
+                try await scene.session.query("select pid from pg_stat_activity where usename = '\(CitusScene.role)'")
+                    == pid)
+            scene.stop()
+        }
+
+        @Test @EventLoop func `settings under which a failover hangs are told by the writer`() async throws {
+            let scene = try await Self.scene(
+                settings: LocalCitus.withoutWorkers + ["citus.node_connection_timeout=30s"])
+            try scene.start()
+            try await scene.expect(within: .seconds(30)) { scene.records(.citusSettings).count == 1 }
+            let problems = try #require(scene.records(.citusSettings).first?["PROBLEMS"])
+            #expect(problems.contains("citus.node_connection_timeout is 30000ms"))
+            #expect(problems.contains("max_worker_processes is 1, and 1 run") == LocalCitus.isReal)
+            #expect(!problems.contains("node_conninfo") && !problems.contains("could not be looked at"))
+            scene.stop()
+        }
+
         @Test @EventLoop func `where no background worker is free, sessions in the way are waited for in earnest`()
             async throws
         {

@@ -100,6 +100,17 @@ struct CitusRecordTests {
         Row(
             .rivalCoordinator(member: nil, a1), .citusRivalCoordinator, ["MEMBER": "", "ENDPOINT": "a1:5432"],
             "Stop PostgreSQL there at once"),
+        Row(
+            .settings(
+                "app",
+                [
+                    SettingProblem(rule: .workers, text: "one", commands: ["a", "b"]),
+                    SettingProblem(rule: nil, text: "two"),
+                ]),
+            .citusSettings, ["DATABASE": "app", "PROBLEMS": "one; two", "REMEDY": "a; b"], "in app: one (a; b). two"),
+        Row(
+            .settings("app", []), .citusSettings, ["DATABASE": "app", "PROBLEMS": "", "REMEDY": ""],
+            "as they should be again"),
         Row(.rivalGone(a1), .citusRivalGone, ["ENDPOINT": "a1:5432"], "no longer"),
         Row(
             .unanswered(.update("app", groups: [1]), after: .seconds(180)), .unanswered,
@@ -118,7 +129,7 @@ struct CitusRecordTests {
             #expect(fields == row.fields && record.fields.count == row.fields.count, "\(row.report)")
             numbers.insert(Self.number(row.report))
         }
-        #expect(numbers == Set(0...21), "a case of CitusReport is not in the table")
+        #expect(numbers == Set(0...22), "a case of CitusReport is not in the table")
     }
 
     @Test func `a drift that is being put right is no warning`() {
@@ -165,6 +176,7 @@ struct CitusRecordTests {
         case .unanswered: 19
         case .synchronizationInterrupted: 20
         case .unforced: 21
+        case .settings: 22
         }
     }
 }

@@ -17,6 +17,8 @@ public enum CitusAction: Hashable, Sendable {
     /// Apply the update within the held transaction, and commit.
     case commitHold(String, RowUpdate)
     case releaseHold(String, group: Int)
+    /// Look at the settings that a failover depends on.
+    case lookAtSettings(String)
     /// Compare the copies of `pg_dist_node` on these nodes with the coordinator's.
     case compareCopies(String, [NodeEndpoint])
 }

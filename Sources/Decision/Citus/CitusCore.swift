@@ -157,6 +157,12 @@ package struct CitusCore: Sendable {
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
         case .copiesCompared(let name, let findings, let askedAt):
             self.update(name) { $0.copiesCompared(findings, askedAt: askedAt, at: now, into: &reports) }
+        case .settingsSeen(let name, let seen, let askedAt):
+            self.update(name) { database in
+                if let problems = database.settings.learn(seen, askedAt: askedAt, at: now) {
+                    reports.append(.settings(name, problems))
+                }
+            }
         case .unusable(let endpoints): self.unusable = endpoints
         case .identified(let place, let identity, let askedAt):
             self.identities.learn(place, identity, askedAt: askedAt)

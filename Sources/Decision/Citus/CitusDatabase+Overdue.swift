@@ -10,6 +10,9 @@ extension CitusDatabase {
         {
             reports.append(.unanswered(.rows(self.name), after: silence.length))
         }
+        if let problems = self.settings.giveUp(at: now, awakeSince: awakeSince) {
+            reports.append(.settings(self.name, problems))
+        }
         if let since = self.awaited?.comparingSince, now - max(since, awakeSince) >= AnswerLimits.copies {
             self.awaited?.comparingSince = nil
             reports.append(.unanswered(.copies(self.name), after: now - since))
@@ -46,6 +49,9 @@ extension CitusDatabase {
         var deadlines: [Instant] = []
         if self.reading.isUnderWay {
             deadlines.append(self.reading.wakeAt(limit: AnswerLimits.rows, awakeSince: awakeSince))
+        }
+        if self.settings.question.isUnderWay {
+            deadlines.append(self.settings.question.wakeAt(limit: AnswerLimits.settings, awakeSince: awakeSince))
         }
         if let since = self.awaited?.comparingSince { deadlines.append(max(since, awakeSince) + AnswerLimits.copies) }
         if let update = self.update { deadlines.append(max(update.since, awakeSince) + update.limit) }

@@ -45,6 +45,10 @@ extension CitusDatabase {
             self.reading.ask(at: now, next: now + Self.pace)
             actions.append(.readRows(self.name))
         }
+        // Never while something is being changed.
+        if self.update == nil, self.hold == nil, self.rows != nil, self.settings.ask(at: now) {
+            actions.append(.lookAtSettings(self.name))
+        }
         return wanted
     }
 
@@ -264,6 +268,7 @@ extension CitusDatabase {
             if let instant, instant > now, instant < wakeAt { wakeAt = instant }
         }
         if !self.reading.isUnderWay, self.update == nil { consider(self.reading.due) }
+        if !self.settings.question.isUnderWay { consider(self.settings.question.due) }
         if let hold = self.hold, !hold.isEnding { consider(hold.until) }
         consider(self.membershipAt)
         consider(self.membership?.drift.retryAt)

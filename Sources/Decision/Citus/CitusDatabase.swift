@@ -95,6 +95,7 @@ package struct CitusDatabase: Sendable {
     /// The leadership for whose end a transaction was held last: once is enough.
     var lastHeld: Int64?
     var awaited: Synchronization?
+    var settings: SettingsWatch
 
     /// How often rows are read when there is no reason to: no query more often than every 10 s.
     static let pace: Duration = .seconds(10)
@@ -116,6 +117,7 @@ package struct CitusDatabase: Sendable {
         self.rowsAskedAt = now
         self.rowsCountFrom = now
         self.reading = Question(due: now)
+        self.settings = SettingsWatch(at: now)
     }
 
     /// Whether every change has arrived on the workers, as far as is known.
@@ -130,6 +132,7 @@ package struct CitusDatabase: Sendable {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
         (self.reading.due, self.waits) = (now, 0)
+        self.settings.begin(at: now)
         // A coordinator that was promoted may have older metadata than the workers.
         self.compareAt = now + Self.comparison.first
         if let hold = self.hold, !hold.isEnding, self.update == nil { self.releaseHold(hold, into: &actions) }

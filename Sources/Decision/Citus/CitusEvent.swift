@@ -25,6 +25,8 @@ public enum CitusEvent: Hashable, Sendable {
     /// How the copies of `pg_dist_node` on other nodes compare with the coordinator's; they were to be compared at `askedAt`.
     case copiesCompared(String, [CopyFinding], askedAt: Instant)
 
+    case settingsSeen(String, ServerSettings, askedAt: Instant)
+
     // Other nodes
     /// The PostgreSQL servers that the failure detector holds failed.
     case unusable(Set<NodeEndpoint>)

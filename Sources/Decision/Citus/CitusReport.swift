@@ -26,6 +26,8 @@ public enum CitusReport: Hashable, Sendable {
     case synchronized(String, group: Int, after: Duration, unverified: [CopyFinding])
     case unsynchronized(String, group: Int, nodes: [NodeEndpoint])
     case copiesDiffer(String, nodes: [NodeEndpoint])
+    /// Settings under which a failover hangs or fails, or that could not be looked at; none: they are as they should be again.
+    case settings(String, [SettingProblem])
     case probeRefused(group: Int, NodeEndpoint, reason: String)
     case holding(String, group: Int, leader: String)
     case holdEnded(String, group: Int, reason: String)

@@ -11,6 +11,11 @@ final class CitusLink {
     private let databases: [String: CoordinatorDatabase]
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
+    /// Where this node may become the coordinator's leader.
+    private var readiness: EventSource?
+
+    /// Between two looks whether the connections to the local server are there.
+    nonisolated static let readinessPace: Duration = .seconds(30)
 
     init(
         _ settings: Settings, _ citus: Settings.Citus, resolver: HostResolver,
@@ -24,9 +29,17 @@ final class CitusLink {
             (name, CoordinatorDatabase(name, conninfo: settings.postgres.conninfo, nodes: nodes, deliver: deliver))
         }
         self.databases = Dictionary(pairs) { first, _ in first }
+        guard citus.core.group == 0 else { return }
+        self.readiness = .timer(after: .seconds(1)) { [unowned self] in self.makeReady() }
+    }
+
+    private func makeReady() {
+        self.readiness?.rearm(after: Self.readinessPace)
+        for database in self.databases.values { EventLoop.spawn { await database.makeReady() } }
     }
 
     func stop() {
+        self.readiness = nil
         for database in self.databases.values { database.stop() }
         self.nodes.stop()
     }
@@ -45,6 +58,7 @@ final class CitusLink {
             self.answer(name) { await $0.hold(group, nodeID, authority, limit: limit) }
         case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update, askedAt: now) }
         case .releaseHold(let name, let group): self.answer(name) { await $0.releaseHold(group) }
+        case .lookAtSettings(let name): self.answer(name) { await $0.lookAtSettings(askedAt: now) }
         case .compareCopies(let name, let endpoints):
             self.answer(name) { await $0.compareCopies(endpoints, askedAt: now) }
         }

@@ -21,6 +21,15 @@ extension NodeRow {
     }
 }
 
+extension ServerRoom {
+    init(_ room: CitusRoom) {
+        let reserve = room.isSuperuser ? nil : room.reservedConnections
+        self.init(
+            workers: room.workers, workersInUse: room.workersInUse,
+            reserve: reserve.map { Reserve(connections: $0, isMember: room.isReserveMember) })
+    }
+}
+
 extension CitusUpdate {
     /// - Parameter updates: at least one; all are of one etcd cluster.
     init(_ updates: [RowUpdate]) {

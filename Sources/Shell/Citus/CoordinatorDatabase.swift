@@ -71,6 +71,13 @@ final class CoordinatorDatabase {
         return true
     }
 
+    /// Sees to it that there is a connection, in recovery too: when this server is promoted, it may have no other left, for the sessions
+    /// that have piled up behind a dead node.
+    func makeReady() async {
+        await self.kept.use(
+            for: .readiness, within: Self.readLimit, busy: (), late: (), failed: { _ in }, { _ in })
+    }
+
     func readRows(askedAt: Instant) async -> CitusEvent {
         let name = self.name
         return await self.kept.use(
@@ -226,6 +233,28 @@ final class CoordinatorDatabase {
             }
         }
         return .holdEnded(self.name, group: group, reason: "released")
+    }
+
+    // MARK: - The settings
+
+    func lookAtSettings(askedAt: Instant) async -> CitusEvent {
+        let name = self.name
+        let late = ServerSettings(problem: "no answer within \(Self.readLimit)")
+        let seen = await ConnectionUse.run(within: Self.readLimit, late: late) { use in
+            var seen = ServerSettings()
+            do {
+                let connection = try await self.open()
+                try use.begin(connection)
+                let catalog = CitusCatalog(connection)
+                let shown = try await catalog.settings(SettingRule.names)
+                (seen.values, seen.hidden) = (shown.values, shown.hidden)
+                seen.room = ServerRoom(try await catalog.room())
+            } catch {
+                seen.problem = ClusterVerifier.reason(error)
+            }
+            return seen
+        }
+        return .settingsSeen(name, seen, askedAt: askedAt)
     }
 
     // MARK: - The copies

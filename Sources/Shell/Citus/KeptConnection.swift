@@ -10,7 +10,7 @@ import PostgresClient
 @EventLoop
 final class KeptConnection {
     /// What it is used for. Of each kind one or two calls wait for their turn (``Turns``).
-    enum Kind { case rows, update }
+    enum Kind { case rows, update, readiness }
 
     private var connection: PostgresConnection?
     private let turns = Turns<Kind>()
@@ -52,7 +52,12 @@ final class KeptConnection {
         } catch { throw .database(error) }
         // Before anything else: a call whose time is over puts nothing in the place of the next one's.
         try use.begin(connection)
-        if kept == nil { (self.connection, self.isPrepared) = (connection, false) }
+        if kept == nil {
+            (self.connection, self.isPrepared) = (connection, false)
+            connection.whenEnded { [weak self, weak connection] in
+                if let self, let connection, self.connection === connection { self.connection = nil }
+            }
+        }
         if !self.isPrepared {
             do throws(PostgresError) {
                 let isPrepared = try await self.prepare(connection)

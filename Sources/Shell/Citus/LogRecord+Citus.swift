@@ -48,7 +48,23 @@ extension LogRecord {
         case .drift, .updated, .updateFailed, .blocked, .unforced, .synchronizationInterrupted, .refused:
             self.init(rowReport: report)
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
+        case .settings(let database, let problems): self.init(settings: problems, database)
         }
+    }
+
+    private init(settings problems: [SettingProblem], _ database: String) {
+        let list = problems.map { problem in
+            problem.text + (problem.commands.isEmpty ? "" : " (\(problem.commands.joined(separator: "; ")))")
+        }
+        self.init(
+            .citusSettings,
+            problems.isEmpty
+                ? "the settings that a failover of Citus depends on are as they should be again, in \(database)"
+                : "a failover may hang or fail by this server's settings, in \(database): \(list.joined(separator: ". "))",
+            [
+                "DATABASE": database, "PROBLEMS": problems.map(\.text).joined(separator: "; "),
+                "REMEDY": problems.flatMap(\.commands).joined(separator: "; "),
+            ], priority: problems.isEmpty ? .notice : nil)
     }
 
     /// What concerns the coordinator's rows.

@@ -12,10 +12,10 @@ struct NodeLook {
     private let isAfterRestore: Bool
     private let isCoordinator: Bool
 
-    nonisolated static let settingNames = [
-        "citus.node_conninfo", "citus.node_connection_timeout", "client_connection_check_interval",
-        "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
-    ]
+    nonisolated static let settingNames =
+        SettingRule.names + [
+            "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
+        ]
     /// For what reads whole tables.
     private static let longTimeout: Duration = .seconds(120)
     /// Between two reads of the same contents: what differs by then is being written.
@@ -74,6 +74,7 @@ struct NodeLook {
         do throws(CitusError) {
             let shown = try await self.catalog.settings(Self.settingNames)
             facts.settings = shown.values
+            facts.room = ServerRoom(try await self.catalog.room())
             if !shown.hidden.isEmpty {
                 facts.unseen[.settings] =
                     "\(shown.hidden.joined(separator: ", ")) are shown only to members of pg_read_all_settings"

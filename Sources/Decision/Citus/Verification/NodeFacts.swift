@@ -20,6 +20,8 @@ public struct NodeFacts: Hashable, Sendable {
     public var fates: TransactionFates?
     /// By name; a setting that does not exist is absent.
     public var settings: [String: String]
+    /// Nil where it could not be looked at.
+    public var room: ServerRoom?
     /// Tables of shards that should be there and are not; nil where nobody looked.
     public var missingShards: [String]?
     /// What is in the catalogs and should not be, by kind; nil where nobody looked.

@@ -126,40 +126,23 @@ func checkSettings(
     _ servers: [LookedAt], _ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator
 ) -> [Finding] {
     var findings: [Finding] = []
-    /// One finding for all servers of which it is so.
-    func find(
-        _ code: Finding.Code, _ severity: Finding.Severity, _ setting: String, _ advice: String,
-        _ isWrong: (String) -> Bool, _ text: (String) -> String
-    ) {
-        let wrong = servers.compactMap { server in
-            server.facts.settings[setting].flatMap { isWrong($0) ? (server, $0) : nil }
+    // One finding for all servers of which it is so.
+    for rule in SettingRule.allCases {
+        let wrong = servers.compactMap { server -> (server: LookedAt, problem: SettingProblem)? in
+            guard server.group == 0 || !rule.isOfCoordinator else { return nil }
+            let seen = ServerSettings(values: server.facts.settings, room: server.facts.room)
+            return rule.problem(seen).map { (server, $0) }
         }
-        guard let (first, value) = wrong.first else { return }
-        let names = wrong.map(\.0.name).joined(separator: ", ")
+        guard let (first, problem) = wrong.first else { continue }
+        let names = wrong.map(\.server.name).joined(separator: ", ")
         findings.append(
             Finding(
-                code, severity, node: wrong.count == 1 ? first.endpoint : nil, "on \(names): \(text(value))",
+                .failoverMayHang, problem.severity, node: wrong.count == 1 ? first.endpoint : nil,
+                "on \(names): \(problem.text)",
                 .init(
-                    "For each Patroni cluster whose nodes are named:",
-                    commands: ["patronictl edit-config --pg '\(setting)=\(advice)'"],
+                    "For each Patroni cluster whose nodes are named:", commands: problem.commands,
                     refusal: "settings are an operator's")))
     }
-    find(
-        .failoverMayHang, .warning, "citus.node_conninfo",
-        "… tcp_user_timeout=3000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3",
-        { value in ["tcp_user_timeout", "keepalives_idle"].contains { !value.contains($0) } },
-        { _ in
-            "citus.node_conninfo lacks tcp_user_timeout or keepalives_idle: a query to a node whose power is gone hangs for minutes, and so does whatever waits for its locks (135 s measured)"
-        })
-    find(
-        .failoverMayHang, .warning, "citus.node_connection_timeout", "3s",
-        { (milliseconds($0) ?? 0) > 10_000 },
-        { "citus.node_connection_timeout is \($0): connecting to a dead node takes as long" })
-    find(
-        .failoverMayHang, .note, "client_connection_check_interval", "1s", { milliseconds($0) == 0 },
-        { _ in
-            "client_connection_check_interval is 0: a call that was abandoned goes on, and commits later. Pharos sets it for its own"
-        })
     if facts.isAfterRestore { findings += checkRestoreSettings(servers) }
     if facts.settings.mode != .observe, let problem = coordinator.fenceProblem {
         findings.append(
