@@ -46,6 +46,8 @@ public struct AnswerLimits: Hashable, Sendable {
     package static let copies: Duration = .seconds(900)
     /// A connection and two queries; and the same again where the database is slow.
     package static let settings: Duration = .seconds(60)
+    /// A verification of the whole cluster, which the shell gives up after 300 s.
+    package static let verification: Duration = .seconds(600)
     /// What was to be held ends on the server by its own limit; then this.
     package static let hold: Duration = .seconds(30)
 }

@@ -10,7 +10,7 @@ extension LogKind {
             .leaseShortened,
             .addressAcquired,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
-            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone,
+            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
             .switchoverAnswered, .logLost:
             .notice
@@ -29,7 +29,7 @@ extension LogKind {
             .statusUnavailable, .childRefused, .namesStale, .memberUnknown, .citusGroupVanished, .citusUnreachable,
             .citusDrift,
             .citusBlocked, .citusUnforced, .citusSyncInterrupted,
-            .citusUnsynchronized, .citusSettings, .citusProbeRefused, .probeRefused,
+            .citusUnsynchronized, .citusSettings, .citusFinding, .citusUnverified, .citusProbeRefused, .probeRefused,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
         case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,

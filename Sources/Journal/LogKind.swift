@@ -152,6 +152,12 @@ public enum LogKind: String, CaseIterable, Sendable {
     case citusUnsynchronized = "ad02382d4a8043d78643ac57529f6c12"
     /// Settings of the coordinator under which a failover hangs or fails.
     case citusSettings = "8d98b1cb1d334a33995f1f8b03fda054"
+    /// The daemon's own verification has found something.
+    case citusFinding = "f7b30d766eed48f49afad83a8fda5b0c"
+    /// It finds it no more.
+    case citusFindingGone = "ac11f89efa3f444280f6dcb57986cb5e"
+    /// The cluster could not be verified.
+    case citusUnverified = "0af6d8c3b1404c1595bc49cc9acf9618"
     /// A leader's PostgreSQL does not let this daemon ask it.
     case citusProbeRefused = "07c0db56e2794b6385528e69c309d5ef"
     /// Writes to a group are held while its leader changes.

@@ -148,6 +148,10 @@ enum Limits {
         Limit("a statement there, likewise", .span(CoordinatorDatabase.statementTimeout), CoordinatorDatabase.self),
         Limit("rows of `pg_dist_node`", .bytes(CitusCatalog.rowsLimit), CitusCatalog.self),
         Limit("an answer of one value", .bytes(CitusCatalog.valueLimit), CitusCatalog.self),
+        Limit("nodes verified at once", .count(ClusterVerifier.nodesAtOnce), ClusterVerifier.self),
+        Limit("a verification by the daemon", .span(CitusLink.verificationLimit), CitusLink.self),
+        Limit("findings of it told one by one", .count(VerificationWatch.toldLimit), VerificationWatch.self),
+        Limit("findings remembered", .count(VerificationWatch.limit), VerificationWatch.self),
         Limit("writes held", .span(CitusDatabase.holdLimit), CitusDatabase.self),
     ]
 

@@ -12,6 +12,9 @@ struct CitusStatusText {
 
     var isInOrder: Bool {
         self.rivals.isEmpty
+            && (self.status["verification"]?["databases"]?.array ?? []).allSatisfy {
+                $0["critical"]?.int64 ?? 0 == 0
+            }
             && self.databases.allSatisfy { database in
                 database["unreadable"]?.string == nil && self.list(database["drifting_groups"]).isEmpty
                     && (database["needs_operator"]?.array ?? []).isEmpty
@@ -31,6 +34,9 @@ struct CitusStatusText {
             lines.append("  group \(group["group"]?.int64 ?? 0)    led by \(leader)\(place)\(switching)")
         }
         for database in self.databases { lines += self.lines(database) }
+        if let verification = self.status["verification"], verification["seconds_ago"]?.int64 != nil {
+            lines += self.lines(verified: verification)
+        }
         for rival in self.rivals { lines.append("! a second coordinator accepts writes: \(rival.string ?? "?")") }
         return lines
     }
@@ -51,6 +57,28 @@ struct CitusStatusText {
         if let group = database["held_group"]?.int64 { lines.append("  \(name): writes to group \(group) wait") }
         for group in self.list(database["unsynchronized_groups"]) {
             lines.append("  \(name): the last change of group \(group) has not been seen on every worker yet")
+        }
+        return lines
+    }
+
+    private func lines(verified: JSON) -> [String] {
+        let minutes = (verified["seconds_ago"]?.int64 ?? 0) / 60
+        let age = minutes < 120 ? "\(minutes) min" : "\(minutes / 60) h"
+        var lines = (verified["databases"]?.array ?? []).map { database -> String in
+            let codes = (database["codes"]?.array ?? []).compactMap(\.string)
+            let critical = database["critical"]?.int64 ?? 0
+            let what =
+                codes.isEmpty
+                ? "nothing is wrong"
+                : "\(critical) critical, \(database["warnings"]?.int64 ?? 0) warnings: \(codes.joined(separator: ", ")) (pharos verify)"
+            let unseen = database["not_looked_at"]?.array?.count ?? 0
+            let doubt = unseen > 0 ? "; \(unseen) things could not be looked at" : ""
+            return "\(critical > 0 ? "!" : " ") \(database["database"]?.string ?? "?"): verified, \(what)\(doubt)"
+        }
+        if let reason = verified["failure"]?.string {
+            lines.append("! the last verification, \(age) ago, came to no end: \(reason)")
+        } else {
+            lines.append("  verified \(age) ago")
         }
         return lines
     }

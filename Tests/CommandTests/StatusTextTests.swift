@@ -38,3 +38,33 @@ struct StatusTextTests {
         #expect(try lines(ofLoop: odd).count == 1)
     }
 }
+
+/// What `pharos status` says of a verification.
+struct VerificationTextTests {
+    private static func text(_ verification: String) throws -> CitusStatusText {
+        let status = #"{"mode":"own","is_writer":true,"groups":[],"databases":[],"verification":\#(verification)}"#
+        return CitusStatusText(try #require(JSON.parse(Array(status.utf8))))
+    }
+
+    @Test func `what was found is told, with its age, and counts against the order if it is critical`() throws {
+        let found =
+            #"{"seconds_ago":90,"failure":null,"databases":[{"database":"app","critical":1,"warnings":2,"notes":0,"codes":["inactive","shard-missing"],"not_looked_at":["x"]}]}"#
+        let text = try Self.text(found)
+        #expect(!text.isInOrder)
+        #expect(
+            text.lines.contains(
+                "! app: verified, 1 critical, 2 warnings: inactive, shard-missing (pharos verify); 1 things could not be looked at"
+            ))
+        #expect(text.lines.contains("  verified 1 min ago"))
+        let well =
+            #"{"seconds_ago":86400,"failure":null,"databases":[{"database":"app","critical":0,"warnings":0,"notes":3,"codes":[],"not_looked_at":[]}]}"#
+        #expect(try Self.text(well).isInOrder)
+        #expect(try Self.text(well).lines.suffix(2) == ["  app: verified, nothing is wrong", "  verified 24 h ago"])
+    }
+
+    @Test func `one that came to no end says why, and none says nothing`() throws {
+        let failed = try Self.text(#"{"seconds_ago":1,"failure":"late","databases":[]}"#)
+        #expect(failed.lines.last == "! the last verification, 0 min ago, came to no end: late")
+        #expect(try Self.text("null").lines.count == 1)
+    }
+}

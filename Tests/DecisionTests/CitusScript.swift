@@ -31,6 +31,10 @@ struct CitusScript {
     private var awaitsChange: Bool { self.core.citusStatus?.databases.first?.unsynchronizedGroups.isEmpty == false }
     /// With what a look at the settings is answered at once; nil: it is not.
     var settings: ServerSettings? = ServerSettings()
+    /// With what a verification is answered at once; nil: it is not.
+    var verified: VerificationOutcome? = .ended([])
+    /// When it was.
+    private(set) var verifications: [Instant] = []
     /// With what a read of the rows is answered at once; nil: it is not.
     var answeredRows: [NodeRow]?
     /// What stands in etcd, by group and key.
@@ -143,6 +147,10 @@ struct CitusScript {
             case .citus(.compareCopies(let name, let workers)) where self.answersComparisons && !self.awaitsChange:
                 let same = workers.map { CopyFinding($0, .same) }
                 _ = self.deliver(.citus(.copiesCompared(name, same, askedAt: self.now)))
+            case .citus(.verify) where self.verified != nil:
+                self.verifications.append(self.now)
+                let outcome = self.verified ?? .ended([])
+                _ = self.deliver(.citus(.verified(outcome, askedAt: self.now)))
             case .citus(.lookAtSettings(let name)) where self.settings != nil:
                 let seen = self.settings ?? ServerSettings()
                 _ = self.deliver(.citus(.settingsSeen(name, seen, askedAt: self.now)))

@@ -209,9 +209,23 @@ extension IntegrationTests {
             try scene.start()
             try await scene.expect(within: .seconds(30)) { scene.records(.citusSettings).count == 1 }
             let problems = try #require(scene.records(.citusSettings).first?["PROBLEMS"])
-            #expect(problems.contains("citus.node_connection_timeout is 30000ms"))
+            #expect(problems.contains("citus.node_connection_timeout is 30"))
             #expect(problems.contains("max_worker_processes is 1, and 1 run") == LocalCitus.isReal)
             #expect(!problems.contains("node_conninfo") && !problems.contains("could not be looked at"))
+            scene.stop()
+        }
+
+        @Test @EventLoop func `the daemon verifies by itself, and tells what it has found`() async throws {
+            let scene = try await Self.scene()
+            try scene.start()
+            try await scene.expect { scene.shell?.core.citusStatus?.databases.first?.rowCount == 3 }
+            _ = try await scene.session.query("update pg_dist_node set isactive = false where groupid = 2")
+            // Not before a minute has passed since the groups' leaders became known.
+            try await scene.expect(within: .seconds(150)) { scene.shell?.core.citusStatus?.verification != nil }
+            let verification = try #require(scene.shell?.core.citusStatus?.verification)
+            #expect(verification.failure == nil && verification.databases.map(\.database) == ["postgres"])
+            #expect(scene.records(.citusFinding).contains { $0["CODE"] == "inactive" && $0["GROUP"] == "2" })
+            #expect(scene.records(.citusUnverified).isEmpty)
             scene.stop()
         }
 

@@ -61,7 +61,7 @@ struct CatalogTests {
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.
-            "CHANGES", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
+            "CHANGES", "CODE", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
             "UNVERIFIED",
             "WRITER",
             // Of the failure detector.

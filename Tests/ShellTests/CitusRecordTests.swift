@@ -22,6 +22,10 @@ struct CitusRecordTests {
     private static let session = BlockingSession(
         pid: 42, user: "app", application: "psql", state: "active", age: .seconds(3))
 
+    private static let finding = Finding(
+        .shardMissing, .critical, group: 1, node: a1, "it is not there",
+        .init("Restore it.", sql: ["select 1"], on: a2))
+
     private static let rows: [Row] = [
         Row(.writerChanged(isWriter: true), .citusWriterChanged, ["WRITER": "1"], "keeps pg_dist_node"),
         Row(.writerChanged(isWriter: false), .citusWriterChanged, ["WRITER": "0"], "does not keep"),
@@ -111,6 +115,25 @@ struct CitusRecordTests {
         Row(
             .settings("app", []), .citusSettings, ["DATABASE": "app", "PROBLEMS": "", "REMEDY": ""],
             "as they should be again"),
+        Row(
+            .found("app", finding), .citusFinding,
+            [
+                "DATABASE": "app", "CODE": "shard-missing", "GROUP": "1", "ENDPOINT": "a1:5432",
+                "REASON": "it is not there",
+                "REMEDY": "Restore it. select 1; (on [fd00::2]:5432)",
+            ], "app: shard-missing (group 1, at a1:5432): it is not there. Restore it."),
+        Row(
+            .foundMore(7), .citusFinding,
+            [
+                "DATABASE": "", "CODE": "", "GROUP": "", "ENDPOINT": "", "REASON": "7 more findings",
+                "REMEDY": "pharos verify",
+            ],
+            "7 more findings: pharos verify"),
+        Row(
+            .findingGone(FindingPlace("app", finding)), .citusFindingGone,
+            ["DATABASE": "app", "CODE": "shard-missing", "GROUP": "1", "ENDPOINT": "a1:5432"],
+            "finds it no more: shard-missing of group 1 at a1:5432 in app"),
+        Row(.unverified(reason: "why"), .citusUnverified, ["REASON": "why"], "could not be verified: why"),
         Row(.rivalGone(a1), .citusRivalGone, ["ENDPOINT": "a1:5432"], "no longer"),
         Row(
             .unanswered(.update("app", groups: [1]), after: .seconds(180)), .unanswered,
@@ -129,7 +152,14 @@ struct CitusRecordTests {
             #expect(fields == row.fields && record.fields.count == row.fields.count, "\(row.report)")
             numbers.insert(Self.number(row.report))
         }
-        #expect(numbers == Set(0...22), "a case of CitusReport is not in the table")
+        #expect(numbers == Set(0...26), "a case of CitusReport is not in the table")
+    }
+
+    @Test func `a finding matters as much as verify says`() {
+        var finding = Self.finding
+        #expect(LogRecord(CitusReport.found("app", finding)).priority == .critical)
+        finding.severity = .warning
+        #expect(LogRecord(CitusReport.found("app", finding)).priority == .warning)
     }
 
     @Test func `a drift that is being put right is no warning`() {
@@ -177,6 +207,10 @@ struct CitusRecordTests {
         case .synchronizationInterrupted: 20
         case .unforced: 21
         case .settings: 22
+        case .found: 23
+        case .foundMore: 24
+        case .findingGone: 25
+        case .unverified: 26
         }
     }
 }

@@ -170,6 +170,21 @@ struct ConnectionUseTests {
         try await waitUntil { server.ended == 1 && inUse == 0 }
     }
 
+    @Test @EventLoop func `of many nodes only so many are asked side by side, and each is answered for in its order`()
+        async
+    {
+        var (inUse, most) = (0, 0)
+        let answers = await inBatches(Array(0..<10), of: 4) { number in
+            inUse += 1
+            most = max(most, inUse)
+            do { try await EventLoop.sleep(for: .milliseconds(10)) } catch {}
+            inUse -= 1
+            return number
+        }
+        #expect(answers == Array(0..<10) && most == 4 && inUse == 0)
+        #expect(await inBatches([Int](), of: 4) { $0 } == [])
+    }
+
     @Test func `the core waits for an update until the shell and the server have surely ended it`() {
         let (place, authority) = (NodeEndpoint("a", 1), GroupAuthority(clusterID: 1, revision: 1))
         // A swap of three moves and a pool is the most that one update changes.

@@ -109,6 +109,8 @@ struct LimitsTests {
             let turn = CoordinatorDatabase.readLimit
             #expect(limits.update + AnswerLimits.change * count > turn + update.limit + update.statementTimeout)
         }
+        #expect(AnswerLimits.verification >= CitusLink.verificationLimit * 2)
+        #expect(AnswerLimits.settings >= CoordinatorDatabase.readLimit * 2)
         #expect(AnswerLimits.hold >= CitusDatabase.holdLimit)
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Everything that the Citus part of the core can ask for. Each is answered by one ``CitusEvent`` that names the same
-/// database or endpoint, within the shell's own time limits.
+/// database or endpoint, if it names one, within the shell's own time limits.
 public enum CitusAction: Hashable, Sendable {
     case readRows(String)
     /// Ask the PostgreSQL at `endpoint` whether it accepts writes.
@@ -19,6 +19,8 @@ public enum CitusAction: Hashable, Sendable {
     case releaseHold(String, group: Int)
     /// Look at the settings that a failover depends on.
     case lookAtSettings(String)
+    /// Verify the whole cluster, and look whether these servers accept writes too.
+    case verify(suspects: [NodeEndpoint])
     /// Compare the copies of `pg_dist_node` on these nodes with the coordinator's.
     case compareCopies(String, [NodeEndpoint])
 }

@@ -22,6 +22,7 @@ package struct CitusCore: Sendable {
     private var unusable: Set<NodeEndpoint> = []
     /// Whether the view of the groups is found to lack something.
     var wantsGroupsRead = false
+    var verification: VerificationWatch
     private(set) var wakeAt: Instant
 
     /// What was read longer ago proves nothing: nothing is written on it.
@@ -38,6 +39,7 @@ package struct CitusCore: Sendable {
         self.member = member
         self.databases = settings.databases.map { CitusDatabase($0, updateLimit: limits.update, at: now) }
         self.wakeAt = now
+        self.verification = VerificationWatch(member: member)
     }
 
     /// - Parameters:
@@ -163,6 +165,8 @@ package struct CitusCore: Sendable {
                     reports.append(.settings(name, problems))
                 }
             }
+        case .verified(let outcome, let askedAt):
+            self.verification.learn(outcome, askedAt: askedAt, at: now, into: &reports)
         case .unusable(let endpoints): self.unusable = endpoints
         case .identified(let place, let identity, let askedAt):
             self.identities.learn(place, identity, askedAt: askedAt)
@@ -193,8 +197,10 @@ package struct CitusCore: Sendable {
         if isWriter != self.isWriter {
             self.isWriter = isWriter
             for index in self.databases.indices { self.databases[index].forget(at: now, into: &actions) }
+            self.verification.begin(isWriter: isWriter, at: now)
             reports.append(.writerChanged(isWriter: isWriter))
         }
+        self.verification.giveUp(at: now, awakeSince: awakeSince, into: &reports)
         self.wakeAt = .distantFuture
         for index in self.databases.indices {
             self.databases[index].giveUpOverdue(at: now, awakeSince: awakeSince, &reports)
@@ -221,6 +227,8 @@ package struct CitusCore: Sendable {
         self.askWritable(wanted, view, awakeSince, at: now, into: &actions, &reports)
         self.rivals.advance(at: now, awakeSince: awakeSince, into: &actions, &reports)
         self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now, awakeSince: awakeSince))
+        self.advanceVerification(view, at: now, into: &actions)
+        self.wakeAt = min(self.wakeAt, self.verification.wakeAt(after: now, awakeSince: awakeSince))
         for database in self.databases {
             self.wakeAt = min(
                 self.wakeAt, database.wakeAt(view.groups, self.settings.of(database.name), after: now))

@@ -27,6 +27,9 @@ public enum CitusEvent: Hashable, Sendable {
 
     case settingsSeen(String, ServerSettings, askedAt: Instant)
 
+    /// What came of a verification.
+    case verified(VerificationOutcome, askedAt: Instant)
+
     // Other nodes
     /// The PostgreSQL servers that the failure detector holds failed.
     case unusable(Set<NodeEndpoint>)

@@ -28,6 +28,14 @@ public enum CitusReport: Hashable, Sendable {
     case copiesDiffer(String, nodes: [NodeEndpoint])
     /// Settings under which a failover hangs or fails, or that could not be looked at; none: they are as they should be again.
     case settings(String, [SettingProblem])
+    /// A verification has found this, which was not so in the one before.
+    case found(String, Finding)
+    /// So many more were found, which are not told one by one.
+    case foundMore(Int)
+    /// It was found before, and is gone.
+    case findingGone(FindingPlace)
+    /// The cluster could not be verified.
+    case unverified(reason: String)
     case probeRefused(group: Int, NodeEndpoint, reason: String)
     case holding(String, group: Int, leader: String)
     case holdEnded(String, group: Int, reason: String)

@@ -34,6 +34,8 @@ public struct CitusStatus: Hashable, Sendable {
     public let readAt: Instant?
     /// Servers of the coordinator's group that accept writes and do not lead.
     public let rivals: [NodeEndpoint]
+    /// The last verification by this daemon; nil: none was, since it has become the writer.
+    public let verification: ClusterVerification?
 }
 
 extension Core {
@@ -55,6 +57,6 @@ extension Core {
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
         return CitusStatus(
             mode: citus.settings.mode, isWriter: citus.isWriter, groups: groups, databases: databases,
-            readAt: view.readAt, rivals: rivals)
+            readAt: view.readAt, rivals: rivals, verification: citus.verification.last)
     }
 }

@@ -9,6 +9,9 @@ import Settings
 @EventLoop
 final class CitusLink {
     private let databases: [String: CoordinatorDatabase]
+    private let settings: Settings
+    private let resolver: HostResolver
+    private var isVerifying = false
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
     /// Where this node may become the coordinator's leader.
@@ -22,6 +25,7 @@ final class CitusLink {
         deliver: @escaping @EventLoop (CitusEvent) -> Void
     ) {
         self.deliver = deliver
+        (self.settings, self.resolver) = (settings, resolver)
         let nodes = NodeConnections(
             conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
         self.nodes = nodes
@@ -59,8 +63,31 @@ final class CitusLink {
         case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update, askedAt: now) }
         case .releaseHold(let name, let group): self.answer(name) { await $0.releaseHold(group) }
         case .lookAtSettings(let name): self.answer(name) { await $0.lookAtSettings(askedAt: now) }
+        case .verify(let suspects): self.answer { .verified(await self.verify(suspects), askedAt: now) }
         case .compareCopies(let name, let endpoints):
             self.answer(name) { await $0.compareCopies(endpoints, askedAt: now) }
+        }
+    }
+
+    /// One at a time, with connections of its own, and for so long at most.
+    nonisolated static let verificationLimit: Duration = .seconds(300)
+
+    private func verify(_ suspects: [NodeEndpoint]) async -> VerificationOutcome {
+        guard !self.isVerifying else { return .failed(reason: "an earlier one has not ended yet") }
+        guard let verifier = ClusterVerifier(self.settings, resolver: self.resolver) else {
+            return .failed(reason: "nothing of Citus is configured")
+        }
+        self.isVerifying = true
+        let task = EventLoop.task { () -> [DatabaseVerification] in
+            let found = await verifier.verified(isDeep: false, isAfterRestore: false, suspects: suspects)
+            self.isVerifying = false
+            return found.map { DatabaseVerification($0.facts.database, $0.findings) }
+        }
+        do throws(WaitError) {
+            return .ended(try await EventLoop.value(of: task, within: Self.verificationLimit))
+        } catch {
+            task.cancel()
+            return .failed(reason: "it has not ended within \(Self.verificationLimit)")
         }
     }
 

@@ -16,6 +16,31 @@ extension CitusStatus {
             "groups_read_seconds_ago": .seconds(self.readAt.map { max(.zero, now - $0) }), "groups": .list(groups),
             "databases": .list(self.databases.map(\.document)),
             "rival_coordinators": .list(self.rivals.map { "\($0)" }),
+            "verification": self.verification?.document(at: now) ?? .null,
+        ]
+    }
+}
+
+extension ClusterVerification {
+    fileprivate func document(at now: Instant) -> JSONDocument {
+        [
+            "seconds_ago": .number(Int(max(.zero, now - self.at) / .seconds(1))), "failure": .text(self.failure),
+            "databases": .list(self.databases.map(\.document)),
+        ]
+    }
+}
+
+extension DatabaseVerification {
+    fileprivate var document: JSONDocument {
+        func count(_ severity: Finding.Severity) -> JSONDocument {
+            .number(self.findings.count { $0.severity == severity })
+        }
+        let codes = Set(self.findings.filter { $0.severity > .note }.map(\.code.rawValue)).sorted()
+        let unseen = self.findings.filter { $0.code.isOfTheUnseen }.prefix(VerificationWatch.toldLimit)
+        return [
+            "database": .string(self.database), "critical": count(.critical), "warnings": count(.warning),
+            "notes": count(.note), "codes": .list(codes.map { .string($0) }),
+            "not_looked_at": .list(unseen.map { .string($0.evidence) }),
         ]
     }
 }

@@ -9,7 +9,7 @@ import PostgresClient
 public import Settings
 
 /// Gathers what ``verify(_:)`` judges, without the daemon: from etcd, the coordinator, and every node that its rows name,
-/// all nodes at once. Bounded by the time limits of each connection and question.
+/// some nodes at a time. Bounded by the time limits of each connection and question.
 @EventLoop
 public final class ClusterVerifier {
     private let settings: Settings
@@ -18,16 +18,19 @@ public final class ClusterVerifier {
 
     /// For connecting to a node and for each question to it.
     private static let connectTimeout: Duration = .seconds(2)
+    /// Nodes that are asked side by side; each takes a connection.
+    nonisolated static let nodesAtOnce = 32
     /// What is critical must be so twice: a change that is under way looks like a difference.
     private static let pause: Duration = .seconds(2)
 
     /// Nil where the configuration follows nothing of Citus.
-    public init?(_ settings: Settings) {
+    public convenience init?(_ settings: Settings) { self.init(settings, resolver: HostResolver()) }
+
+    init?(_ settings: Settings, resolver: HostResolver) {
         guard let citus = settings.citus else { return nil }
-        self.settings = settings
-        self.citus = citus
+        (self.settings, self.citus) = (settings, citus)
         self.nodes = NodeConnections(
-            conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: HostResolver())
+            conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
     }
 
     /// What is found in each configured database. What is critical is looked for a second time, after a moment.
@@ -126,12 +129,10 @@ public final class ClusterVerifier {
             endpoints.formUnion(leader.others.values)
             if group != 0, let place = leader.endpoint { endpoints.insert(place) }
         }
-        let asked = facts
-        let tasks = endpoints.map { endpoint in EventLoop.task { (endpoint, await self.node(endpoint, asked)) } }
-        for task in tasks {
-            let (endpoint, answer) = await task.value
-            facts.nodes[endpoint] = answer
+        let answers = await inBatches(Array(endpoints), of: Self.nodesAtOnce) { [facts] in
+            ($0, await self.node($0, facts))
         }
+        for (endpoint, answer) in answers { facts.nodes[endpoint] = answer }
         await self.askInitiators(&facts)
         await self.nameDifferences(&facts)
     }
@@ -221,6 +222,9 @@ public final class ClusterVerifier {
         let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
         guard var own = try await NodeLook(catalog, facts, isCoordinator: true).look() else {
             throw CitusError.malformed("the database \(facts.database) has no extension citus")
+        }
+        do throws(CitusError) { own.room = ServerRoom(try await catalog.room()) } catch {
+            own.unseen[.settings] = try own.unseen[.settings] ?? Self.refusal(error)
         }
         let rows = try await catalog.nodes().map { NodeRow($0) }
         var fenceProblem: String?

@@ -268,13 +268,7 @@ final class CoordinatorDatabase {
             return .copiesCompared(
                 self.name, endpoints.map { CopyFinding($0, .unreadable(reason: reason)) }, askedAt: askedAt)
         }
-        var findings: [CopyFinding] = []
-        for begin in stride(from: 0, to: endpoints.count, by: Self.copiesAtOnce) {
-            let tasks = endpoints[begin...].prefix(Self.copiesAtOnce).map { endpoint in
-                EventLoop.task { await self.compare(endpoint, with: own) }
-            }
-            for task in tasks { findings.append(await task.value) }
-        }
+        let findings = await inBatches(endpoints, of: Self.copiesAtOnce) { await self.compare($0, with: own) }
         return .copiesCompared(self.name, findings, askedAt: askedAt)
     }
 

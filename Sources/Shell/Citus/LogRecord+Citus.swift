@@ -48,6 +48,7 @@ extension LogRecord {
         case .drift, .updated, .updateFailed, .blocked, .unforced, .synchronizationInterrupted, .refused:
             self.init(rowReport: report)
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
+        case .found, .foundMore, .findingGone, .unverified: self.init(verification: report)
         case .settings(let database, let problems): self.init(settings: problems, database)
         }
     }

@@ -74,7 +74,6 @@ struct NodeLook {
         do throws(CitusError) {
             let shown = try await self.catalog.settings(Self.settingNames)
             facts.settings = shown.values
-            facts.room = ServerRoom(try await self.catalog.room())
             if !shown.hidden.isEmpty {
                 facts.unseen[.settings] =
                     "\(shown.hidden.joined(separator: ", ")) are shown only to members of pg_read_all_settings"

@@ -52,6 +52,9 @@ extension CitusWorld {
         case .releaseHold(let name, let group):
             if self.mutation != .noHoldLimit { node.holds.removeAll { $0.group == group && $0.life == life } }
             self.answer(.holdEnded(name, group: group, reason: "released"), to: node, life: life)
+        case .verify:
+            let outcome: VerificationOutcome = self.strikes(0.2) ? .failed(reason: "late") : .ended([])
+            self.answer(.verified(outcome, askedAt: sentAt), to: node, life: life)
         case .lookAtSettings(let name):
             self.answer(.settingsSeen(name, ServerSettings(), askedAt: sentAt), to: node, life: life)
         case .compareCopies(let name, let endpoints):

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// The whole cluster is verified now and then.
+extension CitusCore {
+    mutating func advanceVerification(
+        _ view: GroupsView, at now: Instant, into actions: inout [CitusAction]
+    ) {
+        let isIdle = self.databases.allSatisfy { $0.update == nil && $0.hold == nil }
+        let isSettled =
+            self.databases.allSatisfy { $0.rows != nil && $0.isSettled }
+            && view.groups.values.allSatisfy { group in
+                group.leader != nil && group.leaderAt.map { now - $0 >= VerificationWatch.settling } ?? false
+            }
+        if self.verification.ask(isIdle: isIdle, isSettled: isSettled, at: now) {
+            let suspects = self.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
+            actions.append(.verify(suspects: suspects))
+        }
+    }
+}

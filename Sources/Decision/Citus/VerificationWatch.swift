@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What came of a verification that the daemon asked for.
+public enum VerificationOutcome: Hashable, Sendable {
+    /// The findings of each database.
+    case ended([DatabaseVerification])
+    case failed(reason: String)
+}
+
+public struct DatabaseVerification: Hashable, Sendable {
+    public var database: String
+    public var findings: [Finding]
+
+    public init(_ database: String, _ findings: [Finding]) { (self.database, self.findings) = (database, findings) }
+}
+
+/// What makes one finding the same as another, of another time.
+public struct FindingPlace: Hashable, Sendable {
+    public let database: String
+    public let code: Finding.Code
+    public let group: Int?
+    public let node: NodeEndpoint?
+
+    public init(_ database: String, _ finding: Finding) {
+        (self.database, self.code, self.group, self.node) = (database, finding.code, finding.group, finding.node)
+    }
+}
+
+/// The last verification.
+public struct ClusterVerification: Hashable, Sendable {
+    public let at: Instant
+    /// Those of the last one that ended.
+    public let databases: [DatabaseVerification]
+    /// Why the last one came to no end; nil if it did.
+    public let failure: String?
+}
+
+/// When the daemon verifies the whole cluster by itself, and what it tells of it: a minute after it has become the writer, and once a
+/// day, at a time of its own; never in the moment of a failover.
+///
+/// Invariant: what is told once is told again only after it was seen to be gone. What could not be looked at is not gone.
+package struct VerificationWatch: Sendable {
+    private(set) var question = Question(due: .distantFuture)
+    private(set) var last: ClusterVerification?
+    private var standing: Set<FindingPlace> = []
+    private var isFirst = true
+    /// By what a node's daily time differs from the others'.
+    private let phase: Duration
+
+    static let (settling, day, again) = (Duration.seconds(60), Duration.seconds(86_400), Duration.seconds(3600))
+    /// For how long it waits for groups that do not settle; and looks whether they have.
+    static let (patience, glance) = (Duration.seconds(3600), Duration.seconds(10))
+    /// Findings that are told one by one, of one verification; and those that are remembered.
+    package static let (toldLimit, limit) = (20, 1000)
+
+    init(member: String) {
+        let hash = member.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        self.phase = .seconds(Int64(hash % 86_400))
+    }
+
+    /// This daemon becomes the writer, or is it no more.
+    mutating func begin(isWriter: Bool, at now: Instant) {
+        (self.standing, self.last, self.isFirst) = ([], nil, true)
+        self.question.due = isWriter ? now + Self.settling : .distantFuture
+    }
+
+    /// Answers whether to verify now.
+    /// - Parameters:
+    ///   - isIdle: whether nothing is being changed.
+    ///   - isSettled: whether no group has changed its leader lately, and each change has arrived.
+    mutating func ask(isIdle: Bool, isSettled: Bool, at now: Instant) -> Bool {
+        guard self.question.isDue(at: now), isIdle, isSettled || now - self.question.due >= Self.patience else {
+            return false
+        }
+        let pause = self.isFirst ? max(Self.again, self.phase) : Self.day
+        self.question.ask(at: now, next: now + pause)
+        return true
+    }
+
+    func wakeAt(after now: Instant, awakeSince: Instant) -> Instant {
+        let wakeAt = self.question.wakeAt(limit: AnswerLimits.verification, awakeSince: awakeSince)
+        return wakeAt > now ? wakeAt : now + Self.glance
+    }
+
+    mutating func giveUp(at now: Instant, awakeSince: Instant, into reports: inout [CitusReport]) {
+        guard self.question.isUnderWay, let askedAt = self.question.askedAt,
+            now - max(askedAt, awakeSince) >= AnswerLimits.verification
+        else { return }
+        self.learn(.failed(reason: "no answer"), askedAt: askedAt, at: now, into: &reports)
+    }
+
+    mutating func learn(
+        _ outcome: VerificationOutcome, askedAt: Instant, at now: Instant, into reports: inout [CitusReport]
+    ) {
+        guard self.question.answered(askedAt), self.question.due != .distantFuture else { return }
+        switch outcome {
+        case .failed(let reason):
+            self.question.due = now + Self.again
+            if self.last?.failure == nil { reports.append(.unverified(reason: reason)) }
+            self.last = ClusterVerification(at: now, databases: self.last?.databases ?? [], failure: reason)
+        case .ended(let databases):
+            self.isFirst = false
+            self.last = ClusterVerification(at: now, databases: databases, failure: nil)
+            self.tell(databases, into: &reports)
+        }
+    }
+
+    private mutating func tell(_ databases: [DatabaseVerification], into reports: inout [CitusReport]) {
+        var (told, more) = (0, 0)
+        var seen: Set<FindingPlace> = []
+        for database in databases {
+            for finding in database.findings where finding.severity > .note {
+                let place = FindingPlace(database.database, finding)
+                guard seen.insert(place).inserted, !self.standing.contains(place), self.standing.count < Self.limit
+                else { continue }
+                self.standing.insert(place)
+                if told < Self.toldLimit { reports.append(.found(database.database, finding)) } else { more += 1 }
+                told += 1
+            }
+        }
+        if more > 0 { reports.append(.foundMore(more)) }
+        let gone = self.standing.filter { place in
+            guard !seen.contains(place), let database = databases.first(where: { $0.database == place.database }) else {
+                return false
+            }
+            return database.findings.allSatisfy { !$0.code.hides(place, group: $0.group) }
+        }
+        self.standing.subtract(gone)
+        for place in gone.sorted(by: { $0.text < $1.text }).prefix(Self.toldLimit) {
+            reports.append(.findingGone(place))
+        }
+    }
+}
+
+extension FindingPlace {
+    /// For people, and for a lasting order.
+    public var text: String {
+        let group = self.group.map { " of group \($0)" } ?? ""
+        return "\(self.code.rawValue)\(group)\(self.node.map { " at \($0)" } ?? "") in \(self.database)"
+    }
+}
+
+extension Finding.Code {
+    /// Whether it says that something could not be looked at.
+    public var isOfTheUnseen: Bool {
+        [.coordinatorUnreachable, .etcdUnreadable, .notLookedAt, .rowUnreachable, .rowUnverified].contains(self)
+    }
+
+    /// Whether a finding of this code, in `group`, means that it could not be seen whether `place` is still so.
+    fileprivate func hides(_ place: FindingPlace, group: Int?) -> Bool {
+        let ofAll: [Finding.Code] = [.coordinatorUnreachable, .etcdUnreadable]
+        let ofOne: [Finding.Code] = [.notLookedAt, .rowUnreachable, .rowUnverified, .extensionMissing]
+        return ofAll.contains(self)
+            || ofOne.contains(self) && (group == nil || group == place.group || place.group == nil)
+    }
+}
