@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
+import Decision
 import EventLoop
+import Journal
 import KernelPlaces
 import NetworkAddress
 import Settings
+import Shell
 import VirtualAddress
 
 struct CheckConfig: ParsableCommand {
@@ -18,10 +21,25 @@ struct CheckConfig: ParsableCommand {
             for warning in settings.warnings { complain(warning.description) }
             let code = runOnLoop { await Self.warnOfInterfaces(settings) }
             guard code == .success else { throw code }
+            try Self.forecastRows(settings)
         } catch let error as SettingsError {
             complain(error.description)
             throw ExitStatus.configuration
         }
+    }
+
+    /// What would change in `pg_dist_node`, before it does. That it cannot be looked at is no fault of the configuration's.
+    private static func forecastRows(_ settings: Settings) throws {
+        guard settings.citus != nil else { return }
+        if let problem = DaemonUser.become() { return complain("warning: pg_dist_node was not looked at: \(problem)") }
+        let code = runOnLoop {
+            guard let verifier = ClusterVerifier(settings) else { return 0 }
+            for facts in await verifier.gather(isDeep: false, isAfterRestore: false) {
+                for line in RowForecastText(facts).lines { print(LogRecord.escaped(line)) }
+            }
+            return 0
+        }
+        guard code == .success else { throw code }
     }
 
     /// The daemon waits for an interface that does not exist yet; whoever checks the file wants to know.

@@ -187,7 +187,7 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
 }
 
 /// Whether a row's place leads to the leader by another name: one server answers at both.
-private func leadsToLeader(
+func leadsToLeader(
     _ place: NodeEndpoint, _ leader: NodeEndpoint, _ group: Int, _ facts: ClusterFacts,
     _ coordinator: ClusterFacts.Coordinator
 ) -> Bool {
