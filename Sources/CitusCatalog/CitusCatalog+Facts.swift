@@ -46,11 +46,14 @@ public struct CitusRoom: Sendable, Equatable {
 /// Each of these is asked on its own: what cannot be seen hides nothing else.
 extension CitusCatalog {
     /// Leaves names to nobody's `search_path`, and lets the session see the tables of shards, which Citus hides otherwise. For
-    /// sessions that only read.
-    public func prepareToLook() async throws(CitusError) {
+    /// sessions that only read. What is given up here ends there too: no query outlasts `limit`, nor this connection.
+    public func prepareToLook(limit: Duration = .seconds(14)) async throws(CitusError) {
         _ = try await self.query(
-            "select set_config('search_path', 'pg_catalog', false), set_config('citus.override_table_visibility', 'off', false)"
-        )
+            """
+            select set_config('search_path', 'pg_catalog', false), set_config('citus.override_table_visibility', 'off', false),
+                set_config('statement_timeout', $1, false), (select set_config(name, '500', false)
+                    from pg_catalog.pg_settings where name = 'client_connection_check_interval')
+            """, ["\(Self.milliseconds(limit))"])
     }
 
     /// Nil where this database has no Citus.

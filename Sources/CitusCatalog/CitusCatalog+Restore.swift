@@ -32,13 +32,28 @@ public struct ShardCopy: Sendable, Equatable {
     public let digest: String
 }
 
+/// Of one sequence in one range of values, what one node knows.
+public struct SequenceValue: Sendable, Equatable {
+    public let name: String
+    /// Of 2^48 values.
+    public let range: Int64
+    /// How far the node's own sequence is, where it is in this range.
+    public let last: Int64?
+    /// The highest value of its column in the node's own shards.
+    public let highest: Int64?
+}
+
 /// What ``RestoreFunctions`` make and show.
 extension CitusCatalog {
-    /// Oldest first; empty on a server's first timeline. Not on a standby.
-    public func timelineEnds() async throws(CitusError) -> [TimelineEnd] {
+    /// Oldest first; empty on a server's first timeline. Not on a standby. With them, how many bytes of log were written since the last.
+    public func timelineEnds() async throws(CitusError) -> (ends: [TimelineEnd], written: Int64?) {
         let rows = try await self.query("select pharos.restored_from()", byteLimit: 128 << 10)
         guard rows.count == 1, let text = rows[0].first ?? nil else { throw .malformed("no timeline history") }
-        return Self.timelineEnds(text)
+        let ends = Self.timelineEnds(text)
+        guard let last = ends.last else { return (ends, nil) }
+        let written = try await self.query(
+            "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), $1)::bigint", [last.lsn])
+        return (ends, written.first?.first.flatMap { $0 }.flatMap { Int64($0) })
     }
 
     /// A timeline history file: `timeline <tab> LSN <tab> reason` a line; comments begin with `#` (PostgreSQL's timeline.c).
@@ -67,7 +82,8 @@ extension CitusCatalog {
     /// Every shard of which other nodes have a copy too: reference tables, and what is replicated by statements.
     public func shardCopies(timeout: Duration) async throws(CitusError) -> [ShardCopy] {
         let rows = try await self.query(
-            "select shard, name, count, digest from pharos.copy_digests()", timeout: timeout, byteLimit: Self.rowsLimit)
+            "select shard, name, count, digest from pharos.copy_digests()", timeout: timeout, rowLimit: 100_000,
+            byteLimit: 16 << 20)
         return rows.compactMap { row in
             guard row.count == 4, let shard = row[0].flatMap({ Int64($0) }), let name = row[1],
                 let count = row[2].flatMap({ Int64($0) }), let digest = row[3]
@@ -76,18 +92,16 @@ extension CitusCatalog {
         }
     }
 
-    /// Each with its last value and the highest one in use.
-    public func sequencesBehind(timeout: Duration) async throws(CitusError) -> [(
-        name: String, last: Int64, highest: Int64
-    )] {
+    /// How far each sequence is here, and the highest values of its column in this node's shards, both by range.
+    public func sequenceValues(timeout: Duration) async throws(CitusError) -> [SequenceValue] {
         let rows = try await self.query(
-            "select sequence, last, highest from pharos.sequences_behind() limit 100", timeout: timeout,
-            byteLimit: Self.rowsLimit)
+            """
+            select sequence, range, max(last), max(highest) from pharos.sequence_values() group by 1, 2 order by 1, 2 limit 10000
+            """, timeout: timeout, byteLimit: Self.rowsLimit)
         return rows.compactMap { row in
-            guard row.count == 3, let name = row[0], let last = row[1].flatMap({ Int64($0) }),
-                let highest = row[2].flatMap({ Int64($0) })
-            else { return nil }
-            return (name, last, highest)
+            guard row.count == 4, let name = row[0], let range = row[1].flatMap({ Int64($0) }) else { return nil }
+            return SequenceValue(
+                name: name, range: range, last: row[2].flatMap { Int64($0) }, highest: row[3].flatMap { Int64($0) })
         }
     }
 

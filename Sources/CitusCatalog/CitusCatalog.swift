@@ -17,6 +17,9 @@ public struct CitusCatalog {
 
     public init(_ connection: PostgresConnection) { self.connection = connection }
 
+    /// False after an error that ended the connection.
+    public var isUsable: Bool { self.connection.isUsable }
+
     /// For what follows in the session, new tables are plain ones, also where schemas are sharded or local tables managed.
     nonisolated static let plainTables = """
         select set_config(name, 'off', false) from pg_catalog.pg_settings
@@ -28,6 +31,7 @@ public struct CitusCatalog {
     /// while a worker is down.
     public nonisolated static let fenceTable = [
         Self.plainTables,
+        RestoreFunctions.ownSchema,
         "create schema if not exists pharos",
         """
         create table if not exists pharos.citus_fence (
@@ -250,11 +254,12 @@ public struct CitusCatalog {
     }
 
     func query(
-        _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5),
+        _ sql: String, _ parameters: [String?] = [], timeout: Duration = .seconds(5), rowLimit: Int = 10_000,
         byteLimit: Int = CitusCatalog.valueLimit
     ) async throws(CitusError) -> [[String?]] {
         do throws(PostgresError) {
-            return try await self.connection.query(sql, parameters: parameters, timeout: timeout, byteLimit: byteLimit)
+            return try await self.connection.query(
+                sql, parameters: parameters, timeout: timeout, rowLimit: rowLimit, byteLimit: byteLimit)
         } catch {
             throw .database(error)
         }

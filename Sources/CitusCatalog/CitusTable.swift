@@ -98,9 +98,11 @@ extension CitusCatalog {
 
     /// What stands in it, for people who want to know what differs.
     public func lines(of table: CitusTable) async throws(CitusError) -> Set<String> {
-        let rows = try await self.query(table.lines, timeout: .seconds(15), byteLimit: Self.linesLimit)
+        let rows = try await self.query(
+            table.lines, timeout: .seconds(15), rowLimit: Self.lineLimit, byteLimit: Self.linesLimit)
         return Set(rows.compactMap { $0.first ?? nil })
     }
 
     private nonisolated static let linesLimit = 8 << 20
+    private nonisolated static let lineLimit = 200_000
 }

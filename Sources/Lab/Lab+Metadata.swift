@@ -43,6 +43,14 @@ extension Lab {
                         "sh", "-c",
                         "pharos grant-sql --role pharos --secondaries | runuser -u postgres -- psql -q -d \(database)",
                     ])
+                for node in [coordinator, worker] {
+                    try await self.run(
+                        node,
+                        [
+                            "sh", "-c",
+                            "pharos grant-sql --restore | runuser -u postgres -- psql -q -v ON_ERROR_STOP=1 -d \(database)",
+                        ])
+                }
             }
         }
     }

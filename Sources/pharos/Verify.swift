@@ -21,14 +21,20 @@ struct Verify: ParsableCommand {
         help: "Walk through what must hold before a restored cluster is opened (docs/restore.md).") var afterRestore =
         false
 
+    @Option(
+        help:
+            "With --after-restore: a file with the record of the restore point, as `pharos restore-point --json` printed it, where etcd has lost it."
+    ) var record: String?
+
     func run() throws {
         let (json, isAfterRestore) = (self.json, self.afterRestore)
+        let points = try self.record.map { try Self.records($0) } ?? []
         let isDeep = self.deep || isAfterRestore
         let settings = try loadCitusSettings(self.file.path)
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
             let found = await verifier.verified(
-                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon())
+                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(), points: points)
             let reports = found.map {
                 VerificationReport(
                     database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint)
@@ -43,6 +49,19 @@ struct Verify: ParsableCommand {
             return reports.map(\.exitCode).max() ?? 0
         }
         guard code == .success else { throw code }
+    }
+}
+
+extension Verify {
+    private static func records(_ path: String) throws -> [RestorePoint] {
+        switch SettingsEnvironment.system.read(path, 4 << 20) {
+        case .success(let file):
+            if let points = RestorePoint.records(Array(file.contents)) { return points }
+            complain(
+                "pharos: \(path) is no record of a restore point: expected what pharos restore-point --json prints")
+        case .failure(let error): complain("pharos: \(path) cannot be read: \(error)")
+        }
+        throw ExitStatus.configuration
     }
 }
 

@@ -33,6 +33,10 @@ begin
     execute format('insert into %1$s values ($1, 1) on conflict (key) do update set count = %1$s.count + 1', relation)
         using key;
 end $$;
+create function citus_stand_in.insert_row(relation regclass, row_values text) returns void language plpgsql as $$
+begin
+    execute format('insert into %s values (%s)', relation, row_values);
+end $$;
 -- A write to one of the group's shards; the first column is the distribution column, and a number.
 create function citus_stand_in.write_to_group(relation regclass, in_group integer) returns void language plpgsql as $$
 begin

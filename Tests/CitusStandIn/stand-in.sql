@@ -721,6 +721,25 @@ begin
         select shard, 1, 0, groupid from pg_dist_node where noderole = 'primary' order by groupid;
 end $$;
 
+create function citus_stand_in.columns(relation regclass, with_defaults boolean default false) returns text
+language sql stable as $$
+    select coalesce(string_agg(quote_ident(attname) || ' ' || format_type(atttypid, atttypmod)
+        || case when with_defaults and adbin is not null then ' default ' || pg_get_expr(adbin, adrelid) else '' end,
+        ', ' order by attnum), '')
+    from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum
+    where attrelid = relation and attnum > 0 and not attisdropped
+$$;
+
+-- A row into the first shard of a table, where that is; real.sql has Citus route it.
+create function citus_stand_in.insert_row(relation regclass, row_values text) returns void language plpgsql as $$
+declare shard bigint := (select min(shardid) from pg_dist_shard where logicalrelid = relation); node pg_dist_node;
+begin
+    select n.* into node from pg_dist_placement p join pg_dist_node n using (groupid)
+        where p.shardid = shard and n.noderole = 'primary' limit 1;
+    perform citus_stand_in.dblink_exec(format('host=%s port=%s user=postgres dbname=%s', node.nodename, node.nodeport,
+        current_database()), format('insert into %s_%s values (%s)', relation, shard, row_values));
+end $$;
+
 -- Gives every worker what create_distributed_table would have left there: the table, the rows that describe its shards, and
 -- an empty table for each shard that the worker has; and such tables on the coordinator for what is placed there.
 create function citus_stand_in.share_shards() returns void language plpgsql as $$
@@ -734,7 +753,8 @@ declare
     colocations text := (select json_agg(c) from pg_dist_colocation c);
 begin
     for statement in
-        select format('create table if not exists %s_%s ()', logicalrelid::regclass, shardid)
+        select format('create table if not exists %s_%s (%s)', logicalrelid::regclass, shardid,
+                citus_stand_in.columns(logicalrelid))
             from pg_dist_placement join pg_dist_shard using (shardid) where groupid = 0
     loop
         execute statement;
@@ -743,9 +763,15 @@ begin
         perform citus_stand_in.dblink_connect('citus_share', format('host=%s port=%s user=postgres dbname=%s',
             node.nodename, node.nodeport, current_database()));
         for statement in
-            select format('create table if not exists %s ()', logicalrelid::regclass) from pg_dist_partition
+            select format('create sequence if not exists %s', pg_get_serial_sequence(logicalrelid::regclass::text, attname))
+                from pg_dist_partition join pg_attribute on attrelid = logicalrelid and attnum > 0 and not attisdropped
+                where pg_get_serial_sequence(logicalrelid::regclass::text, attname) is not null
             union all
-            select format('create table if not exists %s_%s ()', logicalrelid::regclass, shardid)
+            select format('create table if not exists %s (%s)', logicalrelid::regclass,
+                citus_stand_in.columns(logicalrelid, true)) from pg_dist_partition
+            union all
+            select format('create table if not exists %s_%s (%s)', logicalrelid::regclass, shardid,
+                    citus_stand_in.columns(logicalrelid))
                 from pg_dist_placement join pg_dist_shard using (shardid) where groupid = node.groupid
             union all
             select format($share$

@@ -223,6 +223,21 @@ struct HoldTests {
         #expect(actions.contains(moved))
     }
 
+    /// Somebody has put the address on another interface meanwhile, without an end: the key goes under no shorter lease until that is gone.
+    @Test func `a lease in doubt is not tried again while the kernel's end is not known`() {
+        var n1 = Script.holding()
+        _ = n1.on(.readAnswered(etcd(leader: "n1", holder: mine(11), revision: 5), sentAt: n1.now))
+        _ = n1.watched(9, .patroni(DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))))
+        _ = n1.on(.assigned(self.address))
+        let moved = Action.takeOver(self.address, lease: 12, from: 11, clusterID: Script.cluster)
+        #expect(n1.granted(12, ttl: .seconds(20)) == [moved])
+        _ = n1.listed([Script.place, KernelPlace(interface: "eth1", prefixLength: 24)])
+        _ = n1.on(.acquireUnanswered(self.address, lease: 12, reason: "timeout"))
+        var actions = n1.watched(10, .patroni(DynamicConfig(ttl: .seconds(30))))
+        for _ in 0..<5 { actions += n1.wake() }
+        #expect(!actions.contains(moved) && !actions.contains(.revoke(self.address, lease: 12)))
+    }
+
     @Test func `when Patroni's ttl is lowered the kernel's lifetime shrinks first, then the key moves`() {
         var n1 = Script.holding()
         let config = DynamicConfig(ttl: .seconds(20), loopWait: .seconds(5))

@@ -87,7 +87,7 @@ extension IntegrationTests {
             let found = try await bench.findings(deep: true)
             #expect(found.isEmpty)
             try await bench.drift(
-                ["sequences-behind 0"], deep: true, ["insert into s values (1, 50)"],
+                ["sequences-behind 0"], deep: true, ["select citus_stand_in.insert_row('s', '1, 50')"],
                 undo: ["select setval('s_b_seq', 50)"])
             bench.scene.stop()
         }

@@ -27,7 +27,7 @@ struct VerifyTermsTests {
         for name in ["", String(repeating: "a", count: 64), "a b", "a'b", "ü", "a\nb"] {
             #expect(RestorePoint.problem(ofName: name) != nil, "\(name)")
         }
-        func archived(_ file: String, group: Int = 1, system: String = "7") -> Bool {
+        func archived(_ file: String, group: Int = 1, member: String = "w", system: String = "7") -> Bool {
             var point = RestorePoint(
                 id: "a", name: "b", made: 1, by: "c", citusVersion: nil, blocked: 1, attempts: 1, isComplete: true,
                 places: [
@@ -35,15 +35,24 @@ struct VerifyTermsTests {
                         group: 1, member: "w", system: "7", lsn: "0/5", segment: "000000020000000100000005",
                         archived: nil)
                 ])
-            point.note(lastArchived: file, of: group, system: system, at: 9)
+            point.note(lastArchived: file, of: group, member, system: system, at: 9)
             #expect(RestorePoint(value: Array(point.json.utf8)) == point)
             return point.isArchived
         }
-        #expect(archived("000000020000000100000005") && archived("000000020000000100000005.partial"))
+        #expect(archived("000000020000000100000005"))
+        // A promoted standby archives the rest of the old timeline under this name, and nothing before it.
+        #expect(!archived("000000020000000100000005.partial") && !archived("000000020000000100000006.partial"))
+        #expect(!archived("000000020000000100000005", member: "w2"))
         #expect(archived("0000000200000001000000FF"))
         #expect(!archived("000000020000000100000004") && !archived("000000030000000100000006"))
         #expect(!archived("00000003.history") && !archived("", system: "7"))
         #expect(!archived("000000020000000100000005", group: 2) && !archived("000000020000000100000005", system: "8"))
         #expect(RestorePoint(value: Array("{}".utf8)) == nil)
+        let point = RestorePoint(
+            id: "a", name: "b", made: 1, by: "c", citusVersion: "13.2-1", blocked: 1, attempts: 1, isComplete: true,
+            places: [])
+        #expect(RestorePoint.records(Array(point.json.utf8)) == [point])
+        #expect(RestorePoint.records(Array("[\(point.json), \(point.json)]".utf8)) == [point, point])
+        #expect(RestorePoint.records(Array("[{}]".utf8)) == nil && RestorePoint.records(Array("x".utf8)) == nil)
     }
 }

@@ -162,9 +162,13 @@ extension AddressLease {
     /// The TTL of the lease to which a key is moved: no shorter than the one under which an earlier process gave the kernel
     /// a lifetime that is not known here, so that the kernel's end still comes first. It is shortened later.
     private func adoptionTTL(_ node: NodeState, at now: Instant) -> Duration {
-        let isLifetimeKnown = !self.kernel.isPresent || self.kernel.until != nil
-        if self.hasBeenInspected, isLifetimeKnown, self.kernel.strays.isEmpty { return node.leaseTTL }
+        if self.isLifetimeKnown { return node.leaseTTL }
         return max(node.leaseTTL, self.currentHolder?.ttl ?? node.longestTTL(at: now))
+    }
+
+    /// Whether all that the kernel has of the address here ends at a time that is known.
+    private var isLifetimeKnown: Bool {
+        self.hasBeenInspected && (!self.kernel.isPresent || self.kernel.until != nil) && self.kernel.strays.isEmpty
     }
 
     /// An adoption goes on while the address may stay, also in maintenance, where nothing could be acquired.
@@ -179,7 +183,13 @@ extension AddressLease {
             guard (retryAt ?? now) <= now, let view = node.view else { return }
             let needed = self.adoptionTTL(node, at: now)
             // One that a transaction was sent with, whose answer was lost, is never given back here: the key may come to stand under
-            // it, and would end with it while the kernel holds the address. It is tried again with, which clears the doubt.
+            // it, and would end with it while the kernel holds the address. It is tried again with, which clears the doubt; or,
+            // where the kernel's end is not known, etcd is read until the doubt is gone or that is known.
+            if lease.isInDoubt, lease.ttl < needed, !self.isLifetimeKnown {
+                self.wantsRead = true
+                self.key = .adopting(old: old, .granted(lease, retryAt: now + .seconds(1)))
+                return
+            }
             guard lease.ttl >= needed || lease.isInDoubt else {
                 // It was asked for before that was known; or granted for less than was asked for, which is not tried at once.
                 let wasAskedForLess = (self.askedTTL ?? .zero) < needed

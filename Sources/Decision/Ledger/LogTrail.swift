@@ -75,7 +75,7 @@ struct LogTrail: Sendable {
             if self.current?.name == name { self.current?.noteGone(at: revision) }
             if self.former?.name == name { self.former?.noteGone(at: revision) }
         case .log(let fact): self.learn(fact, at: now)
-        case .member, .switchover, .synchronous: break
+        case .member, .requested, .synchronous: break
         }
     }
 

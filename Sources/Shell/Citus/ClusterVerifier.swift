@@ -12,12 +12,12 @@ public import Settings
 /// some nodes at a time. Bounded by the time limits of each connection and question.
 @EventLoop
 public final class ClusterVerifier {
-    private let settings: Settings
+    let settings: Settings
     private let citus: Settings.Citus
     private let nodes: NodeConnections
 
     /// For connecting to a node and for each question to it.
-    private static let connectTimeout: Duration = .seconds(2)
+    static let connectTimeout: Duration = .seconds(2)
     /// Nodes that are asked side by side; each takes a connection.
     nonisolated static let nodesAtOnce = 32
     /// What is critical must be so twice: a change that is under way looks like a difference.
@@ -36,10 +36,10 @@ public final class ClusterVerifier {
     /// What is found in each configured database. What is critical is looked for a second time, after a moment.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     public func verified(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], points: [RestorePoint] = []
     ) async -> [(facts: ClusterFacts, findings: [Finding])] {
         func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
-            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects).map {
+            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects, points: points).map {
                 ($0, verify($0))
             }
         }
@@ -53,10 +53,11 @@ public final class ClusterVerifier {
 
     /// The facts about each configured database.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
-    public func gather(isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = []) async -> [ClusterFacts] {
-        let http = HTTPClient()
-        defer { http.close() }
-        var (leaders, clusterID, etcdProblem) = await self.leaders(http)
+    ///   `points`: restore points whose records a person has kept, beside those that etcd has.
+    public func gather(
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], points: [RestorePoint] = []
+    ) async -> [ClusterFacts] {
+        var (leaders, clusterID, etcdProblem) = await self.leaders()
         for suspect in suspects {
             guard let known = leaders[0], known.endpoint != suspect, !known.others.values.contains(suspect) else {
                 continue
@@ -70,6 +71,7 @@ public final class ClusterVerifier {
             facts.etcdProblem = etcdProblem
             facts.isDeep = isDeep
             facts.isAfterRestore = isAfterRestore
+            if isAfterRestore { facts.restorePointRecords = await self.records(points) }
             await self.ask(&facts)
             all.append(facts)
         }
@@ -77,12 +79,17 @@ public final class ClusterVerifier {
         return all
     }
 
+    var citusSettings: CitusSettings { self.citus.core }
+    /// The one that is asked where it does not matter which.
+    var database: String { self.citus.core.databases.first ?? "postgres" }
     private(set) var clusterID: UInt64 = 0
     private(set) var revisions: [Int: Int64] = [:]
 
     // MARK: - etcd
 
-    private func leaders(_ http: HTTPClient) async -> ([Int: ClusterFacts.Leader], UInt64, String?) {
+    func leaders() async -> (leaders: [Int: ClusterFacts.Leader], clusterID: UInt64, problem: String?) {
+        let http = HTTPClient()
+        defer { http.close() }
         var configuration = EtcdConfiguration(self.settings)
         configuration.requestTimeout = min(configuration.requestTimeout, .seconds(3))
         let client = EtcdClient(configuration, http: http, jitter: { 0.5 })
@@ -135,48 +142,7 @@ public final class ClusterVerifier {
         for (endpoint, answer) in answers { facts.nodes[endpoint] = answer }
         await self.askInitiators(&facts)
         await self.nameDifferences(&facts)
-    }
-
-    /// A digest says that copies differ; people want to know in what.
-    private func nameDifferences(_ facts: inout ClusterFacts) async {
-        guard let own = facts.coordinator?.facts.digests else { return }
-        var coordinators: [CatalogTable: Set<String>] = [:]
-        for (endpoint, answer) in facts.nodes {
-            guard case .answered(var node) = answer else { continue }
-            let tables = CatalogTable.allCases.filter { table in
-                own[table].map { here in node.digests[table].map { $0 != here } ?? false } ?? false
-            }
-            guard !tables.isEmpty else { continue }
-            do {
-                let there = try await self.lines(of: tables, self.connect(endpoint, facts))
-                let missing = tables.filter { coordinators[$0] == nil }
-                let here = try await self.lines(of: missing, self.connectToCoordinator(facts))
-                coordinators.merge(here) { $1 }
-                for table in tables {
-                    guard let there = there[table], let here = coordinators[table] else { continue }
-                    node.differences[table] = CopyDifference(
-                        extra: Array(there.subtracting(here).sorted().prefix(Self.examples)),
-                        lacking: Array(here.subtracting(there).sorted().prefix(Self.examples)))
-                }
-                facts.nodes[endpoint] = .answered(node)
-            } catch {
-                continue  // That they differ is told all the same.
-            }
-        }
-    }
-
-    private static let examples = 3
-
-    private func lines(
-        of tables: [CatalogTable], _ connection: PostgresConnection
-    ) async throws(CitusError) -> [CatalogTable: Set<String>] {
-        let catalog = CitusCatalog(connection)
-        try await catalog.prepareToLook()
-        var lines: [CatalogTable: Set<String>] = [:]
-        for table in tables {
-            if let its = CitusTable(rawValue: table.rawValue) { lines[table] = try await catalog.lines(of: its) }
-        }
-        return lines
+        if facts.isDeep { await self.readContentsAgain(&facts) }
     }
 
     /// Who began the transactions that were found prepared says whether it has committed them: after they were seen, or a commit in
@@ -219,12 +185,13 @@ public final class ClusterVerifier {
 
     /// The local server if it is the coordinator's primary, else the leader of group 0.
     private func coordinator(_ facts: ClusterFacts) async throws -> ClusterFacts.Coordinator {
-        let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
-        guard var own = try await NodeLook(catalog, facts, isCoordinator: true).look() else {
+        let look = try await NodeLook(facts, isCoordinator: true) { try await self.connectToCoordinator(facts) }
+        guard var own = try await look.look() else {
             throw CitusError.malformed("the database \(facts.database) has no extension citus")
         }
+        let catalog = CitusCatalog(try await self.connectToCoordinator(facts))
         do throws(CitusError) { own.room = ServerRoom(try await catalog.room()) } catch {
-            own.unseen[.settings] = try own.unseen[.settings] ?? Self.refusal(error)
+            own.unseen[.settings] = try own.unseen[.settings] ?? NodeLook.refusal(error)
         }
         let rows = try await catalog.nodes().map { NodeRow($0) }
         var fenceProblem: String?
@@ -278,9 +245,7 @@ public final class ClusterVerifier {
 
     private func node(_ endpoint: NodeEndpoint, _ facts: ClusterFacts) async -> NodeAnswer {
         do {
-            let connection = try await self.nodes.connect(
-                endpoint, database: facts.database, timeout: Self.connectTimeout)
-            let look = NodeLook(CitusCatalog(connection), facts, isCoordinator: false)
+            let look = try await NodeLook(facts, isCoordinator: false) { try await self.connect(endpoint, facts) }
             return try await look.look().map { .answered($0) } ?? .withoutCitus
         } catch {
             if let error = error as? PostgresError, error.kind == .authentication {

@@ -4,10 +4,13 @@ import Decision
 import EventLoop
 import PostgresClient
 
-/// What one server says of itself, each thing asked on its own, over one connection.
+/// What one server says of itself, each thing asked on its own, over one connection, or another one where a question has used that up.
 @EventLoop
-struct NodeLook {
-    private let catalog: CitusCatalog
+final class NodeLook {
+    typealias Connect = @EventLoop () async throws -> PostgresConnection
+
+    private var catalog: CitusCatalog
+    private let connect: Connect
     private let isDeep: Bool
     private let isAfterRestore: Bool
     private let isCoordinator: Bool
@@ -17,12 +20,13 @@ struct NodeLook {
             "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
         ]
     /// For what reads whole tables.
-    private static let longTimeout: Duration = .seconds(120)
+    static let longTimeout: Duration = .seconds(120)
     /// Between two reads of the same contents: what differs by then is being written.
     private static let contentsPause: Duration = .seconds(1)
 
-    init(_ catalog: CitusCatalog, _ facts: ClusterFacts, isCoordinator: Bool) {
-        self.catalog = catalog
+    init(_ facts: ClusterFacts, isCoordinator: Bool, _ connect: @escaping Connect) async throws {
+        self.catalog = CitusCatalog(try await connect())
+        self.connect = connect
         self.isDeep = facts.isDeep
         self.isAfterRestore = facts.isAfterRestore
         self.isCoordinator = isCoordinator
@@ -46,12 +50,12 @@ struct NodeLook {
                 }
                 facts.digests[its] = digest
             }
-        } catch { facts.unseen[.copies] = try Self.refusal(error) }
+        } catch { facts.unseen[.copies] = try await self.refusal(error) }
         do throws(CitusError) {
             facts.prepared = try await self.catalog.preparedTransactions().map {
                 PreparedTransaction(gid: $0.gid, age: $0.age)
             }
-        } catch { facts.unseen[.prepared] = try Self.refusal(error) }
+        } catch { facts.unseen[.prepared] = try await self.refusal(error) }
         try await self.lookAtSettings(&facts)
         do throws(CitusError) {
             for kind in Irregularity.allCases {
@@ -60,10 +64,10 @@ struct NodeLook {
                 else { continue }
                 facts.irregularities[kind] = try await self.catalog.list(its)
             }
-        } catch { facts.unseen[.catalogs] = try Self.refusal(error) }
+        } catch { facts.unseen[.catalogs] = try await self.refusal(error) }
         guard self.isDeep else { return facts }
         do throws(CitusError) { facts.missingShards = try await self.catalog.missingShards() } catch {
-            facts.unseen[.shards] = try Self.refusal(error)
+            facts.unseen[.shards] = try await self.refusal(error)
         }
         // What follows is for servers that accept writes: a standby has what its primary has.
         if !facts.isInRecovery { try await self.lookDeep(&facts) }
@@ -78,7 +82,7 @@ struct NodeLook {
                 facts.unseen[.settings] =
                     "\(shown.hidden.joined(separator: ", ")) are shown only to members of pg_read_all_settings"
             }
-        } catch { facts.unseen[.settings] = try Self.refusal(error) }
+        } catch { facts.unseen[.settings] = try await self.refusal(error) }
     }
 
     /// With the functions that `pharos grant-sql --restore` makes on each node.
@@ -91,27 +95,31 @@ struct NodeLook {
         }
         if self.isAfterRestore {
             do throws(CitusError) {
+                let (ends, written) = try await self.catalog.timelineEnds()
                 facts.restored = RestoredServer(
-                    ends: try await self.catalog.timelineEnds().map {
+                    ends: ends.map {
                         RestoredServer.TimelineEnd(timeline: $0.timeline, lsn: $0.lsn, reason: $0.reason)
                     },
                     markers: try await self.catalog.restoreMarkers().map {
                         RestoredServer.Marker(id: $0.id, name: $0.name, made: $0.made)
-                    })
-            } catch { facts.unseen[.restorePoint] = try Self.refusal(error) }
+                    }, written: written)
+            } catch { facts.unseen[.restorePoint] = try await self.refusal(error) }
         }
+        try await self.catalog.prepareToLook(limit: Self.longTimeout - .seconds(1))
         do throws(CitusError) { facts.copies = try await self.contents() } catch {
-            facts.unseen[.contents] = try Self.refusal(error)
+            facts.unseen[.contents] = try await self.refusal(error)
         }
+        try await self.catalog.prepareToLook(limit: Self.longTimeout - .seconds(1))
         do throws(CitusError) {
-            facts.sequencesBehind = try await self.catalog.sequencesBehind(timeout: Self.longTimeout).map {
-                SequenceBehind(name: $0.name, last: $0.last, highest: $0.highest)
+            facts.sequences = try await self.catalog.sequenceValues(timeout: Self.longTimeout).map {
+                SequenceValue(name: $0.name, range: $0.range, last: $0.last, highest: $0.highest)
             }
-        } catch { facts.unseen[.sequences] = try Self.refusal(error) }
+        } catch { facts.unseen[.sequences] = try await self.refusal(error) }
         guard self.isCoordinator else { return }
+        try await self.catalog.prepareToLook(limit: Self.longTimeout - .seconds(1))
         do throws(CitusError) {
             facts.unreachable = try await self.catalog.unreachableNodes(timeout: Self.longTimeout)
-        } catch { facts.unseen[.reachability] = try Self.refusal(error) }
+        } catch { facts.unseen[.reachability] = try await self.refusal(error) }
     }
 
     private var deepAspects: [NodeFacts.Aspect] {
@@ -134,14 +142,30 @@ struct NodeLook {
         ) { $1 }
     }
 
-    /// Why a server that is up has not let something be seen. Throws where it is not up.
-    static func refusal(_ error: CitusError) throws(CitusError) -> String {
+    /// Why a server that is up has not let something be seen. Throws where it is not up any more. What has taken too long, or was too
+    /// much, hides nothing else: what comes next is asked over a new connection.
+    private func refusal(_ error: CitusError) async throws(CitusError) -> String {
         guard case .database(let cause) = error else { return error.reason }
         switch cause.kind {
         case .query: return error.reason
-        // The connection has ended with it.
-        case .connection, .authentication, .timeout, .resultTooLarge, .cancelled, .busy: throw error
+        case .timeout, .resultTooLarge, .cancelled, .busy:
+            do {
+                self.catalog = CitusCatalog(try await self.connect())
+            } catch {
+                // It does not answer at all.
+                throw .database(cause)
+            }
+            try await self.catalog.prepareToLook()
+            return error.reason
+        case .connection, .authentication: throw error
         }
+    }
+
+    /// Why a question to the coordinator's own tables was not answered. Throws where the server is not up.
+    static func refusal(_ error: CitusError) throws(CitusError) -> String {
+        guard case .database(let cause) = error else { return error.reason }
+        if case .query = cause.kind { return error.reason }
+        throw error
     }
 }
 

@@ -49,17 +49,17 @@ public struct RestorePoint: Hashable, Sendable {
         return isPlain ? nil : "a restore point's name consists of letters, digits and . _ : + -"
     }
 
-    /// Notes that the archive has a file, by the name of the last one that was archived on the server whose system identifier is `system`. A
-    /// name on another timeline says nothing.
-    mutating func note(lastArchived file: String, of group: Int, system: String, at now: Int64) {
-        let last = String(file.prefix(24))
-        guard last.utf8.count == 24 else { return }
+    /// Notes that the archive has a file, by the name of the last one that the group's leader `member` has archived, on the server whose
+    /// system identifier is `system`. Only who made the point says so: another member archives the rest of its timeline under names
+    /// that tell nothing (`….partial`), and leaves out what the one before owed. A name on another timeline says nothing.
+    mutating func note(lastArchived file: String, of group: Int, _ member: String, system: String, at now: Int64) {
+        guard file.utf8.count == 24 else { return }
         for index in self.places.indices
         where self.places[index].group == group && self.places[index].system == system
-            && self.places[index].archived == nil
+            && self.places[index].member == member && self.places[index].archived == nil
         {
             let wanted = self.places[index].segment
-            if last.prefix(8) == wanted.prefix(8), last >= wanted { self.places[index].archived = now }
+            if file.prefix(8) == wanted.prefix(8), file >= wanted { self.places[index].archived = now }
         }
     }
 }
@@ -84,7 +84,19 @@ extension RestorePoint {
 
     /// From what stands in etcd; nil for what is none.
     init?(value: [UInt8]) {
-        guard let json = JSON.parse(value, limit: Self.sizeLimit), let id = json["id"]?.string,
+        guard let json = JSON.parse(value, limit: Self.sizeLimit) else { return nil }
+        self.init(json)
+    }
+
+    /// What `pharos restore-point --json` or `restore-points --json` has printed; nil for what is neither.
+    public static func records(_ text: [UInt8]) -> [RestorePoint]? {
+        guard let json = JSON.parse(text, limit: Self.sizeLimit * 16) else { return nil }
+        let points = (json.array ?? [json]).map { RestorePoint($0) }
+        return points.contains(nil) ? nil : points.compactMap { $0 }
+    }
+
+    private init?(_ json: JSON) {
+        guard let id = json["id"]?.string,
             let name = json["name"]?.string, let made = json["made_ms"]?.int64, let list = json["groups"]?.array
         else { return nil }
         let places = list.prefix(10_000).compactMap { place -> Place? in

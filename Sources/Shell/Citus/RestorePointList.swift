@@ -58,6 +58,14 @@ public struct RestorePointList {
         }
     }
 
+    /// Forgets a point that was not made.
+    func remove(_ point: RestorePoint) async throws(Failure) {
+        let key = self.folder + DetectorKeys.name(point.made)
+        try await self.with { client throws(EtcdError) in
+            _ = try await client.commit(Transaction(compares: [], success: [.delete(.key(key))]))
+        }
+    }
+
     private func pairs(_ client: EtcdClient) async throws(EtcdError) -> [(key: String, point: RestorePoint?)] {
         var pairs: [(key: String, point: RestorePoint?)] = []
         var range = KeyRange.prefix(self.folder)
@@ -80,7 +88,8 @@ public struct RestorePointList {
             let before = points[index]
             for (group, server) in archived {
                 points[index].note(
-                    lastArchived: server.file, of: group, system: server.system, at: WallClock.milliseconds)
+                    lastArchived: server.file, of: group, server.member, system: server.system,
+                    at: WallClock.milliseconds)
             }
             if points[index] != before { try await self.write(points[index]) }
         }
@@ -89,17 +98,21 @@ public struct RestorePointList {
 }
 
 extension ClusterVerifier {
-    /// By group, what its leader has archived last, and its system identifier; and who could not be asked.
-    func lastArchived() async -> (archived: [Int: (file: String, system: String)], problems: [String]) {
-        guard let facts = await self.gather(isDeep: false, isAfterRestore: false).first else { return ([:], []) }
-        var archived: [Int: (file: String, system: String)] = [:]
-        var problems: [String] = []
-        for (group, leader) in facts.leaders.sorted(by: { $0.key < $1.key }) {
+    func restorePoints() -> RestorePointList { RestorePointList(self.settings) }
+
+    /// By group, who leads it, what its server has archived last, and its system identifier; and who could not be asked.
+    func lastArchived() async -> (archived: [Int: (member: String, file: String, system: String)], problems: [String]) {
+        var facts = ClusterFacts(database: self.database, settings: self.citusSettings)
+        let (leaders, _, problem) = await self.leaders()
+        facts.leaders = leaders
+        var archived: [Int: (member: String, file: String, system: String)] = [:]
+        var problems = problem.map { ["etcd: \($0)"] } ?? []
+        for (group, leader) in leaders.sorted(by: { $0.key < $1.key }) {
             do {
                 let catalog = CitusCatalog(try await self.connect(group == 0 ? nil : leader.endpoint, facts))
                 let identity = try await catalog.identity()
                 let (file, isFailing) = try await catalog.lastArchived()
-                if let file, let system = identity?.system { archived[group] = (file, system) }
+                if let file, let system = identity?.system { archived[group] = (leader.name, file, system) }
                 if isFailing { problems.append("\(leader.name): archiving fails (pg_stat_archiver, and its log)") }
                 if file == nil { problems.append("\(leader.name): nothing has been archived (archive_mode?)") }
             } catch {

@@ -62,6 +62,7 @@ public final class RestorePointMaker {
                 throw Failure(description: "\(facts.database): \(problem)")
             }
         }
+        let leaders = self.verifier.revisions
         let id = Self.randomID()
         var point = RestorePoint(
             id: id, name: name, made: WallClock.milliseconds, by: self.settings.member,
@@ -69,12 +70,14 @@ public final class RestorePointMaker {
             places: [])
         do throws(Failure) {
             try await self.connect(all, name)
+            // Before anything is made: if this ends anywhere from here on, the record says that the point is not complete.
+            try await self.begin(point)
             try await self.each(self.sessions, "write the marker") { catalog throws(CitusError) in
                 try await catalog.writeRestoreMarker(id: id, name: name)
             }
             try await self.block(attempts, &point)
         } catch {
-            await self.giveUp(id)
+            await self.giveUp(point)
             throw error
         }
         let held = Instant.now
@@ -82,7 +85,7 @@ public final class RestorePointMaker {
         let stillHeld = await self.unblock()
         point.blocked += Int64((Instant.now - held) / .milliseconds(1))
         point.places = made.places
-        let problems = made.problems + stillHeld
+        let problems = made.problems + stillHeld + (await self.changes(since: leaders))
         point.isComplete = problems.isEmpty
         for session in self.sessions where session.isFirst {
             // So that the archive has it soon.
@@ -98,6 +101,22 @@ public final class RestorePointMaker {
             )
         }
         return point
+    }
+
+    /// A leader that was lost meanwhile may have taken its point with it.
+    private func changes(since leaders: [Int: Int64]) async -> [String] {
+        let (_, _, problem) = await self.verifier.leaders()
+        if let problem { return ["whether the same members lead still could not be looked at: etcd: \(problem)"] }
+        return self.sessions.filter(\.isFirst).compactMap { session in
+            self.verifier.revisions[session.group] == leaders[session.group]
+                ? nil : "the leader of group \(session.group) has changed meanwhile"
+        }
+    }
+
+    private func begin(_ point: RestorePoint) async throws(Failure) {
+        do throws(RestorePointList.Failure) { try await RestorePointList(self.settings).write(point) } catch {
+            throw Failure(description: "it could not be put on record in etcd, and was not begun: \(error.description)")
+        }
     }
 
     // MARK: - Steps
@@ -122,7 +141,7 @@ public final class RestorePointMaker {
                     guard try await !catalog.hasRestoreMarker(named: name) else {
                         throw Failure(
                             description:
-                                "\(what): there is a restore point \(name) already, and a restore stops at the first one of a name: choose another name"
+                                "\(what): there is a restore point \(name) already, or one that was begun, and a restore stops at the first one of a name: choose another name"
                         )
                     }
                     self.sessions.append(
@@ -148,12 +167,13 @@ public final class RestorePointMaker {
                         try await catalog.blockCommits(lockTimeout: Self.lockTimeout, limit: Self.holdLimit)
                     }
                 }
-                point.blocked = Int64((Instant.now - begin) / .milliseconds(1))
+                point.blocked += Int64((Instant.now - begin) / .milliseconds(1))
                 return
             } catch {
                 last = error.description
                 _ = await self.unblock()
-                guard attempt < attempts else { break }
+                point.blocked += Int64((Instant.now - begin) / .milliseconds(1))
+                guard attempt < attempts, self.sessions.allSatisfy(\.catalog.isUsable) else { break }
                 self.progress("attempt \(attempt) of \(attempts): \(last); commits go on, the next one follows in 2 s")
                 do throws(WaitError) { try await EventLoop.sleep(for: Self.pause) } catch { break }
             }
@@ -223,11 +243,15 @@ public final class RestorePointMaker {
     }
 
     /// A marker of a point that was not made says nothing; without it the name is free again.
-    private func giveUp(_ id: String) async {
+    private func giveUp(_ point: RestorePoint) async {
         for session in self.sessions {
-            do throws(CitusError) { try await session.catalog.deleteRestoreMarker(id: id) } catch {
-                self.progress("\(session.name): the marker \(id) of a point that was not made stays: \(error.reason)")
+            do throws(CitusError) { try await session.catalog.deleteRestoreMarker(id: point.id) } catch {
+                self.progress(
+                    "\(session.name): the marker \(point.id) of a point that was not made stays: \(error.reason)")
             }
+        }
+        do throws(RestorePointList.Failure) { try await RestorePointList(self.settings).remove(point) } catch {
+            self.progress("the record of a point that was not made stays in etcd: \(error.description)")
         }
     }
 

@@ -15,6 +15,8 @@ public struct ClusterFacts: Hashable, Sendable {
     public var nodes: [NodeEndpoint: NodeAnswer] = [:]
     /// Whether the tables of shards were looked for.
     public var isDeep = false
+    /// What is on record of restore points, by their numbers; where etcd has none, what a person has handed in.
+    public var restorePointRecords: [String: RestorePointRecord] = [:]
     /// Whether the cluster has just been restored from backups.
     public var isAfterRestore = false
 

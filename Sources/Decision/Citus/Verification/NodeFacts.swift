@@ -30,7 +30,7 @@ public struct NodeFacts: Hashable, Sendable {
     public var restored: RestoredServer?
     /// Its copies of shards that other nodes have too; nil where nobody looked.
     public var copies: [ShardID: ShardCopyDigest]?
-    public var sequencesBehind: [SequenceBehind] = []
+    public var sequences: [SequenceValue] = []
     /// Which nodes cannot reach which, as Citus itself connects.
     public var unreachable: [String] = []
     /// What could not be looked at, and why.
@@ -111,14 +111,18 @@ public struct ShardCopyDigest: Hashable, Sendable {
     }
 }
 
-/// A sequence whose next value its column already has.
-public struct SequenceBehind: Hashable, Sendable {
+/// Of one sequence in one range of values, what one node knows.
+public struct SequenceValue: Hashable, Sendable {
     public var name: String
-    public var last: Int64
-    public var highest: Int64
+    public var range: Int64
+    /// How far the node's own sequence is, where it is in this range.
+    public var last: Int64?
+    /// The highest value of its column in the node's own shards.
+    public var highest: Int64?
 
-    public init(name: String, last: Int64, highest: Int64) {
+    public init(name: String, range: Int64, last: Int64?, highest: Int64?) {
         self.name = name
+        self.range = range
         self.last = last
         self.highest = highest
     }

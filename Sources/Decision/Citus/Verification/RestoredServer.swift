@@ -4,12 +4,15 @@
 public struct RestoredServer: Hashable, Sendable {
     /// How its timelines ended, the oldest first; empty on its first one.
     public var ends: [TimelineEnd]
-    /// The markers that stand in it: written just before a restore point was made.
+    /// The markers that stand in it, the newest first: each was written just before a restore point was made.
     public var markers: [Marker]
+    /// Bytes of log since it was promoted; nil where that is not known.
+    public var written: Int64?
 
-    public init(ends: [TimelineEnd], markers: [Marker]) {
+    public init(ends: [TimelineEnd], markers: [Marker], written: Int64? = nil) {
         self.ends = ends
         self.markers = markers
+        self.written = written
     }
 
     public struct TimelineEnd: Hashable, Sendable {
@@ -71,8 +74,19 @@ public enum RestorePointProof: Hashable, Sendable {
     case unseen
 }
 
-/// Whether the servers of all groups were restored to one point.
-func restorePointProof(_ servers: [LookedAt]) -> RestorePointProof {
+/// What is on record of a restore point, outside of the servers that were restored.
+public enum RestorePointRecord: Hashable, Sendable {
+    /// Every lock was held until the last point had been made.
+    case complete
+    /// It was begun, and nothing says that it came to its end.
+    case incomplete
+}
+
+/// More than what checkpoints and the first looks at a server write: clients have been there.
+private let writtenLimit: Int64 = 1 << 30
+
+/// Whether the servers of all groups were restored to one point. `records`: by the points' numbers.
+func restorePointProof(_ servers: [LookedAt], _ records: [String: RestorePointRecord]) -> RestorePointProof {
     let restored = servers.compactMap { server in server.facts.restored.map { (server.name, $0) } }
     guard restored.count == servers.count, let first = restored.first else { return .unseen }
     guard case .restorePoint(let name) = first.1.stop, restored.allSatisfy({ $0.1.stop == first.1.stop }) else {
@@ -96,20 +110,46 @@ func restorePointProof(_ servers: [LookedAt]) -> RestorePointProof {
     guard let marker = markers.first?.first, markers.allSatisfy({ $0.first?.id == marker.id }) else {
         return .unproven(name: name, why: "the nodes have different markers of that name: they are different points")
     }
-    return .proven(marker)
+    if let later = restored.first(where: { $0.1.markers.contains { $0.made > marker.made } }) {
+        return .unproven(
+            name: name,
+            why: "\(later.0) has a marker of a later restore point: it has been written to since it was restored")
+    }
+    if let busy = restored.first(where: { ($0.1.written ?? 0) > writtenLimit }) {
+        return .unproven(
+            name: name,
+            why:
+                "\(busy.0) has written \((busy.1.written ?? 0) >> 20) MiB of log since it was promoted: clients may have been there, and the others may have been restored at another time"
+        )
+    }
+    switch records[marker.id] {
+    case .complete?: return .proven(marker)
+    case .incomplete?:
+        return .unproven(
+            name: name,
+            why:
+                "its record (\(marker.id)) says that it is not complete: commits may have gone on while it was being made. Never restore to it"
+        )
+    case nil:
+        return .unproven(
+            name: name,
+            why:
+                "no record of it (\(marker.id)) was found, which says whether it came to its end: give it with --record FILE, as pharos restore-point --json and pharos restore-points --json print it"
+        )
+    }
 }
 
 extension ClusterFacts {
     /// Whether the servers of all groups were restored to one point; nil where the coordinator was not reached.
     public var restorePoint: RestorePointProof? {
-        self.coordinator.map { restorePointProof(lookedAt(self, $0)) }
+        self.coordinator.map { restorePointProof(lookedAt(self, $0), self.restorePointRecords) }
     }
 }
 
 /// What the walk through a restored cluster says of its restore point.
 func checkRestorePoint(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     guard facts.isAfterRestore else { return [] }
-    switch restorePointProof(servers) {
+    switch restorePointProof(servers, facts.restorePointRecords) {
     case .proven, .unseen: return []  // Unseen is told for each server.
     case .different(let places):
         return [

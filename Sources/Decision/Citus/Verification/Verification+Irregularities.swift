@@ -193,10 +193,23 @@ func checkContents(_ servers: [LookedAt]) -> [Finding] {
     }
 }
 
-/// After a restore, or a failover that lost something, sequences may have gone back.
+/// After a restore, or a failover that lost something, sequences may have gone back. A column's highest value may be on any node.
 func checkSequences(_ servers: [LookedAt]) -> [Finding] {
-    servers.compactMap { server in
-        let behind = server.facts.sequencesBehind
+    struct Place: Hashable {
+        let name: String
+        let range: Int64
+    }
+    var highest: [Place: Int64] = [:]
+    for value in servers.flatMap(\.facts.sequences) {
+        let place = Place(name: value.name, range: value.range)
+        if let most = value.highest { highest[place] = max(highest[place] ?? most, most) }
+    }
+    return servers.compactMap { server in
+        let behind = server.facts.sequences.compactMap { value -> (name: String, last: Int64, highest: Int64)? in
+            guard let last = value.last, let most = highest[Place(name: value.name, range: value.range)], most > last
+            else { return nil }
+            return (value.name, last, most)
+        }
         guard !behind.isEmpty else { return nil }
         let list = behind.prefix(5).map { "\($0.name) is at \($0.last), its column at \($0.highest)" }
         return Finding(
@@ -205,8 +218,7 @@ func checkSequences(_ servers: [LookedAt]) -> [Finding] {
             .init(
                 "Set them, there, as a superuser.",
                 sql: behind.prefix(20).map { "select setval(\(sqlLiteral($0.name)), \($0.highest))" },
-                on: server.endpoint,
-                refusal: "it needs the right to the tables"))
+                on: server.endpoint, refusal: "it needs the right to the tables"))
     }
 }
 
