@@ -767,6 +767,12 @@ begin
                 from pg_dist_partition join pg_attribute on attrelid = logicalrelid and attnum > 0 and not attisdropped
                 where pg_get_serial_sequence(logicalrelid::regclass::text, attname) is not null
             union all
+            -- As Citus does where the column is not a bigint: no worker can take a value.
+            select format('alter sequence %s restart with 2147483647',
+                    pg_get_serial_sequence(logicalrelid::regclass::text, attname))
+                from pg_dist_partition join pg_attribute on attrelid = logicalrelid and attnum > 0 and not attisdropped
+                where pg_get_serial_sequence(logicalrelid::regclass::text, attname) is not null
+            union all
             select format('create table if not exists %s (%s)', logicalrelid::regclass,
                 citus_stand_in.columns(logicalrelid, true)) from pg_dist_partition
             union all
