@@ -7,9 +7,8 @@ extension CitusCatalog {
     public func hold(_ update: CitusUpdate, nodeID: Int, limit: Duration) async throws(CitusError)
         -> CitusUpdateOutcome.Refusal?
     {
-        _ = try await self.query("begin")
         do throws(CitusError) {
-            if let refusal = try await self.refusal(of: update, idle: limit) {
+            if let refusal = try await self.refusal(of: update, idle: limit, begins: true) {
                 _ = try await self.query("rollback")
                 return refusal
             }
@@ -25,7 +24,7 @@ extension CitusCatalog {
 
     /// Applies `update` within the held transaction, and commits.
     public func commitHeld(_ update: CitusUpdate) async throws(CitusError) -> CitusUpdateOutcome {
-        try await self.finish(update) { _ in }
+        try await self.finish(update, begins: false) { _ in }
     }
 
     public func releaseHeld() async { await self.rollBack() }

@@ -77,15 +77,14 @@ public struct CitusCatalog {
     public func apply(
         _ update: CitusUpdate, unforced: @EventLoop (Int) -> Void = { _ in }
     ) async throws(CitusError) -> CitusUpdateOutcome {
-        _ = try await self.query("begin")
-        return try await self.finish(update, unforced)
+        try await self.finish(update, begins: true, unforced)
     }
 
     func finish(
-        _ update: CitusUpdate, _ unforced: @EventLoop (Int) -> Void
+        _ update: CitusUpdate, begins: Bool, _ unforced: @EventLoop (Int) -> Void
     ) async throws(CitusError) -> CitusUpdateOutcome {
         do throws(CitusError) {
-            if let refusal = try await self.refusal(of: update, idle: update.statementTimeout) {
+            if let refusal = try await self.refusal(of: update, idle: update.statementTimeout, begins: begins) {
                 _ = try await self.query("rollback")
                 return .refused(refusal)
             }
@@ -114,80 +113,7 @@ public struct CitusCatalog {
         do throws(CitusError) { _ = try await self.query("rollback") } catch {}
     }
 
-    // MARK: - The parts of an update
-
-    /// The limits, the gate, and the fence, which is moved by passing it. An abandoned call must neither wait nor commit later: `client_connection_check_interval` ends it with us, and if we are
-    /// stuck and leave the connection open, the server ends a transaction that waits for its next statement. Nor does the commit
-    /// wait for a synchronous standby, which may have died with the worker whose row is moved, and which no limit would end: if
-    /// the coordinator is lost right afterwards, row and fence go back together, and the next one moves the row again.
-    func refusal(of update: CitusUpdate, idle: Duration) async throws(CitusError)
-        -> CitusUpdateOutcome.Refusal?
-    {
-        // First of all: what comes after it may wait.
-        _ = try await self.query(
-            Self.limits,
-            [
-                "\(Self.milliseconds(update.lockTimeout))", "\(Self.milliseconds(update.statementTimeout))",
-                "\(Self.milliseconds(idle))",
-            ])
-        let gate = try await self.query("select groupid, pg_is_in_recovery() from pg_catalog.pg_dist_local_group")
-        guard gate.count == 1, let group = gate[0][0].flatMap({ Int($0) }), let isInRecovery = gate[0][1] else {
-            throw .malformed("pg_dist_local_group has \(gate.count) rows")
-        }
-        if isInRecovery != "f" { return .inRecovery }
-        if group != 0 { return .notCoordinator(group: group) }
-        // One after the other in the order of the groups, so that no two writers wait for each other.
-        for part in update.parts.sorted(by: { $0.group < $1.group }) {
-            let passed = try await self.passFence(part, update)
-            if !passed { return try await self.refusal(of: part, update.etcdCluster) }
-        }
-        return nil
-    }
-
-    static let limits = """
-        select set_config('lock_timeout', $1, true), set_config('statement_timeout', $2, true),
-            set_config('idle_in_transaction_session_timeout', $3, true),
-            set_config('client_connection_check_interval', '500', true), set_config('synchronous_commit', 'local', true),
-            set_config('client_min_messages', 'warning', true)
-        """
-
-    private func passFence(_ part: CitusUpdate.Part, _ update: CitusUpdate) async throws(CitusError) -> Bool {
-        do throws(CitusError) {
-            let passed = try await self.query(
-                Self.passFence,
-                [
-                    "\(part.group)", "\(update.etcdCluster)", "\(part.revision)", part.rebuiltFrom.map { "\($0)" },
-                ], timeout: update.statementTimeout + .seconds(2))
-            return !passed.isEmpty
-        } catch {
-            throw error.of(part.group)
-        }
-    }
-
-    private func refusal(of part: CitusUpdate.Part, _ etcdCluster: UInt64) async throws(CitusError)
-        -> CitusUpdateOutcome.Refusal
-    {
-        let fence = try await self.query(
-            "select etcd_cluster, revision from pharos.citus_fence where groupid = $1", ["\(part.group)"])
-        guard fence.count == 1, let cluster = fence[0][0].flatMap({ UInt64($0) }),
-            let revision = fence[0][1].flatMap({ Int64($0) })
-        else { throw .malformed("pharos.citus_fence has no row of group \(part.group)") }
-        return cluster == etcdCluster
-            ? .olderRevision(group: part.group, applied: revision) : .supersededCluster(group: part.group, by: cluster)
-    }
-
-    /// Answers a row where the fence lets the update pass. The same revision passes again: a second attempt is no past.
-    private static let passFence = """
-        insert into pharos.citus_fence as fence (groupid, etcd_cluster, revision) values ($1, $2, $3)
-        on conflict (groupid) do update set
-            etcd_cluster = excluded.etcd_cluster, revision = excluded.revision, applied = now(),
-            superseded = case when fence.etcd_cluster = excluded.etcd_cluster then fence.superseded
-                else (array_prepend(fence.etcd_cluster, fence.superseded))[1:\(Self.supersededLimit)] end
-        where (fence.etcd_cluster = excluded.etcd_cluster
-                and (fence.revision <= excluded.revision or fence.revision = $4))
-            or (fence.etcd_cluster <> excluded.etcd_cluster and excluded.etcd_cluster <> all (fence.superseded))
-        returning groupid
-        """
+    // MARK: - The steps of an update
 
     /// Answers whether every row still named the place that it was to be moved from. A row may have been changed since it was read: by
     /// a person, by Patroni's handler, or because it was read from a standby that was promoted since.
@@ -250,6 +176,16 @@ public struct CitusCatalog {
             )
         case .remove(let host, let port):
             return ("select pharos.remove_secondary_node($1, $2)", [host, "\(port)"])
+        }
+    }
+
+    func together(
+        _ statements: [PostgresStatement], timeout: Duration
+    ) async throws(CitusError) -> PipelineAnswer {
+        do throws(PostgresError) {
+            return try await self.connection.pipeline(statements, timeout: timeout, byteLimit: Self.valueLimit)
+        } catch {
+            throw .database(error)
         }
     }
 

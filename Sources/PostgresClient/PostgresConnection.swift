@@ -13,7 +13,7 @@ import Glibc
 @EventLoop
 public final class PostgresConnection {
     let keeper = NoticeKeeper()
-    private let handle: Handle
+    let handle: Handle
     private var isBusy = false
     /// False after an error that ended the connection.
     public private(set) var isUsable = true
@@ -28,7 +28,7 @@ public final class PostgresConnection {
     private var onNotification: (@EventLoop () -> Void)?
 
     /// Owns the `PGconn`.
-    private struct Handle: ~Copyable {
+    struct Handle: ~Copyable {
         let raw: OpaquePointer
         deinit { PQfinish(self.raw) }
     }
@@ -110,6 +110,17 @@ public final class PostgresConnection {
         rowLimit: Int = 10_000,
         byteLimit: Int = PostgresConnection.usualByteLimit
     ) async throws(PostgresError) -> [[String?]] {
+        try await self.alone { () async throws(PostgresError) in
+            let deadline = ContinuousClock.now + timeout
+            try await self.send(sql, parameters, until: deadline)
+            return try await self.receive(rowLimit: rowLimit, byteLimit: byteLimit, until: deadline)
+        }
+    }
+
+    /// One conversation at a time. An error that leaves it in doubt ends the connection.
+    func alone<Answer>(
+        _ conversation: @EventLoop () async throws(PostgresError) -> Answer
+    ) async throws(PostgresError) -> Answer {
         guard !self.isBusy else { throw PostgresError(kind: .busy, message: "another query is running") }
         guard self.isUsable else {
             throw PostgresError(kind: .connection, message: "the connection ended with an earlier error")
@@ -121,11 +132,7 @@ public final class PostgresConnection {
             self.watchIdle()
             self.takeNotifications()
         }
-        let deadline = ContinuousClock.now + timeout
-        do throws(PostgresError) {
-            try await self.send(sql, parameters, until: deadline)
-            return try await self.receive(rowLimit: rowLimit, byteLimit: byteLimit, until: deadline)
-        } catch {
+        do throws(PostgresError) { return try await conversation() } catch {
             switch error.kind {
             case .query, .busy: break
             case .connection, .authentication, .timeout, .resultTooLarge, .cancelled: self.end()
@@ -193,18 +200,9 @@ public final class PostgresConnection {
         _ parameters: [String?],
         until deadline: ContinuousClock.Instant
     ) async throws(PostgresError) {
-        let raw = self.handle.raw
-        let values = parameters.map { text in text.flatMap { UnsafePointer(strdup($0)) } }
-        let sent = PQsendQueryParams(raw, sql, Int32(clamping: values.count), nil, values, nil, nil, 0)
-        for value in values { free(UnsafeMutablePointer(mutating: value)) }
-        guard sent == 1, PQsetSingleRowMode(raw) == 1 else { throw self.connectionError() }
-        while true {
-            let flushed = PQflush(raw)
-            if flushed == 0 { return }
-            guard flushed == 1 else { throw self.connectionError() }
-            try await self.wait([.read, .write], until: deadline)
-            guard PQconsumeInput(raw) == 1 else { throw self.connectionError() }
-        }
+        try self.put(sql, parameters)
+        guard PQsetSingleRowMode(self.handle.raw) == 1 else { throw self.connectionError() }
+        try await self.flush(until: deadline)
     }
 
     private func receive(
@@ -245,55 +243,5 @@ public final class PostgresConnection {
         }
         if let refusal { throw refusal }
         return rows
-    }
-
-    /// Until a row is whole libpq keeps all of it: a server that does not come to its end would fill the memory. (On a Unix socket,
-    /// where nobody counts the bytes, the server is this node's own.)
-    private func nextResult(
-        limit: Int, receivedBefore before: Int64, until deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) -> OpaquePointer? {
-        while PQisBusy(self.handle.raw) == 1 {
-            try await self.wait(.read, until: deadline)
-            let arrived = before < 0 ? 0 : linux_received_bytes(PQsocket(self.handle.raw)) - before
-            // Lengths, the names of columns and encryption come on top of the values.
-            guard arrived <= Int64(2 * limit + (64 << 10)) else {
-                throw PostgresError(kind: .resultTooLarge, message: "the result is longer than its limit")
-            }
-            guard PQconsumeInput(self.handle.raw) == 1 else {
-                // The server's last words may have been read: they are a result. (On a dead connection this cannot block.)
-                guard PQstatus(self.handle.raw) == CONNECTION_BAD else { throw self.connectionError() }
-                break
-            }
-        }
-        return PQgetResult(self.handle.raw)
-    }
-
-    private func wait(
-        _ readiness: EventSource.Readiness,
-        until deadline: ContinuousClock.Instant
-    ) async throws(PostgresError) {
-        let descriptor = PQsocket(self.handle.raw)
-        guard descriptor >= 0 else { throw self.connectionError() }
-        let left = ContinuousClock.now.duration(to: deadline)
-        guard left > .zero else { throw Self.timedOut }
-        do throws(WaitError) {
-            _ = try await EventLoop.readiness(of: descriptor, readiness, timeout: left)
-        } catch {
-            switch error {
-            case .timedOut: throw Self.timedOut
-            case .cancelled: throw PostgresError(kind: .cancelled, message: "cancelled")
-            }
-        }
-    }
-
-    private static var timedOut: PostgresError {
-        PostgresError(kind: .timeout, message: "no answer within the time limit")
-    }
-
-    private func connectionError() -> PostgresError {
-        let raw = self.handle.raw
-        return PostgresError(
-            connectionMessage: String(cString: PQerrorMessage(raw)),
-            needsPassword: PQconnectionNeedsPassword(raw) == 1)
     }
 }

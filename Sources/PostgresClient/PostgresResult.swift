@@ -18,9 +18,12 @@ extension PostgresError {
 
 extension PostgresConnection {
     /// The one row of a result in single-row mode.
-    nonisolated static func row(of result: OpaquePointer) -> [String?] {
+    nonisolated static func row(of result: OpaquePointer) -> [String?] { self.row(0, of: result) }
+
+    nonisolated static func row(_ number: Int32, of result: OpaquePointer) -> [String?] {
         (0..<PQnfields(result)).map { column in
-            PQgetisnull(result, 0, column) == 1 ? nil : PQgetvalue(result, 0, column).map { String(cString: $0) }
+            PQgetisnull(result, number, column) == 1
+                ? nil : PQgetvalue(result, number, column).map { String(cString: $0) }
         }
     }
 }

@@ -47,15 +47,21 @@ extension IntegrationTests {
             #expect(try await session.query(query).isEmpty)
         }
 
-        @Test @EventLoop
-        func `one that is abandoned while it waits for a lock ends on the server, and changes nothing`()
-            async throws
-        {
+        /// Of a shard, and of what is said in one piece with the transaction's beginning.
+        @Test(arguments: [
+            "select citus_stand_in.write_to_group('d', 1)",
+            "lock table pg_dist_local_group in access exclusive mode",
+            "lock table pharos.citus_fence in access exclusive mode",
+        ])
+        @EventLoop
+        func `one that is abandoned while it waits for a lock ends on the server, and changes nothing`(
+            lock: String
+        ) async throws {
             let (citus, session) = try await Self.cluster()
             let before = try await session.query("select nodename, nodeport from pg_dist_node order by nodeid")
             let writer = try await PostgresConnection(citus.conninfo("c"))
             _ = try await writer.query("begin")
-            _ = try await writer.query("select citus_stand_in.write_to_group('d', 1)")
+            _ = try await writer.query(lock)
             let connection = try await PostgresConnection(citus.conninfo("c"))
             let (pid, update) = (connection.backendPID, Self.update(to: "new", revision: 5))
             let answer = await ConnectionUse.run(within: .seconds(2), late: "unknown") { use in
@@ -79,8 +85,7 @@ extension IntegrationTests {
             let connection = try await PostgresConnection(citus.conninfo("c"))
             var update = Self.update(to: "new", revision: 5)
             update.statementTimeout = .seconds(1)
-            _ = try await connection.query("begin")
-            #expect(try await CitusCatalog(connection).refusal(of: update, idle: .seconds(1)) == nil)
+            #expect(try await CitusCatalog(connection).refusal(of: update, idle: .seconds(1), begins: true) == nil)
             try await Self.untilNone("select 1 from pg_stat_activity where pid = \(connection.backendPID)", session)
         }
     }

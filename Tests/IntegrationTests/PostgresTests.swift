@@ -109,6 +109,69 @@ extension IntegrationTests {
             #expect(await failure { _ = try await copying.query("copy t to stdout") }?.kind == .connection)
         }
 
+        @Test @EventLoop func `statements that are sent together`() async throws {
+            let server = try await self.server()
+            let connection = try await PostgresConnection(server.conninfo)
+            let all = try await connection.pipeline([
+                PostgresStatement("create table t (a int primary key)"),
+                PostgresStatement("insert into t select $1::int returning a, null", ["7"]),
+                PostgresStatement(""),
+                PostgresStatement("select n::text || $1 from generate_series(1, 3) n", ["é"]),
+                PostgresStatement("select 1 where false"),
+            ])
+            #expect(all == PipelineAnswer(rows: [[], [["7", nil]], [], [["1é"], ["2é"], ["3é"]], []], refusal: nil))
+            // What comes after a refusal is not carried out; without a transaction, nor is what came before it.
+            let refused = try await connection.pipeline([
+                PostgresStatement("insert into t values (8)"), PostgresStatement("insert into t values (7)"),
+                PostgresStatement("insert into t values (9)"),
+            ])
+            #expect(refused.rows == [[]] && refused.refusal?.kind == .query(sqlState: "23505"))
+            #expect(try await connection.query("select a from t") == [["7"]])
+            // A transaction that was begun is the caller's to end.
+            let begun = try await connection.pipeline([
+                PostgresStatement("begin"), PostgresStatement("insert into t values (8)"),
+            ])
+            #expect(begun.refusal == nil)
+            #expect(try await connection.pipeline([PostgresStatement("select 1/0")]).refusal?.sqlState == "22012")
+            #expect(try await connection.pipeline([PostgresStatement("select 1")]).refusal?.sqlState == "25P02")
+            #expect(try await connection.query("rollback") == [])
+            #expect(try await connection.query("select a from t") == [["7"]])
+            #expect(try await connection.pipeline([]) == PipelineAnswer())
+            // What a query before them has asked of libpq, each row by itself, is still in force for the first of them.
+            #expect(try await connection.query("select 1") == [["1"]])
+            let many = PostgresStatement("select n from generate_series(1, 3) n")
+            let rows = [["1"], ["2"], ["3"]] as [[String?]]
+            #expect(try await connection.pipeline([many, many]) == PipelineAnswer(rows: [rows, rows]))
+            // Its limits end the connection.
+            let pid = connection.backendPID
+            let late = await failure {
+                _ = try await connection.pipeline(
+                    [PostgresStatement("select 1"), PostgresStatement("select pg_sleep(60)")],
+                    timeout: .milliseconds(50))
+            }
+            #expect(late?.kind == .timeout && !connection.isUsable)
+            let other = try await PostgresConnection(server.conninfo)
+            #expect(other.backendPID != pid)
+            let long = PostgresStatement("select repeat('x', 1000) from generate_series(1, 30)")
+            let bytesOver = await failure { _ = try await other.pipeline([long, long], byteLimit: 50_000) }
+            #expect(bytesOver?.kind == .resultTooLarge && !other.isUsable)
+            let copying = try await PostgresConnection(server.conninfo)
+            let copy = await failure {
+                _ = try await copying.pipeline([
+                    PostgresStatement("copy t to stdout"), PostgresStatement("select 1"),
+                ])
+            }
+            #expect(copy?.kind == .connection && !copying.isUsable)
+            let ending = try await PostgresConnection(server.conninfo)
+            let ended = await failure {
+                _ = try await ending.pipeline([
+                    PostgresStatement("select 1"), PostgresStatement("select pg_terminate_backend(pg_backend_pid())"),
+                    PostgresStatement("select 2"),
+                ])
+            }
+            #expect(ended?.kind == .connection && ended?.sqlState == "57P01" && !ending.isUsable)
+        }
+
         @Test @EventLoop func `time limits, cancellation and lost connections`() async throws {
             let server = try await self.server()
             let slow = try await PostgresConnection(server.conninfo)

@@ -67,6 +67,59 @@ struct HostilePostgresTests {
         #expect(try await connection.query("select 1", timeout: .seconds(30)).first?.first??.utf8.count == size)
     }
 
+    private static let ready: [UInt8] = [0x5A, 0, 0, 0, 5, 0x49]
+    private static let complete: [UInt8] = [0x43, 0, 0, 0, 6, 0x53, 0]
+    /// ErrorResponse without a field.
+    private static let refused: [UInt8] = [0x45, 0, 0, 0, 5, 0]
+
+    /// What answers two statements that were sent together, and cannot be.
+    @Test(arguments: [
+        // The end at once, after one, and after one and a half.
+        ready, oneColumn + complete + ready, oneColumn + complete + oneColumn + ready,
+        // One statement more than was asked, and an answer after a refusal.
+        oneColumn + complete + oneColumn + complete + oneColumn + complete + ready,
+        refused + oneColumn + complete + ready,
+        // COPY, and what is no message at all.
+        [0x31, 0, 0, 0, 4, 0x32, 0, 0, 0, 4, 0x48, 0, 0, 0, 7, 0, 0, 0], [UInt8](repeating: 0x52, count: 4096), [],
+        refused,
+    ])
+    @EventLoop func `answers that do not fit what was sent together end the connection`(answer: [UInt8]) async throws {
+        let server = try server { connection in
+            try await connection.write(answer)
+            connection.close()
+        }
+        let connection = try await PostgresConnection(
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
+        let two = [PostgresStatement("select 1"), PostgresStatement("select 2")]
+        let error = await #expect(throws: PostgresError.self) {
+            try await connection.pipeline(two, timeout: .seconds(20), byteLimit: 1 << 10)
+        }
+        #expect(error?.kind == .connection && !connection.isUsable)
+    }
+
+    @Test @EventLoop func `rows without an end are given up at the limit, also of statements sent together`()
+        async throws
+    {
+        var written = 0
+        let server = try server { connection in
+            try await connection.write(oneColumn)
+            let row: [UInt8] = [0x44, 0, 0, 0, 11, 0, 1, 0, 0, 0, 1, 0x66]
+            let piece = [[UInt8]](repeating: row, count: 1 << 12).flatMap { $0 }
+            while written < 1 << 28 {
+                try await connection.write(piece)
+                written += piece.count
+            }
+        }
+        let connection = try await PostgresConnection(
+            "host=127.0.0.1 port=\(server.port) user=u dbname=d sslmode=disable", timeout: .seconds(30))
+        let error = await #expect(throws: PostgresError.self) {
+            try await connection.pipeline(
+                [PostgresStatement("select 1")], timeout: .seconds(20), byteLimit: 1 << 16)
+        }
+        #expect(error?.kind == .resultTooLarge && !connection.isUsable)
+        #expect(written < 1 << 25)
+    }
+
     /// One row with one column, "f": no standby. CommandComplete, ReadyForQuery.
     @EventLoop private func primary() throws -> ScriptedServer {
         try server { connection in
