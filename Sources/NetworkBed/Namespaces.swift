@@ -4,7 +4,9 @@ public import EventLoop
 import Glibc
 
 /// Network namespaces on a bridge of their own, in which a test or a benchmark takes place. The host's own namespace is never
-/// changed. All names contain this process's id; what a process that died without cleaning up has left, the next one removes.
+/// changed. All names contain what this run alone is called; what a run has left that died without cleaning up, the next one
+/// removes: one whose lock nobody has. Process ids alone do not tell: runs in containers, or whose mounts are their own, may share
+/// these names and not the ids.
 @EventLoop
 public final class Namespaces {
     /// The interface of every namespace that leads to the bridge.
@@ -12,9 +14,15 @@ public final class Namespaces {
     private nonisolated static let bridge = "br0"
     /// Folders for data, on disk and in memory; one below them has the namespaces' prefix as its name.
     private nonisolated static let dataFolders = ["/var/tmp", "/dev/shm"]
+    private nonisolated static let lockFolder = "/run/lock"
+    /// What this run is called.
+    private nonisolated static let runName =
+        "\(getpid())-\(String(UInt64.random(in: (1 << 60)...UInt64.max), radix: 16))"
 
     private let kind: String
     private let ip: String
+    /// Held for as long as there may be something of this run.
+    private var lock: Int32 = -1
     private var hub: String { self.name("hub") }
 
     /// `kind`: the name of the program that makes them.
@@ -23,15 +31,34 @@ public final class Namespaces {
         guard let ip = Files.program("ip") else { throw BedError("there is no ip program: install iproute2") }
         self.kind = kind
         self.ip = ip
+        try Files.makeFolder(Self.lockFolder)
+        self.lock = Self.lock(kind, Self.runName, creating: true)
+        guard self.lock >= 0 else { throw Files.failure("cannot lock \(Self.lockFile(kind, Self.runName))") }
     }
 
-    /// The whole name of one of this process's namespaces.
-    public nonisolated static func name(_ kind: String, _ name: String) -> String { "\(kind)-\(getpid())-\(name)" }
+    isolated deinit { if self.lock >= 0 { close(self.lock) } }
+
+    private nonisolated static func lockFile(_ kind: String, _ run: String) -> String {
+        "\(Self.lockFolder)/\(kind)-\(run)"
+    }
+
+    /// The descriptor of a run's lock; -1: somebody has it, or there is none.
+    private nonisolated static func lock(_ kind: String, _ run: String, creating: Bool) -> Int32 {
+        let descriptor = open(self.lockFile(kind, run), O_RDWR | O_CLOEXEC | (creating ? O_CREAT : 0), 0o600)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            if descriptor >= 0 { close(descriptor) }
+            return -1
+        }
+        return descriptor
+    }
+
+    /// The whole name of one of this run's namespaces.
+    public nonisolated static func name(_ kind: String, _ name: String) -> String { "\(kind)-\(self.runName)-\(name)" }
     private func name(_ name: String) -> String { Self.name(self.kind, name) }
 
     /// A folder for data that ``removeAll()`` removes.
     public func makeFolder(inMemory: Bool) throws(BedError) -> String {
-        let folder = "\(Self.dataFolders[inMemory ? 1 : 0])/\(self.kind)-\(getpid())"
+        let folder = "\(Self.dataFolders[inMemory ? 1 : 0])/\(self.kind)-\(Self.runName)"
         try Files.makeFolder(folder)
         return folder
     }
@@ -82,25 +109,36 @@ public final class Namespaces {
 
     // MARK: - Removing
 
-    /// Removes this process's namespaces and folders of data.
-    public func removeAll() async { await self.remove(process: "\(getpid())") }
+    /// Removes this run's namespaces and folders of data.
+    public func removeAll() async {
+        await self.remove(run: Self.runName)
+        unlink(Self.lockFile(self.kind, Self.runName))
+        close(self.lock)
+        self.lock = -1
+    }
 
-    /// Removes what processes of this kind have left that are no more.
+    /// Removes what runs of this kind have left that are no more.
     public func removeLeftovers() async {
-        let names = (["/run/netns"] + Self.dataFolders).flatMap { Files.names(in: $0) }
-        let processes = names.compactMap { name -> String? in
+        let names = ([Self.lockFolder, "/run/netns"] + Self.dataFolders).flatMap { Files.names(in: $0) }
+        let runs = names.compactMap { name -> String? in
             guard name.hasPrefix(self.kind + "-") else { return nil }
-            return String(name.dropFirst(self.kind.count + 1).prefix { $0 != "-" })
+            let parts = name.dropFirst(self.kind.count + 1).split(separator: "-", omittingEmptySubsequences: false)
+            guard parts.count >= 2, UInt64(parts[1], radix: 16).map({ $0 >= 1 << 60 }) == true else { return nil }
+            return "\(parts[0])-\(parts[1])"
         }
-        // The kernel keeps 15 bytes of a program's name.
-        let comm = "\(self.kind.prefix(15))\n"
-        for process in Set(processes).sorted() where Files.read("/proc/\(process)/comm") != comm {
-            await self.remove(process: process)
+        for run in Set(runs).sorted() where run != Self.runName {
+            let file = Self.lockFile(self.kind, run)
+            let lock = Self.lock(self.kind, run, creating: false)
+            // There is none where the machine was started anew since.
+            guard lock >= 0 || access(file, F_OK) != 0 else { continue }
+            await self.remove(run: run)
+            unlink(file)
+            if lock >= 0 { close(lock) }
         }
     }
 
-    private func remove(process: String) async {
-        let prefix = "\(self.kind)-\(process)"
+    private func remove(run: String) async {
+        let prefix = "\(self.kind)-\(run)"
         for name in Files.names(in: "/run/netns") where name.hasPrefix(prefix + "-") {
             await self.attempt([self.ip, "netns", "delete", name])
         }

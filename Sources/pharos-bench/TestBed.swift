@@ -6,7 +6,7 @@ import NetworkBed
 /// The surroundings of a benchmark: network namespaces on a bridge, a real etcd in one of them, this process in another,
 /// and a folder for data. The host's own namespace is never used, and nothing is left behind.
 ///
-/// All names contain this process's id; what a process that died without cleaning up has left, the next one removes.
+/// All names are this run's alone; what a run that died without cleaning up has left, the next one removes.
 @EventLoop
 final class TestBed {
     struct Options: Sendable {
