@@ -146,14 +146,15 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
         case .unknownShardTables:
             """
             select n.nspname || '.' || c.relname
-            from pg_catalog.pg_class c
+            from (
+                select oid, relname, relnamespace,
+                    pg_catalog.substring(relname::text, '^(.*)_[0-9]{6,18}$')::name as base,
+                    pg_catalog.substring(relname::text, '_([0-9]{6,18})$')::bigint as shardid
+                from pg_catalog.pg_class where relkind in ('r', 'p') and relname ~ '_[0-9]{6,18}$' offset 0) c
                 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-                join pg_catalog.pg_class t on t.relnamespace = c.relnamespace
-                    and c.relname = t.relname || '_' || pg_catalog.substring(c.relname::text, '_([0-9]{6,18})$')
+                join pg_catalog.pg_class t on t.relnamespace = c.relnamespace and t.relname = c.base
                 join pg_catalog.pg_dist_partition d on d.logicalrelid = t.oid
-            where c.relkind in ('r', 'p') and c.relname ~ '_[0-9]{6,18}$' and not exists (
-                    select from pg_catalog.pg_dist_shard s
-                    where s.shardid = pg_catalog.substring(c.relname::text, '_([0-9]{6,18})$')::bigint)
+            where not exists (select from pg_catalog.pg_dist_shard s where s.shardid = c.shardid)
                 and not exists (select from pg_catalog.pg_dist_partition o where o.logicalrelid = c.oid)
             order by 1
             """
