@@ -106,7 +106,7 @@ struct DetectorBenchmark {
     }
 
     private func prepare(_ primary: BenchPostgres) async throws(BedError) {
-        try await primary.loadStandIn()
+        try await primary.loadCitus(isStandIn: true)
         let session = try await primary.connect()
         try await query(session, "select citus_set_coordinator_host('\(Self.place(0).host)', \(Self.primaryPort))")
         for group in 1..<Self.groups {

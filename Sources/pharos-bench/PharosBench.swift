@@ -140,16 +140,21 @@ struct MeasureClient: ParsableCommand {
 struct MeasureCitus: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "citus",
-        abstract: "From the put of a worker's leader key to the commit that moves its row in pg_dist_node."
+        abstract:
+            "How fast rows of pg_dist_node follow leader keys, and what verify, a restore point and a switchover take."
     )
     @OptionGroup var common: CommonOptions
-    @Option(help: "How often it is measured.") var runs = 50
+    @Option(help: "How often each change of leaders is measured, and a fifth of that how often a switchover.")
+    var runs = 50
+    @Option(help: "Only this part (may be said several times): \(CitusBenchmark.Part.names).")
+    var part: [CitusBenchmark.Part] = []
 
     func run() throws {
         let options = try self.common.bedOptions()
+        let parts = self.part.isEmpty ? CitusBenchmark.Part.allCases : self.part
         runTool { () async throws(BedError) in
             let result = try await TestBed.use(options) { bed async throws(BedError) in
-                try await CitusBenchmark(bed, runs: self.runs).run()
+                try await CitusBenchmark(bed, runs: self.runs, parts: parts).run()
             }
             printLine(result.text)
             return 0

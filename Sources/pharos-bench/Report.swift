@@ -87,14 +87,20 @@ struct Report {
 
             \(self.citus?.text ?? "not measured")
 
-            A PostgreSQL with the stand-in for Citus (Tests/CitusStandIn: Debian has no Citus) is the coordinator, on the
-            same storage as etcd; both members of the worker's group are addresses of it, so that the new leader accepts
-            writes already. Time runs from the moment before the put of the leader key to a notification that the commit
-            sends. In between: the watch, a new connection to the leader that asks it, and the transaction with its gate
-            and fence. The other row is the daemon's own question for all rows, which it asks every 10 s. The failure
-            detector's probes go to another database here, and are not among the transactions of the last line. Nor are
-            autovacuum's: it is off. `pharos verify` looks at this cluster twice, with 2 s in between: its workers are one
-            server, which is critical.
+            Citus itself where this machine offers it, else the stand-in (Tests/CitusStandIn: Debian has no Citus); the table's head says
+            which. For the first rows one PostgreSQL is the coordinator, on the same storage as etcd, and both members of each
+            worker's group are addresses of it, so that the new leader accepts writes already. Time runs from the moment before the put
+            of the leader key to a notification that the commit sends. In between: the watch, a new connection to the leader that asks it,
+            and the transaction with its gate and fence. The floor is one put, one such connection and question, and as many `select 1` as
+            the transaction has round trips, one after the other. Two groups' keys are put in one transaction of etcd. Of the group that
+            is down its leader's host does not exist. These runs alternate, each after a rest of 1.2 to 1.8 s. The daemon asks its
+            question for all rows every 10 s. The failure detector's probes go to another database here, and are not among the
+            transactions of the last line. Nor are autovacuum's: it is off.
+
+            `pharos verify` and `pharos restore-point` see nine PostgreSQLs in order. While a restore point is made, one session on each
+            commits again and again what a distributed transaction leaves there. For the switchovers the worker's group is a PostgreSQL and
+            its standby; the benchmark stops, names and promotes as Patroni does, while
+            \(CitusSwitchoverBenchmark.sessions) sessions write through the coordinator to the worker's shards.
 
             ### A client's view
 

@@ -70,6 +70,31 @@ struct BenchTests {
         #expect(json["switchover_ipv4_first_write_ms"]?["median"] != nil && json["overlap_ms"] != nil)
     }
 
+    @Test func `figures of Citus are compared with one group's, and what was not measured is left out`() throws {
+        var result = CitusResult()
+        #expect(!result.text.contains("verify") && !result.text.contains("errors"))
+        result.add(CitusResult.Round(one: 20, two: 25, besideDown: 24, floor: 8))
+        result.deepVerification = [10_001]
+        result.switchoverPauses = [300]
+        result.switchoverAdditions = [40]
+        result.switchoverErrors = 1
+        result.transactionsAtRest = 7
+        let lines = result.text.split(separator: "\n")
+        func told(_ parts: String...) -> Bool { lines.contains { line in parts.allSatisfy { line.contains($0) } } }
+        #expect(lines[0].contains(BenchPostgres.hasCitus ? "Citus itself" : "a stand-in"))
+        #expect(told("one group / the floor", "2.50"))
+        #expect(told("two groups at once / one", "1.25", "at most 1.30", "reached"))
+        #expect(told("one while another is down / one", "1.20", "at most 1.10", "missed"))
+        #expect(told("--deep, 10,000 shards", "10001.00", "missed"))
+        #expect(told("after the new primary accepts writes", "40.00", "reached"))
+        #expect(told("errors of 16 sessions in 1 switchovers", "missed"))
+        #expect(told("transactions in 60 s", "at most 7", "reached"))
+        #expect(!result.text.contains("restore-point"))
+        let json = try #require(JSON.parse(Array(result.json.utf8)))
+        #expect(json["update_ms"]?["median"] != nil && json["two_to_one"] == .fraction(1.25))
+        #expect(json["restore_point_wait_ms"] == nil && json["switchover_errors"] == .integer(1))
+    }
+
     @Test func `the longest turn is told as the median of all daemons, with the processor's part`() throws {
         func turn(_ duration: Int, _ onProcessor: Int) throws -> LoopTurn {
             let loop =
