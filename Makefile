@@ -103,7 +103,7 @@ mutants-sample: .build/packages-test ## Ten of them, in turn by the day.
 docs: .build/packages-build ## Make docs/detector.md from the detector's tables, and architecture.md's table of limits.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" detector --write docs/detector.md
-	PHAROS_WRITE_TABLES=1 swift test --filter LimitsTests
+	PHAROS_WRITE_TABLES=1 swift test --filter 'LimitsTests|CatalogTests'
 
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests

@@ -17,10 +17,12 @@ public struct CitusIdentity: Sendable, Equatable {
     public let timeline: Int?
 }
 
-/// A transaction that is prepared in this database.
+/// A transaction that is prepared on this server.
 public struct CitusPrepared: Sendable, Equatable {
     public let gid: String
     public let age: Duration
+    /// Nil: the one that is looked at.
+    public let database: String?
 }
 
 /// What a server shows of its settings to this role.
@@ -81,16 +83,17 @@ extension CitusCatalog {
             started: there[0][5], timeline: there[0][6].flatMap { Int($0) })
     }
 
-    /// At most 100, the oldest first.
+    /// At most 100, those of this database before others', the oldest first.
     public func preparedTransactions() async throws(CitusError) -> [CitusPrepared] {
         let rows = try await self.query(
             """
-            select gid, greatest(0, extract(epoch from clock_timestamp() - prepared))::bigint
-            from pg_catalog.pg_prepared_xacts where database = current_database() order by prepared limit 100
+            select gid, greatest(0, extract(epoch from clock_timestamp() - prepared))::bigint,
+                nullif(database, current_database())
+            from pg_catalog.pg_prepared_xacts order by database <> current_database(), prepared limit 100
             """, byteLimit: Self.rowsLimit)
         return rows.compactMap { row in
-            guard let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
-            return CitusPrepared(gid: gid, age: .seconds(age))
+            guard row.count == 3, let gid = row[0], let age = row[1].flatMap({ Int64($0) }) else { return nil }
+            return CitusPrepared(gid: gid, age: .seconds(age), database: row[2])
         }
     }
 

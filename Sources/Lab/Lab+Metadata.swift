@@ -17,21 +17,23 @@ extension Lab {
     @EventLoop
     public func prepareCitus() async throws(LabError) {
         guard let citus = self.options.citus else { throw LabError(.usage, "the lab has no Citus") }
-        guard let coordinator = try await self.leader(), let worker = try await self.leader(group: 1) else {
+        let leaders = try await self.leaders()
+        guard let coordinator = leaders[0], leaders.count == self.options.groups.count else {
             throw LabError(.state, "a group has no leader")
         }
         for (number, database) in LabCitus.databases.enumerated() {
             if citus.layout == .mode, number == 0 {
                 // Patroni adds the nodes by itself.
-                try await self.waitFor("Patroni's registration of both groups", timeout: .seconds(30)) {
-                    try await self.rows(database: database) == [0: coordinator, 1: worker]
+                try await self.waitFor("Patroni's registration of all groups", timeout: .seconds(30)) {
+                    try await self.rows(database: database) == leaders
                 }
             } else {
+                let additions = leaders.sorted { $0.key < $1.key }.dropFirst().map {
+                    "select citus_add_node('\(LabLayout.address($0.value))', 5432, \($0.key));"
+                }
                 try await self.sql(
-                    """
-                    select citus_set_coordinator_host('\(LabLayout.address(coordinator))', 5432);
-                    select citus_add_node('\(LabLayout.address(worker))', 5432, 1)
-                    """, database: database)
+                    "select citus_set_coordinator_host('\(LabLayout.address(coordinator))', 5432);"
+                        + additions.joined(), database: database)
             }
             try await self.sql(
                 "select citus_stand_in.distribute('items', 8); select citus_stand_in.share_shards()",
@@ -43,7 +45,7 @@ extension Lab {
                         "sh", "-c",
                         "pharos grant-sql --role pharos --secondaries | runuser -u postgres -- psql -q -d \(database)",
                     ])
-                for node in [coordinator, worker] {
+                for node in leaders.values {
                     try await self.run(
                         node,
                         [
@@ -53,6 +55,14 @@ extension Lab {
                 }
             }
         }
+    }
+
+    /// The leaders by group; a group without one is left out.
+    @EventLoop
+    public func leaders() async throws(LabError) -> [Int: String] {
+        var leaders: [Int: String] = [:]
+        for group in self.options.groups { leaders[group.number] = try await self.leader(group: group.number) }
+        return leaders
     }
 
     /// The nodes that the primary rows of pg_dist_node name, by group, as the coordinator says; an address that is no

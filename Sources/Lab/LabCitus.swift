@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A Citus cluster in the lab: group 0, the coordinator's (n1, n2), and group 1, a worker's (n3, n4). n5 is a witness that
-/// runs etcd alone, so that two nodes may fail at once.
+/// runs etcd alone, so that two nodes may fail at once. With three workers there are group 2 (n6, n7) and group 3 (n8) too.
 public struct LabCitus: Codable, Sendable, Equatable {
     /// How Patroni sees the groups.
     public enum Layout: String, Codable, Sendable, CaseIterable {
@@ -11,12 +11,17 @@ public struct LabCitus: Codable, Sendable, Equatable {
         case scopes
     }
     public var layout: Layout
+    /// How many groups of workers there are: 1 or 3.
+    public var workers = 1
     /// The folder of the scripts that make a stand-in for the extension, or give the real one the stand-in's names.
     public var scripts = "Tests/CitusStandIn"
     /// Lines of pharos.yml's section `citus`, beside databases, groups and node_conninfo.
     public var settings: [String] = []
 
-    public init(_ layout: Layout) { self.layout = layout }
+    public init(_ layout: Layout, workers: Int = 1) {
+        self.layout = layout
+        self.workers = workers
+    }
 
     /// Both have the extension and the table `items`, whose shards are all in group 1. Patroni's Citus mode knows of the
     /// first alone.
@@ -44,17 +49,18 @@ public struct LabGroup: Sendable, Equatable {
     let leaderKey: String
 
     static func all(_ citus: LabCitus) -> [LabGroup] {
-        switch citus.layout {
-        case .mode:
-            [
-                LabGroup(number: 0, nodes: ["n1", "n2"], scope: "demo", leaderKey: "/service/demo/0/leader"),
-                LabGroup(number: 1, nodes: ["n3", "n4"], scope: "demo", leaderKey: "/service/demo/1/leader"),
-            ]
-        case .scopes:
-            [
-                LabGroup(number: 0, nodes: ["n1", "n2"], scope: "demo", leaderKey: "/service/demo/leader"),
-                LabGroup(number: 1, nodes: ["n3", "n4"], scope: "demo-w1", leaderKey: "/service/demo-w1/leader"),
-            ]
+        let nodes = [["n1", "n2"], ["n3", "n4"], ["n6", "n7"], ["n8"]]
+        return nodes.prefix(citus.workers + 1).enumerated().map { number, nodes in
+            switch citus.layout {
+            case .mode:
+                LabGroup(number: number, nodes: nodes, scope: "demo", leaderKey: "/service/demo/\(number)/leader")
+            case .scopes:
+                self.ofScope(number == 0 ? "demo" : "demo-w\(number)", number, nodes)
+            }
         }
+    }
+
+    private static func ofScope(_ scope: String, _ number: Int, _ nodes: [String]) -> LabGroup {
+        LabGroup(number: number, nodes: nodes, scope: scope, leaderKey: "/service/\(scope)/leader")
     }
 }

@@ -4,7 +4,7 @@
 public struct LabOptions: Codable, Sendable, Equatable {
     /// The Debian release that the nodes run.
     public var suite = LabSuite.chosen
-    /// Nodes in the cluster: 1 to 9, called n1, n2, … With Citus there are five.
+    /// Nodes in the cluster: 1 to 9, called n1, n2, … With Citus there are five, or eight.
     public var nodeCount = 3
     /// A Citus cluster instead of a plain one.
     public var citus: LabCitus?
@@ -30,7 +30,10 @@ public struct LabOptions: Codable, Sendable, Equatable {
     public init() {}
 
     /// Names of the nodes, in order.
-    public var nodes: [String] { (1...(self.citus == nil ? max(1, self.nodeCount) : 5)).map { "n\($0)" } }
+    public var nodes: [String] {
+        let count = self.citus.map { $0.workers == 1 ? 5 : 8 } ?? max(1, self.nodeCount)
+        return (1...count).map { "n\($0)" }
+    }
 
     /// Patroni's clusters; without Citus there is one.
     public var groups: [LabGroup] {
@@ -50,6 +53,9 @@ public struct LabOptions: Codable, Sendable, Equatable {
     public func validate() throws(LabError) {
         try LabSuite.check()
         guard (1...9).contains(self.nodeCount) else { throw LabError(.usage, "a lab has 1 to 9 nodes") }
+        guard self.citus.map({ [1, 3].contains($0.workers) }) ?? true else {
+            throw LabError(.usage, "a lab with Citus has 1 worker or 3")
+        }
         guard self.ttl >= 20 else { throw LabError(.usage, "ttl: Patroni's minimum is 20 s") }
         guard self.loopWait >= 1, self.retryTimeout >= 3 else {
             throw LabError(.usage, "loop_wait is at least 1 s and retry_timeout at least 3 s")

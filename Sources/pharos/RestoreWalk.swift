@@ -41,7 +41,7 @@ struct RestoreWalk {
             [.cleanupPending, .tasksPending, .moveLeftovers]
         ),
         ("no sequence has gone back", [.sequencesBehind]),
-        ("no transaction is left prepared", [.orphanedPrepared]),
+        ("no transaction is left prepared", [.orphanedPrepared, .preparedElsewhere]),
     ]
     /// With all that no other step looks at.
     static let allSteps: [(text: String, codes: [Finding.Code])] =

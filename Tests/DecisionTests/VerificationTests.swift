@@ -181,6 +181,34 @@ struct VerificationTests {
         #expect(found.allSatisfy { $0.evidence.contains("none of Citus's own") })
     }
 
+    @Test func `those of a database that is not verified are told once, and nothing is said of how they ended`() {
+        let found = [false, true].map { isAfterRestore in
+            let facts = Self.facts { facts in
+                facts.settings.databases = ["app", "reports"]
+                facts.isAfterRestore = isAfterRestore
+                Self.change(&facts, Self.worker) { node in
+                    node.prepared = [("stray", "crm"), (Self.gid, "reports"), ("citus_2_1_1_1", "crm")].map {
+                        PreparedTransaction(gid: $0.0, age: .seconds(61), database: $0.1)
+                    }
+                }
+            }
+            return verify(facts).filter { [.preparedElsewhere, .orphanedPrepared].contains($0.code) }
+        }
+        #expect(found.map { $0.map(\.code) } == [[.preparedElsewhere], [.preparedElsewhere]])
+        #expect(found.joined().map(\.severity) == [.warning, .critical])
+        #expect(found[0][0].evidence.contains("database crm") && found[0][0].evidence.contains("2 prepared"))
+        #expect(found[0][0].remedy.refusal != nil && found[0][0].node == Self.worker)
+        // With the other database's findings it would be there a second time.
+        let second = Self.facts { facts in
+            facts.database = "reports"
+            facts.settings.databases = ["app", "reports"]
+            Self.change(&facts, Self.worker) {
+                $0.prepared = [PreparedTransaction(gid: "stray", age: .seconds(61), database: "crm")]
+            }
+        }
+        #expect(!verify(second).contains { $0.code == .preparedElsewhere })
+    }
+
     // MARK: - What was not looked at
 
     @Test func `what could not be seen is a finding, and critical after a restore`() {

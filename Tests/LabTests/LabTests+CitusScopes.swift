@@ -88,4 +88,39 @@ extension LabTests {
             try await scene.lab.start(worker)
         }
     }
+
+    @Test @EventLoop func `two workers' leaders lose their power at once while a third group is down for good`()
+        async throws
+    {
+        try await Scene.playCitus("power-off of two workers", .scopes, ["mode: own"], workers: 3) { scene in
+            try await scene.lab.giveEtcdLeadership(to: "n5")
+            try await scene.lab.kill("n8")
+            try await scene.wait("group 3 to have no leader", .seconds(60)) {
+                try await scene.lab.leader(group: 3) == nil
+            }
+            let begun = Lab.now
+            let old = try await [scene.worker(), #require(scene.lab.leader(group: 2))]
+            for node in old { try await scene.lab.kill(node) }
+            let new = try old.map(scene.other)
+            try await scene.awaitRows(lost: 3)
+            let timeline = try scene.timeline()
+            let writable = try new.map { try #require(timeline.firstWritable($0, since: begun)).at }
+            let rows = try [1, 2].map {
+                try #require(timeline.firstRow(group: $0, naming: new[$0 - 1], since: begun))
+            }
+            let late = try #require(rows.max()) - #require(writable.max())
+            print("both rows were right \(Double(late) / 1000) ms after the second of \(new) accepted writes")
+            #expect(late <= 1_000_000)
+            let named = timeline.events.filter { $0.kind == .row && $0.at >= begun }.compactMap(\.node)
+            #expect(named.sorted() == new.sorted(), "no row has named anything else in between")
+            for database in LabCitus.databases {
+                #expect(try await scene.lab.rows(database: database)[3] == "n8", "nobody else was named")
+                for (group, node) in zip([1, 2], new) {
+                    try await scene.awaitLog(scene.leader, "\(database): group \(group) follows its leader \(node)")
+                }
+            }
+            for node in old + ["n8"] { try await scene.lab.start(node) }
+            try await scene.awaitRows()
+        }
+    }
 }

@@ -8,11 +8,11 @@ extension Scene {
     /// As ``play(_:_:isOverlapExpected:_:)``, on a Citus cluster whose rows are true, with these lines in every daemon's
     /// section `citus`.
     static func playCitus(
-        _ name: String, _ layout: LabCitus.Layout, _ settings: [String] = [],
+        _ name: String, _ layout: LabCitus.Layout, _ settings: [String] = [], workers: Int = 1,
         _ act: @EventLoop (Scene) async throws -> Void
     ) async throws {
         try await self.play("\(name) (\(layout.rawValue) \(settings.joined(separator: ", ")))") { options in
-            options.citus = LabCitus(layout)
+            options.citus = LabCitus(layout, workers: workers)
         } _: { scene in
             print(scene.lab.citusDescription)
             try await scene.lab.configureCitus(settings)
@@ -44,16 +44,18 @@ extension Scene {
         return now
     }
 
-    /// Waits until the rows of every database (or of these) name the leaders.
-    func awaitRows(_ databases: [String] = LabCitus.databases, _ timeout: Duration = .seconds(60)) async throws {
+    /// Waits until the rows of every database (or of these) name the leaders; `lost`: a group that is down for good.
+    func awaitRows(
+        _ databases: [String] = LabCitus.databases, lost: Int? = nil, _ timeout: Duration = .seconds(60)
+    ) async throws {
         try await self.wait("pg_dist_node of \(databases) to name the leaders", timeout) {
-            guard let coordinator = try await self.lab.leader(), let worker = try await self.lab.leader(group: 1) else {
-                return false
-            }
+            let leaders = try await self.lab.leaders()
+            let known = Set(self.lab.options.groups.map(\.number)).subtracting([lost].compactMap(\.self))
+            guard let coordinator = leaders[0], known == Set(leaders.keys) else { return false }
             for database in databases {
                 do throws(LabError) {
-                    guard try await self.lab.rows(database: database, on: coordinator) == [0: coordinator, 1: worker]
-                    else { return false }
+                    let rows = try await self.lab.rows(database: database, on: coordinator)
+                    guard rows.filter({ $0.key != lost }) == leaders else { return false }
                 } catch {
                     // It is starting, or stopping.
                     return false

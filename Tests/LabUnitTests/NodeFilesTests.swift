@@ -59,5 +59,8 @@ struct NodeFilesTests {
         #expect(options.group(of: "n5") == nil)
         options.citus?.layout = .mode
         #expect(Set(options.groups.map(\.leaderKey)) == ["/service/demo/0/leader", "/service/demo/1/leader"])
+        options.citus?.workers = 3
+        #expect(options.groups.map(\.nodes) == [["n1", "n2"], ["n3", "n4"], ["n6", "n7"], ["n8"]])
+        #expect(options.nodes.count == 8 && options.group(of: "n5") == nil)
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Journal
 import Settings
 import Shell
@@ -46,6 +47,37 @@ struct CatalogTests {
                 #expect(Self.fields.contains(String(pieces[index])), "\(entry.id): no record has @\(pieces[index])@")
             }
         }
+    }
+
+    /// `make docs` runs this with PHAROS_WRITE_TABLES=1: it then writes the table instead of comparing it.
+    @Test func `docs-records has each kind of record, the gravest first`() throws {
+        let entries = try Dictionary(grouping: Self.entries(), by: \.id)
+        var table = "| Priority | What | `MESSAGE_ID` |\n| --- | --- | --- |\n"
+        for priority in [LogRecord.Priority.critical, .error, .warning, .notice, .info] {
+            for kind in LogKind.allCases where kind.priority == priority {
+                let subject = try #require(entries[kind.messageID]?.first?.headers["Subject"])
+                let pieces = subject.split(separator: "@", omittingEmptySubsequences: false).enumerated().map {
+                    $0.offset % 2 == 0 ? $0.element : "*\(Self.word(String($0.element)))*"
+                }
+                table += "| `\(Self.names[priority] ?? "")` | \(pieces.joined()) | `\(kind.messageID)` |\n"
+            }
+        }
+        let text = try PharosUnit.text("docs/records.md")
+        let start = try #require(text.firstRange(of: "<!-- made by make docs -->\n")?.upperBound)
+        guard getenv("PHAROS_WRITE_TABLES") != nil else {
+            return #expect(String(text[start...]) == table, "run make docs")
+        }
+        try PharosUnit.write(text[..<start] + table, to: "docs/records.md")
+    }
+
+    /// journalctl's names.
+    private static let names: [LogRecord.Priority: String] = [
+        .critical: "crit", .error: "err", .warning: "warning", .notice: "notice", .info: "info",
+    ]
+
+    /// `PHAROS_OLD_LEADER` as a person reads it.
+    private static func word(_ field: String) -> String {
+        String(field.dropFirst("PHAROS_".count).lowercased().map { $0 == "_" ? " " : $0 })
     }
 
     // MARK: - The catalog

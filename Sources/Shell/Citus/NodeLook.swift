@@ -53,7 +53,7 @@ final class NodeLook {
         } catch { facts.unseen[.copies] = try await self.refusal(error) }
         do throws(CitusError) {
             facts.prepared = try await self.catalog.preparedTransactions().map {
-                PreparedTransaction(gid: $0.gid, age: $0.age)
+                PreparedTransaction(gid: $0.gid, age: $0.age, database: $0.database)
             }
         } catch { facts.unseen[.prepared] = try await self.refusal(error) }
         try await self.lookAtSettings(&facts)

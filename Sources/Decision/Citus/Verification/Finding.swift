@@ -51,6 +51,7 @@ public struct Finding: Hashable, Sendable {
         case systemWrong = "system-wrong"
         case timelineDiffers = "timeline-differs"
         case orphanedPrepared = "orphaned-prepared"
+        case preparedElsewhere = "prepared-elsewhere"
         case groupUnregistered = "group-unregistered"
         case groupVanished = "group-vanished"
         case poolDiffers = "pool-differs"

@@ -131,10 +131,13 @@ public struct SequenceValue: Hashable, Sendable {
 public struct PreparedTransaction: Hashable, Sendable {
     public var gid: String
     public var age: Duration
+    /// Nil: the one that is verified.
+    public var database: String?
 
-    public init(gid: String, age: Duration) {
+    public init(gid: String, age: Duration, database: String? = nil) {
         self.gid = gid
         self.age = age
+        self.database = database
     }
 }
 

@@ -21,13 +21,39 @@ public struct CitusTransactionName: Hashable, Sendable {
 /// restore, all of them: who prepared them is gone.
 func checkPrepared(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     servers.flatMap { server in
-        server.facts.prepared.filter { facts.isAfterRestore || $0.age > .seconds(60) }.map { transaction in
-            let begin =
-                "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
-            let (text, remedy) = judge(transaction.gid, on: server, among: servers, facts)
-            return Finding(
-                .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)", remedy)
-        }
+        let old = server.facts.prepared.filter { facts.isAfterRestore || $0.age > .seconds(60) }
+        return checkPreparedElsewhere(old, on: server, facts)
+            + old.filter { $0.database == nil }.map { transaction in
+                let begin =
+                    "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
+                let (text, remedy) = judge(transaction.gid, on: server, among: servers, facts)
+                return Finding(
+                    .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)",
+                    remedy)
+            }
+    }
+}
+
+/// A server's databases that are not verified share its locks on what is common to all, its limit of prepared transactions, and the rows
+/// that VACUUM must keep. Told once, not with each database that is verified.
+private func checkPreparedElsewhere(
+    _ transactions: [PreparedTransaction], on server: LookedAt, _ facts: ClusterFacts
+) -> [Finding] {
+    let verified = facts.settings.databases
+    guard facts.database == verified.first else { return [] }
+    return Dictionary(grouping: transactions) { $0.database ?? "" }.sorted { $0.key < $1.key }.compactMap {
+        database, transactions in
+        guard database != "", !verified.contains(database) else { return nil }
+        let oldest = (transactions.map(\.age).max() ?? .zero).components.seconds
+        let names = transactions.prefix(5).map(\.gid).joined(separator: ", ")
+        return Finding(
+            .preparedElsewhere, facts.isAfterRestore ? .critical : .warning, group: server.group, node: server.endpoint,
+            "database \(database), which is not verified here, has \(transactions.count) prepared transactions, the oldest "
+                + "for \(oldest) s: \(names)\(transactions.count > 5 ? ", …" : "")",
+            .init(
+                "Find out who made them, and commit them or roll them back in that database. Where it has Citus, add it to citus.databases.",
+                sql: ["select gid, prepared, owner from pg_prepared_xacts where database = \(sqlLiteral(database))"],
+                on: server.endpoint, refusal: "only who made them knows how they ended"))
     }
 }
 
