@@ -154,7 +154,7 @@ let package = Package(
         tests("RouteNetlinkTests", ["NetworkAddress", "RouteNetlink", "TestSupport"], exclude: ["Fixtures"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
-        tests("ConninfoTests", ["Conninfo", "TestSupport"]),
+        tests("ConninfoTests", ["Conninfo", "EventLoop", "TestSupport"]),
         tests("SettingsTests", ["Decision", "NetworkAddress", "Secrets", "Settings", "TestSupport"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),

@@ -1,3 +1,4 @@
+import EventLoop
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
 import TestSupport
@@ -19,7 +20,9 @@ struct ConnectionStringTests {
             ),
             ("postgres://%2Frun%2Fpg/d?sslmode=require", ["host": "/run/pg", "dbname": "d", "sslmode": "require"]),
         ] as [(String, [String: String])])
-    func `a text says what libpq reads in it, and nothing else`(text: String, values: [String: String]) throws {
+    @EventLoop func `a text says what libpq reads in it, and nothing else`(text: String, values: [String: String])
+        throws
+    {
         // Neither the environment nor a service file is asked.
         setenv("PGHOST", "db.example.org", 1)
         setenv("PGSERVICE", "none", 1)
@@ -79,7 +82,8 @@ struct ConnectionStringTests {
         #expect(try ConnectionString("postgresql://u:x@/d").secrets == ["password"])
     }
 
-    @Test func `every variable that libpq takes defaults from is cleared, and no other`() {
+    // On the loop: children are started there, with the environment of that moment.
+    @Test @EventLoop func `every variable that libpq takes defaults from is cleared, and no other`() {
         let names = ConnectionString.variables
         #expect(names.contains("PGHOST") && names.contains("PGSERVICE") && names.count > 20)
         #expect(names.allSatisfy { $0.hasPrefix("PG") })
