@@ -72,10 +72,6 @@ struct CitusFiles {
         return """
             run() { psql -X -q -v ON_ERROR_STOP=1 -h /var/run/postgresql -U postgres "$@"; }
             run -d template1 -f /\(self.folder)/citus.sql
-            run -d template1 <<'SQL'
-            CREATE TABLE items (key integer PRIMARY KEY, count bigint NOT NULL);
-            ALTER TABLE items OWNER TO writer;
-            SQL
             for database in \(databases.joined(separator: " ")); do
                 run -d postgres -c "CREATE DATABASE $database"
                 run -d "$database" -c "CREATE EXTENSION citus"

@@ -35,6 +35,14 @@ extension Lab {
                     "select citus_set_coordinator_host('\(LabLayout.address(coordinator))', 5432);"
                         + additions.joined(), database: database)
             }
+            // Citus itself makes the table on the workers, the stand-in does not.
+            for node in self.hasRealCitus ? [coordinator] : Array(leaders.values) {
+                try await self.sql(
+                    """
+                    create table items (key integer primary key, count bigint not null);
+                    alter table items owner to writer
+                    """, database: database, on: node)
+            }
             try await self.sql(
                 "select citus_stand_in.distribute('items', 8); select citus_stand_in.share_shards()",
                 database: database)
