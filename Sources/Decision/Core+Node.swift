@@ -40,7 +40,10 @@ extension Core {
             // The interface may have another name by now, and the address with it.
             self.isListingWanted = true
         case .duplicateSeen(let address, let linkAddress):
-            actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
+            self.update(address) { lease in
+                guard lease.duplicates.tells(linkAddress, at: now) else { return }
+                actions.append(.report(.duplicateSeen(address, linkAddress: linkAddress)))
+            }
         case .postgres(let state, let askedAt):
             self.postgresQuestion.answered(askedAt)
             // Of a question that was given up, when a later one has been answered: the past.

@@ -152,7 +152,9 @@ public struct Core: Sendable {
             self.leases[index].reconfigure(settings.addresses.first { $0.id == id })
         }
         for spec in settings.addresses where !self.leases.contains(where: { $0.id == spec.id }) {
-            self.leases.append(AddressLease(spec, self.memory, since: now))
+            var lease = AddressLease(spec, self.memory, since: now)
+            lease.interfaceState = self.node.state(of: spec.interface)
+            self.leases.append(lease)
         }
         self.isListingWanted = true
         self.read.hasten(to: now)

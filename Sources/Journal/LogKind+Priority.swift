@@ -30,6 +30,7 @@ extension LogKind {
             .citusDrift,
             .citusBlocked, .citusUnforced, .citusSyncInterrupted,
             .citusUnsynchronized, .citusSettings, .citusFinding, .citusUnverified, .citusProbeRefused, .probeRefused,
+            .memberUnasked,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
         case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,

@@ -195,6 +195,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case splitBrainOver = "d1b9b32eec6a4e88961ea573528b6cbd"
     /// A member's PostgreSQL does not let this daemon ask it.
     case probeRefused = "c7ab76548c4f402f9bc46606b7f6eb48"
+    /// A member cannot be asked from this node.
+    case memberUnasked = "7e551ac6a03d4b0f97906d642fd28f41"
 
     public var messageID: String { self.rawValue }
 }

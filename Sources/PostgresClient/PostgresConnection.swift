@@ -43,17 +43,17 @@ public final class PostgresConnection {
         do {
             let targets = try ConnectionString(conninfo).overriding(options).targets()
             guard targets.allSatisfy({ if case .name = $0.place { false } else { true } }) else {
-                throw PostgresError(kind: .connection, message: "the conninfo has a host's name without its address")
+                throw PostgresError(kind: .notAsked, message: "the conninfo has a host's name without its address")
             }
         } catch let error as PostgresError {
             throw error
         } catch let error as TargetsError {
-            throw PostgresError(kind: .connection, message: "the conninfo: \(error.message)")
+            throw PostgresError(kind: .notAsked, message: "the conninfo: \(error.message)")
         } catch {
-            throw PostgresError(kind: .connection, message: "the conninfo is malformed")
+            throw PostgresError(kind: .notAsked, message: "the conninfo is malformed")
         }
         guard let raw = Self.start(conninfo, options) else {
-            throw PostgresError(kind: .connection, message: "out of memory")
+            throw PostgresError(kind: .notAsked, message: "out of memory")
         }
         self.handle = Handle(raw: raw)
         self.keeper.listen(to: raw)
@@ -135,7 +135,7 @@ public final class PostgresConnection {
         do throws(PostgresError) { return try await conversation() } catch {
             switch error.kind {
             case .query, .busy: break
-            case .connection, .authentication, .timeout, .resultTooLarge, .cancelled: self.end()
+            case .connection, .notAsked, .authentication, .timeout, .resultTooLarge, .cancelled: self.end()
             }
             throw error
         }

@@ -3,6 +3,9 @@
 /// Why there is no connection, or no result. Never contains the conninfo.
 public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     public enum Kind: Sendable, Equatable {
+        /// Nobody was asked, for a reason of this side's: the connection string, a name, a certificate or another file, TLS that the two
+        /// sides do not agree on. It says nothing of whether the server works.
+        case notAsked
         /// There is no connection (any more); ``PostgresError/sqlState`` says why where the server said so.
         case connection
         /// The server refused the user or the password (SQLSTATE class 28).
@@ -36,8 +39,21 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
         let parts = line.split(separator: ":").map { String($0.drop { $0 == " " }) }
         let state = parts.first(where: Self.isState)
         let isRefusal = needsPassword || state?.hasPrefix("28") == true
-        self.init(kind: isRefusal ? .authentication : .connection, message: line, sqlState: state)
+        let isOurs = state == nil && Self.ours.contains { text.contains($0) }
+        self.init(
+            kind: isRefusal ? .authentication : isOurs ? .notAsked : .connection, message: line, sqlState: state)
     }
+
+    /// What libpq, which has no codes for it, and OpenSSL say where the two sides do not agree on TLS, or a file of this side's cannot be used
+    /// (PostgreSQL 15 to 18, src/interfaces/libpq/fe-secure-openssl.c, fe-secure-common.c, fe-connect.c). A connection that breaks within
+    /// TLS ("SSL SYSCALL error", "unexpected eof") is not among it: so does a server that dies.
+    private static let ours = [
+        "certificate verify failed", "does not match host name",
+        "could not get server's host name from server certificate",
+        "root certificate file", "certificate file", "private key file", "could not load", "alert",
+        "wrong version number",
+        "unsupported protocol", "server does not support SSL", "could not create socket", "Too many open files",
+    ]
 
     private static func isState(_ part: String) -> Bool {
         guard part.utf8.count == 5, !["FATAL", "ERROR", "PANIC"].contains(part) else { return false }

@@ -47,10 +47,17 @@ enum ConninfoRules {
     }
 
     /// A text for `pg_dist_poolinfo`: pairs as in a connection string, but the host is Citus's to resolve, and may be
-    /// `{host}`. Answers `text` itself.
+    /// `{host}`. Citus takes a database, a host and a port, and nothing else (`poolinfo_valid` in its metadata_cache.c, 8.0 to 14.0).
+    /// Answers `text` itself.
     static func checkPool(_ text: String) throws(InvalidValue) -> String {
         guard !text.hasPrefix("postgres://"), !text.hasPrefix("postgresql://") else { throw self.malformed }
-        _ = try self.parse(text)
+        let string = try self.parse(text)
+        let others = ConnectionString.keywords.filter { string[$0] != nil && !["dbname", "host", "port"].contains($0) }
+        guard others.isEmpty else {
+            throw InvalidValue(
+                "Citus accepts nothing but 'dbname', 'host' and 'port' here; found '\(others.sorted().joined(separator: "', '"))'"
+            )
+        }
         return text
     }
 

@@ -221,7 +221,7 @@ extension LogRecord {
         case .duplicateSeen(let id, let linkAddress):
             self.init(
                 .duplicateHolder,
-                "another node answers for \(id): \(linkAddress). Find that station, and take the address off there",
+                "another node answers for \(id): \(linkAddress). Find that station, and take the address off there; a router that answers for others (proxy ARP, proxy NDP) must not do so for this one",
                 ["ADDRESS": id, "LINK_ADDRESS": linkAddress])
         case .failsafeHolds(let id, let span):
             self.init(

@@ -42,7 +42,7 @@ final class NodeConnections {
         _ endpoint: NodeEndpoint, database: String? = nil, timeout: Duration = NodeConnections.timeout
     ) async throws(PostgresError) -> PostgresConnection {
         let port = UInt16(exactly: endpoint.port)
-        guard let port, port > 0 else { throw PostgresError(kind: .connection, message: "there is no such port") }
+        guard let port, port > 0 else { throw PostgresError(kind: .notAsked, message: "there is no such port") }
         let (text, _) = try PostgresConnector.parse(self.conninfo)
         let isNumeric = IPAddress(endpoint.host) != nil
         // A certificate is checked against the name that the server goes by, an address too.

@@ -15,7 +15,7 @@ struct PostgresConnector {
     ///   - conninfo: libpq's connection string, which names the servers.
     ///   - database: instead of the string's.
     ///   - timeout: for all servers together; each has an equal share of what is left.
-    /// - Throws: `.connection` also for a name that could not be looked up; else the first server's reason.
+    /// - Throws: `.notAsked` for a name that could not be looked up; else the first server's reason.
     func connect(
         _ conninfo: String, database: String? = nil, timeout: Duration
     ) async throws(PostgresError) -> PostgresConnection {
@@ -35,7 +35,7 @@ struct PostgresConnector {
             let addresses: [String]
             switch await self.resolver.answer(to: name, within: share) {
             case .addresses(let found): addresses = found
-            case .failed(let reason): throw PostgresError(kind: .connection, message: reason)
+            case .failed(let reason): throw PostgresError(kind: .notAsked, message: reason)
             }
             return try await self.inTurn(addresses, within: end - .now) { address, share throws(PostgresError) in
                 try await Self.open(text, target.options(at: address), database, share)
@@ -49,9 +49,9 @@ struct PostgresConnector {
             let string = try ConnectionString(conninfo)
             return (string.textWithoutTargets, try string.targets())
         } catch let error as TargetsError {
-            throw PostgresError(kind: .connection, message: "the conninfo: \(error.message)")
+            throw PostgresError(kind: .notAsked, message: "the conninfo: \(error.message)")
         } catch {
-            throw PostgresError(kind: .connection, message: "the conninfo is malformed")
+            throw PostgresError(kind: .notAsked, message: "the conninfo is malformed")
         }
     }
 
@@ -78,11 +78,11 @@ struct PostgresConnector {
                 failure = failure ?? error
             }
         }
-        throw failure ?? PostgresError(kind: .connection, message: "there is no address to connect to")
+        throw failure ?? PostgresError(kind: .notAsked, message: "there is no address to connect to")
     }
 
     /// A server that has said why does not say otherwise at its other address. Unless it starts or stops: another one may be there.
     private static func leavesOthers(_ error: PostgresError) -> Bool {
-        (error.kind == .timeout || error.kind == .connection) && (error.sqlState == nil || error.sqlState == "57P03")
+        [.timeout, .connection, .notAsked].contains(error.kind) && (error.sqlState == nil || error.sqlState == "57P03")
     }
 }

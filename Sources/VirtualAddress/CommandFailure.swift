@@ -10,6 +10,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         case timedOut
         /// There is no such interface.
         case noDevice
+        /// IPv6 is switched off on the interface.
+        case noIPv6
         /// The process lacks CAP_NET_ADMIN.
         case notPermitted
         /// The program could not be started; the value is an errno.
@@ -71,6 +73,11 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
                 kind = .noDevice
             } else if text.contains("Operation not permitted") {
                 kind = .notPermitted
+            } else if text.contains("IPv6 is disabled")
+                || text.contains("Permission denied") && command.contains(where: { $0.contains(":") })
+            {
+                // EACCES; newer kernels say it in words.
+                kind = .noIPv6
             } else {
                 kind = .other(code)
             }
@@ -84,6 +91,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
             case .tooLate: "less than a second is left of the lease"
             case .timedOut: "no end within its time limit"
             case .noDevice: "no such interface"
+            case .noIPv6:
+                "IPv6 is switched off on the interface: sysctl net.ipv6.conf.NAME.disable_ipv6 must be 0"
             case .notPermitted: "not permitted (CAP_NET_ADMIN is needed)"
             case .notStarted(let number): "cannot be started (errno \(number))"
             case .noSlot: "not started, since too many commands of ip are under way"

@@ -20,7 +20,8 @@ enum EventCost {
                 var actions: [Action] = []
                 for event in 0..<self.events {
                     let id = self.id((event &* 7919) % size)
-                    let findings = ProbeFindings(patroni: nil, postgres: nil, isPrimary: false, position: 1000)
+                    let findings = ProbeFindings(
+                        patroni: .answered, postgres: .answered, isPrimary: false, position: 1000)
                     core.handle(
                         .detector(.probed(id, findings, askedAt: self.start)), at: self.start + .seconds(1),
                         into: &actions)

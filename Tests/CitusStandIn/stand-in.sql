@@ -59,7 +59,8 @@ create table pg_dist_colocation (
     colocationid integer primary key, shardcount integer not null, replicationfactor integer not null,
     distributioncolumntype oid not null, distributioncolumncollation oid not null
 );
-create table pg_dist_poolinfo (nodeid integer primary key, poolinfo text not null);
+create table pg_dist_poolinfo (nodeid integer primary key, poolinfo text not null,
+    constraint poolinfo_valid check (poolinfo ~ '^\s*((dbname|host|port)\s*=\s*(''[^'']*''|[^\s'']+)\s*)*$'));
 create table pg_dist_transaction (groupid integer not null, gid text not null, outer_xid xid8, unique (groupid, gid));
 create table pg_dist_authinfo (
     nodeid integer not null, rolename name not null, authinfo text not null, unique (rolename, nodeid)

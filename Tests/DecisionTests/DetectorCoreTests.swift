@@ -54,7 +54,7 @@ struct DetectorCoreTests {
     @Test func `a leader whose PostgreSQL nobody can use while it holds its key is a gray failure`() {
         var script = DetectorScript()
         script.pass(.seconds(60))
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "no answer within 5 s")
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("no answer within 5 s"))
         script.second(.healthy, .failed)
         script.pass(.seconds(150))
         #expect(script.verdict("n2") == .gray)
@@ -62,6 +62,32 @@ struct DetectorCoreTests {
         script.second(.healthy, .healthy)
         script.pass(.seconds(60))
         #expect(script.verdict("n2") == .well)
+    }
+
+    /// Its conn_url cannot be read, its certificate is not trusted, its name is not known: that says nothing of it.
+    @Test func `a leader that cannot be asked is no gray failure, however long, and what was seen before ages`() {
+        let unasked = ProbeFindings(patroni: .unasked("certificate"), postgres: .unasked("no conn_url"))
+        var script = DetectorScript(onGrayFailure: .switchover)
+        script.pass(.seconds(60))
+        script.findings["n2"] = unasked
+        // Others hold it well, or cannot ask it either.
+        script.pass(.seconds(3600))
+        #expect(
+            [.well, .unknown, .suspected].contains(script.verdict("n2")), "\(String(describing: script.verdict("n2")))")
+        #expect(script.orders.isEmpty)
+        #expect(script.published?.doubts[MemberID(0, "n2")] == .init(patroni: .unknown, postgres: .unknown))
+        #expect(!script.core.isIsolated)
+    }
+
+    @Test func `a failure that was seen before does not stand for ever where nobody can look any more`() {
+        var script = DetectorScript()
+        script.pass(.seconds(60))
+        script.findings["n3"] = DetectorScript.dead
+        script.pass(.seconds(300))
+        #expect(script.published?.doubts[MemberID(0, "n3")] == .init(patroni: .failed, postgres: .failed))
+        script.findings["n3"] = ProbeFindings(patroni: .unasked("name"), postgres: .unasked("name"))
+        script.pass(.seconds(600))
+        #expect(script.published?.doubts[MemberID(0, "n3")] == .init(patroni: .unknown, postgres: .unknown))
     }
 
     @Test func `where all fail at once it is this node that is cut off, and nobody is accused`() {
@@ -108,7 +134,7 @@ struct DetectorCoreTests {
     @Test func `who fails again soon is suppressed: the verdict is told all the same, until it is acknowledged`() {
         var script = DetectorScript(.fast)
         func fail() {
-            script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+            script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
             script.second(.healthy, .failed)
             script.pass(.seconds(20))
         }
@@ -148,7 +174,7 @@ struct DetectorCoreTests {
         script.pass(.seconds(30))
         let (n2, n3) = (MemberID(0, "n2"), MemberID(0, "n3"))
         for _ in 0..<2 {
-            script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+            script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
             script.second(.healthy, .failed)
             script.pass(.seconds(20))
             script.findings["n2"] = nil
@@ -181,7 +207,7 @@ struct DetectorCoreTests {
         script.change(.leader("n3", since: 20))
         script.pass(.seconds(60))
         #expect(!script.reports.contains { if case .splitBrain = $0 { true } else { false } })
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: nil, isPrimary: true)
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: true)
         script.pass(.seconds(60))
         let both = [MemberID(0, "n2"), MemberID(0, "n3")]
         #expect(
@@ -249,7 +275,7 @@ struct DetectorCoreTests {
     @Test func `a member that cannot use its own PostgreSQL is a witness against itself, never for itself`() {
         var script = DetectorScript(members: ["n1", "n2"])
         script.pass(.seconds(60))
-        let frozen = ProbeFindings(patroni: nil, postgres: "timeout")
+        let frozen = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
         script.findings["n2"] = frozen
         let n2 = MemberID(0, "n2")
         script.on(.observed(n2, Observation(group: 0)))

@@ -36,7 +36,7 @@ struct DetectorScript {
     /// Members whose probes never come back.
     var silent: Set<String> = []
 
-    static let dead = ProbeFindings(patroni: "no route", postgres: "no route")
+    static let dead = ProbeFindings(patroni: .failed("no route"), postgres: .failed("no route"))
 
     /// n1 watches n2 and n3; n2 leads.
     init(
@@ -111,7 +111,8 @@ struct DetectorScript {
             self.probes[id.name, default: 0] += 1
             if self.silent.contains(id.name) { return nil }
             let leads = self.view.groups[0]?.leader?.name == id.name
-            let findings = self.findings[id.name] ?? ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads)
+            let findings =
+                self.findings[id.name] ?? ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: leads)
             return .detector(.probed(id, findings, askedAt: self.now))
         case .detector(.publish(let observation, _)): self.published = observation
         case .detector(.askWALReceiver):

@@ -16,7 +16,7 @@ struct DetectorSourceTests {
         script.walReceiver = Self.heard(.seconds(1))
         script.pass(.seconds(60))
         #expect(script.verdict("n2") == .well)
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
         let failedAt = script.now
         while script.verdict("n2") != .gray, script.now - failedAt < .seconds(300) {
             script.walReceiver = Self.heard(script.now - failedAt)
@@ -31,7 +31,7 @@ struct DetectorSourceTests {
         var script = DetectorScript(.fast)
         script.walReceiver = Self.heard(.seconds(1))
         script.pass(.seconds(60))
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
         script.pass(.seconds(20))
         #expect(script.verdict("n2") == .suspected, "alone we say nothing")
         script.second(.healthy, .failed)
@@ -42,7 +42,7 @@ struct DetectorSourceTests {
         var script = DetectorScript(members: ["n1", "n2"])
         script.walReceiver = .notStreaming
         script.pass(.seconds(60))
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
         script.pass(.seconds(600))
         #expect(script.verdict("n2") == .suspected)
         script.findings = [:]
@@ -50,7 +50,7 @@ struct DetectorSourceTests {
         script.pass(.seconds(120))
         #expect(script.verdict("n2") == .well)
         script.walReceiver = .notStreaming
-        script.findings["n2"] = ProbeFindings(patroni: nil, postgres: "timeout")
+        script.findings["n2"] = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
         script.pass(.seconds(180))
         #expect(script.verdict("n2") == .gray)
     }
@@ -78,7 +78,7 @@ struct DetectorSourceTests {
     // MARK: - Lag
 
     private func findings(at position: Int64, leads: Bool = false) -> ProbeFindings {
-        ProbeFindings(patroni: nil, postgres: nil, isPrimary: leads, position: position)
+        ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: leads, position: position)
     }
 
     @Test func `a standby that stays too far behind is lagging, and well when it has caught up`() {

@@ -6,11 +6,11 @@ import Testing
 /// What is done about a leader that cannot be used: n2 leads, n1 (us) and n3 stand by.
 struct GrayResponseTests {
     private static let n2 = MemberID(0, "n2")
-    private static let gray = ProbeFindings(patroni: nil, postgres: "timeout")
+    private static let gray = ProbeFindings(patroni: .answered, postgres: .failed("timeout"))
     private static let order = SwitchoverOrder(leader: n2, since: 3, candidate: MemberID(0, "n1"))
 
     private static func standby(_ position: Int64) -> ProbeFindings {
-        ProbeFindings(patroni: nil, postgres: nil, isPrimary: false, position: position)
+        ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: false, position: position)
     }
 
     /// All is well for a minute; n1 is a little ahead of n3.
@@ -20,7 +20,7 @@ struct GrayResponseTests {
         var script = DetectorScript(profile, members: members, onGrayFailure: policy)
         script.findings = [
             "n1": Self.standby(1000), "n3": Self.standby(900),
-            "n2": ProbeFindings(patroni: nil, postgres: nil, isPrimary: true, position: 1000),
+            "n2": ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: true, position: 1000),
         ]
         script.second(.healthy, .healthy)
         script.on(.observed(Self.n2, Observation(group: 0)))

@@ -189,4 +189,27 @@ struct KernelTests {
         #expect(n1.on(.duplicateSeen(self.address, linkAddress: "02:00:00:00:00:02")) == [])
         #expect(n1.reports == [.duplicateSeen(self.address, linkAddress: "02:00:00:00:00:02")])
     }
+
+    @Test func `a router that answers each minute is told with growing pauses, another station at once`() {
+        var n1 = Script.holding()
+        /// Whether it is told that this station is seen, a moment later.
+        func tells(_ link: String, after pause: Duration) -> Bool {
+            _ = n1.on(.duplicateSeen(self.address, linkAddress: link), after: pause)
+            return n1.reports.contains(.duplicateSeen(self.address, linkAddress: link))
+        }
+        let told = (0..<120).filter { _ in tells("a", after: .seconds(60)) }
+        #expect(told == [0, 10, 70], "at once, after 10 minutes, an hour later")
+        #expect(tells("b", after: .zero))
+        #expect(tells("a", after: .seconds(1000)), "it had gone")
+    }
+
+    @Test func `a command that fails for one reason again and again is told once`() {
+        var n1 = Script.holding()
+        func tells(_ reason: String) -> Bool {
+            _ = n1.on(.assignFailed(self.address, reason: reason), after: .milliseconds(1400))
+            return n1.reports.contains(.assignFailed(self.address, reason: reason))
+        }
+        #expect((0..<18).count { _ in tells("no device") } == 1)
+        #expect(tells("not permitted"), "another reason")
+    }
 }

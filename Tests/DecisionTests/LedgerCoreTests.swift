@@ -39,7 +39,8 @@ struct LedgerCoreTests {
         }
 
         mutating func probed(_ id: MemberID, isPrimary: Bool, position: Int64) {
-            let findings = ProbeFindings(patroni: nil, postgres: nil, isPrimary: isPrimary, position: position)
+            let findings = ProbeFindings(
+                patroni: .answered, postgres: .answered, isPrimary: isPrimary, position: position)
             self.on(.detector(.probed(id, findings, askedAt: self.now)))
         }
     }

@@ -28,6 +28,7 @@ struct StanceTests {
         Rule(name: "nobody leads", verdict: .leave(.noLeader)) { $0.leader = nil },
         Rule(name: "another leads", verdict: .leave(.leaderIsAnother("n2"))) { $0.leader = "n2" },
         Rule(name: "in recovery", verdict: .wait(.inRecovery)) { $0.postgres = .standby },
+        Rule(name: "interfaces not listed", verdict: .wait(.interfacesUnlisted)) { $0.interfaceState = .unlisted },
         Rule(name: "no interface", verdict: .wait(.interfaceMissing("eth0"))) { $0.interfaceState = .missing },
         Rule(name: "interface down", verdict: .wait(.interfaceDown("eth0"))) { $0.interfaceState = .down },
         Rule(name: "PostgreSQL does not answer", verdict: .wait(.postgresUnreachable("no socket"))) {

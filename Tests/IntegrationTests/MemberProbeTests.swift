@@ -29,7 +29,7 @@ struct MemberProbeTests {
         -> ProbeFindings
     {
         await probe.ask(Self.id, api: nil, endpoint: NodeEndpoint("127.0.0.1", port), timeout: timeout)
-            ?? ProbeFindings(patroni: "not asked", postgres: "not asked")
+            ?? ProbeFindings(patroni: .failed("not asked"), postgres: .failed("not asked"))
     }
 
     /// Waits until a server accepts connections.
@@ -52,7 +52,7 @@ struct MemberProbeTests {
         try await Self.accepting(primary)
         let probe = await Self.probe()
         let first = await Self.ask(probe, port)
-        #expect(first.postgres == nil && first.isPrimary == true)
+        #expect(first.postgres == .answered && first.isPrimary == true)
         let second = await Self.ask(probe, port)
         let (before, after) = (try #require(first.position), try #require(second.position))
         #expect(after > before, "nothing was written: \(before), \(after)")
@@ -60,7 +60,7 @@ struct MemberProbeTests {
         let standby = try await LocalPostgres(port: other, standbyOf: primary)
         try await Self.accepting(standby)
         let found = await Self.ask(probe, other)
-        #expect(found.postgres == nil && found.isPrimary == false && found.position != nil)
+        #expect(found.postgres == .answered && found.isPrimary == false && found.position != nil)
 
         var answer = WALReceiverAnswer.unknown
         #expect(
@@ -79,7 +79,8 @@ struct MemberProbeTests {
                 await WALReceiverProbe.ask(conninfo: standby.conninfo, resolver: HostResolver(), timeout: .seconds(20))
                     == .notStreaming
             })
-        #expect(await Self.ask(probe, port).postgres != nil, "it is dead")
+        let dead = await Self.ask(probe, port).postgres
+        #expect(Self.isFailure(dead), "\(dead)")
     }
 
     @Test @EventLoop func `a server that is frozen, or takes no writes, has failed; one that turns us away has not`()
@@ -94,16 +95,71 @@ struct MemberProbeTests {
 
         var records: [LogRecord] = []
         let stranger = await Self.probe("user=stranger") { records.append($0) }
-        for _ in 0..<2 { #expect(await Self.ask(stranger, port) == ProbeFindings(patroni: Self.noAPI, postgres: nil)) }
-        #expect(records.map(\.kind) == [.probeRefused], "said once")
-        #expect(await Self.ask(Self.probe("user=nobody"), port).postgres == "transactions are read-only there")
+        for _ in 0..<2 {
+            #expect(await Self.ask(stranger, port) == ProbeFindings(patroni: Self.noAPI, postgres: .answered))
+        }
+        #expect(records.map(\.kind) == [.memberUnasked, .probeRefused], "each is said once")
+        #expect(
+            await Self.ask(Self.probe("user=nobody"), port).postgres == .failed("transactions are read-only there"))
 
         // Those who are connected go on working; nobody else gets in.
         server.freeze()
         #expect(try await connection.query("select 1") == [["1"]])
-        #expect(await Self.ask(Self.probe(), port, .seconds(1)).postgres != nil)
+        let frozen = await Self.ask(Self.probe(), port, .seconds(1)).postgres
+        #expect(Self.isFailure(frozen), "\(frozen)")
         server.thaw()
     }
 
-    private static let noAPI = "etcd does not say where its REST API is"
+    @Test @EventLoop func `what cannot be asked has not failed, and is told once with what helps`() async throws {
+        let ports = try freePorts(2)
+        let server = try await LocalPostgres(port: ports[0])
+        try await Self.accepting(server)
+        var records: [LogRecord] = []
+        func told() -> [String] {
+            defer { records = [] }
+            return records.map(\.message)
+        }
+        // No certificate is offered, and one is asked for; a file that is not there; no such name; no conn_url.
+        for (conninfo, host) in [
+            ("user=postgres sslmode=require", "127.0.0.1"),
+            ("user=postgres sslmode=verify-full sslrootcert=/nowhere/root.crt", "127.0.0.1"),
+            ("user=postgres", "no-such-name.invalid"), ("user=postgres", nil),
+        ] as [(String, String?)] {
+            let probe = await Self.probe(conninfo) { records.append($0) }
+            for _ in 0..<2 {
+                let findings = await probe.ask(
+                    Self.id, api: nil, endpoint: host.map { NodeEndpoint($0, ports[0]) }, timeout: .seconds(20))
+                // A machine without name servers cannot know that there is no such name.
+                guard let postgres = findings?.postgres else { continue }
+                #expect(Self.isUnasked(postgres), "\(conninfo), \(host ?? "nowhere"): \(postgres)")
+            }
+            let messages = told()
+            #expect(messages.count { $0.hasPrefix("PostgreSQL of ") } <= 1 && messages.count <= 2, "\(messages)")
+        }
+        // A REST API behind a certificate that nobody here trusts; here etcd speaks for it.
+        let http = HTTPClient()
+        defer { http.close() }
+        let https = try await LocalEtcd(certificates: TestCertificates(), http: http)
+        let probe = await Self.probe { records.append($0) }
+        for _ in 0..<2 {
+            let patroni = await probe.ask(
+                Self.id, api: "\(https.endpoints[0])/patroni", endpoint: NodeEndpoint("127.0.0.1", ports[0]),
+                timeout: .seconds(20))?.patroni
+            #expect(patroni.map(Self.isUnasked) == true, "\(String(describing: patroni))")
+        }
+        https.kill(0)
+        let stopped = await probe.ask(
+            Self.id, api: "\(https.endpoints[0])/patroni", endpoint: nil, timeout: .seconds(20))?.patroni
+        #expect(stopped.map(Self.isFailure) == true, "nobody listens: \(String(describing: stopped))")
+        let messages = told().filter { $0.hasPrefix("Patroni") }
+        #expect(messages.count == 1 && messages.allSatisfy { $0.contains("patroni.ca_file") }, "\(messages)")
+        server.kill()
+    }
+
+    private static func isFailure(_ outcome: ProbeOutcome) -> Bool { if case .failed = outcome { true } else { false } }
+    private static func isUnasked(_ outcome: ProbeOutcome) -> Bool {
+        if case .unasked = outcome { true } else { false }
+    }
+
+    private static let noAPI = ProbeOutcome.unasked("its key in etcd has no api_url that can be read")
 }

@@ -102,6 +102,7 @@ extension LabTests {
             let old = try await [scene.worker(), #require(scene.lab.leader(group: 2))]
             for node in old { try await scene.lab.kill(node) }
             let new = try old.map(scene.other)
+            for group in [1, 2] { _ = try await scene.awaitLeader(of: group, otherThan: old[group - 1]) }
             try await scene.awaitRows(lost: 3)
             let timeline = try scene.timeline()
             let writable = try new.map { try #require(timeline.firstWritable($0, since: begun)).at }

@@ -84,6 +84,11 @@ struct CitusTests {
             "3:18: 'poolinfo.1' in 'citus': a password does not belong in this file; use peer authentication, or name a "
                 + "password file with 'passfile='"
         ),
+        (
+            "poolinfo: { 1: 'host={host} port={port} application_name=pool' }",
+            "3:18: 'poolinfo.1' in 'citus': Citus accepts nothing but 'dbname', 'host' and 'port' here; found "
+                + "'application_name'"
+        ),
         ("secondaries: yes", "3:16: 'secondaries' in 'citus': expected text, not a boolean; put 'yes' in quotes"),
         (
             "node_conninfo: 'host=[::1]'",

@@ -168,11 +168,12 @@ struct DetectorRecordTests {
 
     @Test func `what a probe's row means`() {
         let primary = MemberProbe.findings(["f", "off", "123456789", "local0/1"])
-        #expect(primary == ProbeFindings(patroni: nil, postgres: nil, isPrimary: true, position: 123_456_789))
+        #expect(
+            primary == ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: true, position: 123_456_789))
         let standby = MemberProbe.findings(["t", "on", "99", nil])
-        #expect(standby == ProbeFindings(patroni: nil, postgres: nil, isPrimary: false, position: 99))
-        #expect(MemberProbe.findings(["f", "on", "1", "x"]).postgres == "transactions are read-only there")
-        for row in [[], ["f"], [nil, nil, nil, nil]] { #expect(MemberProbe.findings(row).postgres != nil) }
+        #expect(standby == ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: false, position: 99))
+        #expect(MemberProbe.findings(["f", "on", "1", "x"]).postgres == .failed("transactions are read-only there"))
+        for row in [[], ["f"], [nil, nil, nil, nil]] { #expect(MemberProbe.findings(row).postgres != .answered) }
         #expect(MemberProbe.findings(["t", "on", nil, nil]).position == nil)
     }
 

@@ -150,7 +150,8 @@ struct LogRecordTests {
     @Test func `a reason in the log is never empty, and its code has no space`() {
         let reasons: [Reason] = [
             .stopping, .reconfigured, .noContactYet, .contactLost, .leaderIsAnother("n2"), .noLeader, .maintenance,
-            .failsafe, .inRecovery, .postgresUnreachable("x"), .postgresNotAsked, .interfaceMissing("x"),
+            .failsafe, .inRecovery, .postgresUnreachable("x"), .postgresNotAsked, .interfacesUnlisted,
+            .interfaceMissing("x"),
             .interfaceDown("x"), .clusterNotMarked, .quarantine, .heldByAnother("n2"), .leaseReturning, .leaseLost,
             .misplaced, .foreign, .duplicateDetected,
         ]

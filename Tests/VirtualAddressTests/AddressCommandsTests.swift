@@ -34,6 +34,13 @@ struct CommandTextTests {
         #expect(failure?.kind == kind)
     }
 
+    @Test(arguments: ["RTNETLINK answers: Permission denied\n", "Error: ipv6: IPv6 is disabled on this device.\n"])
+    func `an interface without IPv6 is told as such`(text: String) {
+        let command = ["ip", "address", "replace", "2001:db8::1/64", "dev", "eth0"]
+        let failure = CommandFailure(.init(exitCode: 2, output: Array(text.utf8)), command: command)
+        #expect(failure?.kind == .noIPv6 && failure?.description.contains("disable_ipv6") == true)
+    }
+
     @Test func `a child has 250 ms to begin in and 250 ms to act in`() {
         let timeGuard = AddressCommands.timeGuard(from: 7_000_000)
         #expect(timeGuard.beginBy == 7_250_000)

@@ -72,13 +72,15 @@ extension DetectorCore {
         let before = target
         target.patroni.record(findings.patroni, self.profile, scale: self.health.scale, at: now)
         target.postgres.record(findings.postgres, self.profile, scale: self.health.scale, at: now)
-        target.primaryAt = findings.isPrimary == true ? askedAt : nil
+        // Where its PostgreSQL could not be asked, it is what it was, for as long as that counts.
+        let isUnasked = if case .unasked = findings.postgres { target.postgres.state != .unknown } else { false }
+        if !isUnasked { target.primaryAt = findings.isPrimary == true ? askedAt : nil }
         // The last that is known of a leader still says how far the others must be.
         if let position = findings.position { target.position = (position, askedAt) }
         target.isOutOfConnections = findings.isOutOfConnections
         self.measureLag(of: id, &target, view, askedAt: askedAt, at: now)
         self.targets[id] = target
-        if findings.isPrimary == true {
+        if target.primaryAt != nil {
             self.primaries[id.group, default: []].insert(id)
         } else {
             self.primaries[id.group]?.remove(id)

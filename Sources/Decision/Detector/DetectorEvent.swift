@@ -51,10 +51,20 @@ public enum DetectorAction: Hashable, Sendable {
     indirect case switchOver(SwitchoverOrder)
 }
 
-/// One round of questions to one member. nil: it answered; else why not.
+/// What came of one question to a member.
+public enum ProbeOutcome: Hashable, Sendable {
+    case answered
+    /// Why nothing answers, or not as it should.
+    case failed(String)
+    /// It could not be asked, for a reason of this node's or of what etcd says of it: a certificate, a name, an address that cannot be
+    /// read. That says nothing of the member.
+    case unasked(String)
+}
+
+/// One round of questions to one member.
 public struct ProbeFindings: Hashable, Sendable {
-    public var patroni: String?
-    public var postgres: String?
+    public var patroni: ProbeOutcome
+    public var postgres: ProbeOutcome
     /// Whether its PostgreSQL is out of recovery and has taken a write; nil: not known.
     public var isPrimary: Bool?
     /// How far its write-ahead log has come, in bytes: on a primary what is written, on a standby what is replayed; nil: not
@@ -64,7 +74,7 @@ public struct ProbeFindings: Hashable, Sendable {
     public var isOutOfConnections: Bool
 
     public init(
-        patroni: String?, postgres: String?, isPrimary: Bool? = nil, position: Int64? = nil,
+        patroni: ProbeOutcome, postgres: ProbeOutcome, isPrimary: Bool? = nil, position: Int64? = nil,
         isOutOfConnections: Bool = false
     ) {
         self.isOutOfConnections = isOutOfConnections

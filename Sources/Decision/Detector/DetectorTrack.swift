@@ -45,6 +45,21 @@ public struct DetectorTrack: Sendable {
         return self.follow(input)
     }
 
+    /// Takes over what came of a question.
+    public mutating func record(
+        _ outcome: ProbeOutcome, _ profile: DetectorProfile, scale: Int = 1, at now: Instant
+    ) {
+        switch outcome {
+        case .answered: self.record(nil, profile, scale: scale, at: now)
+        case .failed(let reason): self.record(reason, profile, scale: scale, at: now)
+        case .unasked(let reason):
+            // What was heard before counts for a window. Then nothing is known, also not that it had failed.
+            if let heardAt = self.heardAt, now - heardAt < profile.window { return }
+            self = DetectorTrack()
+            self.reason = reason
+        }
+    }
+
     /// Takes over for how long nothing has come from a source that speaks by itself. What lasts for a window, less the time until
     /// it is looked at again, has failed; below `patience` nothing is wrong.
     @discardableResult

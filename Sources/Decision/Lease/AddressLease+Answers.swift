@@ -137,6 +137,7 @@ extension AddressLease {
 
     mutating func assigned(at now: Instant, into actions: inout [Action]) {
         guard case .assigning(let until) = self.kernel.command else { return }
+        self.failures.over()
         if self.kernel.assigned(at: now) {
             actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
         }
@@ -144,7 +145,9 @@ extension AddressLease {
 
     mutating func assignFailed(_ reason: String, at now: Instant, into actions: inout [Action]) {
         self.kernel.assignFailed(at: now)
-        actions.append(.report(.assignFailed(self.id, reason: reason)))
+        if self.failures.tells("+ \(reason)", at: now) {
+            actions.append(.report(.assignFailed(self.id, reason: reason)))
+        }
     }
 
     /// Answers whether the addresses must be listed.
@@ -152,6 +155,7 @@ extension AddressLease {
         _ place: KernelPlace, wasPresent: Bool, at now: Instant, into actions: inout [Action]
     ) -> Bool {
         let removal = self.kernel.removed(place, wasPresent: wasPresent, configured: self.spec.place, at: now)
+        self.failures.over()
         switch removal {
         case .decided(let reason):
             actions.append(.report(.removed(self.id, interface: place.interface, reason: reason)))
@@ -165,7 +169,9 @@ extension AddressLease {
     mutating func removeFailed(_ place: KernelPlace, _ reason: String, at now: Instant, into actions: inout [Action]) {
         guard case .removing(place, _) = self.kernel.command else { return }
         self.kernel.removeFailed(configured: self.spec.place, at: now)
-        actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
+        if self.failures.tells("- \(place.interface) \(reason)", at: now) {
+            actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
+        }
     }
 
     /// Takes over a listing.

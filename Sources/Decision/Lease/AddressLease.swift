@@ -24,7 +24,11 @@ struct AddressLease: Sendable {
     var stepUnderWay: TrailStep?
     /// Whether ``memory`` has changed since the shell was told.
     var isMemoryNew = false
-    var interfaceState = InterfaceState.missing
+    var interfaceState = InterfaceState.unlisted
+    /// Commands on it that fail again and again for one reason are not told each time.
+    var failures = Retelling<String>()
+    /// By their link addresses, the stations that answer for it.
+    var duplicates = Retelling<String>()
     var hasBeenInspected = false
     var isAnnounced = false
     /// Acquisitions that failed since something changed.
@@ -236,7 +240,8 @@ struct AddressLease: Sendable {
     private mutating func renewKernel(
         until: Instant, _ period: Duration, at now: Instant, into actions: inout [Action]
     ) {
-        guard until - now >= Self.shortest, self.interfaceState != .missing else { return }
+        guard until - now >= Self.shortest, self.interfaceState != .missing, self.interfaceState != .unlisted
+        else { return }
         if self.kernel.isPresent, let given = self.kernel.until, given <= until {
             if given == until || !self.kernel.endsBy(now + period) {
                 let double = until - given + (until - given)

@@ -28,8 +28,8 @@ struct NodeState: Sendable {
     var failsafeUntil: Instant?
     private var patroniAnsweredAt: Instant?
     private var patroniSilence: (length: Duration, until: Instant)?
-    /// Names of the interfaces that exist.
-    var interfaces: (usable: Set<String>, down: Set<String>) = ([], [])
+    /// Names of the interfaces that exist; nil: they have not been listed yet.
+    var interfaces: (usable: Set<String>, down: Set<String>)?
     var isStopping = false
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
     var isMarkDoubtful = false { didSet { self.summarize() } }
@@ -174,7 +174,8 @@ struct NodeState: Sendable {
     }
 
     func state(of interface: String) -> InterfaceState {
-        if self.interfaces.usable.contains(interface) { return .usable }
-        return self.interfaces.down.contains(interface) ? .down : .missing
+        guard let interfaces = self.interfaces else { return .unlisted }
+        if interfaces.usable.contains(interface) { return .usable }
+        return interfaces.down.contains(interface) ? .down : .missing
     }
 }

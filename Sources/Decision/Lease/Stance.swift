@@ -32,6 +32,8 @@ public enum Reason: Hashable, Sendable {
     case inRecovery
     case postgresUnreachable(String)
     case postgresNotAsked
+    /// This node's interfaces have not been listed yet.
+    case interfacesUnlisted
     case interfaceMissing(String)
     case interfaceDown(String)
     case clusterNotMarked
@@ -76,7 +78,8 @@ struct StanceFacts {
     var isHistoryTrusted: Bool
 }
 
-enum InterfaceState { case usable, down, missing }
+/// `unlisted`: the kernel has not been asked for its interfaces yet.
+enum InterfaceState { case usable, down, missing, unlisted }
 
 extension Stance {
     /// The rules, in order: the first that applies decides.
@@ -100,6 +103,7 @@ extension Stance {
         if facts.isHeld { return .hold }
 
         switch facts.interfaceState {
+        case .unlisted: return .wait(.interfacesUnlisted)
         case .missing: return .wait(.interfaceMissing(facts.interface))
         case .down: return .wait(.interfaceDown(facts.interface))
         case .usable: break

@@ -157,7 +157,7 @@ final class NodeLook {
             }
             try await self.catalog.prepareToLook()
             return error.reason
-        case .connection, .authentication: throw error
+        case .connection, .notAsked, .authentication: throw error
         }
     }
 

@@ -48,6 +48,19 @@ extension LogRecord {
         }
     }
 
+    /// `place`: where it is, as far as etcd says it.
+    static func memberUnasked(
+        _ id: MemberID, _ aspect: DetectorAspect, at place: String?, _ reason: String, remedy: String
+    ) -> LogRecord {
+        LogRecord(
+            .memberUnasked,
+            "\(Wording.text(aspect)) of \(id)\(place.map { " at \($0)" } ?? "") cannot be asked from this node: \(reason). Nothing is known of it from here, and nothing follows from that. \(remedy)",
+            [
+                "MEMBER": id.name, "GROUP": "\(id.group)", "ASPECT": aspect.rawValue, "ENDPOINT": place ?? "",
+                "REASON": reason, "REMEDY": remedy,
+            ])
+    }
+
     /// What is done about a gray failure, or why nothing is.
     private init(response report: DetectorReport) {
         switch report {

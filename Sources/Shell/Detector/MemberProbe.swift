@@ -38,34 +38,59 @@ final class MemberProbe {
         self.report = report
     }
 
-    /// Nil: it could not be asked, because a name could not be looked up. That says nothing of the member.
+    /// Nil: it could not be asked, because name servers do not answer: trouble of this node's own.
     func ask(_ id: MemberID, api: String?, endpoint: NodeEndpoint?, timeout: Duration) async -> ProbeFindings? {
-        for name in [api.flatMap { HTTPRequest(.get, $0).nameToResolve?.name }, endpoint?.host] {
-            guard let name, case .unanswered = await self.nodes.resolver.addresses(of: name, within: timeout) else {
-                continue
+        let name = api.flatMap { HTTPRequest(.get, $0).nameToResolve?.name }
+        var unknown: Set<String> = []
+        for host in [name, endpoint?.host] {
+            guard let host else { continue }
+            switch await self.nodes.resolver.addresses(of: host, within: timeout) {
+            case .addresses: continue
+            case .unknown: unknown.insert(host)
+            case .unanswered: return nil
             }
-            return nil
         }
-        let patroni = EventLoop.task { await self.askPatroni(api, timeout) }
-        var findings = await self.askPostgres(id, endpoint, timeout)
+        let patroni = EventLoop.task { [unknown] in
+            guard let name, unknown.contains(name) else { return await self.askPatroni(id, api, timeout) }
+            return self.unasked(.patroni, of: id, at: api, "the name \(name) has no address", .name)
+        }
+        var findings: ProbeFindings
+        if let host = endpoint?.host, unknown.contains(host) {
+            let outcome = self.unasked(
+                .postgres, of: id, at: endpoint?.description, "the name \(host) has no address", .name)
+            findings = ProbeFindings(patroni: .answered, postgres: outcome)
+        } else {
+            findings = await self.askPostgres(id, endpoint, timeout)
+        }
         findings.patroni = await patroni.value
         return findings
     }
 
-    /// Answers what is wrong; nil: nothing. No credentials are sent: the address comes from etcd.
-    private func askPatroni(_ api: String?, _ timeout: Duration) async -> String? {
-        guard let api else { return "etcd does not say where its REST API is" }
+    /// No credentials are sent: the address comes from etcd.
+    private func askPatroni(_ id: MemberID, _ api: String?, _ timeout: Duration) async -> ProbeOutcome {
+        guard let api else {
+            return self.unasked(.patroni, of: id, at: nil, "its key in etcd has no api_url that can be read", .key)
+        }
         let client = PatroniClient(api, tls: self.tls, http: self.http)
         do throws(PatroniError) {
-            return try await client.isAlive(timeout: timeout) ? nil : "Patroni's loop does not turn"
+            let isAlive = try await client.isAlive(timeout: timeout)
+            self.complaints.succeeded("\(id) \(DetectorAspect.patroni)")
+            return isAlive ? .answered : .failed("Patroni's loop does not turn")
         } catch {
-            return error.message.firstLine
+            switch error.kind {
+            // Something answers there, and the two sides do not agree: on certificates, or on who may ask.
+            case .tls, .status(401), .status(403):
+                return self.unasked(.patroni, of: id, at: api, error.message.firstLine, .certificate)
+            case .unreachable, .timeout, .malformed, .status, .cancelled: return .failed(error.message.firstLine)
+            }
         }
     }
 
     private func askPostgres(_ id: MemberID, _ endpoint: NodeEndpoint?, _ timeout: Duration) async -> ProbeFindings {
         guard let endpoint else {
-            return ProbeFindings(patroni: nil, postgres: "etcd does not say where its PostgreSQL is")
+            let outcome = self.unasked(
+                .postgres, of: id, at: nil, "its key in etcd has no conn_url that can be read", .key)
+            return ProbeFindings(patroni: .answered, postgres: outcome)
         }
         let start = Instant.now
         do throws(PostgresError) {
@@ -75,31 +100,37 @@ final class MemberProbe {
                 try await connection.query(
                     Self.question, timeout: rest, rowLimit: 1, byteLimit: Self.answerLimit
                 ).first ?? []
-            self.complaints.succeeded("\(id)")
+            self.complaints.succeeded("\(id) \(DetectorAspect.postgres)")
             return Self.findings(row)
         } catch {
             let reason = error.message.firstLine
             // A server that turns this role away works, as far as it can be seen.
+            if error.kind == .notAsked {
+                let outcome = self.unasked(.postgres, of: id, at: "\(endpoint)", reason, .certificate)
+                return ProbeFindings(patroni: .answered, postgres: outcome)
+            }
             guard Self.isRefusal(error) else {
                 // too_many_connections
-                return ProbeFindings(patroni: nil, postgres: reason, isOutOfConnections: error.sqlState == "53300")
+                return ProbeFindings(
+                    patroni: .answered, postgres: .failed(reason), isOutOfConnections: error.sqlState == "53300")
             }
             self.complain(id, endpoint, reason, error.sqlState)
-            return ProbeFindings(patroni: nil, postgres: nil)
+            return ProbeFindings(patroni: .answered, postgres: .answered)
         }
     }
 
     nonisolated static func findings(_ row: [String?]) -> ProbeFindings {
         guard row.count == 4, let isInRecovery = row[0] else {
-            return ProbeFindings(patroni: nil, postgres: "an unexpected answer")
+            return ProbeFindings(patroni: .answered, postgres: .failed("an unexpected answer"))
         }
         let position = (row[2]).flatMap { Int64($0) }
         guard isInRecovery == "f" else {
-            return ProbeFindings(patroni: nil, postgres: nil, isPrimary: false, position: position)
+            return ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: false, position: position)
         }
         let isReadOnly = row[1] == "on"
         return ProbeFindings(
-            patroni: nil, postgres: isReadOnly ? "transactions are read-only there" : nil, isPrimary: true,
+            patroni: .answered, postgres: isReadOnly ? .failed("transactions are read-only there") : .answered,
+            isPrimary: true,
             position: position)
     }
 
@@ -110,11 +141,36 @@ final class MemberProbe {
     }
 
     private func complain(_ id: MemberID, _ endpoint: NodeEndpoint, _ reason: String, _ state: String?) {
-        guard self.complaints.failed("\(id)", state ?? "authentication") else { return }
+        guard self.complaints.failed("\(id) \(DetectorAspect.postgres)", state ?? "authentication") else { return }
         self.report(
             LogRecord(
                 .probeRefused,
                 "PostgreSQL of \(id) at \(endpoint) does not let this daemon ask it: \(reason). It counts as alive, because it answers",
                 ["MEMBER": id.name, "GROUP": "\(id.group)", "ENDPOINT": "\(endpoint)", "REASON": reason]))
+    }
+
+    /// Where the reason is to be sought that a member could not be asked.
+    private enum Cause: String { case key, name, certificate }
+
+    /// Says once that a member cannot be asked from here, and why.
+    private func unasked(
+        _ aspect: DetectorAspect, of id: MemberID, at place: String?, _ reason: String, _ cause: Cause
+    ) -> ProbeOutcome {
+        if self.complaints.failed("\(id) \(aspect)", cause.rawValue) {
+            self.report(.memberUnasked(id, aspect, at: place, reason, remedy: Self.remedy(for: cause, aspect, id)))
+        }
+        return .unasked(reason)
+    }
+
+    private static func remedy(for cause: Cause, _ aspect: DetectorAspect, _ id: MemberID) -> String {
+        switch (cause, aspect) {
+        case (.key, .patroni): "On \(id.name), give restapi.connect_address in Patroni's file one host and one port"
+        case (.key, .postgres): "On \(id.name), give postgresql.connect_address in Patroni's file one host and one port"
+        case (.name, _): "Let this node's name servers or /etc/hosts know the name"
+        case (.certificate, .patroni):
+            "Name the authority of its certificate with patroni.ca_file in pharos.yml of this node; where Patroni asks for one, this node's certificate with patroni.cert_file and patroni.key_file"
+        case (.certificate, .postgres):
+            "Look at sslmode, sslrootcert, sslcert and sslkey of detector.conninfo in pharos.yml of this node"
+        }
     }
 }

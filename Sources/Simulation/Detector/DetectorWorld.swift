@@ -244,10 +244,12 @@ struct DetectorWorld {
         let isAnswered = isReached && target.isPatroniUp && !target.isFrozen
         let isLost = self.random.chance(0.002)
         let findings = ProbeFindings(
-            patroni: isAnswered ? nil : "timeout", postgres: isUsable && !isLost ? nil : "timeout",
+            patroni: isAnswered ? .answered : .failed("timeout"),
+            postgres: isUsable && !isLost ? .answered : .failed("timeout"),
             isPrimary: isUsable ? other == self.leader : nil, position: isUsable ? 1000 : nil)
-        if findings.postgres != nil { self.nodes[index].foundBadAt[other] = self.now }
-        let delay = findings.patroni == nil && findings.postgres == nil ? 5000 : Time(timeout / .microseconds(1))
+        if findings.postgres != .answered { self.nodes[index].foundBadAt[other] = self.now }
+        let delay =
+            findings.patroni == .answered && findings.postgres == .answered ? 5000 : Time(timeout / .microseconds(1))
         self.queue.schedule(
             .deliver(index, .detector(.probed(Self.id(other), findings, askedAt: self.instant(index)))),
             at: self.now + delay)
