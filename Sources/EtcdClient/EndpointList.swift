@@ -2,9 +2,15 @@
 
 /// The endpoints of a cluster: which one is in use, and which have failed lately. A pure value; times are microseconds
 /// since boot.
+///
+/// Those of the configuration come first and stay. Behind them come those that etcd itself has told, at most
+/// ``learnedLimit``, which come and go. An endpoint keeps its number, which no other ever has: what is under way when the list
+/// changes is about the same endpoint afterwards.
 struct EndpointList: Equatable {
     struct Endpoint: Equatable {
+        let number: Int
         let url: String
+        let isConfigured: Bool
         /// The path under which this endpoint serves the API, once known.
         var prefix: String?
         /// Failures since the last success; a burst within one backoff counts once.
@@ -15,48 +21,75 @@ struct EndpointList: Equatable {
 
     /// Microseconds for which an endpoint that fails is left alone: after its first failure in a row, its second, and so on.
     private static let pauses: [Int64] = [100_000, 200_000, 400_000, 800_000, 1_600_000, 2_000_000]
+    static let learnedLimit = 16
 
     private(set) var endpoints: [Endpoint]
-    /// An index into `endpoints`; meaningless if there are none.
+    /// The number of the one in use; meaningless if there are none.
     private(set) var current = 0
+    private var next: Int
 
     /// `jitter` (0..<1) chooses the first endpoint to use.
     init(_ urls: [String], jitter: Double) {
-        self.endpoints = urls.map { Endpoint(url: $0) }
+        self.endpoints = urls.enumerated().map { Endpoint(number: $0.offset, url: $0.element, isConfigured: true) }
+        self.next = urls.count
         if !urls.isEmpty { self.current = min(urls.count - 1, max(0, Int(jitter * Double(urls.count)))) }
     }
 
-    subscript(index: Int) -> Endpoint { self.endpoints[index] }
+    /// One that has gone from the list has no URL: nothing can be sent there.
+    subscript(number: Int) -> Endpoint {
+        self.place(of: number).map { self.endpoints[$0] } ?? Endpoint(number: number, url: "", isConfigured: false)
+    }
 
-    mutating func setPrefix(_ prefix: String?, of index: Int) { self.endpoints[index].prefix = prefix }
+    private func place(of number: Int) -> Int? { self.endpoints.firstIndex { $0.number == number } }
 
-    mutating func succeeded(_ index: Int, now: Int64) {
-        self.endpoints[index].failures = 0
-        self.endpoints[index].retryAt = 0
+    /// What etcd tells now, instead of what it told before. The endpoint in use stays for as long as it works: a member that
+    /// lags behind may tell an old list.
+    mutating func learn(_ urls: [String]) {
+        self.endpoints.removeAll { endpoint in
+            let isInUse = endpoint.number == self.current && endpoint.failures == 0
+            return !endpoint.isConfigured && !isInUse && !urls.contains(endpoint.url)
+        }
+        for url in urls where !self.endpoints.contains(where: { $0.url == url }) {
+            guard self.endpoints.count(where: { !$0.isConfigured }) < Self.learnedLimit else { break }
+            self.endpoints.append(Endpoint(number: self.next, url: url, isConfigured: false))
+            self.next += 1
+        }
+        guard self.place(of: self.current) == nil, let first = self.endpoints.first else { return }
+        self.current = first.number
+    }
+
+    mutating func setPrefix(_ prefix: String?, of number: Int) {
+        if let place = self.place(of: number) { self.endpoints[place].prefix = prefix }
+    }
+
+    mutating func succeeded(_ number: Int, now: Int64) {
+        guard let place = self.place(of: number) else { return }
+        self.endpoints[place].failures = 0
+        self.endpoints[place].retryAt = 0
         // Everyone moves here if what is in use has failed meanwhile.
-        if self.endpoints[self.current].retryAt > now { self.current = index }
+        if self[self.current].retryAt > now { self.current = number }
     }
 
     /// Notes a failure; if the endpoint is the one in use, another becomes it, where there is another.
-    mutating func failed(_ index: Int, now: Int64, jitter: Double) {
-        if self.endpoints[index].retryAt <= now {
-            self.endpoints[index].failures += 1
-            let pause = Self.pauses[min(self.endpoints[index].failures, Self.pauses.count) - 1]
-            self.endpoints[index].retryAt = now + Int64(Double(pause) * (0.5 + jitter))
+    mutating func failed(_ number: Int, now: Int64, jitter: Double) {
+        guard let place = self.place(of: number) else { return }
+        if self.endpoints[place].retryAt <= now {
+            self.endpoints[place].failures += 1
+            let pause = Self.pauses[min(self.endpoints[place].failures, Self.pauses.count) - 1]
+            self.endpoints[place].retryAt = now + Int64(Double(pause) * (0.5 + jitter))
         }
-        if index == self.current { self.current = self.best(without: [index], now: now) ?? index }
+        if number == self.current { self.current = self.best(without: [number], now: now) ?? number }
     }
 
     /// The endpoint to try: the one in use unless excluded, then the next one that may be tried, then whichever may be
     /// tried soonest.
     func best(without excluded: Set<Int>, now: Int64) -> Int? {
-        let count = self.endpoints.count
-        let order = (0..<count).map { (self.current + $0) % count }.filter { !excluded.contains($0) }
-        if order.first == self.current { return self.current }
-        return order.first { self.endpoints[$0].retryAt <= now }
-            ?? order.min { self.endpoints[$0].retryAt < self.endpoints[$1].retryAt }
+        let (count, first) = (self.endpoints.count, self.place(of: self.current) ?? 0)
+        let order = (0..<count).map { self.endpoints[(first + $0) % count] }.filter { !excluded.contains($0.number) }
+        if order.first?.number == self.current { return self.current }
+        return (order.first { $0.retryAt <= now } ?? order.min { $0.retryAt < $1.retryAt })?.number
     }
 
     /// Microseconds until the endpoint in use should be tried.
-    func delay(now: Int64) -> Int64 { max(0, self.endpoints[self.current].retryAt - now) }
+    func delay(now: Int64) -> Int64 { max(0, self[self.current].retryAt - now) }
 }

@@ -54,7 +54,7 @@ extension EtcdClient {
     }
 
     /// One exchange with one endpoint; its API's path and a token are got first where they are not known.
-    private func attempt(
+    func attempt(
         _ path: String,
         _ body: [UInt8],
         _ isRepeatable: Bool,
@@ -141,6 +141,7 @@ extension EtcdClient {
     func blame(_ index: Int, _ failure: Failure) {
         guard failure.blamesEndpoint else { return }
         self.endpoints.failed(index, now: BootClock.microseconds, jitter: self.jitter())
+        self.endpointFailed()
         for watch in Array(self.watches.values) where watch.endpoint == index { watch.end(failure) }
     }
 

@@ -22,6 +22,8 @@ public final class EtcdClient {
     /// The questions for a token that are under way, by endpoint.
     var renewals: [Int: Task<Failure?, Never>] = [:]
     var watches: [ObjectIdentifier: RunningWatch] = [:]
+    /// Is called whenever an endpoint is blamed for a failure.
+    public var endpointFailed: () -> Void = {}
 
     enum Token: Equatable { case unknown, valid(String), notNeeded }
 

@@ -162,7 +162,7 @@ enum GatewayDecoding {
         return number
     }
 
-    private static func unsigned(_ object: JSON, _ name: String) throws(MalformedAnswer) -> UInt64 {
+    static func unsigned(_ object: JSON, _ name: String) throws(MalformedAnswer) -> UInt64 {
         guard let member = object[name] else { return 0 }
         guard let number = member.uint64 else { throw self.wrongType(name, member) }
         return number

@@ -5,7 +5,8 @@ extension LogKind {
     public var priority: LogRecord.Priority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .clockWithinDrift, .namesFresh, .statusServed, .leaderChanged, .pauseChanged,
+            .contactRestored, .etcdMembersLearned, .clockWithinDrift, .namesFresh, .statusServed, .leaderChanged,
+            .pauseChanged,
             .leaseAdopted,
             .leaseShortened,
             .addressAcquired,
@@ -19,6 +20,7 @@ extension LogKind {
             .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
+            .etcdEndpointAlone,
             .clockBeyondDrift, .fencesForbidden,
             .unanswered, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,

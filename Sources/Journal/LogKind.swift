@@ -40,6 +40,10 @@ public enum LogKind: String, CaseIterable, Sendable {
     case memoryUnwritable = "08b03bf3ee084938a05a50c2ed3be6fb"
     /// A member of etcd is of a version with known faults.
     case etcdOutdated = "4569a9aead8640208391519c284a3229"
+    /// etcd's members told endpoints that the configuration does not name.
+    case etcdMembersLearned = "4bb0d8bcf1394807be22cf8f2ddefa61"
+    /// One endpoint of several is known.
+    case etcdEndpointAlone = "9617801bdc9f46859c6c8fbd6c45e4db"
     /// This node's clock is corrected faster than the margin allows for.
     case clockBeyondDrift = "0d38b2d732724d2b96de2d919344e1f4"
     /// It is no more.

@@ -9,6 +9,7 @@ struct PartialSettings {
     var group: Sourced<Int>?
     var citusDatabase: Sourced<String>?
     var etcdEndpoints: Sourced<[EndpointURL]>?
+    var etcdMembers: Sourced<Settings.Etcd.Members>?
     var etcd = PartialCredentials()
     var patroniURL: Sourced<EndpointURL>?
     var patroni = PartialCredentials()

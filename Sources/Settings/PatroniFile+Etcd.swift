@@ -19,6 +19,13 @@ extension PatroniFile {
             let message = "'etcd3.srv' is passed over; list the endpoints with 'etcd.endpoints' in pharos.yml"
             reader.problems.warning(reader.position(node), message)
         }
+        if let proxy = reader.node("etcd3", "proxy"), !reader.document.isNull(proxy) {
+            self.settings.etcdMembers = Sourced(value: .ignore, position: reader.position(proxy))
+        } else {
+            self.settings.etcdMembers = reader.value("etcd3", "use_proxies") {
+                ["false", "no", "off", "0", "~"].contains($0.lowercased()) ? .learn : .ignore
+            }
+        }
         if self.settings.etcd.username == nil {
             (self.settings.etcd.username, self.settings.etcd.password) = reader.login(
                 reader.node("etcd3", "username"),

@@ -82,6 +82,12 @@ struct PharosFile {
             }
             self.settings.etcdEndpoints = Sourced(value: endpoints, position: reader.position(node))
         }
+        self.settings.etcdMembers = reader.value(fields, "members") { text throws(InvalidValue) in
+            guard let members = Settings.Etcd.Members(rawValue: text) else {
+                throw .expected("learn or ignore", not: text)
+            }
+            return members
+        }
         self.settings.etcd = Self.credentials(fields, &reader)
         if let endpoints = self.settings.etcdEndpoints?.value, !endpoints.isEmpty {
             Self.refuseFilesWithoutTLS(self.settings.etcd, endpoints, in: "etcd", &reader)

@@ -79,10 +79,12 @@ struct Resolution {
         let endpoints = own.etcdEndpoints ?? patroni.etcdEndpoints
         if endpoints == nil { self.missing("etcd.endpoints", in: "etcd3.hosts") }
         self.note("etcd.endpoints", endpoints) { $0.map(\.description).joined(separator: ", ") }
+        let members = self.noted("etcd.members", own.etcdMembers ?? patroni.etcdMembers, .learn, \.rawValue)
         let credentials = self.credentials("etcd", own.etcd, patroni.etcd, for: endpoints?.value ?? [])
         guard let endpoints else { return nil }
         return .init(
             endpoints: endpoints.value.map(\.description),
+            members: members,
             username: credentials.username?.value,
             password: credentials.password?.value,
             tls: .init(credentials)

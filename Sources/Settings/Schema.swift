@@ -20,7 +20,7 @@ enum Schema {
     )
     static let etcd = Section(
         name: "etcd",
-        keys: ["endpoints", "username", "password_file", "ca_file", "cert_file", "key_file"],
+        keys: ["endpoints", "members", "username", "password_file", "ca_file", "cert_file", "key_file"],
         refused: ["password": passwordAdvice]
     )
     static let patroni = Section(

@@ -39,8 +39,13 @@ public struct Settings: Sendable, Equatable {
 
     /// How etcd is reached.
     public struct Etcd: Sendable, Equatable {
+        /// What is done with the URLs that etcd's members announce. `ignore` where the endpoints are proxies, or all that may be
+        /// used: Patroni's `use_proxies`.
+        public enum Members: String, Sendable, CaseIterable { case learn, ignore }
+
         /// URLs without a path or a slash at the end, such as `http://10.0.0.1:2379`. At least one; none twice.
         public var endpoints: [String]
+        public var members = Members.learn
         public var username: String?
         public var password: Secret?
         public var tls: CertificatePaths

@@ -75,6 +75,9 @@ enum Limits {
     private static let etcd = [
         Limit("one request to etcd", .span(Settings.Lease.longestRequest), Settings.Lease.self),
         Limit("such requests in one TTL, at least", .count(Settings.Lease.requestsPerTTL), Settings.Lease.self),
+        Limit("endpoints that etcd tells beside those", .count(EtcdClient.learnedLimit), EtcdClient.self),
+        Limit("etcd is asked for them again after", .span(EtcdDirectory.period), EtcdDirectory.self),
+        Limit("and while endpoints fail, after", .span(EtcdDirectory.pause), EtcdDirectory.self),
         Limit("body of an answer", .bytes(HTTPRequest.usualBodyLimit), HTTPRequest.self),
         Limit(
             "answers that are arriving at one HTTP client, together", .bytes(ConnectionLimits.unlimited.buffered),

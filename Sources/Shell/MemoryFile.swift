@@ -24,6 +24,8 @@ public final class MemoryFile {
     /// What was found at the start.
     struct Finding {
         var memory = Memory()
+        /// Nil: nothing is known of an earlier process's etcd.
+        var etcd: EtcdMemory?
         /// Why nothing is remembered, though there is a file or should be; nil: all is well, or this is the first start.
         var problem: String?
     }
@@ -32,6 +34,8 @@ public final class MemoryFile {
     private let path: String
     private let followsForgetful: Bool
     private var pending: [UInt8]?
+    /// What the file says, or is to say.
+    private var content: (memory: Memory, etcd: EtcdMemory?, owner: Owner)?
     /// The write that is under way.
     private var writing: Task<Void, Never>?
     private var isFinishing = false
@@ -68,6 +72,12 @@ public final class MemoryFile {
     // MARK: - Reading
 
     func load(_ owner: Owner) -> Finding {
+        let finding = self.find(owner)
+        self.content = (finding.memory, finding.etcd, owner)
+        return finding
+    }
+
+    private func find(_ owner: Owner) -> Finding {
         var finding = Finding()
         (finding.memory.followsForgetful, finding.memory.isPartial) = (self.followsForgetful, true)
         // What cannot be brought up to date later may be out of date already.
@@ -94,6 +104,7 @@ public final class MemoryFile {
             return finding
         }
         finding.memory = Memory(trails: trails, isPartial: true, places: Self.places(json))
+        finding.etcd = json["etcd"].flatMap { EtcdMemory($0) }
         return finding
     }
 
@@ -132,7 +143,7 @@ public final class MemoryFile {
 
     // MARK: - Writing
 
-    static func text(_ memory: Memory, _ owner: Owner) -> [UInt8] {
+    static func text(_ memory: Memory, _ owner: Owner, _ etcd: EtcdMemory? = nil) -> [UInt8] {
         let trails = memory.trails.map { entry in
             JSONDocument.Member(
                 entry.address, .string(String(decoding: PharosKeys.value(of: entry.value), as: UTF8.self)))
@@ -143,20 +154,30 @@ public final class MemoryFile {
         let document = JSONDocument.members(
             .init("root", .string(owner.root)), .init("namespace", .string(owner.namespace)),
             .init("scope", .string(owner.scope)), owner.group.map { .init("group", .number($0)) },
-            .init("member", .string(owner.member)), .init("trails", .object(trails)),
+            .init("member", .string(owner.member)), etcd.map { .init("etcd", $0.document) },
+            .init("trails", .object(trails)),
             places.isEmpty ? nil : .init("places", .object(places)))
         let bytes = Array((document.compact + "\n").utf8)
         guard bytes.count > Self.limit, !memory.places.byGroup.isEmpty else { return bytes }
         // The trails come first: without the places, at worst, a person is asked.
         var shorter = memory
         shorter.places = KnownPlaces()
-        return self.text(shorter, owner)
+        return self.text(shorter, owner, etcd)
     }
 
     /// The newest content is written after a moment, or not at all where writing has failed too often.
-    func write(_ memory: Memory, _ owner: Owner) {
+    func write(_ memory: Memory, _ owner: Owner) { self.write((memory, self.content?.etcd, owner)) }
+
+    /// The same of what is known of etcd itself; nothing before ``load(_:)``.
+    func write(_ etcd: EtcdMemory) {
+        guard let content = self.content, content.etcd != etcd else { return }
+        self.write((content.memory, etcd, content.owner))
+    }
+
+    private func write(_ content: (memory: Memory, etcd: EtcdMemory?, owner: Owner)) {
+        self.content = content
         guard self.failures < Self.failureLimit else { return }
-        self.pending = Self.text(memory, owner)
+        self.pending = Self.text(content.memory, content.owner, content.etcd)
         self.wait(Self.patience)
     }
 

@@ -68,6 +68,8 @@ public final class Shell {
     private let looking: EtcdClient
     var clock = ClockRate()
     let follower: EtcdFollower
+    /// Nil where the endpoints of the configuration are all that may be used.
+    private let directory: EtcdDirectory?
     let kernel: KernelLink
     let postgres: PostgresProbe
     let patroni: PatroniProbe
@@ -115,6 +117,7 @@ public final class Shell {
             client, PharosKeys(settings), member: settings.member, node: node, report: { sink.report($0) })
         let memory = services.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
         self.memoryProblem = memory.problem
+        self.directory = Self.directory(settings, memory.etcd, looking, client, services.memory) { sink.report($0) }
         self.core = Core(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
         let detectorKeys = DetectorKeys(settings)
@@ -168,6 +171,18 @@ public final class Shell {
         sink.shell = self
     }
 
+    private static func directory(
+        _ settings: Settings, _ memory: EtcdMemory?, _ looking: EtcdClient, _ client: EtcdClient, _ file: MemoryFile?,
+        report: @escaping @EventLoop (LogRecord) -> Void
+    ) -> EtcdDirectory? {
+        guard settings.etcd.members == .learn else { return nil }
+        let configured = settings.etcd.endpoints
+        let remembered = memory?.configured == configured ? memory?.learned : nil
+        return EtcdDirectory(
+            settings.etcd, asked: looking, told: [client, looking], remembered: remembered ?? [], report: report,
+            learned: { file?.write(EtcdMemory(configured: configured, learned: $0)) })
+    }
+
     /// This node's Patroni. A switchover's answer takes up to 90 s, so it is asked for beside what the leases hang on.
     private static func patroni(_ settings: Settings, _ http: HTTPClient) -> PatroniClient {
         PatroniClient(
@@ -188,6 +203,7 @@ public final class Shell {
             act: { [unowned self] in self.act($0) }, log: { [unowned self] in self.log($0) })
         self.kernel.start()
         self.follower.start()
+        self.directory?.start()
         self.deliver(.tick)
     }
 
@@ -229,6 +245,7 @@ public final class Shell {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
+        self.directory?.stop()
         self.groups.stop()
         self.citus?.stop()
         self.detector.stop()
@@ -244,6 +261,7 @@ public final class Shell {
     /// The text without secrets, as it may leave the process.
     func redacted(_ text: String) -> String { self.services.redact(text) }
 
+    var etcdEndpoints: [EtcdClient.EndpointState] { self.etcd.client.endpointStates }
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
     /// The addresses that are looked for in the kernel, sorted.
     var followedAddresses: [AddressID] { self.kernel.addresses.keys.sorted() }

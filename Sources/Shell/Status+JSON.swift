@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
+import EtcdClient
 import EventLoop
 import Journal
 import LenientJSON
@@ -20,7 +21,8 @@ extension Shell {
             .init(
                 "etcd",
                 [
-                    "endpoint": .string(self.etcdEndpoint), "cluster_id": .text(view.map { "\($0.clusterID)" }),
+                    "endpoint": .string(self.etcdEndpoint), "endpoints": .list(self.etcdEndpoints.map(\.document)),
+                    "cluster_id": .text(view.map { "\($0.clusterID)" }),
                     "revision": .integer(view?.revision ?? 0), "is_quarantined": .bool(view?.isQuarantined ?? false),
                     "is_watching": .bool(self.isWatching), "watch_interruption": .text(self.watchInterruption),
                 ]),
@@ -85,6 +87,15 @@ extension Shell {
                 "age_seconds": .seconds(now - name.at), "reason": .string(name.reason),
             ]
         }
+    }
+}
+
+extension EtcdClient.EndpointState {
+    fileprivate var document: JSONDocument {
+        [
+            "url": .string(self.url), "source": .string(self.isConfigured ? "configuration" : "etcd"),
+            "is_in_use": .bool(self.isInUse), "has_failed": .bool(self.hasFailed),
+        ]
     }
 }
 

@@ -19,7 +19,10 @@ struct CheckConfig: ParsableCommand {
             let settings = try Settings.load(path: self.file.path)
             for setting in settings.provenance { print(setting.description) }
             for warning in settings.warnings { complain(warning.description) }
-            let code = runOnLoop { await Self.warnOfInterfaces(settings) }
+            let code = runOnLoop {
+                await Self.lookAtEtcd(settings)
+                return await Self.warnOfInterfaces(settings)
+            }
             guard code == .success else { throw code }
             try Self.forecastRows(settings)
         } catch let error as SettingsError {
@@ -40,6 +43,16 @@ struct CheckConfig: ParsableCommand {
             return 0
         }
         guard code == .success else { throw code }
+    }
+
+    /// Which endpoints the daemon would learn, and what keeps it from that.
+    @EventLoop
+    private static func lookAtEtcd(_ settings: Settings) async {
+        let review = await EtcdReview(settings)
+        if !review.learned.isEmpty {
+            print("etcd.learned = \(review.learned.joined(separator: ", "))  (etcd, asked now)")
+        }
+        for warning in review.warnings { complain("warning: \(warning)") }
     }
 
     /// The daemon waits for an interface that does not exist yet; whoever checks the file wants to know.

@@ -29,6 +29,7 @@ struct StatusText {
         lines.append(
             "\(contact ? " " : "!") etcd       \(contact ? "answers" : "does not answer") (\(etcd?["endpoint"]?.string ?? "?"), revision \(etcd?["revision"]?.int64 ?? 0))"
         )
+        lines += self.lines(ofEndpoints: etcd?["endpoints"]?.array ?? [])
         if contact, self.isWatchInterrupted {
             let reason = etcd?["watch_interruption"]?.string ?? "not established yet"
             lines.append("! etcd watch interrupted, changes are seen by reads only: \(reason)")
@@ -46,6 +47,17 @@ struct StatusText {
         for event in events { lines.append("    \(event["message"]?.string ?? "")") }
         // Names and reasons came over the network: none may steer the terminal.
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    /// Nothing where there is only one, which the line above names.
+    private func lines(ofEndpoints endpoints: [JSON]) -> [String] {
+        guard endpoints.count > 1 else { return [] }
+        return endpoints.map { endpoint in
+            let hasFailed = endpoint["has_failed"]?.bool == true
+            let use = endpoint["is_in_use"]?.bool == true ? "in use" : hasFailed ? "failed last" : "not in use"
+            let source = endpoint["source"]?.string == "configuration" ? "" : ", told by etcd"
+            return "\(hasFailed ? "!" : " ")            \(endpoint["url"]?.string ?? "?") (\(use)\(source))"
+        }
     }
 
     /// As long as a change of an address may take, in microseconds: what begins meanwhile begins late.

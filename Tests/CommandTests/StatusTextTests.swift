@@ -32,6 +32,18 @@ struct StatusTextTests {
         #expect(try lines(ofLoop: loop).isEmpty)
     }
 
+    @Test func `several endpoints of etcd are told, and where they come from`() throws {
+        let text = #"""
+            {"has_contact":true,"etcd":{"is_watching":true,"endpoint":"http://b:1","endpoints":[
+            {"url":"http://a:1","source":"configuration","is_in_use":false,"has_failed":true},
+            {"url":"http://b:1","source":"etcd","is_in_use":true,"has_failed":false}]}}
+            """#
+        let status = StatusText(try #require(JSON.parse(Array(text.utf8))))
+        #expect(status.text.contains("\n!            http://a:1 (failed last)\n"))
+        #expect(status.text.contains("\n             http://b:1 (in use, told by etcd)\n"))
+        #expect(status.isInOrder)
+    }
+
     @Test func `numbers that no daemon tells do no harm`() throws {
         let odd =
             #"{"last_10_minutes":\#(turn("9223372036854775807", "-5")),"since_start":\#(turn("-9223372036854775808", "0"))}"#

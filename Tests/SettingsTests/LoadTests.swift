@@ -102,6 +102,7 @@ struct LoadTests {
                 "group =   (default)",
                 "etcd.endpoints = http://10.10.10.11:2379, http://10.10.10.12:2379, http://10.10.10.13:2379  "
                     + "(/etc/patroni/config.yml:7)",
+                "etcd.members = learn  (default)",
                 "etcd.username = pharos  (pharos.yml:5)",
                 "etcd.password = [redacted]  (pharos.yml:6)",
                 "etcd.ca_file =   (default)",

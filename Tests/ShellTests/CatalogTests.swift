@@ -93,7 +93,8 @@ struct CatalogTests {
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.
-            "CHANGES", "CODE", "DATABASE", "ENDPOINT", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW", "SESSIONS",
+            "CHANGES", "CODE", "DATABASE", "ENDPOINT", "ENDPOINTS", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW",
+            "SESSIONS",
             "UNVERIFIED",
             "WRITER",
             // Of the failure detector.

@@ -26,6 +26,8 @@ final class FakeEtcd {
     private var watchers: [(range: KeyRange, connection: ScriptedServer.Connection)] = []
     /// The paths asked for, in order.
     private(set) var requests: [String] = []
+    /// What its members announce.
+    lazy var clientURLs = [self.url]
     /// Keys that this user may not read.
     var forbidden: KeyRange?
     /// Changes an answer; nil: there is none, ever.
@@ -128,6 +130,9 @@ final class FakeEtcd {
     private func process(_ path: String, _ body: JSON) -> (Int, String) {
         switch path {
         case "/version": return (200, #"{"etcdserver":"3.5.16","etcdcluster":"3.5.0"}"#)
+        case "/v3/cluster/member/list":
+            let urls = self.clientURLs.map { #""\#($0)""# }.joined(separator: ",")
+            return (200, #"{\#(self.header),"members":[{"ID":"1","name":"m1","clientURLs":[\#(urls)]}]}"#)
         case "/v3/kv/range": return (200, "{\(self.header),\(self.range(body))}")
         case "/v3/kv/txn": return self.transaction(body)
         case "/v3/lease/grant":

@@ -62,6 +62,32 @@ struct MemoryFileTests {
         }
     }
 
+    @Test @EventLoop func `etcd's endpoints are remembered beside the trails, whichever is written first`() async throws
+    {
+        let folder = try TemporaryDirectory("memory")
+        let etcd = EtcdMemory(configured: ["http://a:1"], learned: ["http://b:1", "http://c:1"])
+        let first = MemoryFile(folder: folder.path, followsForgetful: false)
+        #expect(first.load(Self.owner).etcd == nil)
+        first.write(etcd)
+        await first.finish()
+        let second = MemoryFile(folder: folder.path, followsForgetful: false)
+        let found = second.load(Self.owner)
+        #expect(found.etcd == etcd && found.memory.trails.isEmpty && found.problem == nil)
+        second.write(Self.memory, Self.owner)
+        await second.finish()
+        let third = MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner)
+        #expect(third.etcd == etcd && third.memory == Self.memory)
+    }
+
+    @Test(arguments: ["7", "{}", #"{"configured":["a"]}"#, #"{"configured":{},"learned":[]}"#])
+    @EventLoop func `what is no list of endpoints is left out, and the trails stay`(etcd: String) throws {
+        let folder = try TemporaryDirectory("memory")
+        let good = String(decoding: MemoryFile.text(Self.memory, Self.owner), as: UTF8.self)
+        try folder.write("memory.json", good.replacing(#""trails":"#, with: #""etcd":\#(etcd),"trails":"#))
+        let found = MemoryFile(folder: folder.path, followsForgetful: false).load(Self.owner)
+        #expect(found.etcd == nil && found.memory == Self.memory)
+    }
+
     @Test @EventLoop func `what changes while a write is under way is written before the process ends`() async throws {
         let folder = try TemporaryDirectory("memory")
         let file = MemoryFile(folder: folder.path, followsForgetful: false)

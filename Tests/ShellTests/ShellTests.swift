@@ -30,6 +30,9 @@ struct ShellTests {
         #expect(try scene.status["addresses"]?.array?.first?["is_here"]?.bool == true)
         #expect(scene.record(.memberUnknown) == nil)
         try await scene.expect { try scene.status["etcd"]?["is_watching"]?.bool == true }
+        let endpoint = try #require(try scene.status["etcd"]?["endpoints"]?.array?.first)
+        #expect(endpoint["url"]?.string == scene.etcd.url && endpoint["source"]?.string == "configuration")
+        #expect(endpoint["is_in_use"]?.bool == true && endpoint["has_failed"]?.bool == false)
         try await scene.stop()
         // What the daemon has published of others ends by its own lease.
         let published = scene.etcd.entries["/pharos/demo/observations/n1"]?.lease

@@ -6,9 +6,9 @@ public import HTTPClient
 @EventLoop
 public final class LocalEtcd {
     /// The members' client URLs, in the order of their numbers.
-    public let endpoints: [String]
+    public private(set) var endpoints: [String]
     public let directory: TemporaryDirectory
-    private let commands: [[String]]
+    private var commands: [[String]]
     private let tls: TLSFiles?
     private var processes: [TestProcess?]
 
@@ -59,6 +59,59 @@ public final class LocalEtcd {
     public func thaw(_ number: Int) { self.processes[number]?.thaw() }
     public func start(_ number: Int) throws { self.processes[number] = try self.launch(number) }
 
+    // MARK: - Members that come and go
+
+    /// Adds a member to the cluster, as the manual of etcd says it; `running`: a member that is asked for it. Answers its number.
+    public func addMember(asking running: Int, http: HTTPClient) async throws -> Int {
+        let ports = try freePorts(2)
+        let (client, peer, number) = (
+            "http://127.0.0.1:\(ports[0])", "http://127.0.0.1:\(ports[1])", self.endpoints.count
+        )
+        let text = try await Self.reconfigure([
+            "--endpoints", self.endpoints[running], "member", "add", "m\(number)", "--peer-urls=\(peer)",
+        ])
+        let line = text.split(separator: "\n").first { $0.hasPrefix("ETCD_INITIAL_CLUSTER=") }
+        guard let cluster = line?.split(separator: "\"").dropFirst().first else { throw TestSupportError(text) }
+        self.endpoints.append(client)
+        self.commands.append([
+            "/usr/bin/etcd", "--name", "m\(number)", "--data-dir", self.directory.file("m\(number)"),
+            "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
+            "--initial-advertise-peer-urls", peer, "--initial-cluster", String(cluster), "--initial-cluster-state",
+            "existing", "--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "error", "--logger",
+            "zap",
+        ])
+        self.processes.append(try self.launch(number))
+        try await self.waitForHealth(number, http: http)
+        return number
+    }
+
+    /// Removes a member from the cluster, and ends it.
+    public func removeMember(_ number: Int, asking running: Int) async throws {
+        let list = try await Self.etcdctl(["--endpoints", self.endpoints[running], "member", "list"])
+        let line = list.split(separator: "\n").first { $0.contains(" \(self.endpoints[number]),") }
+        guard let id = line?.split(separator: ",").first else { throw TestSupportError(list) }
+        _ = try await Self.reconfigure(["--endpoints", self.endpoints[running], "member", "remove", String(id)])
+        self.kill(number)
+    }
+
+    /// Starts the member anew as a cluster of its own, at the same URLs: what it held is put aside.
+    public func rebuildAlone(_ number: Int, http: HTTPClient) async throws {
+        self.kill(number)
+        var command = self.commands[number]
+        for (option, value) in [
+            ("--data-dir", self.directory.file("alone\(number)")), ("--initial-cluster-token", "alone"),
+        ] {
+            guard let index = command.firstIndex(of: option) else { throw TestSupportError("no \(option)") }
+            command[index + 1] = value
+        }
+        guard let index = command.firstIndex(of: "--initial-cluster"),
+            let peer = command.firstIndex(of: "--initial-advertise-peer-urls")
+        else { throw TestSupportError("no cluster") }
+        command[index + 1] = "m\(number)=\(command[peer + 1])"
+        self.processes[number] = try TestProcess(command, log: self.directory.file("alone\(number).log"))
+        try await self.waitForHealth(number, http: http)
+    }
+
     // MARK: - Snapshots of a cluster of one
 
     public func saveSnapshot(_ path: String) async throws {
@@ -88,9 +141,22 @@ public final class LocalEtcd {
         try await Self.etcdctl(["--endpoints", self.endpoints[0]] + arguments)
     }
 
-    private static func etcdctl(_ arguments: [String]) async throws {
+    /// etcd refuses a change of its members while it does not find them all well: for up to 5 s after the last one.
+    private static func reconfigure(_ arguments: [String]) async throws -> String {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while true {
+            do { return try await self.etcdctl(arguments) } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+                try await EventLoop.sleep(for: .milliseconds(300))
+            }
+        }
+    }
+
+    @discardableResult
+    private static func etcdctl(_ arguments: [String]) async throws -> String {
         let outcome = try await ChildProcess(["/usr/bin/etcdctl"] + arguments, timeout: .seconds(20)).run()
         guard outcome.exitCode == 0 else { throw TestSupportError("etcdctl \(arguments): \(outcome.text)") }
+        return outcome.text
     }
 
     /// Waits until a member can answer a linearizable read, at most 20 s.

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import EtcdClient
+import EventLoop
+import Journal
+import Settings
+
+/// Keeps the list of etcd's endpoints up to date for every client of the daemon: the members' client URLs, as etcd tells them,
+/// are used behind those of the configuration.
+///
+/// Every endpoint is asked every five minutes, as Patroni does, and soon after an endpoint failed; what any of them tells counts,
+/// because one of them may lag behind. What was learned stays while none answers. Nothing that a lease hangs on waits for this.
+@EventLoop
+final class EtcdDirectory {
+    private let asked: EtcdClient
+    private let told: [EtcdClient]
+    private let configured: [String]
+    private let report: @EventLoop (LogRecord) -> Void
+    private let learned: @EventLoop ([String]) -> Void
+    private var timer: EventSource?
+    private var lookedAt: Instant?
+    private var isLooking = false
+    /// The endpoints beside those of the configuration, sorted.
+    private(set) var urls: [String]
+    private var complaints = Complaints<EtcdError.Kind>()
+    private var isAlone = false
+
+    nonisolated static let period: Duration = .seconds(300)
+    /// Between two looks, whatever fails.
+    nonisolated static let pause: Duration = .seconds(10)
+    private static let request = "asking etcd for its members"
+
+    /// - Parameters:
+    ///   - asked: is asked for the members; its failures must not matter to a lease.
+    ///   - told: the clients that are told, `asked` among them.
+    ///   - remembered: what an earlier process learned.
+    ///   - learned: is told what is to be remembered, whenever it changes.
+    init(
+        _ settings: Settings.Etcd, asked: EtcdClient, told: [EtcdClient], remembered: [String],
+        report: @escaping @EventLoop (LogRecord) -> Void, learned: @escaping @EventLoop ([String]) -> Void
+    ) {
+        self.asked = asked
+        self.told = told
+        self.configured = settings.endpoints
+        self.report = report
+        self.learned = learned
+        self.urls = Self.usable(remembered, toldBy: settings.endpoints[0], settings.endpoints).usable
+        for client in told { client.learn(self.urls) }
+    }
+
+    /// `after`: what the addresses wait for comes first.
+    func start(after delay: Duration = .seconds(1)) {
+        for client in self.told { client.endpointFailed = { [weak self] in self?.hasten() } }
+        self.wait(delay)
+    }
+
+    func stop() {
+        self.timer = nil
+        for client in self.told { client.endpointFailed = {} }
+    }
+
+    /// An endpoint has failed: there may be others by now.
+    private func hasten() {
+        guard !self.isLooking else { return }
+        self.wait(max(.milliseconds(100), self.lookedAt.map { Self.pause - (.now - $0) } ?? .zero))
+    }
+
+    private func wait(_ delay: Duration) {
+        self.timer = .timer(after: delay) { [unowned self] in
+            self.timer = nil
+            guard !self.isLooking else { return }
+            self.isLooking = true
+            EventLoop.spawn {
+                await self.look()
+                self.isLooking = false
+                if self.timer == nil { self.wait(Self.period) }
+            }
+        }
+    }
+
+    /// Asks every endpoint, and passes on what they tell.
+    func look() async {
+        self.lookedAt = .now
+        var (lists, errors): ([EtcdMemberList], [EtcdError]) = ([], [])
+        for (_, answer) in await self.asked.members() {
+            switch answer {
+            case .success(let list): lists.append(list)
+            case .failure(let error): errors.append(error)
+            }
+        }
+        guard !lists.isEmpty else { return self.complain(errors) }
+        self.complaints.succeeded(Self.request)
+        self.take(lists)
+    }
+
+    /// What several lists say together.
+    struct News {
+        /// Beside those of the configuration, sorted; no more than are used.
+        let urls: [String]
+        /// Of what the members announce, what cannot be used, and why.
+        let refused: [String]
+        let members: Int
+        /// One endpoint is known, of several.
+        let isAlone: Bool
+
+        init(_ lists: [EtcdMemberList], _ configured: [String]) {
+            var (urls, refused): (Set<String>, Set<String>) = ([], [])
+            for list in lists {
+                // A learner answers nothing that a lease may hang on.
+                let announced = list.members.filter { !$0.isLearner }.flatMap(\.clientURLs)
+                let judged = EtcdDirectory.usable(announced, toldBy: list.toldBy, configured)
+                urls.formUnion(judged.usable)
+                refused.formUnion(judged.unusable)
+            }
+            self.urls = Array(urls.sorted().prefix(EtcdClient.learnedLimit))
+            self.refused = refused.sorted()
+            self.members = Set(lists.flatMap { $0.members.filter { !$0.isLearner }.map(\.id) }).count
+            self.isAlone = configured.count + urls.count == 1 && self.members > 1
+        }
+    }
+
+    private func take(_ lists: [EtcdMemberList]) {
+        let news = News(lists, self.configured)
+        if news.isAlone, !self.isAlone {
+            self.report(.etcdEndpointAlone(self.configured[0], news.members, news.refused))
+        }
+        self.isAlone = news.isAlone
+        for client in self.told { client.learn(news.urls) }
+        guard news.urls != self.urls else { return }
+        self.urls = news.urls
+        self.report(.etcdMembersLearned(news.urls, toldBy: lists.map(\.toldBy)))
+        self.learned(news.urls)
+    }
+
+    /// What an etcd refuses is told. That it cannot be reached, whoever reads the keys tells.
+    private func complain(_ errors: [EtcdError]) {
+        for error in errors {
+            switch error.kind {
+            case .permissionDenied, .malformed, .server, .unauthenticated:
+                guard self.complaints.failed(Self.request, error.kind) else { return }
+                return self.report(
+                    LogRecord(
+                        .requestFailed,
+                        "\(Self.request) has failed: \(error.description). Only the configured endpoints are used",
+                        ["REQUEST": Self.request, "REASON": error.description]))
+            case .unreachable, .timeout, .noLeader, .leaseNotFound, .compacted, .outcomeUnknown, .cancelled,
+                .watchCancelled, .streamEnded:
+                continue
+            }
+        }
+    }
+
+    nonisolated static func aloneText(_ endpoint: String, _ members: Int, _ refused: [String]) -> String {
+        let reasons = refused.prefix(4).joined(separator: "; ")
+        return
+            "etcd has \(members) members, and only \(endpoint) is known here: while it does not answer, addresses lapse on this node. What the members announce cannot be used\(reasons.isEmpty ? "" : " (\(reasons))"). List the endpoints: etcd.endpoints in pharos.yml, or etcd3.hosts in Patroni's file"
+    }
+
+    /// What may be used of announced URLs, without those of the configuration; and what may not, with the reason.
+    nonisolated static func usable(
+        _ urls: [String], toldBy teller: String, _ configured: [String]
+    ) -> (usable: [String], unusable: [String]) {
+        var (usable, unusable): ([String], [String]) = ([], [])
+        for text in urls {
+            switch MemberURL(text, toldBy: teller, configured: configured) {
+            case .usable(let url): if !configured.contains(url), !usable.contains(url) { usable.append(url) }
+            case .unusable(let reason): unusable.append("\(LogRecord.escaped(String(text.prefix(100)))): \(reason)")
+            }
+        }
+        return (usable.sorted(), unusable)
+    }
+}
+
+extension LogRecord {
+    static func etcdMembersLearned(_ urls: [String], toldBy tellers: [String]) -> LogRecord {
+        let list = urls.isEmpty ? "none" : urls.joined(separator: " ")
+        return LogRecord(
+            .etcdMembersLearned,
+            "etcd's endpoints beside those of the configuration: \(list) (told by \(tellers.prefix(3).joined(separator: " "))). They are used when those do not answer",
+            ["ENDPOINTS": list])
+    }
+
+    static func etcdEndpointAlone(_ endpoint: String, _ members: Int, _ refused: [String]) -> LogRecord {
+        LogRecord(
+            .etcdEndpointAlone, EtcdDirectory.aloneText(endpoint, members, refused), ["ENDPOINTS": endpoint])
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+import EtcdClient
+import LenientJSON
+
+/// What a process leaves to the next one of the etcd that it followed.
+struct EtcdMemory: Equatable {
+    /// The endpoints in the configuration of that time. With others, what was learned says nothing: etcd may have moved.
+    var configured: [String]
+    /// The endpoints that etcd told beside them.
+    var learned: [String] = []
+
+    init(configured: [String], learned: [String] = []) {
+        self.configured = configured
+        self.learned = learned
+    }
+
+    init?(_ json: JSON) {
+        func texts(_ name: String) -> [String]? {
+            json[name]?.array?.prefix(EtcdClient.learnedLimit).compactMap(\.string)
+        }
+        guard let configured = texts("configured"), let learned = texts("learned") else { return nil }
+        self.init(configured: configured, learned: learned)
+    }
+
+    var document: JSONDocument {
+        .members(
+            .init("configured", .list(self.configured.map { .string($0) })),
+            .init("learned", .list(self.learned.map { .string($0) })))
+    }
+}
