@@ -25,6 +25,11 @@ extension Core {
     /// What the local PostgreSQL said last.
     public var postgres: PostgresState? { self.node.postgres }
 
+    /// For so long a right to an address may be in force at most, whichever etcd cluster it came from.
+    public func longestTTL(at now: Instant) -> Duration {
+        self.leases.map(\.longestTrailTTL).reduce(self.node.longestTTL(at: now), max)
+    }
+
     /// How many addresses are looked after, retired ones included until they are gone.
     public var addressCount: Int { self.leases.count }
 

@@ -27,6 +27,8 @@ struct EndpointList: Equatable {
     /// The number of the one in use; meaningless if there are none.
     private(set) var current = 0
     private var next: Int
+    /// The URLs of those that belong to another cluster: they are the last to be tried, whatever fails.
+    private var foreign: Set<String> = []
 
     /// `jitter` (0..<1) chooses the first endpoint to use.
     init(_ urls: [String], jitter: Double) {
@@ -58,6 +60,13 @@ struct EndpointList: Equatable {
         self.current = first.number
     }
 
+    func isForeign(_ number: Int) -> Bool { self.foreign.contains(self[number].url) }
+
+    mutating func setForeign(_ urls: Set<String>, now: Int64) {
+        self.foreign = urls
+        if self.isForeign(self.current) { self.current = self.best(without: [], now: now) ?? self.current }
+    }
+
     mutating func setPrefix(_ prefix: String?, of number: Int) {
         if let place = self.place(of: number) { self.endpoints[place].prefix = prefix }
     }
@@ -81,13 +90,15 @@ struct EndpointList: Equatable {
         if number == self.current { self.current = self.best(without: [number], now: now) ?? number }
     }
 
-    /// The endpoint to try: the one in use unless excluded, then the next one that may be tried, then whichever may be
+    /// The endpoint to try, of another cluster only where no other is left: the one in use unless excluded, then the next one that may be tried, then whichever may be
     /// tried soonest.
     func best(without excluded: Set<Int>, now: Int64) -> Int? {
         let (count, first) = (self.endpoints.count, self.place(of: self.current) ?? 0)
         let order = (0..<count).map { self.endpoints[(first + $0) % count] }.filter { !excluded.contains($0.number) }
-        if order.first?.number == self.current { return self.current }
-        return (order.first { $0.retryAt <= now } ?? order.min { $0.retryAt < $1.retryAt })?.number
+        let own = order.filter { !self.foreign.contains($0.url) }
+        let choices = own.isEmpty ? order : own
+        if choices.first?.number == self.current { return self.current }
+        return (choices.first { $0.retryAt <= now } ?? choices.min { $0.retryAt < $1.retryAt })?.number
     }
 
     /// Microseconds until the endpoint in use should be tried.

@@ -5,12 +5,14 @@ import HTTPClient
 import LenientJSON
 
 extension EtcdClient {
-    /// One request, on as many endpoints as it takes, each at most once (and once more with a new token), within
-    /// `requestTimeout`.
+    /// One request, on as many endpoints as it takes, each at most once (once more with a new token, or once it is known which
+    /// cluster is followed), within `requestTimeout`. `isRead`: endpoints of another cluster may be asked where no other answers:
+    /// it may be the one to follow by now.
     func call<Answer>(
         _ path: String,
         _ body: [UInt8],
         isRepeatable: Bool,
+        isRead: Bool = false,
         onRepetition: () -> Void = {},
         decode: (JSON) throws(MalformedAnswer) -> Answer
     ) async throws(EtcdError) -> Answer {
@@ -18,15 +20,27 @@ extension EtcdClient {
         var tried: Set<Int> = []
         var renewed = false
         var worst: (failure: Failure, index: Int)?
+        var wasUndecided = false
         while let index = self.endpoints.best(without: tried, now: BootClock.microseconds) {
+            guard isRead || !self.endpoints.isForeign(index) else {
+                worst = worst ?? (self.foreign(index), index)
+                break
+            }
             let outcome = await self.attempt(path, body, isRepeatable, on: index, deadline: deadline)
             var failure: Failure
             switch outcome {
             case .success(let json):
                 do throws(MalformedAnswer) {
                     let answer = try decode(json)
-                    self.endpoints.succeeded(index, now: BootClock.microseconds)
-                    return answer
+                    switch self.verdict(on: index, json) {
+                    case .followed:
+                        self.endpoints.succeeded(index, now: BootClock.microseconds)
+                        return answer
+                    case .foreign: failure = self.foreign(index)
+                    case .undecided:
+                        wasUndecided = true
+                        failure = Self.undecided
+                    }
                 } catch {
                     failure = Failure(error)
                 }
@@ -46,6 +60,9 @@ extension EtcdClient {
             tried.insert(index)
             if failure.weight >= worst?.failure.weight ?? 0 { worst = (failure, index) }
             guard BootClock.microseconds < deadline, !Task.isCancelled else { break }
+            if wasUndecided, self.endpoints.best(without: tried, now: 0) == nil, self.clusters?.choice.followed != nil {
+                (wasUndecided, tried) = (false, [])
+            }
         }
         guard let worst else {
             throw EtcdError(kind: .unreachable, message: "no endpoint is configured", endpoint: "")
@@ -139,7 +156,8 @@ extension EtcdClient {
 
     /// Notes that an endpoint failed, if the failure is its fault, and ends the watches on it.
     func blame(_ index: Int, _ failure: Failure) {
-        guard failure.blamesEndpoint else { return }
+        guard failure.blamesEndpoint, failure != Self.undecided else { return }
+        if failure.kind != .otherCluster { self.clusters?.failed(self.endpoints[index].url) }
         self.endpoints.failed(index, now: BootClock.microseconds, jitter: self.jitter())
         self.endpointFailed()
         for watch in Array(self.watches.values) where watch.endpoint == index { watch.end(failure) }

@@ -40,6 +40,11 @@ extension EtcdClient {
             }
             try await self.waitForBackoff()
             let index = self.endpoints.current
+            guard !self.endpoints.isForeign(index) else {
+                let failure = self.foreign(index)
+                self.blame(index, failure)
+                throw self.error(failure, failure.kind, index)
+            }
             let failure = await self.watch(range, from: revision, on: index, each: each)
             self.blame(index, failure)
             // A token that expired before the watch began; one that is established outlives its token.
@@ -107,6 +112,11 @@ extension EtcdClient {
                 case .batch(let batch):
                     guard batch.events.allSatisfy({ range.contains($0.keyValue.key) }) else {
                         throw Failure(MalformedAnswer(message: "an event outside the watched range"))
+                    }
+                    switch self.verdict(on: watch.endpoint, batch.header.clusterID) {
+                    case .followed: break
+                    case .foreign: throw self.foreign(watch.endpoint)
+                    case .undecided: throw Self.undecided
                     }
                     if guardian != nil {
                         guardian = nil

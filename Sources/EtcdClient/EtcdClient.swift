@@ -24,12 +24,20 @@ public final class EtcdClient {
     var watches: [ObjectIdentifier: RunningWatch] = [:]
     /// Is called whenever an endpoint is blamed for a failure.
     public var endpointFailed: () -> Void = {}
+    /// Nil: whatever answers is believed.
+    let clusters: EtcdClusters?
 
     enum Token: Equatable { case unknown, valid(String), notNeeded }
 
-    /// `jitter` answers numbers in 0..<1: for the endpoint to begin with and for backoffs.
-    public init(_ configuration: EtcdConfiguration, http: HTTPClient, jitter: @escaping () -> Double) {
+    /// - Parameters:
+    ///   - clusters: which cluster's answers are believed; nil: any.
+    ///   - jitter: answers numbers in 0..<1: for the endpoint to begin with and for backoffs.
+    public init(
+        _ configuration: EtcdConfiguration, http: HTTPClient, clusters: EtcdClusters? = nil,
+        jitter: @escaping () -> Double
+    ) {
         self.configuration = configuration
+        self.clusters = clusters
         self.http = http
         self.jitter = jitter
         let scheme = configuration.tls == nil ? "http" : "https"
@@ -38,6 +46,8 @@ public final class EtcdClient {
             return url.hasSuffix("/") ? String(url.dropLast()) : url
         }
         self.endpoints = EndpointList(urls, jitter: jitter())
+        clusters?.observe { [weak self] in self?.clustersChanged() }
+        self.clustersChanged()
     }
 
     /// Bytes that the lines of all watches may be together which have not ended.
@@ -66,14 +76,15 @@ public final class EtcdClient {
 
     /// The keys of `range`, at most `limit` (0: all), as of now: linearizable.
     public func range(_ range: KeyRange, limit: Int = 0) async throws(EtcdError) -> RangeResponse {
-        try await self.call("/kv/range", GatewayEncoding.range(range, limit: limit), isRepeatable: true) {
+        try await self.call("/kv/range", GatewayEncoding.range(range, limit: limit), isRepeatable: true, isRead: true) {
             answer throws(MalformedAnswer) in try GatewayDecoding.range(answer, of: range)
         }
     }
 
     public func commit(_ transaction: Transaction) async throws(EtcdError) -> TransactionResponse {
         try await self.call(
-            "/kv/txn", GatewayEncoding.transaction(transaction), isRepeatable: transaction.isReadOnly
+            "/kv/txn", GatewayEncoding.transaction(transaction), isRepeatable: transaction.isReadOnly,
+            isRead: transaction.isReadOnly
         ) {
             answer throws(MalformedAnswer) in try GatewayDecoding.transaction(answer, of: transaction)
         }

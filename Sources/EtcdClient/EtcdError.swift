@@ -7,6 +7,8 @@ public struct EtcdError: Error, Sendable, Equatable, CustomStringConvertible {
         case unreachable
         /// No endpoint answered in time. Nothing that changes etcd ends so (see ``outcomeUnknown``) unless it was never sent.
         case timeout
+        /// What answers belongs to another etcd cluster than the one that is followed, or it is not known yet which one is.
+        case otherCluster
         /// A member answered that its cluster has no leader: no quorum, or an election.
         case noLeader
         /// User, password or token were refused, also after a renewal.

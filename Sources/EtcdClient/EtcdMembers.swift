@@ -66,8 +66,12 @@ extension EtcdClient {
         let outcome = await self.attempt("/cluster/member/list", Array("{}".utf8), true, on: number, deadline: limit)
         do throws(MalformedAnswer) {
             switch outcome {
-            case .success(let answer): return .success(try GatewayDecoding.members(answer, toldBy: url))
+            case .success(let answer):
+                // Also where it tells no members.
+                _ = self.verdict(on: number, answer)
+                return .success(try GatewayDecoding.members(answer, toldBy: url))
             case .failure(let failure):
+                if failure.blamesEndpoint { self.clusters?.failed(url) }
                 return .failure(EtcdError(kind: failure.kind, message: failure.message, endpoint: url))
             }
         } catch {
@@ -98,13 +102,18 @@ extension EtcdClient {
         public let isInUse: Bool
         /// Whether the last request to it failed.
         public let hasFailed: Bool
+        /// The cluster that it answered for last, where that is looked at.
+        public let cluster: UInt64?
+        /// It belongs to another cluster than the one that is followed.
+        public let isForeign: Bool
     }
 
     public var endpointStates: [EndpointState] {
         self.endpoints.endpoints.map {
             EndpointState(
                 url: $0.url, isConfigured: $0.isConfigured, isInUse: $0.number == self.endpoints.current,
-                hasFailed: $0.failures > 0)
+                hasFailed: $0.failures > 0, cluster: self.clusters?.choice.cluster(of: $0.url),
+                isForeign: self.endpoints.isForeign($0.number))
         }
     }
 }

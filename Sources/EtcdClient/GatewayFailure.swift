@@ -112,7 +112,7 @@ struct Failure: Error, Equatable {
     var weight: Int {
         switch self.kind {
         case .noLeader: 3
-        case .malformed: 2
+        case .malformed, .otherCluster: 2
         case .timeout: 1
         case .unreachable, .unauthenticated, .permissionDenied, .leaseNotFound, .compacted, .outcomeUnknown, .cancelled,
             .watchCancelled, .streamEnded, .server:

@@ -5,7 +5,8 @@ extension LogKind {
     public var priority: LogRecord.Priority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .etcdMembersLearned, .clockWithinDrift, .namesFresh, .statusServed, .leaderChanged,
+            .contactRestored, .etcdMembersLearned, .etcdEndpointBack, .clockWithinDrift, .namesFresh, .statusServed,
+            .leaderChanged,
             .pauseChanged,
             .leaseAdopted,
             .leaseShortened,
@@ -20,7 +21,7 @@ extension LogKind {
             .citusRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
-            .etcdEndpointAlone,
+            .etcdEndpointAlone, .etcdClusterChosen,
             .clockBeyondDrift, .fencesForbidden,
             .unanswered, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
@@ -35,7 +36,8 @@ extension LogKind {
             .memberUnasked,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .historyContradicted, .duplicateHolder, .heldByAnotherCluster, .memberClash,
+        case .clusterReplaced, .etcdEndpointForeign, .etcdClustersUndecided, .historyContradicted, .duplicateHolder,
+            .heldByAnotherCluster, .memberClash,
             .citusRivalCoordinator,
             .nodeIsolated, .splitBrain,
             .switchoverAsked:

@@ -44,6 +44,14 @@ public enum LogKind: String, CaseIterable, Sendable {
     case etcdMembersLearned = "4bb0d8bcf1394807be22cf8f2ddefa61"
     /// One endpoint of several is known.
     case etcdEndpointAlone = "9617801bdc9f46859c6c8fbd6c45e4db"
+    /// An endpoint belongs to another etcd cluster than the one that is followed.
+    case etcdEndpointForeign = "cccbc7143364418db4513f9467d0c4f5"
+    /// It belongs to the one that is followed again.
+    case etcdEndpointBack = "0c7c6e03d2b54aa4821bd17e84e81fd3"
+    /// Another etcd cluster is followed than before.
+    case etcdClusterChosen = "ae769f8e65f740179e292077233e21f9"
+    /// The endpoints belong to several clusters, and none is followed.
+    case etcdClustersUndecided = "db459fefd2394fd4a988d96c279ddffb"
     /// This node's clock is corrected faster than the margin allows for.
     case clockBeyondDrift = "0d38b2d732724d2b96de2d919344e1f4"
     /// It is no more.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Journal
 import Settings
@@ -16,7 +17,8 @@ final class EtcdDirectory {
     private let told: [EtcdClient]
     private let configured: [String]
     private let report: @EventLoop (LogRecord) -> Void
-    private let learned: @EventLoop ([String]) -> Void
+    private let clusters: EtcdClusters
+    private let isLearning: Bool
     private var timer: EventSource?
     private var lookedAt: Instant?
     private var isLooking = false
@@ -26,6 +28,8 @@ final class EtcdDirectory {
     private var isAlone = false
 
     nonisolated static let period: Duration = .seconds(300)
+    /// The same while an endpoint belongs to another cluster.
+    nonisolated static let periodAmongForeigners: Duration = .seconds(30)
     /// Between two looks, whatever fails.
     nonisolated static let pause: Duration = .seconds(10)
     private static let request = "asking etcd for its members"
@@ -34,16 +38,17 @@ final class EtcdDirectory {
     ///   - asked: is asked for the members; its failures must not matter to a lease.
     ///   - told: the clients that are told, `asked` among them.
     ///   - remembered: what an earlier process learned.
-    ///   - learned: is told what is to be remembered, whenever it changes.
     init(
-        _ settings: Settings.Etcd, asked: EtcdClient, told: [EtcdClient], remembered: [String],
-        report: @escaping @EventLoop (LogRecord) -> Void, learned: @escaping @EventLoop ([String]) -> Void
+        _ settings: Settings.Etcd, _ clusters: EtcdClusters, asked: EtcdClient, told: [EtcdClient],
+        remembered: [String], report: @escaping @EventLoop (LogRecord) -> Void
     ) {
+        self.clusters = clusters
+        self.isLearning = settings.members == .learn
         self.asked = asked
         self.told = told
         self.configured = settings.endpoints
         self.report = report
-        self.learned = learned
+        let remembered = settings.members == .learn ? remembered : []
         self.urls = Self.usable(remembered, toldBy: settings.endpoints[0], settings.endpoints).usable
         for client in told { client.learn(self.urls) }
     }
@@ -66,20 +71,36 @@ final class EtcdDirectory {
     }
 
     private func wait(_ delay: Duration) {
-        self.timer = .timer(after: delay) { [unowned self] in
+        self.timer = .timer(after: delay) { [weak self] in
+            guard let self else { return }
             self.timer = nil
             guard !self.isLooking else { return }
             self.isLooking = true
             EventLoop.spawn {
                 await self.look()
                 self.isLooking = false
-                if self.timer == nil { self.wait(Self.period) }
+                if self.timer == nil { self.wait(self.nextPause) }
             }
         }
     }
 
-    /// Asks every endpoint, and passes on what they tell.
+    private var isAmongForeigners: Bool {
+        self.clusters.choice.followed == nil || !self.clusters.choice.foreigners.isEmpty
+    }
+
+    private var nextPause: Duration { self.isAmongForeigners ? Self.periodAmongForeigners : Self.period }
+
+    /// Asks every endpoint, and passes on what they tell; twice where there are new ones: whether they belong to the cluster, only
+    /// they can say.
     func look() async {
+        // Proxies tell of themselves; whether they lead to one cluster matters all the same.
+        guard self.isLearning || self.isAmongForeigners else { return }
+        let before = self.urls
+        await self.ask()
+        if self.urls != before { await self.ask() }
+    }
+
+    private func ask() async {
         self.lookedAt = .now
         var (lists, errors): ([EtcdMemberList], [EtcdError]) = ([], [])
         for (_, answer) in await self.asked.members() {
@@ -88,6 +109,9 @@ final class EtcdDirectory {
             case .failure(let error): errors.append(error)
             }
         }
+        guard self.isLearning else { return }
+        let followed = self.clusters.choice.followed
+        lists.removeAll { $0.header.clusterID != followed }
         guard !lists.isEmpty else { return self.complain(errors) }
         self.complaints.succeeded(Self.request)
         self.take(lists)
@@ -126,10 +150,10 @@ final class EtcdDirectory {
         }
         self.isAlone = news.isAlone
         for client in self.told { client.learn(news.urls) }
+        self.clusters.learn(news.urls)
         guard news.urls != self.urls else { return }
         self.urls = news.urls
         self.report(.etcdMembersLearned(news.urls, toldBy: lists.map(\.toldBy)))
-        self.learned(news.urls)
     }
 
     /// What an etcd refuses is told. That it cannot be reached, whoever reads the keys tells.
@@ -144,7 +168,7 @@ final class EtcdDirectory {
                         "\(Self.request) has failed: \(error.description). Only the configured endpoints are used",
                         ["REQUEST": Self.request, "REASON": error.description]))
             case .unreachable, .timeout, .noLeader, .leaseNotFound, .compacted, .outcomeUnknown, .cancelled,
-                .watchCancelled, .streamEnded:
+                .watchCancelled, .streamEnded, .otherCluster:
                 continue
             }
         }

@@ -6,12 +6,15 @@ import LenientJSON
 struct EtcdMemory: Equatable {
     /// The endpoints in the configuration of that time. With others, what was learned says nothing: etcd may have moved.
     var configured: [String]
-    /// The endpoints that etcd told beside them.
+    /// The endpoints that etcd told beside them, and that have answered.
     var learned: [String] = []
+    /// The cluster that was followed; nil: none was.
+    var cluster: UInt64?
 
-    init(configured: [String], learned: [String] = []) {
+    init(configured: [String], learned: [String] = [], cluster: UInt64? = nil) {
         self.configured = configured
         self.learned = learned
+        self.cluster = cluster
     }
 
     init?(_ json: JSON) {
@@ -19,12 +22,13 @@ struct EtcdMemory: Equatable {
             json[name]?.array?.prefix(EtcdClient.learnedLimit).compactMap(\.string)
         }
         guard let configured = texts("configured"), let learned = texts("learned") else { return nil }
-        self.init(configured: configured, learned: learned)
+        self.init(configured: configured, learned: learned, cluster: json["cluster"]?.uint64)
     }
 
     var document: JSONDocument {
         .members(
             .init("configured", .list(self.configured.map { .string($0) })),
+            self.cluster.map { .init("cluster", .string("\($0)")) },
             .init("learned", .list(self.learned.map { .string($0) })))
     }
 }

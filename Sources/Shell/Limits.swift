@@ -78,6 +78,12 @@ enum Limits {
         Limit("endpoints that etcd tells beside those", .count(EtcdClient.learnedLimit), EtcdClient.self),
         Limit("etcd is asked for them again after", .span(EtcdDirectory.period), EtcdDirectory.self),
         Limit("and while endpoints fail, after", .span(EtcdDirectory.pause), EtcdDirectory.self),
+        Limit(
+            "and while one is of another cluster, after", .span(EtcdDirectory.periodAmongForeigners), EtcdDirectory.self
+        ),
+        Limit(
+            "silence of the followed cluster until another is believed, at least", .span(EtcdClusters.leastPatience),
+            EtcdClusters.self),
         Limit("body of an answer", .bytes(HTTPRequest.usualBodyLimit), HTTPRequest.self),
         Limit(
             "answers that are arriving at one HTTP client, together", .bytes(ConnectionLimits.unlimited.buffered),

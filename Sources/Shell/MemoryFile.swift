@@ -201,9 +201,9 @@ public final class MemoryFile {
 
     private func wait(_ delay: Duration) {
         guard self.timer == nil, !self.isBusy, !self.isFinishing else { return }
-        self.timer = .timer(after: delay) { [unowned self] in
-            self.timer = nil
-            self.turn()
+        self.timer = .timer(after: delay) { [weak self] in
+            self?.timer = nil
+            self?.turn()
         }
     }
 

@@ -68,8 +68,7 @@ public final class Shell {
     private let looking: EtcdClient
     var clock = ClockRate()
     let follower: EtcdFollower
-    /// Nil where the endpoints of the configuration are all that may be used.
-    private let directory: EtcdDirectory?
+    private let endpoints: EtcdEndpoints
     let kernel: KernelLink
     let postgres: PostgresProbe
     let patroni: PatroniProbe
@@ -110,14 +109,19 @@ public final class Shell {
         self.probingHTTP = HTTPClient(
             Limits.probing, resolve: { await namesOfOthers.answer(to: $0) })
         let jitter = { EventLoop.assumeIsolated { services.jitter() } }
-        let client = EtcdClient(EtcdConfiguration(settings), http: self.http, jitter: jitter)
-        let looking = EtcdClient(EtcdConfiguration(settings), http: self.lookingHTTP, jitter: jitter)
+        let memory = services.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
+        let endpoints = EtcdEndpoints(
+            settings, memory.etcd, services.memory, longestTTL: { sink.shell?.core.longestTTL(at: .now) ?? .zero })
+        let client = EtcdClient(
+            EtcdConfiguration(settings), http: self.http, clusters: endpoints.clusters, jitter: jitter)
+        let looking = EtcdClient(
+            EtcdConfiguration(settings), http: self.lookingHTTP, clusters: endpoints.clusters, jitter: jitter)
         self.looking = looking
+        endpoints.serve(client, looking) { sink.report($0) }
+        self.endpoints = endpoints
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { sink.report($0) })
-        let memory = services.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
         self.memoryProblem = memory.problem
-        self.directory = Self.directory(settings, memory.etcd, looking, client, services.memory) { sink.report($0) }
         self.core = Core(settings.core(node: node), memory: memory.memory, at: .now)
         let link = self.etcd
         let detectorKeys = DetectorKeys(settings)
@@ -171,18 +175,6 @@ public final class Shell {
         sink.shell = self
     }
 
-    private static func directory(
-        _ settings: Settings, _ memory: EtcdMemory?, _ looking: EtcdClient, _ client: EtcdClient, _ file: MemoryFile?,
-        report: @escaping @EventLoop (LogRecord) -> Void
-    ) -> EtcdDirectory? {
-        guard settings.etcd.members == .learn else { return nil }
-        let configured = settings.etcd.endpoints
-        let remembered = memory?.configured == configured ? memory?.learned : nil
-        return EtcdDirectory(
-            settings.etcd, asked: looking, told: [client, looking], remembered: remembered ?? [], report: report,
-            learned: { file?.write(EtcdMemory(configured: configured, learned: $0)) })
-    }
-
     /// This node's Patroni. A switchover's answer takes up to 90 s, so it is asked for beside what the leases hang on.
     private static func patroni(_ settings: Settings, _ http: HTTPClient) -> PatroniClient {
         PatroniClient(
@@ -203,7 +195,7 @@ public final class Shell {
             act: { [unowned self] in self.act($0) }, log: { [unowned self] in self.log($0) })
         self.kernel.start()
         self.follower.start()
-        self.directory?.start()
+        self.endpoints.start()
         self.deliver(.tick)
     }
 
@@ -245,7 +237,7 @@ public final class Shell {
         self.hasStopped = true
         self.timer = nil
         self.follower.stop()
-        self.directory?.stop()
+        self.endpoints.stop()
         self.groups.stop()
         self.citus?.stop()
         self.detector.stop()

@@ -95,6 +95,7 @@ extension EtcdClient.EndpointState {
         [
             "url": .string(self.url), "source": .string(self.isConfigured ? "configuration" : "etcd"),
             "is_in_use": .bool(self.isInUse), "has_failed": .bool(self.hasFailed),
+            "cluster_id": .text(self.cluster.map { "\($0)" }), "is_foreign": .bool(self.isForeign),
         ]
     }
 }

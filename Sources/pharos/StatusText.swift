@@ -10,6 +10,8 @@ struct StatusText {
 
     var isInOrder: Bool {
         guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
+        let endpoints = self.status["etcd"]?["endpoints"]?.array ?? []
+        guard endpoints.allSatisfy({ $0["is_foreign"]?.bool != true }) else { return false }
         if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
         if let detector = self.status["detector"], !DetectorStatusText(detector).isInOrder { return false }
         guard self.status["is_leader"]?.bool == true else { return true }
@@ -53,8 +55,12 @@ struct StatusText {
     private func lines(ofEndpoints endpoints: [JSON]) -> [String] {
         guard endpoints.count > 1 else { return [] }
         return endpoints.map { endpoint in
-            let hasFailed = endpoint["has_failed"]?.bool == true
-            let use = endpoint["is_in_use"]?.bool == true ? "in use" : hasFailed ? "failed last" : "not in use"
+            let isForeign = endpoint["is_foreign"]?.bool == true
+            let hasFailed = isForeign || endpoint["has_failed"]?.bool == true
+            let use =
+                isForeign
+                ? "of another cluster, left out"
+                : endpoint["is_in_use"]?.bool == true ? "in use" : hasFailed ? "failed last" : "not in use"
             let source = endpoint["source"]?.string == "configuration" ? "" : ", told by etcd"
             return "\(hasFailed ? "!" : " ")            \(endpoint["url"]?.string ?? "?") (\(use)\(source))"
         }

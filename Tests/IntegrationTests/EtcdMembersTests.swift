@@ -17,23 +17,31 @@ private final class OneEndpoint {
     private let looking: EtcdClient
     private(set) var directory: EtcdDirectory?
     private(set) var records: [LogRecord] = []
-    private(set) var remembered: [String]
+    let clusters: EtcdClusters
+    var remembered: [String] { self.clusters.choice.provenURLs }
 
-    init(_ endpoint: String, _ http: HTTPClient, remembered: [String] = []) throws {
-        let configuration = EtcdConfiguration(endpoints: [endpoint])
-        self.client = EtcdClient(configuration, http: http, jitter: { 0 })
-        self.looking = EtcdClient(configuration, http: http, jitter: { 0 })
-        self.remembered = remembered
+    convenience init(_ endpoint: String, _ http: HTTPClient, remembered: [String] = []) throws {
+        try self.init([endpoint], http, remembered: remembered)
+    }
+
+    init(_ endpoints: [String], _ http: HTTPClient, remembered: [String] = [], cluster: UInt64? = nil) throws {
+        let configuration = EtcdConfiguration(endpoints: endpoints)
+        let clusters = EtcdClusters(
+            ClusterChoice(
+                configured: endpoints, learned: remembered, remembered: cluster, now: BootClock.microseconds))
+        self.clusters = clusters
+        self.client = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
+        self.looking = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
         let settings = try Settings.load(
             text: """
                 scope: demo
                 member: n1
                 addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                etcd: { endpoints: ["\(endpoint)"] }
+                etcd: { endpoints: [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))] }
                 """)
         self.directory = EtcdDirectory(
-            settings.etcd, asked: self.looking, told: [self.client, self.looking], remembered: remembered,
-            report: { [weak self] in self?.records.append($0) }, learned: { [weak self] in self?.remembered = $0 })
+            settings.etcd, clusters, asked: self.looking, told: [self.client, self.looking], remembered: remembered,
+            report: { [weak self] in self?.records.append($0) })
     }
 
     var urls: Set<String> { Set(self.client.endpointStates.map(\.url)) }
@@ -62,6 +70,35 @@ extension IntegrationTests {
             try await next.read()
             let forgetful = try OneEndpoint(etcd.endpoints[0], http)
             await #expect(throws: EtcdError.self) { try await forgetful.read() }
+            http.close()
+        }
+
+        /// ETCD-13: the third is rebuilt alone at its URL.
+        @Test(.timeLimit(.minutes(2))) @EventLoop
+        func `a member that was rebuilt alone is believed by nobody, whoever begins with it`() async throws {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(members: 3, http: http)
+            // The first of the list is the one to begin with.
+            let endpoints = [etcd.endpoints[2], etcd.endpoints[0], etcd.endpoints[1]]
+            let node = try OneEndpoint(endpoints, http)
+            let cluster = try await node.client.range(.key("x")).header.clusterID
+            try await etcd.rebuildAlone(2, http: http)
+            for _ in 0..<3 {
+                #expect(try await node.client.range(.key("x")).header.clusterID == cluster)
+                await node.look()
+            }
+            #expect(node.clusters.choice.foreigners.map(\.url) == [etcd.endpoints[2]])
+            for remembered in [nil, cluster] {
+                let fresh = try OneEndpoint(endpoints, http, cluster: remembered)
+                #expect(try await fresh.client.range(.key("x")).header.clusterID == cluster)
+            }
+            // One endpoint in the file, the local one, and the members that were learned.
+            let local = try OneEndpoint(
+                [etcd.endpoints[2]], http, remembered: Array(etcd.endpoints.prefix(2)), cluster: cluster)
+            #expect(try await local.client.range(.key("x")).header.clusterID == cluster)
+            // All of it is rebuilt: two of three say the same only if they are one cluster, which these are not.
+            try await etcd.rebuildAlone(1, http: http)
+            await #expect(throws: EtcdError.self) { _ = try await node.client.range(.key("x")) }
             http.close()
         }
 

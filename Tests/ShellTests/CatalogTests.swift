@@ -89,7 +89,8 @@ struct CatalogTests {
             "LAST_READ", "LEADER",
             "LEASE",
             "LIFETIME",
-            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NAME", "NODE", "OLD_CLUSTER_ID", "OLD_LEADER", "OLD_TTL", "PAUSED",
+            "LINK_ADDRESS", "MEMBER", "MEMBERS", "NAME", "NODE", "OLD_CLUSTER_ID", "OTHER_CLUSTER_ID", "OLD_LEADER",
+            "OLD_TTL", "PAUSED",
             "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.

@@ -18,6 +18,7 @@ struct EtcdDirectoryTests {
     @EventLoop private final class Member {
         var urls: [[String]] = []
         var refusal: [UInt8]?
+        var cluster = 1
         private(set) var server: ScriptedServer?
 
         init() throws {
@@ -35,7 +36,7 @@ struct EtcdDirectoryTests {
                 return #"{"ID":"\#(number + 1)","name":"m\#(number)","clientURLs":[\#(list)]}"#
             }
             return httpAnswer(
-                200, #"{"header":{"cluster_id":"1"},"members":[\#(members.joined(separator: ","))]}"#)
+                200, #"{"header":{"cluster_id":"\#(self.cluster)"},"members":[\#(members.joined(separator: ","))]}"#)
         }
     }
 
@@ -43,12 +44,17 @@ struct EtcdDirectoryTests {
         let http = HTTPClient()
         let clients: [EtcdClient]
         private(set) var records: [LogRecord] = []
-        private(set) var remembered: [[String]] = []
+        let clusters: EtcdClusters
         private(set) var directory: EtcdDirectory?
 
         init(_ endpoints: [String], remembered: [String] = []) throws {
             let configuration = EtcdConfiguration(endpoints: endpoints)
-            self.clients = [self.http, self.http].map { EtcdClient(configuration, http: $0, jitter: { 0 }) }
+            let clusters = EtcdClusters(
+                ClusterChoice(configured: endpoints, learned: remembered, now: BootClock.microseconds))
+            self.clusters = clusters
+            self.clients = [self.http, self.http].map {
+                EtcdClient(configuration, http: $0, clusters: clusters, jitter: { 0 })
+            }
             let settings = try Settings.load(
                 text: """
                     scope: demo
@@ -57,9 +63,8 @@ struct EtcdDirectoryTests {
                     etcd: { endpoints: [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))] }
                     """)
             self.directory = EtcdDirectory(
-                settings.etcd, asked: self.clients[0], told: self.clients, remembered: remembered,
-                report: { [weak self] in self?.records.append($0) },
-                learned: { [weak self] in self?.remembered.append($0) })
+                settings.etcd, clusters, asked: self.clients[0], told: self.clients, remembered: remembered,
+                report: { [weak self] in self?.records.append($0) })
         }
 
         func look() async { await self.directory?.look() }
@@ -72,18 +77,17 @@ struct EtcdDirectoryTests {
         other.urls = [["http://localhost:7"]]
         let bench = try Bench([one.url, "http://127.0.0.1:1"])
         await bench.look()
-        #expect(bench.urls == Array(repeating: [one.url, "http://127.0.0.1:1", other.url], count: 2))
-        #expect(bench.records.map(\.kind) == [.etcdMembersLearned] && bench.remembered == [[other.url]])
-        #expect(bench.records[0].message.contains(other.url))
-        // Now the other is asked too, and tells of a third.
-        await bench.look()
-        #expect(bench.urls[0].contains("http://localhost:7"))
+        // The other was asked too, and told of a third.
+        #expect(Set(bench.urls[0]) == [one.url, "http://127.0.0.1:1", other.url, "http://localhost:7"])
+        #expect(bench.urls[0] == bench.urls[1])
+        #expect(bench.records.map(\.kind) == [.etcdMembersLearned, .etcdMembersLearned])
+        #expect(bench.records[0].message.contains(other.url) && bench.clusters.choice.provenURLs == [other.url])
         await bench.look()
         #expect(bench.records.count == 2)
         // The members have gone from every list.
         (one.urls, other.urls) = ([[one.url]], [[one.url]])
         await bench.look()
-        #expect(bench.urls[0] == [one.url, "http://127.0.0.1:1"] && bench.remembered.last == [])
+        #expect(bench.urls[0] == [one.url, "http://127.0.0.1:1"] && bench.clusters.choice.provenURLs == [])
     }
 
     @Test @EventLoop func `what was learned stays while nobody answers`() async throws {
@@ -91,7 +95,8 @@ struct EtcdDirectoryTests {
         let urls = ["http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"]
         #expect(bench.urls == [urls, urls])
         await bench.look()
-        #expect(bench.urls == [urls, urls] && bench.records.isEmpty && bench.remembered.isEmpty)
+        #expect(bench.urls == [urls, urls] && bench.records.isEmpty)
+        #expect(bench.clusters.choice.provenURLs == ["http://127.0.0.1:2", "http://127.0.0.1:3"])
     }
 
     @Test @EventLoop func `one endpoint of three is told where the others cannot be used`() async throws {
@@ -118,6 +123,54 @@ struct EtcdDirectoryTests {
         await bench.look()
         #expect(bench.records.map(\.kind) == [.requestFailed])
         #expect(bench.records[0].message.contains("permission denied"))
+    }
+
+    @Test @EventLoop func `what a member of another cluster tells is not learned, and it is told`() async throws {
+        let (one, two, odd) = (try Member(), try Member(), try Member())
+        odd.cluster = 2
+        one.urls = [[one.url], [two.url], [odd.url]]
+        two.urls = one.urls
+        odd.urls = [["http://127.0.0.1:9"]]
+        let bench = try Bench([one.url, two.url, odd.url])
+        var records: [LogRecord] = []
+        let foreigners = EtcdForeigners(bench.clusters, patience: .milliseconds(10), report: { records.append($0) })
+        await bench.look()
+        #expect(bench.urls[0] == [one.url, two.url, odd.url] && bench.records.isEmpty)
+        try await waitUntil { !records.isEmpty }
+        #expect(records.map(\.kind) == [.etcdEndpointForeign] && records[0].priority == .critical)
+        #expect(records[0].message.contains("\(odd.url) belongs to another cluster, 2: it is left out"))
+        #expect(records[0].message.contains("Followed is 1, for which 2 of 3 endpoints answered last"))
+        #expect(records[0]["ENDPOINT"] == odd.url && records[0]["CLUSTER_ID"] == "1")
+        // Said once, and that it is over.
+        await bench.look()
+        odd.cluster = 1
+        await bench.look()
+        try await waitUntil { records.count == 2 }
+        #expect(records[1].kind == .etcdEndpointBack && records[1].priority == .notice)
+        // Another one, and then both: that is the cluster now.
+        for member in [one, two] { member.cluster = 2 }
+        await bench.look()
+        try await waitUntil { records.contains { $0.kind == .etcdEndpointForeign && $0["ENDPOINT"] == odd.url } }
+        let chosen = try #require(records.first { $0.kind == .etcdClusterChosen })
+        #expect(chosen.message.contains("cluster 2 is followed instead of 1: 2 of 3 endpoints belong to it"))
+        withExtendedLifetime(foreigners) {}
+    }
+
+    @Test @EventLoop func `a node that remembers nothing tells that it cannot decide`() async throws {
+        let (one, odd) = (try Member(), try Member())
+        odd.cluster = 2
+        (one.urls, odd.urls) = ([[one.url]], [[odd.url]])
+        let bench = try Bench([one.url, odd.url])
+        var records: [LogRecord] = []
+        let foreigners = EtcdForeigners(bench.clusters, patience: .milliseconds(10), report: { records.append($0) })
+        await bench.look()
+        await bench.look()
+        try await waitUntil { !records.isEmpty }
+        await bench.look()
+        #expect(records.map(\.kind) == [.etcdClustersUndecided] && records[0].priority == .critical)
+        #expect(records[0].message.contains("\(one.url) to 1, \(odd.url) to 2"))
+        await #expect(throws: EtcdError.self) { _ = try await bench.clients[1].range(.key("x")) }
+        withExtendedLifetime(foreigners) {}
     }
 
     @Test @EventLoop func `an endpoint that fails makes the daemon look for others soon`() async throws {
