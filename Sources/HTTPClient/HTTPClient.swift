@@ -13,9 +13,6 @@ import Glibc
 /// handle in the multi handle belongs to exactly one ``Transfer`` that `transfers` keeps alive.
 @EventLoop
 public final class HTTPClient {
-    /// Finds the addresses of a name. It may take as long as it wants: the request's time limit counts.
-    public typealias Resolve = @EventLoop (_ name: String) async -> NameAnswer
-
     private let multi: UnsafeMutableRawPointer
     private var sockets: [curl_socket_t: EventSource] = [:]
     private var timer: EventSource?
@@ -30,6 +27,8 @@ public final class HTTPClient {
     private var freshSince: Int64?
     private let (resolve, buffer): (Resolve?, Transfer.Buffer)
     private var order = AddressOrder()
+    /// Is told a name at whose addresses no connection could be made: they may be out of date.
+    public var nameFailed: @EventLoop (String) -> Void = { _ in }
 
     private static let idleLimit = 8
     package nonisolated static var streamBuffer: Int { Transfer.streamBuffer }
@@ -205,6 +204,7 @@ public final class HTTPClient {
         guard let easy = transfer.easy.take() else { return }
         let outcome = outcome(easy)
         self.order.note(outcome, of: transfer)
+        self.noteName(outcome, of: transfer)
         curl_multi_remove_handle(self.multi, easy.raw)
         self.transfers[easy.raw] = nil
         easy.reset()

@@ -9,7 +9,7 @@ import NetworkAddress
 ///
 /// Each name is looked up once at a time, whoever asks, and at most four names are. An old answer is better than none, and better
 /// than waiting: a name that was ever found is answered at once, and looked up anew behind that when the answer is older than a
-/// minute. One plane's names wait for no other plane's: each has a resolver of its own. `localhost` is never looked up.
+/// minute, or nobody was reached at the addresses. One plane's names wait for no other plane's: each has a resolver of its own. `localhost` is never looked up.
 @EventLoop
 final class HostResolver {
     enum Answer: Sendable, Equatable {
@@ -35,6 +35,8 @@ final class HostResolver {
         var at: Instant
         /// Why the newest look-up has failed; nil: it has not.
         var failure: String?
+        /// When it was last looked up because nobody answered there.
+        var doubtedAt: Instant?
     }
 
     private var known: [String: Entry] = [:]
@@ -47,6 +49,7 @@ final class HostResolver {
     private var staleCount = 0
 
     nonisolated static let patience: Duration = .seconds(5)
+    nonisolated static let doubtPause: Duration = .seconds(1)
     /// Names that are remembered: as many as members that are watched.
     nonisolated static let limit = 4096
     nonisolated static let atOnce = 4
@@ -90,6 +93,14 @@ final class HostResolver {
         }
         if Instant.now - entry.at >= self.lifetime { _ = self.flight(for: host) }
         return .addresses(entry.addresses)
+    }
+
+    /// Nobody answered at a name's addresses: it may have moved. It is looked up anew, at most once a second.
+    func doubt(_ host: String) {
+        guard let entry = self.known[host], Instant.now - max(entry.at, entry.doubtedAt ?? entry.at) >= Self.doubtPause
+        else { return }
+        self.known[host]?.doubtedAt = .now
+        _ = self.flight(for: host)
     }
 
     /// The same in words for whoever asked, such as an ``HTTPClient``.

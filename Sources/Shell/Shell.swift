@@ -108,6 +108,8 @@ public final class Shell {
         self.lookingHTTP = HTTPClient(.unlimited, resolve: { await namesOfOthers.answer(to: $0) })
         self.probingHTTP = HTTPClient(
             Limits.probing, resolve: { await namesOfOthers.answer(to: $0) })
+        self.http.nameFailed = { names.doubt($0) }
+        self.lookingHTTP.nameFailed = { namesOfOthers.doubt($0) }
         let jitter = { EventLoop.assumeIsolated { services.jitter() } }
         let memory = services.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
         let endpoints = EtcdEndpoints(

@@ -11,6 +11,10 @@ struct ReloadTests {
         "scope": ("scope: a", "scope: b", false), "member": ("member: a", "member: b", false),
         "namespace": ("namespace: /a", "namespace: /b", false), "group": ("group: 0", "group: 1", false),
         "etcd.endpoints": ("etcd: { endpoints: ['http://a'] }", "etcd: { endpoints: ['http://b'] }", false),
+        "etcd.members": (
+            "etcd: { endpoints: ['http://a'], members: learn }", "etcd: { endpoints: ['http://a'], members: ignore }",
+            false
+        ),
         "etcd.username": (
             "etcd: { username: a, password_file: /p }", "etcd: { username: b, password_file: /p }", false
         ),

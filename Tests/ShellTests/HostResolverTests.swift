@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
+import HTTPClient
 import TestSupport
 import Testing
 
@@ -16,6 +17,7 @@ struct HostResolverTests {
         var underWay = 0
         var most = 0
         var areSilent = true
+        var addresses = ["10.0.0.1", "fd00::1"]
 
         func answer(to name: String) async -> HostResolver.Answer {
             self.asked.append(name)
@@ -25,7 +27,7 @@ struct HostResolverTests {
                 do { try await EventLoop.sleep(for: .milliseconds(5)) } catch {}
             }
             self.underWay -= 1
-            return name.hasPrefix("none") ? .unknown : .addresses(["10.0.0.1", "fd00::1"])
+            return name.hasPrefix("none") ? .unknown : .addresses(self.addresses)
         }
     }
 
@@ -55,6 +57,39 @@ struct HostResolverTests {
         #expect(await resolver.addresses(of: "none") == .unknown)
         #expect(await resolver.addresses(of: "none") == .unknown)
         #expect(servers.asked == ["n1", "none", "none"])
+    }
+
+    @Test(.timeLimit(.minutes(1))) @EventLoop
+    func `a name that has moved is found as soon as nobody answers at its old address`() async throws {
+        let server = try ScriptedServer(answering: { _ in httpAnswer(200, "{}") })
+        let servers = NameServers()
+        (servers.areSilent, servers.addresses) = (false, ["127.0.0.9"])
+        let resolver = HostResolver(lifetime: .seconds(3600), lookUp: { await servers.answer(to: $0) })
+        let http = HTTPClient(resolve: { await resolver.answer(to: $0) })
+        http.nameFailed = { resolver.doubt($0) }
+        let url = "http://etcd1.example:" + (server.url.split(separator: ":").last.map(String.init) ?? "")
+        func isAnswered() async -> Bool {
+            do { return try await http.send(HTTPRequest(.get, url)).status == 200 } catch { return false }
+        }
+        #expect(await !isAnswered())
+        servers.addresses = ["127.0.0.1"]
+        try await waitUntil(within: .seconds(30)) { await isAnswered() }
+        let enough = servers.asked.count
+        // Who answers is not looked up again.
+        for _ in 0..<5 { #expect(await isAnswered()) }
+        #expect(servers.asked.count == enough)
+        http.close()
+    }
+
+    @Test @EventLoop func `a name is doubted once a second at most, and one that is not known not at all`() async throws
+    {
+        let servers = NameServers()
+        servers.areSilent = false
+        let resolver = HostResolver(lookUp: { await servers.answer(to: $0) })
+        resolver.doubt("n1")
+        _ = await resolver.addresses(of: "n1")
+        for _ in 0..<100 { resolver.doubt("n1") }
+        #expect(servers.asked == ["n1"])
     }
 
     @Test(arguments: ["localhost", "LOCALHOST", "localhost.", "db.localhost", "a.b.LocalHost."])
