@@ -13,6 +13,10 @@ final class Node {
     private(set) var program: Program?
     private let ground: Ground
     private let folder: String
+    /// The numbers of the members that the daemon may ask.
+    private var endpoints: [Int]
+    /// Whether it may learn the others from etcd: then it reaches them without a relay.
+    private var learns = false
 
     nonisolated static func member(_ number: Int) -> String { "n\(number + 1)" }
     nonisolated static func address(_ number: Int) -> String { "10.98.0.\(number + 1)" }
@@ -30,19 +34,23 @@ final class Node {
             relays.append(try Relay(Ground.ownAddress, port, to: EtcdCluster.address(member)))
         }
         self.relays = relays
+        self.endpoints = ground.options.asksOneMember ? [number] : Array(0..<EtcdCluster.size)
         for folder in ["", "/run", "/state"] { try Files.makeFolder(self.folder + folder) }
-        try self.configure(endpoints: ground.options.asksOneMember ? [number] : Array(0..<EtcdCluster.size))
     }
 
-    /// `endpoints`: the numbers of the members that the daemon may ask.
-    func configure(endpoints: [Int]) throws(BedError) {
-        let urls = endpoints.map { "\"\(self.relays[$0].url)\"" }.joined(separator: ", ")
+    /// From the next start on.
+    func configure(endpoints: [Int], learns: Bool = false) { (self.endpoints, self.learns) = (endpoints, learns) }
+
+    private func writeConfiguration(isOlder: Bool) throws(BedError) {
+        // An older version learns nothing, and knows no such key.
+        let members = self.learns || isOlder ? "" : ", members: ignore"
+        let urls = self.endpoints.map { "\"\(self.relays[$0].url)\"" }.joined(separator: ", ")
         try Files.write(
             self.folder + "/pharos.yml",
             """
             scope: \(PatroniStandIn.scope)
             member: \(self.name)
-            etcd: { endpoints: [\(urls)] }
+            etcd: { endpoints: [\(urls)]\(members) }
             addresses:
               - { address: \(HistoryBed.address)/24, interface: \(Namespaces.interface), acquire: leader_key }
             lease: { ttl: \(self.ground.options.ttl)s, margin: \(self.ground.options.margin)ms }
@@ -59,6 +67,7 @@ final class Node {
     /// Starts the daemon, as a service manager would; `isOlder`: of the older version that was named.
     func start(isOlder: Bool = false) throws(BedError) {
         guard !self.isRunning else { return }
+        try self.writeConfiguration(isOlder: isOlder && self.ground.options.older != nil)
         let daemon = isOlder ? self.ground.options.older ?? self.ground.options.pharos : self.ground.options.pharos
         // By the command, which every version has.
         self.program = try self.ground.start(
@@ -92,6 +101,12 @@ final class Node {
         guard let trail else { return true }
         let memory = JSON.parse((Files.read(self.folder + "/state/memory.json") ?? "").utf8)
         return memory?["trails"]?[HistoryBed.address]?.string == trail
+    }
+
+    /// How many endpoints it has learned from etcd, and keeps.
+    var learnedCount: Int {
+        let memory = JSON.parse((Files.read(self.folder + "/state/memory.json") ?? "").utf8)
+        return memory?["etcd"]?["learned"]?.array?.count ?? 0
     }
 
     // MARK: - Its ways

@@ -20,6 +20,8 @@ enum Scene: String, CaseIterable, ExpressibleByArgument, Sendable {
     case frozenLeader = "frozen-leader"
     /// Daemons and etcd's members are restarted; nothing else happens.
     case restarts
+    /// The holder knows one endpoint of etcd, and loses it; then its daemon begins without it.
+    case oneEndpoint = "one-endpoint"
     /// An older version is replaced node by node, and comes back.
     case upgrade
     /// Two nodes are given the address by hand: what the observer must find.
@@ -28,7 +30,7 @@ enum Scene: String, CaseIterable, ExpressibleByArgument, Sendable {
     /// Seconds: the TTL with which the scene plays.
     var ttl: Int {
         switch self {
-        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .restarts, .upgrade, .twoHolders: 10
+        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .restarts, .oneEndpoint, .upgrade, .twoHolders: 10
         // The many writes take their time, within which the address must not lapse.
         case .bumped: 20
         // The deposed leader must go on answering for several seconds, and a lease must outlive that.
@@ -39,7 +41,8 @@ enum Scene: String, CaseIterable, ExpressibleByArgument, Sendable {
     /// The member of etcd that is slow to notice that nobody follows it.
     var slowMember: Int? {
         switch self {
-        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .bumped, .restarts, .upgrade, .twoHolders,
+        case .return, .sameNumber, .restoredRestarted, .restoredBusy, .bumped, .restarts, .oneEndpoint, .upgrade,
+            .twoHolders,
             .frozenLeader:
             nil
         case .staleKeepAlive: 0

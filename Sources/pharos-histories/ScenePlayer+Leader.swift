@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import Glibc
 import NetworkBed
 
 /// A member of etcd that led, and answers n1's keep-alives after another was elected. n1 knows no other member, and is cut off
@@ -64,8 +65,31 @@ extension ScenePlayer {
         self.find("\(rounds) times, \(stale) keep-alives answered before the first read")
     }
 
+    /// The address must not leave n1 for a moment: Patroni names it, and a quorum answers.
+    func loseEndpoint() async throws(BedError) {
+        let (bed, node) = (self.bed, self.bed.nodes[0])
+        node.configure(endpoints: [0], learns: true)
+        try await self.startAll()
+        try await wait(for: "other endpoints in n1's memory", timeout: .seconds(20)) { () async throws(BedError) in
+            node.learnedCount >= EtcdCluster.size
+        }
+        bed.observer.receive()
+        let before = bed.observer.events.count
+        node.relays[0].isShut = true
+        bed.note("n1's endpoint is gone")
+        try await pause(.seconds(25))
+        await node.stop(SIGKILL)
+        try node.start()
+        bed.note("n1's daemon begins without it")
+        try await pause(.seconds(20))
+        bed.observer.receive()
+        let changes = bed.observer.events.dropFirst(before)
+        guard bed.isHolding(0), changes.allSatisfy(\.isPresent) else { throw BedError("the address left n1") }
+        self.find("n1 kept it for 45 s, over the endpoints that it had learned")
+    }
+
     private func startWithOneMember() async throws(BedError) {
-        try self.bed.nodes[0].configure(endpoints: [0])
+        self.bed.nodes[0].configure(endpoints: [0])
         try await self.bed.etcd.moveLeader(to: 0)
         try await self.startAll()
     }

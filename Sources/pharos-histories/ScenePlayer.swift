@@ -22,6 +22,7 @@ final class ScenePlayer {
         case .staleKeepAlive: try await self.cutLeader()
         case .frozenLeader: try await self.freezeLeader()
         case .restarts: try await self.restartAll()
+        case .oneEndpoint: try await self.loseEndpoint()
         case .upgrade: try await self.replaceVersions()
         case .twoHolders: try await self.assignTwice()
         }

@@ -12,6 +12,7 @@ import Testing
     /// Those that end within two minutes and need no older version.
     static let scenes = [
         "stale-keep-alive", "return", "same-number", "restored-restarted", "restored-busy", "bumped", "restarts",
+        "one-endpoint",
     ]
 
     /// What Debian 13's etcd needs: its programs, from the image that the lab has made of that release, if it has.
