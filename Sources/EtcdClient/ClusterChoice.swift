@@ -11,6 +11,8 @@
 /// - Who follows none yet follows the one that has more than half of all endpoints, or the only one there is when all endpoints were
 ///   tried. Where several answer and none has so many, none is followed.
 ///
+/// Endpoints that lead to one member count as one.
+///
 /// All endpoints are those of the configuration, and those learned from etcd that have answered as members of the cluster that is
 /// followed: what never answered must not keep a cluster from being replaced.
 ///
@@ -21,15 +23,20 @@ public struct ClusterChoice: Sendable, Equatable {
         /// Whether it counts among all.
         var counts: Bool
         let isConfigured: Bool
-        /// The cluster that it answered for last, and when.
-        var answer: (cluster: UInt64, at: Int64)?
+        var answer: Answer?
         /// Since the last answer, or ever.
         var hasFailed = false
+    }
 
-        static func == (one: Self, other: Self) -> Bool {
-            one.url == other.url && one.counts == other.counts && one.isConfigured == other.isConfigured
-                && one.answer?.cluster == other.answer?.cluster && one.answer?.at == other.answer?.at
-                && one.hasFailed == other.hasFailed
+    /// What an endpoint answered for last, and when. Several endpoints may lead to one member: `127.0.0.1`, its name and its address.
+    struct Answer: Sendable, Equatable {
+        let cluster: UInt64
+        /// 0: it did not say which.
+        let member: UInt64
+        let at: Int64
+
+        func isOfSameMember(as other: Answer) -> Bool {
+            self.member != 0 && self.member == other.member && self.cluster == other.cluster
         }
     }
 
@@ -82,10 +89,12 @@ public struct ClusterChoice: Sendable, Equatable {
         }
     }
 
-    /// An endpoint answered for a cluster.
-    public mutating func answered(_ url: String, _ cluster: UInt64, patience: Int64, now: Int64) -> Verdict {
+    /// An endpoint answered for a cluster, as one of its members (0: it did not say which).
+    public mutating func answered(
+        _ url: String, _ cluster: UInt64, member: UInt64 = 0, patience: Int64, now: Int64
+    ) -> Verdict {
         if let index = self.endpoints.firstIndex(where: { $0.url == url }) {
-            self.endpoints[index].answer = (cluster, now)
+            self.endpoints[index].answer = Answer(cluster: cluster, member: member, at: now)
             self.endpoints[index].hasFailed = false
         }
         if cluster != self.followed { self.decide(patience: patience, now: now) }
@@ -104,7 +113,7 @@ public struct ClusterChoice: Sendable, Equatable {
     }
 
     private mutating func decide(patience: Int64, now: Int64) {
-        let voters = self.endpoints.filter(\.counts)
+        let voters = self.voters
         var votes: [UInt64: Int] = [:]
         for voter in voters {
             if let answer = voter.answer, now - answer.at <= Self.voteLifetime {
@@ -124,6 +133,24 @@ public struct ClusterChoice: Sendable, Equatable {
         } else if voters.allSatisfy({ $0.answer != nil || $0.hasFailed }), votes.count == 1 {
             for cluster in votes.keys { self.follow(cluster, .onlyOne, now) }
         }
+    }
+
+    /// The endpoints that count, each member once: with its newest answer.
+    private var voters: [Endpoint] {
+        var voters: [Endpoint] = []
+        for endpoint in self.endpoints where endpoint.counts {
+            guard let answer = endpoint.answer else {
+                voters.append(endpoint)
+                continue
+            }
+            let place = voters.firstIndex { $0.answer?.isOfSameMember(as: answer) == true }
+            guard let place else {
+                voters.append(endpoint)
+                continue
+            }
+            if (voters[place].answer?.at ?? 0) < answer.at { voters[place] = endpoint }
+        }
+        return voters
     }
 
     private mutating func follow(_ cluster: UInt64, _ reason: Reason, _ now: Int64) {
@@ -156,9 +183,30 @@ public struct ClusterChoice: Sendable, Equatable {
     /// The learned endpoints that have answered for the cluster that is followed, sorted: what is worth remembering.
     public var provenURLs: [String] { self.endpoints.filter { !$0.isConfigured && $0.counts }.map(\.url).sorted() }
 
+    /// The URLs in the order in which they should be tried: first those that were reached last and lead to members of the cluster
+    /// that is followed which no other of them leads to, then those of which nothing is known, then all others.
+    public func sorted(_ urls: [String]) -> [String] {
+        var taken = self.endpoints.filter(\.isConfigured).compactMap(\.answer)
+        var (first, unknown, last): ([String], [String], [String]) = ([], [], [])
+        for url in urls {
+            guard let endpoint = self.endpoints.first(where: { $0.url == url }), let answer = endpoint.answer else {
+                let hasFailed = self.endpoints.contains { $0.url == url && $0.hasFailed }
+                if hasFailed { last.append(url) } else { unknown.append(url) }
+                continue
+            }
+            if endpoint.hasFailed || answer.cluster != self.followed || taken.contains(where: answer.isOfSameMember) {
+                last.append(url)
+            } else {
+                first.append(url)
+                taken.append(answer)
+            }
+        }
+        return first + unknown + last
+    }
+
     /// How many endpoints answered last for `cluster`, of all that count.
     public func share(of cluster: UInt64) -> (count: Int, all: Int) {
-        let voters = self.endpoints.filter(\.counts)
+        let voters = self.voters
         return (voters.count { $0.answer?.cluster == cluster }, voters.count)
     }
 }

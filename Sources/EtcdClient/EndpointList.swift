@@ -56,6 +56,11 @@ struct EndpointList: Equatable {
             self.endpoints.append(Endpoint(number: self.next, url: url, isConfigured: false))
             self.next += 1
         }
+        // In the order given: what is most likely to answer is tried first.
+        let configured = self.endpoints.filter(\.isConfigured)
+        let learned = urls.compactMap { url in self.endpoints.first { $0.url == url && !$0.isConfigured } }
+        let others = self.endpoints.filter { !$0.isConfigured && !urls.contains($0.url) }
+        self.endpoints = configured + learned + others
         guard self.place(of: self.current) == nil, let first = self.endpoints.first else { return }
         self.current = first.number
     }
@@ -90,8 +95,8 @@ struct EndpointList: Equatable {
         if number == self.current { self.current = self.best(without: [number], now: now) ?? number }
     }
 
-    /// The endpoint to try, of another cluster only where no other is left: the one in use unless excluded, then the next one that may be tried, then whichever may be
-    /// tried soonest.
+    /// The endpoint to try, of another cluster only where no other is left: the one in use unless excluded, then the next one that
+    /// may be tried, then whichever may be tried soonest.
     func best(without excluded: Set<Int>, now: Int64) -> Int? {
         let (count, first) = (self.endpoints.count, self.place(of: self.current) ?? 0)
         let order = (0..<count).map { self.endpoints[(first + $0) % count] }.filter { !excluded.contains($0.number) }

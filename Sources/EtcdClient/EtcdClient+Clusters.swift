@@ -9,11 +9,11 @@ extension EtcdClient {
     func verdict(on number: Int, _ answer: JSON) -> ClusterChoice.Verdict {
         let header = answer["header"] ?? answer["result"]?["header"]
         guard let cluster = header?["cluster_id"]?.uint64, cluster != 0 else { return .followed }
-        return self.verdict(on: number, cluster)
+        return self.verdict(on: number, cluster, member: header?["member_id"]?.uint64 ?? 0)
     }
 
-    func verdict(on number: Int, _ cluster: UInt64) -> ClusterChoice.Verdict {
-        self.clusters?.answered(self.endpoints[number].url, cluster) ?? .followed
+    func verdict(on number: Int, _ cluster: UInt64, member: UInt64) -> ClusterChoice.Verdict {
+        self.clusters?.answered(self.endpoints[number].url, cluster, member: member) ?? .followed
     }
 
     /// Nothing of it took place in the cluster that is followed.

@@ -113,7 +113,8 @@ extension EtcdClient {
                     guard batch.events.allSatisfy({ range.contains($0.keyValue.key) }) else {
                         throw Failure(MalformedAnswer(message: "an event outside the watched range"))
                     }
-                    switch self.verdict(on: watch.endpoint, batch.header.clusterID) {
+                    let header = batch.header
+                    switch self.verdict(on: watch.endpoint, header.clusterID, member: header.memberID) {
                     case .followed: break
                     case .foreign: throw self.foreign(watch.endpoint)
                     case .undecided: throw Self.undecided

@@ -63,7 +63,12 @@ extension EtcdClient {
             return .failure(EtcdError(kind: .unreachable, message: "no longer an endpoint", endpoint: url))
         }
         let limit = BootClock.microseconds + self.configuration.attemptTimeout.wholeMicroseconds
-        let outcome = await self.attempt("/cluster/member/list", Array("{}".utf8), true, on: number, deadline: limit)
+        let (path, body) = ("/cluster/member/list", Array("{}".utf8))
+        var outcome = await self.attempt(path, body, true, on: number, deadline: limit)
+        // Later versions ask for a token here too, and one may end between two looks.
+        if case .failure(let failure) = outcome, failure.wantsToken, self.configuration.username != nil {
+            outcome = await self.attempt(path, body, true, on: number, deadline: limit)
+        }
         do throws(MalformedAnswer) {
             switch outcome {
             case .success(let answer):

@@ -25,7 +25,8 @@ final class EtcdDirectory {
     /// The endpoints beside those of the configuration, sorted.
     private(set) var urls: [String]
     private var complaints = Complaints<EtcdError.Kind>()
-    private var isAlone = false
+    /// How many looks in a row found that one member is reached, of several.
+    private var looksAlone = 0
 
     nonisolated static let period: Duration = .seconds(300)
     /// The same while an endpoint belongs to another cluster.
@@ -88,7 +89,9 @@ final class EtcdDirectory {
         self.clusters.choice.followed == nil || !self.clusters.choice.foreigners.isEmpty
     }
 
-    private var nextPause: Duration { self.isAmongForeigners ? Self.periodAmongForeigners : Self.period }
+    private var nextPause: Duration {
+        self.isAmongForeigners || self.looksAlone > 0 ? Self.periodAmongForeigners : Self.period
+    }
 
     /// Asks every endpoint, and passes on what they tell; twice where there are new ones: whether they belong to the cluster, only
     /// they can say.
@@ -96,11 +99,15 @@ final class EtcdDirectory {
         // Proxies tell of themselves; whether they lead to one cluster matters all the same.
         guard self.isLearning || self.isAmongForeigners else { return }
         let before = self.urls
-        await self.ask()
-        if self.urls != before { await self.ask() }
+        var news = await self.ask()
+        if self.urls != before { news = await self.ask() }
+        guard let news else { return }
+        self.looksAlone = news.isAlone ? self.looksAlone + 1 : 0
+        // Not at the first look: a node that starts may be faster than the others.
+        if self.looksAlone == 2 { self.report(.etcdEndpointAlone(news.reached, news.members, news.refused)) }
     }
 
-    private func ask() async {
+    private func ask() async -> News? {
         self.lookedAt = .now
         var (lists, errors): ([EtcdMemberList], [EtcdError]) = ([], [])
         for (_, answer) in await self.asked.members() {
@@ -109,12 +116,15 @@ final class EtcdDirectory {
             case .failure(let error): errors.append(error)
             }
         }
-        guard self.isLearning else { return }
+        guard self.isLearning else { return nil }
         let followed = self.clusters.choice.followed
         lists.removeAll { $0.header.clusterID != followed }
-        guard !lists.isEmpty else { return self.complain(errors) }
+        guard !lists.isEmpty else {
+            self.complain(errors)
+            return nil
+        }
         self.complaints.succeeded(Self.request)
-        self.take(lists)
+        return self.take(lists, errors)
     }
 
     /// What several lists say together.
@@ -123,37 +133,47 @@ final class EtcdDirectory {
         let urls: [String]
         /// Of what the members announce, what cannot be used, and why.
         let refused: [String]
+        /// Those that were started, without learners.
         let members: Int
-        /// One endpoint is known, of several.
+        /// One endpoint that answered.
+        let reached: String
+        /// One member is reached, of several.
         let isAlone: Bool
 
-        init(_ lists: [EtcdMemberList], _ configured: [String]) {
+        init(_ lists: [EtcdMemberList], _ errors: [EtcdError], _ configured: [String]) {
             var (urls, refused): (Set<String>, Set<String>) = ([], [])
+            // A learner answers nothing that a lease may hang on; what was not started announces nothing yet.
+            func voters(_ list: EtcdMemberList) -> [EtcdMemberList.Member] {
+                list.members.filter { !$0.isLearner && !$0.clientURLs.isEmpty }
+            }
             for list in lists {
-                // A learner answers nothing that a lease may hang on.
-                let announced = list.members.filter { !$0.isLearner }.flatMap(\.clientURLs)
+                let announced = voters(list).flatMap(\.clientURLs)
                 let judged = EtcdDirectory.usable(announced, toldBy: list.toldBy, configured)
                 urls.formUnion(judged.usable)
                 refused.formUnion(judged.unusable)
             }
             self.urls = Array(urls.sorted().prefix(EtcdClient.learnedLimit))
-            self.refused = refused.sorted()
-            self.members = Set(lists.flatMap { $0.members.filter { !$0.isLearner }.map(\.id) }).count
-            self.isAlone = configured.count + urls.count == 1 && self.members > 1
+            self.members = Set(lists.flatMap { voters($0).map(\.id) }).count
+            // Several endpoints may lead to one member, such as a loopback address that every member announces.
+            let named = Set(lists.map(\.header.memberID).filter { $0 != 0 }).count
+            let nameless = lists.count { $0.header.memberID == 0 }
+            self.isAlone = named + nameless == 1 && self.members > 1
+            self.reached = lists.first?.toldBy ?? ""
+            let same = lists.dropFirst().map { "\($0.toldBy): it leads to the same member" }
+            let silent = errors.map { "\($0.endpoint): \($0.message)" }
+            self.refused = refused.sorted() + same + silent
         }
     }
 
-    private func take(_ lists: [EtcdMemberList]) {
-        let news = News(lists, self.configured)
-        if news.isAlone, !self.isAlone {
-            self.report(.etcdEndpointAlone(self.configured[0], news.members, news.refused))
-        }
-        self.isAlone = news.isAlone
-        for client in self.told { client.learn(news.urls) }
+    private func take(_ lists: [EtcdMemberList], _ errors: [EtcdError]) -> News {
+        let news = News(lists, errors, self.configured)
         self.clusters.learn(news.urls)
-        guard news.urls != self.urls else { return }
+        let sorted = self.clusters.choice.sorted(news.urls)
+        for client in self.told { client.learn(sorted) }
+        guard news.urls != self.urls else { return news }
         self.urls = news.urls
         self.report(.etcdMembersLearned(news.urls, toldBy: lists.map(\.toldBy)))
+        return news
     }
 
     /// What an etcd refuses is told. That it cannot be reached, whoever reads the keys tells.
@@ -177,7 +197,7 @@ final class EtcdDirectory {
     nonisolated static func aloneText(_ endpoint: String, _ members: Int, _ refused: [String]) -> String {
         let reasons = refused.prefix(4).joined(separator: "; ")
         return
-            "etcd has \(members) members, and only \(endpoint) is known here: while it does not answer, addresses lapse on this node. What the members announce cannot be used\(reasons.isEmpty ? "" : " (\(reasons))"). List the endpoints: etcd.endpoints in pharos.yml, or etcd3.hosts in Patroni's file"
+            "etcd has \(members) members, and this node reaches only one, \(endpoint): while it does not answer, addresses lapse here. Nothing else that the members announce can be used\(reasons.isEmpty ? "" : " (\(reasons))"). List the endpoints: etcd.endpoints in pharos.yml, or etcd3.hosts in Patroni's file"
     }
 
     /// What may be used of announced URLs, without those of the configuration; and what may not, with the reason.

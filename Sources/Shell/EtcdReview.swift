@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EtcdClient
+import EtcdValues
 public import EventLoop
 import HTTPClient
 public import Settings
@@ -25,24 +26,39 @@ public struct EtcdReview {
         let http = HTTPClient(resolve: { await names.answer(to: $0) })
         defer { http.close() }
         let client = EtcdClient(EtcdConfiguration(settings), http: http, jitter: { 0.5 })
-        var (lists, failure): ([EtcdMemberList], EtcdError?) = ([], nil)
+        var (lists, errors) = await Self.ask(client)
+        // Whether what the members announce leads anywhere, only asking there can say.
+        client.learn(EtcdDirectory.News(lists, errors, configured).urls)
+        if client.endpointStates.count > configured.count { (lists, errors) = await Self.ask(client) }
+        self.judge(lists, errors, configured)
+    }
+
+    private static func ask(_ client: EtcdClient) async -> (lists: [EtcdMemberList], errors: [EtcdError]) {
+        var (lists, errors): ([EtcdMemberList], [EtcdError]) = ([], [])
         for (_, answer) in await client.members() {
             switch answer {
             case .success(let list): lists.append(list)
-            case .failure(let error): failure = failure ?? error
+            case .failure(let error): errors.append(error)
             }
         }
-        self.judge(lists, failure, configured)
+        return (lists, errors)
     }
 
-    private mutating func judge(_ lists: [EtcdMemberList], _ failure: EtcdError?, _ configured: [String]) {
-        if let failure {
+    private mutating func judge(_ lists: [EtcdMemberList], _ errors: [EtcdError], _ configured: [String]) {
+        let clusters = Set(lists.map(\.header.clusterID))
+        if clusters.count > 1 {
+            let list = lists.map { "\($0.toldBy) to \(String($0.header.clusterID, radix: 16))" }
             self.warnings.append(
-                "'etcd': \(failure.description)\(lists.isEmpty ? "; etcd's members are not known" : "")")
+                "'etcd': the endpoints belong to different clusters: \(list.joined(separator: ", ")). Stop the etcd that does not belong to Patroni's"
+            )
+        }
+        for error in errors.prefix(lists.isEmpty ? 1 : errors.count) {
+            self.warnings.append(
+                "'etcd': \(error.description)\(lists.isEmpty ? "; etcd's members are not known" : "")")
         }
         guard !lists.isEmpty else { return }
-        let news = EtcdDirectory.News(lists, configured)
+        let news = EtcdDirectory.News(lists, errors, configured)
         self.learned = news.urls
-        if news.isAlone { self.warnings.append(EtcdDirectory.aloneText(configured[0], news.members, news.refused)) }
+        if news.isAlone { self.warnings.append(EtcdDirectory.aloneText(news.reached, news.members, news.refused)) }
     }
 }

@@ -24,6 +24,35 @@ struct ClusterChoiceTests {
         ClusterChoice(configured: learned.isEmpty ? three : ["a"], learned: learned, remembered: cluster, now: 0)
     }
 
+    // MARK: - Endpoints that lead to one member
+
+    @Test func `a member has one vote, however many endpoints lead to it`() {
+        // Two members, one of them rebuilt alone: the file names it by the loopback address, etcd by another.
+        var choice = ClusterChoice(configured: ["loopback"], learned: ["own", "other"], remembered: old, now: 0)
+        func says(_ url: String, _ cluster: UInt64, _ member: UInt64) -> ClusterChoice.Verdict {
+            choice.answered(url, cluster, member: member, patience: 120_000_000, now: 0)
+        }
+        #expect(says("loopback", new, 1) == .foreign)
+        #expect(says("own", new, 1) == .foreign && choice.share(of: new) == (1, 2))
+        #expect(says("other", old, 2) == .followed && choice.share(of: old) == (1, 2))
+        // Whose number is not known, or that of another cluster's member, is its own.
+        #expect(says("own", new, 0) == .followed && choice.reason == .majority(2, of: 3))
+    }
+
+    @Test func `what is reached, and leads elsewhere than the others, comes first`() {
+        var choice = ClusterChoice(configured: ["loopback"], remembered: old, now: 0)
+        choice.learn(["a", "b", "c", "d", "e"])
+        func says(_ url: String, _ cluster: UInt64, _ member: UInt64) {
+            _ = choice.answered(url, cluster, member: member, patience: 120_000_000, now: 0)
+        }
+        says("loopback", old, 1)
+        choice.isSilent("a")
+        says("b", old, 1)
+        says("d", new, 9)
+        says("e", old, 2)
+        #expect(choice.sorted(["a", "b", "c", "d", "e"]) == ["e", "c", "a", "b", "d"])
+    }
+
     // MARK: - At a start
 
     @Test func `one endpoint is believed, whatever it says, where it is the only one`() {

@@ -70,6 +70,42 @@ struct EtcdMembersTests {
         #expect(list.endpoints.map(\.url) == ["a"] && list[list.current].url == "a")
     }
 
+    @Test func `learned endpoints are tried in the order in which they are told last`() {
+        var list = EndpointList(["a"], jitter: 0)
+        list.learn(["b", "c", "d"])
+        let c = list.endpoints[2].number
+        list.learn(["d", "c", "b"])
+        #expect(list.endpoints.map(\.url) == ["a", "d", "c", "b"] && list[c].url == "c")
+        list.failed(0, now: 0, jitter: 0)
+        #expect(list[list.current].url == "d")
+    }
+
+    @Test @EventLoop func `a token that ended between two looks is got anew`() async throws {
+        let http = HTTPClient()
+        var tokens = 0
+        let server = try ScriptedServer { connection in
+            while let request = try await connection.readRequest() {
+                let header = #""header":{"cluster_id":"1"}"#
+                var answer = httpAnswer(401, #"{"code":16,"message":"etcdserver: invalid auth token"}"#)
+                if request.contains("/version") {
+                    answer = httpAnswer(200, #"{"etcdserver":"3.6.9"}"#)
+                } else if request.contains("/authenticate") {
+                    tokens += 1
+                    answer = httpAnswer(200, #"{\#(header),"token":"t\#(tokens)"}"#)
+                } else if connection.head.contains("Authorization: t2") {
+                    answer = httpAnswer(200, #"{\#(header),"members":[{"ID":"2","clientURLs":["http://b:1"]}]}"#)
+                }
+                try await connection.write(answer)
+            }
+        }
+        var configuration = EtcdConfiguration(endpoints: [server.url])
+        (configuration.username, configuration.password) = ("pharos", "secret")
+        let client = EtcdClient(configuration, http: http, jitter: { 0 })
+        #expect(try await client.members(at: server.url).get().members.map(\.clientURLs) == [["http://b:1"]])
+        #expect(tokens == 2)
+        http.close()
+    }
+
     @Test func `a number means the same endpoint for ever`() {
         var list = EndpointList(["a"], jitter: 0)
         list.learn(["b", "c"])

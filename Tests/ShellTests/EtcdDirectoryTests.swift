@@ -19,6 +19,8 @@ struct EtcdDirectoryTests {
         var urls: [[String]] = []
         var refusal: [UInt8]?
         var cluster = 1
+        /// 0: it does not say who it is.
+        var id = 0
         private(set) var server: ScriptedServer?
 
         init() throws {
@@ -36,7 +38,9 @@ struct EtcdDirectoryTests {
                 return #"{"ID":"\#(number + 1)","name":"m\#(number)","clientURLs":[\#(list)]}"#
             }
             return httpAnswer(
-                200, #"{"header":{"cluster_id":"\#(self.cluster)"},"members":[\#(members.joined(separator: ","))]}"#)
+                200,
+                #"{"header":{"cluster_id":"\#(self.cluster)","member_id":"\#(self.id)"},"members":[\#(members.joined(separator: ","))]}"#
+            )
         }
     }
 
@@ -108,11 +112,58 @@ struct EtcdDirectoryTests {
         let record = try #require(bench.records.first)
         #expect(bench.records.count == 1 && record.kind == .etcdEndpointAlone && record.priority == .warning)
         #expect(record.message.contains("3 members") && record.message.contains("http://0.0.0.0:2379"))
+        #expect(record.message.contains("reaches only one, \(member.url)"))
         // A cluster of one has no others.
         member.urls = [[member.url]]
         let single = try Bench([member.url])
         await single.look()
         #expect(single.records.isEmpty)
+    }
+
+    @Test @EventLoop func `endpoints that lead to one member are one, and so is one whose others do not answer`()
+        async throws
+    {
+        // The three members announce the default of etcd, which leads each node to its own.
+        let (member, same) = (try Member(), try Member())
+        (member.id, same.id) = (7, 7)
+        member.urls = [[member.url], [same.url], [same.url]]
+        same.urls = member.urls
+        let bench = try Bench([member.url])
+        for _ in 0..<3 { await bench.look() }
+        #expect(bench.records.map(\.kind) == [.etcdMembersLearned, .etcdEndpointAlone])
+        #expect(bench.records[1].message.contains("\(same.url): it leads to the same member"))
+        let away = try Member()
+        away.urls = [[away.url], ["http://127.0.0.1:9"]]
+        let cutOff = try Bench([away.url])
+        for _ in 0..<3 { await cutOff.look() }
+        #expect(cutOff.records.map(\.kind) == [.etcdMembersLearned, .etcdEndpointAlone])
+        #expect(cutOff.records[1].message.contains("http://127.0.0.1:9: "))
+        // A second member that answers is enough; that it is over is told again if it comes back.
+        same.id = 8
+        for _ in 0..<3 { await bench.look() }
+        same.id = 7
+        for _ in 0..<3 { await bench.look() }
+        #expect(bench.records.map(\.kind).count { $0 == .etcdEndpointAlone } == 2)
+    }
+
+    @Test @EventLoop func `a member that was added and has not been started makes no one alone`() async throws {
+        let member = try Member()
+        member.urls = [[member.url], []]
+        let bench = try Bench([member.url])
+        for _ in 0..<3 { await bench.look() }
+        #expect(bench.records.isEmpty)
+    }
+
+    @Test @EventLoop func `what answers is tried before what was only announced`() async throws {
+        let (local, other) = (try Member(), try Member())
+        (local.id, other.id) = (1, 2)
+        let dead = ["http://127.0.0.1:1", "http://127.0.0.1:2"]
+        local.urls = [dead + [other.url], [local.url]]
+        other.urls = local.urls
+        let bench = try Bench([local.url])
+        await bench.look()
+        #expect(bench.urls.map { Array($0.prefix(2)) } == [[local.url, other.url], [local.url, other.url]])
+        #expect(Set(bench.urls[0].suffix(2)) == Set(dead))
     }
 
     @Test @EventLoop func `a right that is missing is told once, an etcd out of reach is not`() async throws {
