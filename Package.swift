@@ -79,6 +79,7 @@ let package = Package(
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "EventLoop", "Secrets"]),
         module("HTTPClient", ["CCurl", "EventLoop"]),
+        module("ServiceRecords", ["EventLoop"]),
         module("PostgresClient", ["CLinux", "CPostgres", "Conninfo", "EventLoop"]),
         module("EtcdClient", ["EtcdValues", "EventLoop", "HTTPClient", "LenientJSON"]),
         module("PatroniClient", ["EventLoop", "HTTPClient", "LenientJSON", "PatroniValues"]),
@@ -92,7 +93,8 @@ let package = Package(
             [
                 "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient",
                 "Journal", "KernelPlaces", "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient",
-                "PatroniValues", "PostgresClient", "Secrets", "Settings", "StatusServer", "VirtualAddress",
+                "PatroniValues", "PostgresClient", "Secrets", "ServiceRecords", "Settings", "StatusServer",
+                "VirtualAddress",
             ]
         ),
         .executableTarget(
@@ -158,6 +160,7 @@ let package = Package(
         tests("SettingsTests", ["Decision", "NetworkAddress", "Secrets", "Settings", "TestSupport"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
+        tests("ServiceRecordsTests", ["EventLoop", "ServiceRecords", "TestSupport"]),
         tests(
             "EtcdClientTests",
             ["EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "LenientJSON", "TestSupport"], exclude: ["Fixtures"]
@@ -177,7 +180,7 @@ let package = Package(
             [
                 "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
                 "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient",
-                "Secrets", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
+                "Secrets", "ServiceRecords", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
             ]
         ),
         tests(
@@ -185,7 +188,8 @@ let package = Package(
             [
                 "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
                 "HTTPClient", "Journal", "LeaseKeys", "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient",
-                "PatroniValues", "PostgresClient", "Settings", "Shell", "TestSupport", "VirtualAddress",
+                "PatroniValues", "PostgresClient", "ServiceRecords", "Settings", "Shell", "TestSupport",
+                "VirtualAddress",
             ], exclude: ["Fixtures"]
         ),
         tests("LabUnitTests", ["Lab", "LenientJSON"]),

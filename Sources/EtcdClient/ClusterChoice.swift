@@ -22,7 +22,7 @@ public struct ClusterChoice: Sendable, Equatable {
         let url: String
         /// Whether it counts among all.
         var counts: Bool
-        let isConfigured: Bool
+        var isConfigured: Bool
         var answer: Answer?
         /// Since the last answer, or ever.
         var hasFailed = false
@@ -86,6 +86,17 @@ public struct ClusterChoice: Sendable, Equatable {
         self.endpoints.removeAll { !$0.isConfigured && !urls.contains($0.url) }
         for url in urls where !self.endpoints.contains(where: { $0.url == url }) {
             self.endpoints.append(Endpoint(url: url, counts: false, isConfigured: false))
+        }
+    }
+
+    /// The endpoints of the configuration, where they were found anew: instead of those of before.
+    public mutating func configure(_ urls: [String]) {
+        self.endpoints.removeAll { $0.isConfigured && !urls.contains($0.url) }
+        for place in self.endpoints.indices where urls.contains(self.endpoints[place].url) {
+            (self.endpoints[place].isConfigured, self.endpoints[place].counts) = (true, true)
+        }
+        for url in urls where !self.endpoints.contains(where: { $0.url == url }) {
+            self.endpoints.append(Endpoint(url: url, counts: true, isConfigured: true))
         }
     }
 

@@ -10,7 +10,7 @@ struct EndpointList: Equatable {
     struct Endpoint: Equatable {
         let number: Int
         let url: String
-        let isConfigured: Bool
+        var isConfigured: Bool
         /// The path under which this endpoint serves the API, once known.
         var prefix: String?
         /// Failures since the last success; a burst within one backoff counts once.
@@ -61,6 +61,29 @@ struct EndpointList: Equatable {
         let learned = urls.compactMap { url in self.endpoints.first { $0.url == url && !$0.isConfigured } }
         let others = self.endpoints.filter { !$0.isConfigured && !urls.contains($0.url) }
         self.endpoints = configured + learned + others
+        guard self.place(of: self.current) == nil, let first = self.endpoints.first else { return }
+        self.current = first.number
+    }
+
+    /// Those of the configuration were found anew, such as by DNS. The endpoint in use stays for as long as it works.
+    mutating func configure(_ urls: [String]) {
+        self.endpoints.removeAll { endpoint in
+            let isInUse = endpoint.number == self.current && endpoint.failures == 0
+            return endpoint.isConfigured && !isInUse && !urls.contains(endpoint.url)
+        }
+        for place in self.endpoints.indices {
+            self.endpoints[place].isConfigured = urls.contains(self.endpoints[place].url)
+        }
+        for url in urls where !self.endpoints.contains(where: { $0.url == url }) {
+            self.endpoints.append(Endpoint(number: self.next, url: url, isConfigured: true))
+            self.next += 1
+        }
+        let configured = urls.compactMap { url in self.endpoints.first { $0.url == url } }
+        // The one in use comes first of the others: it is not cut off.
+        let others = self.endpoints.filter { !$0.isConfigured }
+        let inUse = others.filter { $0.number == self.current }
+        let rest = others.filter { $0.number != self.current }
+        self.endpoints = configured + (inUse + rest).prefix(Self.learnedLimit)
         guard self.place(of: self.current) == nil, let first = self.endpoints.first else { return }
         self.current = first.number
     }

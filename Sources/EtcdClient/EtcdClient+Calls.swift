@@ -65,7 +65,7 @@ extension EtcdClient {
             }
         }
         guard let worst else {
-            throw EtcdError(kind: .unreachable, message: "no endpoint is configured", endpoint: "")
+            throw EtcdError(kind: .unreachable, message: "no endpoint is known", endpoint: "")
         }
         throw self.error(worst.failure, worst.failure.kind, worst.index)
     }

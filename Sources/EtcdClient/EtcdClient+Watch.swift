@@ -36,7 +36,7 @@ extension EtcdClient {
         var renewed = false
         while true {
             guard !self.endpoints.endpoints.isEmpty else {
-                throw EtcdError(kind: .unreachable, message: "no endpoint is configured", endpoint: "")
+                throw EtcdError(kind: .unreachable, message: "no endpoint is known", endpoint: "")
             }
             try await self.waitForBackoff()
             let index = self.endpoints.current

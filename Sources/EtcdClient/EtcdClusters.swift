@@ -24,6 +24,8 @@ public final class EtcdClusters {
 
     public func learn(_ urls: [String]) { self.change { $0.learn(urls) } }
 
+    public func configure(_ urls: [String]) { self.change { $0.configure(urls) } }
+
     func answered(_ url: String, _ cluster: UInt64, member: UInt64) -> ClusterChoice.Verdict {
         let (patience, now) = (self.patience().wholeMicroseconds, BootClock.microseconds)
         return self.change { $0.answered(url, cluster, member: member, patience: patience, now: now) }

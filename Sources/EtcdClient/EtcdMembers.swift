@@ -99,6 +99,15 @@ extension EtcdClient {
     /// Endpoints to use behind those of the configuration, instead of those that were learned before.
     public func learn(_ urls: [String]) { self.endpoints.learn(urls) }
 
+    /// The URLs of those that are not learned.
+    public var configuredEndpoints: [String] { self.endpoints.endpoints.filter(\.isConfigured).map(\.url) }
+
+    /// Endpoints to use instead of those of the configuration: they were found anew, such as by DNS.
+    public func configure(_ urls: [String]) {
+        self.endpoints.configure(urls)
+        self.clustersChanged()
+    }
+
     /// An endpoint as an operator sees it.
     public struct EndpointState: Sendable, Equatable {
         public let url: String

@@ -5,7 +5,8 @@ extension LogKind {
     public var priority: LogRecord.Priority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .etcdMembersLearned, .etcdEndpointBack, .clockWithinDrift, .namesFresh, .statusServed,
+            .contactRestored, .etcdMembersLearned, .etcdDiscovered, .etcdEndpointBack, .clockWithinDrift, .namesFresh,
+            .statusServed,
             .leaderChanged,
             .pauseChanged,
             .leaseAdopted,

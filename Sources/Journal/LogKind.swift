@@ -42,7 +42,9 @@ public enum LogKind: String, CaseIterable, Sendable {
     case etcdOutdated = "4569a9aead8640208391519c284a3229"
     /// etcd's members told endpoints that the configuration does not name.
     case etcdMembersLearned = "4bb0d8bcf1394807be22cf8f2ddefa61"
-    /// One endpoint of several is known.
+    /// DNS told endpoints of etcd.
+    case etcdDiscovered = "53f2c1d9a7d04b52a3a0c8f65f4c27de"
+    /// One member of several is reached.
     case etcdEndpointAlone = "9617801bdc9f46859c6c8fbd6c45e4db"
     /// An endpoint belongs to another etcd cluster than the one that is followed.
     case etcdEndpointForeign = "cccbc7143364418db4513f9467d0c4f5"

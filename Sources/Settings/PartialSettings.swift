@@ -9,6 +9,7 @@ struct PartialSettings {
     var group: Sourced<Int>?
     var citusDatabase: Sourced<String>?
     var etcdEndpoints: Sourced<[EndpointURL]>?
+    var etcdDiscovery: Sourced<Settings.Etcd.Discovery>?
     var etcdMembers: Sourced<Settings.Etcd.Members>?
     var etcd = PartialCredentials()
     var patroniURL: Sourced<EndpointURL>?

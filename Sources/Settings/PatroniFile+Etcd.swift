@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Secrets
 
-/// The section `etcd3`. As for Patroni, `proxy` comes before `url`, `url` before `hosts`, and `hosts` before `host`.
+/// The section `etcd3`. As for Patroni, `proxy` comes before `srv`, `url` before `hosts`, and `hosts` before `host`; what these
+/// three name counts where the SRV records name nothing.
 extension PatroniFile {
     mutating func readEtcd(_ reader: inout PatroniFileReader) {
         let isTLS = reader.value("etcd3", "protocol") { $0.lowercased() == "https" }?.value ?? false
@@ -15,10 +16,8 @@ extension PatroniFile {
                 try Self.endpoint(text, isTLS: isTLS, defaultPort: port)
             }
             self.settings.etcdEndpoints = endpoint.map { Sourced(value: [$0.value], position: $0.position) }
-        } else if let node = reader.node("etcd3", "srv") ?? reader.node("etcd3", "discovery_srv") {
-            let message = "'etcd3.srv' is passed over; list the endpoints with 'etcd.endpoints' in pharos.yml"
-            reader.problems.warning(reader.position(node), message)
         }
+        self.readDiscovery(&reader)
         if let proxy = reader.node("etcd3", "proxy"), !reader.document.isNull(proxy) {
             self.settings.etcdMembers = Sourced(value: .ignore, position: reader.position(proxy))
         } else {
@@ -34,11 +33,35 @@ extension PatroniFile {
             )
         }
         // Patroni does not look at certificates without https either.
-        guard self.settings.etcdEndpoints?.value.contains(where: \.isTLS) ?? true else { return }
+        let usesTLS = self.settings.etcdEndpoints?.value.contains(where: \.isTLS) ?? true
+        guard usesTLS || self.settings.etcdDiscovery != nil else { return }
         self.settings.etcd.caFile = reader.value("etcd3", "cacert", parse: ValueParsers.absolutePath)
         self.settings.etcd.certFile = reader.value("etcd3", "cert", parse: ValueParsers.absolutePath)
         guard self.settings.etcd.certFile != nil else { return }
         self.settings.etcd.keyFile = reader.value("etcd3", "key", parse: ValueParsers.absolutePath)
+    }
+
+    /// `srv`, which has two more names; the last of them counts, as for Patroni.
+    private mutating func readDiscovery(_ reader: inout PatroniFileReader) {
+        if let proxy = reader.node("etcd3", "proxy"), !reader.document.isNull(proxy) { return }
+        let nodes = ["srv_domain", "discovery_srv", "srv"].compactMap { key in
+            reader.node("etcd3", key).map { (key, $0) }
+        }
+        guard let (key, node) = nodes.first,
+            let domain = reader.value(node, named: "etcd3.\(key)", parse: Self.domain)
+        else { return }
+        // An empty one is none, as for Patroni.
+        let suffixNode = reader.node("etcd3", "srv_suffix").flatMap { reader.document.text($0) == "" ? nil : $0 }
+        let suffix = suffixNode.flatMap { reader.value($0, named: "etcd3.srv_suffix", parse: Self.domain)?.value }
+        self.settings.etcdDiscovery = Sourced(
+            value: .init(domain: domain.value, suffix: suffix), position: domain.position)
+    }
+
+    private static func domain(_ text: String) throws(InvalidValue) -> String {
+        guard let (host, port) = EndpointURL.split(text), !host.isEmpty, port == nil else {
+            throw .expected("a domain such as example.org", not: text)
+        }
+        return host
     }
 
     /// `url` may hold a user and a password, for Patroni too.

@@ -77,13 +77,17 @@ struct Resolution {
 
     private mutating func etcd(_ own: PartialSettings, _ patroni: PartialSettings) -> Settings.Etcd? {
         let endpoints = own.etcdEndpoints ?? patroni.etcdEndpoints
-        if endpoints == nil { self.missing("etcd.endpoints", in: "etcd3.hosts") }
+        // Endpoints in pharos.yml are meant: nothing is looked up beside them.
+        let discovery = own.etcdEndpoints == nil ? patroni.etcdDiscovery : nil
+        if endpoints == nil, discovery == nil { self.missing("etcd.endpoints", in: "etcd3.hosts") }
+        if discovery != nil { self.note("etcd.srv", discovery, \.description) }
         self.note("etcd.endpoints", endpoints) { $0.map(\.description).joined(separator: ", ") }
         let members = self.noted("etcd.members", own.etcdMembers ?? patroni.etcdMembers, .learn, \.rawValue)
         let credentials = self.credentials("etcd", own.etcd, patroni.etcd, for: endpoints?.value ?? [])
-        guard let endpoints else { return nil }
+        guard endpoints != nil || discovery != nil else { return nil }
         return .init(
-            endpoints: endpoints.value.map(\.description),
+            endpoints: (endpoints?.value ?? []).map(\.description),
+            discovery: discovery?.value,
             members: members,
             username: credentials.username?.value,
             password: credentials.password?.value,

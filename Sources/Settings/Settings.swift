@@ -43,8 +43,24 @@ public struct Settings: Sendable, Equatable {
         /// used: Patroni's `use_proxies`.
         public enum Members: String, Sendable, CaseIterable { case learn, ignore }
 
-        /// URLs without a path or a slash at the end, such as `http://10.0.0.1:2379`. At least one; none twice.
+        /// A domain whose SRV records name the endpoints: Patroni's `srv` and `srv_suffix`.
+        public struct Discovery: Sendable, Equatable, CustomStringConvertible {
+            public var domain: String
+            public var suffix: String?
+
+            public init(domain: String, suffix: String? = nil) {
+                self.domain = domain
+                self.suffix = suffix
+            }
+
+            public var description: String { self.suffix.map { "\(self.domain) (suffix \($0))" } ?? self.domain }
+        }
+
+        /// URLs without a path or a slash at the end, such as `http://10.0.0.1:2379`. At least one; none twice. With `discovery`
+        /// there may be none, and they count only until its records name others.
         public var endpoints: [String]
+        /// Nil: `endpoints` are all that is known beforehand.
+        public var discovery: Discovery?
         public var members = Members.learn
         public var username: String?
         public var password: Secret?

@@ -15,7 +15,13 @@ import Settings
 final class EtcdDirectory {
     private let asked: EtcdClient
     private let told: [EtcdClient]
-    private let configured: [String]
+    /// Those of the configuration, or what DNS told last.
+    private var configured: [String]
+    private let discovery: EtcdDiscovery?
+    /// Is told what DNS told, whenever it is new.
+    var discovered: @EventLoop ([String]) -> Void = { _ in }
+    /// No endpoint of the cluster that is followed has answered: as Patroni does, DNS is asked anew then.
+    private var isOutOfReach = true
     private let report: @EventLoop (LogRecord) -> Void
     private let clusters: EtcdClusters
     private let isLearning: Bool
@@ -34,28 +40,38 @@ final class EtcdDirectory {
     /// Between two looks, whatever fails.
     nonisolated static let pause: Duration = .seconds(10)
     private static let request = "asking etcd for its members"
+    private static let discoveryRequest = "looking etcd's endpoints up"
 
     /// - Parameters:
     ///   - asked: is asked for the members; its failures must not matter to a lease.
     ///   - told: the clients that are told, `asked` among them.
+    ///   - given: the endpoints of the configuration, or those that DNS told an earlier process.
     ///   - remembered: what an earlier process learned.
+    ///   - discovery: nil: the configuration names the endpoints.
     init(
         _ settings: Settings.Etcd, _ clusters: EtcdClusters, asked: EtcdClient, told: [EtcdClient],
-        remembered: [String], report: @escaping @EventLoop (LogRecord) -> Void
+        given: [String]? = nil, remembered: [String], discovery: EtcdDiscovery? = nil,
+        report: @escaping @EventLoop (LogRecord) -> Void
     ) {
         self.clusters = clusters
         self.isLearning = settings.members == .learn
         self.asked = asked
         self.told = told
-        self.configured = settings.endpoints
+        let given = given ?? settings.endpoints
+        self.configured = given
+        self.discovery = discovery
         self.report = report
         let remembered = settings.members == .learn ? remembered : []
-        self.urls = Self.usable(remembered, toldBy: settings.endpoints[0], settings.endpoints).usable
-        for client in told { client.learn(self.urls) }
+        self.urls = Self.usable(remembered, toldBy: given.first ?? "", given).usable
+        for client in told {
+            if given != settings.endpoints { client.configure(given) }
+            client.learn(self.urls)
+        }
     }
 
     /// `after`: what the addresses wait for comes first.
-    func start(after delay: Duration = .seconds(1)) {
+    func start(after delay: Duration? = nil) {
+        let delay = delay ?? (self.configured.isEmpty ? .zero : .seconds(1))
         for client in self.told { client.endpointFailed = { [weak self] in self?.hasten() } }
         self.wait(delay)
     }
@@ -90,14 +106,17 @@ final class EtcdDirectory {
     }
 
     private var nextPause: Duration {
-        self.isAmongForeigners || self.looksAlone > 0 ? Self.periodAmongForeigners : Self.period
+        if self.configured.isEmpty { return Self.pause }
+        let isOdd = self.isAmongForeigners || self.looksAlone > 0 || self.discovery != nil && self.isOutOfReach
+        return isOdd ? Self.periodAmongForeigners : Self.period
     }
 
     /// Asks every endpoint, and passes on what they tell; twice where there are new ones: whether they belong to the cluster, only
     /// they can say.
     func look() async {
         // Proxies tell of themselves; whether they lead to one cluster matters all the same.
-        guard self.isLearning || self.isAmongForeigners else { return }
+        guard self.isLearning || self.isAmongForeigners || self.discovery != nil else { return }
+        if let discovery, self.isOutOfReach { await self.discover(discovery) }
         let before = self.urls
         var news = await self.ask()
         if self.urls != before { news = await self.ask() }
@@ -105,6 +124,27 @@ final class EtcdDirectory {
         self.looksAlone = news.isAlone ? self.looksAlone + 1 : 0
         // Not at the first look: a node that starts may be faster than the others.
         if self.looksAlone == 2 { self.report(.etcdEndpointAlone(news.reached, news.members, news.refused)) }
+    }
+
+    /// What was found before stays where nothing is found now.
+    private func discover(_ discovery: EtcdDiscovery) async {
+        switch await discovery.endpoints() {
+        case .success(let urls):
+            self.complaints.succeeded(Self.discoveryRequest)
+            guard urls != self.configured else { return }
+            self.configured = urls
+            for client in self.told { client.configure(urls) }
+            self.clusters.configure(urls)
+            self.discovered(urls)
+            self.report(.etcdDiscovered(urls))
+        case .failure(let failure):
+            guard self.complaints.failed(Self.discoveryRequest, .unreachable) else { return }
+            self.report(
+                LogRecord(
+                    .requestFailed,
+                    "\(Self.discoveryRequest) has failed: \(failure). \(self.configured.isEmpty && self.urls.isEmpty ? "No endpoint is known: nothing is read, and no address acquired, until they are found" : "What is known of them already is used")",
+                    ["REQUEST": Self.discoveryRequest, "REASON": failure.description]))
+        }
     }
 
     private func ask() async -> News? {
@@ -116,9 +156,10 @@ final class EtcdDirectory {
             case .failure(let error): errors.append(error)
             }
         }
-        guard self.isLearning else { return nil }
         let followed = self.clusters.choice.followed
         lists.removeAll { $0.header.clusterID != followed }
+        self.isOutOfReach = lists.isEmpty
+        guard self.isLearning else { return nil }
         guard !lists.isEmpty else {
             self.complain(errors)
             return nil
@@ -222,6 +263,12 @@ extension LogRecord {
             .etcdMembersLearned,
             "etcd's endpoints beside those of the configuration: \(list) (told by \(tellers.prefix(3).joined(separator: " "))). They are used when those do not answer",
             ["ENDPOINTS": list])
+    }
+
+    static func etcdDiscovered(_ urls: [String]) -> LogRecord {
+        let list = urls.joined(separator: " ")
+        return LogRecord(
+            .etcdDiscovered, "etcd's endpoints by the domain's SRV records: \(list)", ["ENDPOINTS": list])
     }
 
     static func etcdEndpointAlone(_ endpoint: String, _ members: Int, _ refused: [String]) -> LogRecord {

@@ -2,6 +2,7 @@
 import Decision
 import EtcdClient
 import EventLoop
+import HTTPClient
 import Journal
 import Settings
 
@@ -10,8 +11,10 @@ import Settings
 @EventLoop
 final class EtcdEndpoints {
     let clusters: EtcdClusters
-    private let settings: Settings.Etcd
+    private let settings: Settings
     private let remembered: [String]
+    /// Those of the configuration; with ``Settings/Etcd/discovery`` what DNS told last, if anything.
+    private var given: [String]
     private let file: MemoryFile?
     private var directory: EtcdDirectory?
     private var foreigners: EtcdForeigners?
@@ -21,33 +24,58 @@ final class EtcdEndpoints {
         _ settings: Settings, _ memory: EtcdMemory?, _ file: MemoryFile?,
         longestTTL: @escaping @EventLoop () -> Duration
     ) {
-        self.settings = settings.etcd
+        self.settings = settings
         self.file = file
         // Where other endpoints are configured, etcd may have moved: what was learned then leads nowhere, or to the old one.
-        self.remembered = memory?.configured == settings.etcd.endpoints ? memory?.learned ?? [] : []
+        let isSame = memory?.configured == settings.etcd.source
+        self.remembered = isSame ? memory?.learned ?? [] : []
+        let discovered = isSame && settings.etcd.discovery != nil ? memory?.discovered ?? [] : []
+        self.given = discovered.isEmpty ? settings.etcd.endpoints : discovered
         self.clusters = EtcdClusters(
             ClusterChoice(
-                configured: settings.etcd.endpoints, learned: self.remembered, remembered: memory?.cluster,
+                configured: self.given, learned: self.remembered, remembered: memory?.cluster,
                 now: BootClock.microseconds),
             patience: { max(EtcdClusters.leastPatience, longestTTL() * 2) })
     }
 
-    /// `client`: of what the leases hang on.
-    func serve(_ client: EtcdClient, _ looking: EtcdClient, report: @escaping @EventLoop (LogRecord) -> Void) {
-        self.directory = EtcdDirectory(
-            self.settings, self.clusters, asked: looking, told: [client, looking], remembered: self.remembered,
+    /// `client`: of what the leases hang on; `http`: of `looking`.
+    func serve(
+        _ client: EtcdClient, _ looking: EtcdClient, _ http: HTTPClient,
+        report: @escaping @EventLoop (LogRecord) -> Void
+    ) {
+        let directory = EtcdDirectory(
+            self.settings.etcd, self.clusters, asked: looking, told: [client, looking], given: self.given,
+            remembered: self.remembered, discovery: EtcdDiscovery(self.settings, http: http, kind: .leaseNameLookup),
             report: report)
+        directory.discovered = { [weak self] in
+            self?.given = $0
+            self?.remember()
+        }
+        self.directory = directory
         self.foreigners = EtcdForeigners(self.clusters, report: report)
         self.clusters.observe { [weak self] in self?.remember() }
+    }
+
+    /// What is known at the start, for a client that nothing keeps up to date.
+    func tell(_ client: EtcdClient) {
+        client.configure(self.given)
+        client.learn(EtcdDirectory.usable(self.remembered, toldBy: self.given.first ?? "", self.given).usable)
     }
 
     private func remember() {
         let choice = self.clusters.choice
         self.file?.write(
             EtcdMemory(
-                configured: self.settings.endpoints, learned: choice.provenURLs, cluster: choice.followed))
+                configured: self.settings.etcd.source,
+                discovered: self.settings.etcd.discovery == nil ? [] : self.given,
+                learned: choice.provenURLs, cluster: choice.followed))
     }
 
     func start() { self.directory?.start() }
     func stop() { self.directory?.stop() }
+}
+
+extension Settings.Etcd {
+    /// From where the endpoints are known: with another source, what was found by the one of before says nothing.
+    var source: [String] { (self.discovery.map { ["srv \($0)"] } ?? []) + self.endpoints }
 }

@@ -11,21 +11,31 @@ public struct EtcdReview {
     /// The endpoints that the daemon would use beside those of the configuration.
     public private(set) var learned: [String] = []
     public private(set) var warnings: [String] = []
+    /// What DNS tells, where the configuration names a domain.
+    public private(set) var discovered: [String] = []
 
     public init(_ settings: Settings) async {
-        let configured = settings.etcd.endpoints
-        guard settings.etcd.members == .learn else {
-            if configured.count == 1 {
-                self.warnings = [
-                    "'etcd': \(configured[0]) alone is used ('members: ignore', or Patroni's 'use_proxies' or 'proxy'): while it does not answer, addresses lapse on this node"
-                ]
-            }
-            return
-        }
         let names = HostResolver()
         let http = HTTPClient(resolve: { await names.answer(to: $0) })
         defer { http.close() }
+        var configured = settings.etcd.endpoints
+        if let discovery = EtcdDiscovery(settings, http: http, kind: .tool) {
+            switch await discovery.endpoints() {
+            case .success(let urls): (self.discovered, configured) = (urls, urls)
+            case .failure(let failure): self.warnings.append("'etcd': \(failure)")
+            }
+        }
+        guard !configured.isEmpty else { return }
+        guard settings.etcd.members == .learn else {
+            if configured.count == 1 {
+                self.warnings.append(
+                    "'etcd': \(configured[0]) alone is used ('members: ignore', or Patroni's 'use_proxies' or 'proxy'): while it does not answer, addresses lapse on this node"
+                )
+            }
+            return
+        }
         let client = EtcdClient(EtcdConfiguration(settings), http: http, jitter: { 0.5 })
+        client.configure(configured)
         var (lists, errors) = await Self.ask(client)
         // Whether what the members announce leads anywhere, only asking there can say.
         client.learn(EtcdDirectory.News(lists, errors, configured).urls)

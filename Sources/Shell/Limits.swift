@@ -9,6 +9,7 @@ import LeaseKeys
 import LenientJSON
 import PatroniClient
 import PostgresClient
+import ServiceRecords
 import Settings
 import StatusServer
 import VirtualAddress
@@ -84,6 +85,8 @@ enum Limits {
         Limit(
             "silence of the followed cluster until another is believed, at least", .span(EtcdClusters.leastPatience),
             EtcdClusters.self),
+        Limit("a question to a name server for them", .span(ServiceLookup.patience), ServiceLookup.self),
+        Limit("all questions for one name", .span(ServiceLookup.limit), ServiceLookup.self),
         Limit("body of an answer", .bytes(HTTPRequest.usualBodyLimit), HTTPRequest.self),
         Limit(
             "answers that are arriving at one HTTP client, together", .bytes(ConnectionLimits.unlimited.buffered),

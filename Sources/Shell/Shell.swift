@@ -119,7 +119,7 @@ public final class Shell {
         let looking = EtcdClient(
             EtcdConfiguration(settings), http: self.lookingHTTP, clusters: endpoints.clusters, jitter: jitter)
         self.looking = looking
-        endpoints.serve(client, looking) { sink.report($0) }
+        endpoints.serve(client, looking, self.lookingHTTP) { sink.report($0) }
         self.endpoints = endpoints
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { sink.report($0) })
@@ -159,7 +159,7 @@ public final class Shell {
             conninfo: settings.postgres.conninfo, resolver: names, ended: { sink.deliver(.postgresDisconnected) })
         self.patroni = PatroniProbe(Self.patroni(settings, self.http), report: { sink.report($0) })
         self.citus = settings.citus.map {
-            CitusLink(settings, $0, resolver: namesOfOthers, deliver: { sink.deliver(.citus($0)) })
+            CitusLink(settings, $0, looking, resolver: namesOfOthers, deliver: { sink.deliver(.citus($0)) })
         }
         self.ledger = LedgerWriter(looking, detectorKeys)
         self.alert = settings.alert.map {

@@ -49,6 +49,9 @@ struct CheckConfig: ParsableCommand {
     @EventLoop
     private static func lookAtEtcd(_ settings: Settings) async {
         let review = await EtcdReview(settings)
+        if !review.discovered.isEmpty {
+            print("etcd.discovered = \(review.discovered.joined(separator: ", "))  (DNS, asked now)")
+        }
         if !review.learned.isEmpty {
             print("etcd.learned = \(review.learned.joined(separator: ", "))  (etcd, asked now)")
         }

@@ -98,7 +98,8 @@ struct EtcdMembersTests {
                 try await connection.write(answer)
             }
         }
-        var configuration = EtcdConfiguration(endpoints: [server.url])
+        var configuration = EtcdConfiguration(
+            endpoints: [server.url], requestTimeout: .seconds(60), attemptTimeout: .seconds(30))
         (configuration.username, configuration.password) = ("pharos", "secret")
         let client = EtcdClient(configuration, http: http, jitter: { 0 })
         #expect(try await client.members(at: server.url).get().members.map(\.clientURLs) == [["http://b:1"]])

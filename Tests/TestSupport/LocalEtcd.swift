@@ -7,6 +7,8 @@ public import HTTPClient
 public final class LocalEtcd {
     /// The members' client URLs, in the order of their numbers.
     public private(set) var endpoints: [String]
+    /// Of the members that it began with.
+    public let peers: [String]
     public let directory: TemporaryDirectory
     private var commands: [[String]]
     private let tls: TLSFiles?
@@ -43,6 +45,7 @@ public final class LocalEtcd {
             return command + arguments
         }
         self.endpoints = endpoints
+        self.peers = peers
         self.directory = directory
         self.tls = certificates?.clientFiles
         self.processes = []

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CitusCatalog
 import Decision
+import EtcdClient
 import EventLoop
 import PostgresClient
 import Settings
@@ -11,6 +12,8 @@ final class CitusLink {
     private let databases: [String: CoordinatorDatabase]
     private let settings: Settings
     private let resolver: HostResolver
+    /// For looking at others.
+    private let etcd: EtcdClient
     private var isVerifying = false
     private let nodes: NodeConnections
     private let deliver: @EventLoop (CitusEvent) -> Void
@@ -21,11 +24,11 @@ final class CitusLink {
     nonisolated static let readinessPace: Duration = .seconds(30)
 
     init(
-        _ settings: Settings, _ citus: Settings.Citus, resolver: HostResolver,
+        _ settings: Settings, _ citus: Settings.Citus, _ etcd: EtcdClient, resolver: HostResolver,
         deliver: @escaping @EventLoop (CitusEvent) -> Void
     ) {
         self.deliver = deliver
-        (self.settings, self.resolver) = (settings, resolver)
+        (self.settings, self.resolver, self.etcd) = (settings, resolver, etcd)
         let nodes = NodeConnections(
             conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
         self.nodes = nodes
@@ -74,7 +77,7 @@ final class CitusLink {
 
     private func verify(_ suspects: [NodeEndpoint]) async -> VerificationOutcome {
         guard !self.isVerifying else { return .failed(reason: "an earlier one has not ended yet") }
-        guard let verifier = ClusterVerifier(self.settings, resolver: self.resolver) else {
+        guard let verifier = ClusterVerifier(self.settings, resolver: self.resolver, etcd: self.etcd) else {
             return .failed(reason: "nothing of Citus is configured")
         }
         self.isVerifying = true

@@ -12,6 +12,7 @@ public import Settings
 /// some nodes at a time. Bounded by the time limits of each connection and question.
 @EventLoop
 public final class ClusterVerifier {
+    private let etcd: EtcdClient?
     let settings: Settings
     private let citus: Settings.Citus
     private let nodes: NodeConnections
@@ -26,8 +27,10 @@ public final class ClusterVerifier {
     /// Nil where the configuration follows nothing of Citus.
     public convenience init?(_ settings: Settings) { self.init(settings, resolver: HostResolver()) }
 
-    init?(_ settings: Settings, resolver: HostResolver) {
+    /// `etcd`: the daemon's own client; nil: a command's, made for each question.
+    init?(_ settings: Settings, resolver: HostResolver, etcd: EtcdClient? = nil) {
         guard let citus = settings.citus else { return nil }
+        self.etcd = etcd
         (self.settings, self.citus) = (settings, citus)
         self.nodes = NodeConnections(
             conninfo: citus.nodeConninfo, database: citus.core.databases.first, resolver: resolver)
@@ -92,7 +95,12 @@ public final class ClusterVerifier {
         defer { http.close() }
         var configuration = EtcdConfiguration(self.settings)
         configuration.requestTimeout = min(configuration.requestTimeout, .seconds(3))
-        let client = EtcdClient(configuration, http: http, jitter: { 0.5 })
+        let client: EtcdClient
+        if let etcd = self.etcd {
+            client = etcd
+        } else {
+            client = await EtcdClient.ofCommand(self.settings, http, configuration)
+        }
         let keys = GroupKeys(self.settings)
         do throws(EtcdError) {
             let snapshot = try await GroupsLink.read(client, keys).snapshot

@@ -33,7 +33,7 @@ public struct RestorePointList {
         let http = HTTPClient()
         defer { http.close() }
         do throws(EtcdError) {
-            return try await work(EtcdClient(EtcdConfiguration(self.settings), http: http, jitter: { 0.5 }))
+            return try await work(await EtcdClient.ofCommand(self.settings, http))
         } catch {
             throw Failure(description: error.description)
         }

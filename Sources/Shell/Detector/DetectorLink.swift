@@ -36,7 +36,7 @@ final class DetectorLink {
             patroni,
             member: settings.member)
         self.etcdHealth = EtcdHealthProbe(
-            http: http, endpoints: settings.etcd.endpoints, tls: TLSFiles(settings.etcd.tls))
+            http: http, endpoints: { etcd.configuredEndpoints }, tls: TLSFiles(settings.etcd.tls))
         self.deliver = deliver
     }
 

@@ -10,13 +10,14 @@ import LenientJSON
 @EventLoop
 struct EtcdHealthProbe {
     let http: HTTPClient
-    let endpoints: [String]
+    /// Those that are not learned.
+    let endpoints: @EventLoop () -> [String]
     let tls: TLSFiles?
 
     nonisolated static let limit = 16
 
     func ask(timeout: Duration) async -> [EtcdEndpointFinding] {
-        let tasks = self.endpoints.prefix(Self.limit).map { endpoint in
+        let tasks = self.endpoints().prefix(Self.limit).map { endpoint in
             EventLoop.task { await self.ask(endpoint, timeout) }
         }
         var findings: [EtcdEndpointFinding] = []

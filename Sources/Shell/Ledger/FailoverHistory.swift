@@ -20,7 +20,7 @@ public enum FailoverHistory {
         let keys = DetectorKeys(settings)
         let http = HTTPClient()
         defer { http.close() }
-        let client = EtcdClient(EtcdConfiguration(settings), http: http, jitter: { 0.5 })
+        let client = await EtcdClient.ofCommand(settings, http)
         do throws(EtcdError) {
             var pairs: [(key: String, value: [UInt8])] = []
             for folder in keys.histories {

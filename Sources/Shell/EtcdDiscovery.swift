@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+import EtcdClient
+import EventLoop
+import HTTPClient
+import LenientJSON
+import ServiceRecords
+import Settings
+
+/// Finds etcd's endpoints by the SRV records of a domain, as Patroni's `srv` does: the first of six names that has any counts,
+/// `_etcd-client-ssl._tcp` to `_etcd-server._tcp`. The last two name members' peer ports, which tell the members' client URLs.
+///
+/// Leaves out: when to look, which is ``EtcdDirectory``'s. Nothing that a lease hangs on waits for it.
+@EventLoop
+struct EtcdDiscovery {
+    /// Why there are no endpoints, for a person.
+    struct Failure: Error, Equatable, CustomStringConvertible {
+        let description: String
+    }
+
+    private let source: Settings.Etcd.Discovery
+    private let http: HTTPClient
+    private let tls: TLSFiles?
+    private let lookup: @EventLoop () async -> ServiceLookup
+
+    /// As Patroni goes through them.
+    nonisolated static let services = ["-client-ssl", "-client", "-ssl", "", "-server-ssl", "-server"]
+    private nonisolated static let answerLimit = 1 << 16
+    nonisolated static let patience: Duration = .seconds(2)
+
+    /// - Parameters:
+    ///   - kind: of the child that reads how this node finds names.
+    ///   - http: for the members' peer ports.
+    ///   - lookup: instead of the system's name servers.
+    init(
+        _ source: Settings.Etcd.Discovery, tls: TLSFiles?, http: HTTPClient, kind: ChildKind,
+        lookup: (@EventLoop () async -> ServiceLookup)? = nil
+    ) {
+        (self.source, self.http, self.tls) = (source, http, tls)
+        self.lookup = lookup ?? { await ServiceLookup.ofSystem(kind) }
+    }
+
+    /// Nil where the configuration names no domain.
+    init?(_ settings: Settings, http: HTTPClient, kind: ChildKind) {
+        guard let source = settings.etcd.discovery else { return nil }
+        self.init(source, tls: TLSFiles(settings.etcd.tls), http: http, kind: kind)
+    }
+
+    /// The URLs, those with the lowest priority first. Within some seconds, whatever the name servers do.
+    func endpoints() async -> Result<[String], Failure> {
+        let lookup = await self.lookup()
+        let services = Self.services.map { service in self.source.suffix.map { "\(service)-\($0)" } ?? service }
+        // All at once: silent name servers cost their time once.
+        let tasks = services.map { service in
+            EventLoop.task { await self.records(of: "_etcd\(service)._tcp.\(self.source.domain)", lookup) }
+        }
+        var reason: String?
+        for (service, task) in zip(services, tasks) {
+            let records: [ServiceRecord]
+            switch await task.value {
+            case .success(let found): records = found
+            case .failure(let failure):
+                reason = reason ?? failure.description
+                continue
+            }
+            let isTLS = service.contains("-ssl")
+            let urls = records.map { "\(isTLS ? "https" : "http")://\($0.target):\($0.port)" }
+            let endpoints =
+                service.contains("-server") ? await self.ask(urls, &reason) : Self.usable(urls, toldBy: nil)
+            if !endpoints.isEmpty { return .success(Array(endpoints.prefix(Settings.endpointLimit))) }
+        }
+        let why = reason.map { ": \($0)" } ?? ": there are none"
+        return .failure(Failure(description: "SRV records of \(self.source.domain) for etcd\(why)"))
+    }
+
+    private func records(of name: String, _ lookup: ServiceLookup) async -> Result<[ServiceRecord], LookupFailure> {
+        do throws(LookupFailure) { return .success(try await lookup.records(of: name)) } catch {
+            return .failure(error)
+        }
+    }
+
+    private nonisolated static func usable(_ urls: [String], toldBy teller: String?) -> [String] {
+        var usable: [String] = []
+        for text in urls {
+            // What a name server tells of this host is meant for it.
+            guard case .usable(let url) = MemberURL(text, toldBy: teller ?? text, configured: [text]) else { continue }
+            if !usable.contains(url) { usable.append(url) }
+        }
+        return usable
+    }
+
+    /// The client URLs that the first peer that answers tells: `GET /members`.
+    private func ask(_ peers: [String], _ reason: inout String?) async -> [String] {
+        for peer in peers.prefix(Settings.endpointLimit) {
+            var request = HTTPRequest(.get, peer + "/members")
+            request.timeout = Self.patience
+            request.connectTimeout = Self.patience
+            request.bodyLimit = Self.answerLimit
+            request.tls = self.tls
+            do throws(HTTPError) {
+                let response = try await self.http.send(request)
+                let members = response.status == 200 ? JSON.parse(response.body, limit: Self.answerLimit)?.array : nil
+                let urls = (members ?? []).prefix(EtcdMemberList.limit).flatMap { member in
+                    (member["clientURLs"]?.array ?? []).prefix(EtcdMemberList.limit).compactMap(\.string)
+                }
+                let usable = Self.usable(urls, toldBy: peer)
+                if !usable.isEmpty { return usable }
+                reason = reason ?? "\(peer)/members tells no endpoints"
+            } catch {
+                reason = reason ?? "\(peer)/members: \(error.message)"
+            }
+        }
+        return []
+    }
+}
