@@ -30,6 +30,10 @@ extension Core {
         self.leases.map(\.longestTrailTTL).reduce(self.node.longestTTL(at: now), max)
     }
 
+    /// Whether Patroni's failsafe mode covers this node's addresses: a right that came from no etcd, and that none ends by being
+    /// another one.
+    public func isCoveredByFailsafe(at now: Instant) -> Bool { self.node.isCoveredByFailsafe(at: now) }
+
     /// How many addresses are looked after, retired ones included until they are gone.
     public var addressCount: Int { self.leases.count }
 

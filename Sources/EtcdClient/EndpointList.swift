@@ -15,6 +15,8 @@ struct EndpointList: Equatable {
         var prefix: String?
         /// Failures since the last success; a burst within one backoff counts once.
         var failures = 0
+        /// It has answered once, for the cluster that is followed.
+        var hasSucceeded = false
         /// When it should be tried again.
         var retryAt: Int64 = 0
     }
@@ -65,10 +67,10 @@ struct EndpointList: Equatable {
         self.current = first.number
     }
 
-    /// Those of the configuration were found anew, such as by DNS. The endpoint in use stays for as long as it works.
+    /// Those of the configuration were found anew, such as by DNS. The endpoint in use stays for as long as it works, if it ever did.
     mutating func configure(_ urls: [String]) {
         self.endpoints.removeAll { endpoint in
-            let isInUse = endpoint.number == self.current && endpoint.failures == 0
+            let isInUse = endpoint.number == self.current && endpoint.failures == 0 && endpoint.hasSucceeded
             return endpoint.isConfigured && !isInUse && !urls.contains(endpoint.url)
         }
         for place in self.endpoints.indices {
@@ -102,6 +104,7 @@ struct EndpointList: Equatable {
     mutating func succeeded(_ number: Int, now: Int64) {
         guard let place = self.place(of: number) else { return }
         self.endpoints[place].failures = 0
+        self.endpoints[place].hasSucceeded = true
         self.endpoints[place].retryAt = 0
         // Everyone moves here if what is in use has failed meanwhile.
         if self[self.current].retryAt > now { self.current = number }

@@ -17,6 +17,7 @@ extension EtcdClient {
         decode: (JSON) throws(MalformedAnswer) -> Answer
     ) async throws(EtcdError) -> Answer {
         let deadline = BootClock.microseconds + self.configuration.requestTimeout.wholeMicroseconds
+        await self.awaitEndpoints(until: deadline)
         var tried: Set<Int> = []
         var renewed = false
         var worst: (failure: Failure, index: Int)?
@@ -68,6 +69,12 @@ extension EtcdClient {
             throw EtcdError(kind: .unreachable, message: "no endpoint is known", endpoint: "")
         }
         throw self.error(worst.failure, worst.failure.kind, worst.index)
+    }
+
+    private func awaitEndpoints(until deadline: Int64) async {
+        while self.isAwaitingEndpoints, self.endpoints.endpoints.isEmpty, BootClock.microseconds < deadline {
+            do throws(WaitError) { try await EventLoop.sleep(for: .milliseconds(20)) } catch { return }
+        }
     }
 
     /// One exchange with one endpoint; its API's path and a token are got first where they are not known.

@@ -24,6 +24,8 @@ public final class EtcdClient {
     var watches: [ObjectIdentifier: RunningWatch] = [:]
     /// Is called whenever an endpoint is blamed for a failure.
     public var endpointFailed: () -> Void = {}
+    /// Endpoints are being looked up: a request that finds none waits for them, within its own time.
+    public var isAwaitingEndpoints = false
     /// Nil: whatever answers is believed.
     let clusters: EtcdClusters?
 

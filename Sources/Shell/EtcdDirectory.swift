@@ -18,6 +18,8 @@ final class EtcdDirectory {
     /// Those of the configuration, or what DNS told last.
     private var configured: [String]
     private let discovery: EtcdDiscovery?
+    /// Used where nothing was ever found.
+    private let fallback: [String]
     /// Is told what DNS told, whenever it is new.
     var discovered: @EventLoop ([String]) -> Void = { _ in }
     /// No endpoint of the cluster that is followed has answered: as Patroni does, DNS is asked anew then.
@@ -60,12 +62,14 @@ final class EtcdDirectory {
         let given = given ?? settings.endpoints
         self.configured = given
         self.discovery = discovery
+        self.fallback = settings.endpoints
         self.report = report
         let remembered = settings.members == .learn ? remembered : []
         self.urls = Self.usable(remembered, toldBy: given.first ?? "", given).usable
         for client in told {
             if given != settings.endpoints { client.configure(given) }
             client.learn(self.urls)
+            client.isAwaitingEndpoints = discovery != nil
         }
     }
 
@@ -116,9 +120,12 @@ final class EtcdDirectory {
     func look() async {
         // Proxies tell of themselves; whether they lead to one cluster matters all the same.
         guard self.isLearning || self.isAmongForeigners || self.discovery != nil else { return }
-        if let discovery, self.isOutOfReach { await self.discover(discovery) }
+        // At the start, and again as soon as nobody answers.
+        let isFirst = self.lookedAt == nil
+        if let discovery, isFirst { _ = await self.discover(discovery) }
         let before = self.urls
         var news = await self.ask()
+        if let discovery, !isFirst, self.isOutOfReach, await self.discover(discovery) { news = await self.ask() }
         if self.urls != before { news = await self.ask() }
         guard let news else { return }
         self.looksAlone = news.isAlone ? self.looksAlone + 1 : 0
@@ -126,25 +133,34 @@ final class EtcdDirectory {
         if self.looksAlone == 2 { self.report(.etcdEndpointAlone(news.reached, news.members, news.refused)) }
     }
 
-    /// What was found before stays where nothing is found now.
-    private func discover(_ discovery: EtcdDiscovery) async {
+    /// What was found before stays where nothing is found now. Answers whether there are other endpoints than before.
+    private func discover(_ discovery: EtcdDiscovery) async -> Bool {
+        defer { for client in self.told { client.isAwaitingEndpoints = false } }
         switch await discovery.endpoints() {
         case .success(let urls):
             self.complaints.succeeded(Self.discoveryRequest)
-            guard urls != self.configured else { return }
-            self.configured = urls
-            for client in self.told { client.configure(urls) }
-            self.clusters.configure(urls)
+            guard urls != self.configured else { return false }
+            self.use(urls)
             self.discovered(urls)
-            self.report(.etcdDiscovered(urls))
+            if urls != self.fallback { self.report(.etcdDiscovered(urls)) }
+            return true
         case .failure(let failure):
-            guard self.complaints.failed(Self.discoveryRequest, .unreachable) else { return }
+            let isNew = self.configured.isEmpty && !self.fallback.isEmpty
+            if isNew { self.use(self.fallback) }
+            guard self.complaints.failed(Self.discoveryRequest, .unreachable) else { return isNew }
             self.report(
                 LogRecord(
                     .requestFailed,
                     "\(Self.discoveryRequest) has failed: \(failure). \(self.configured.isEmpty && self.urls.isEmpty ? "No endpoint is known: nothing is read, and no address acquired, until they are found" : "What is known of them already is used")",
                     ["REQUEST": Self.discoveryRequest, "REASON": failure.description]))
+            return isNew
         }
+    }
+
+    private func use(_ urls: [String]) {
+        self.configured = urls
+        for client in self.told { client.configure(urls) }
+        self.clusters.configure(urls)
     }
 
     private func ask() async -> News? {
@@ -268,7 +284,7 @@ extension LogRecord {
     static func etcdDiscovered(_ urls: [String]) -> LogRecord {
         let list = urls.joined(separator: " ")
         return LogRecord(
-            .etcdDiscovered, "etcd's endpoints by the domain's SRV records: \(list)", ["ENDPOINTS": list])
+            .etcdDiscovered, "DNS names these endpoints of etcd: \(list)", ["ENDPOINTS": list])
     }
 
     static func etcdEndpointAlone(_ endpoint: String, _ members: Int, _ refused: [String]) -> LogRecord {

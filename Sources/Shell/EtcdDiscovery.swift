@@ -9,6 +9,8 @@ import Settings
 /// Finds etcd's endpoints by the SRV records of a domain, as Patroni's `srv` does: the first of six names that has any counts,
 /// `_etcd-client-ssl._tcp` to `_etcd-server._tcp`. The last two name members' peer ports, which tell the members' client URLs.
 ///
+/// The name of a single host is looked up too: with several addresses each is an endpoint, as for Patroni.
+///
 /// Leaves out: when to look, which is ``EtcdDirectory``'s. Nothing that a lease hangs on waits for it.
 @EventLoop
 struct EtcdDiscovery {
@@ -17,7 +19,14 @@ struct EtcdDiscovery {
         let description: String
     }
 
-    private let source: Settings.Etcd.Discovery
+    enum Source: Equatable {
+        case records(Settings.Etcd.Discovery)
+        /// A host's name may stand for several servers.
+        case addresses(String, port: UInt16)
+    }
+
+    let source: Source
+    private let resolver: HostResolver
     private let http: HTTPClient
     private let tls: TLSFiles?
     private let lookup: @EventLoop () async -> ServiceLookup
@@ -32,26 +41,52 @@ struct EtcdDiscovery {
     ///   - http: for the members' peer ports.
     ///   - lookup: instead of the system's name servers.
     init(
-        _ source: Settings.Etcd.Discovery, tls: TLSFiles?, http: HTTPClient, kind: ChildKind,
+        _ source: Source, tls: TLSFiles?, http: HTTPClient, resolver: HostResolver, kind: ChildKind,
         lookup: (@EventLoop () async -> ServiceLookup)? = nil
     ) {
-        (self.source, self.http, self.tls) = (source, http, tls)
+        (self.source, self.http, self.tls, self.resolver) = (source, http, tls, resolver)
         self.lookup = lookup ?? { await ServiceLookup.ofSystem(kind) }
     }
 
-    /// Nil where the configuration names no domain.
-    init?(_ settings: Settings, http: HTTPClient, kind: ChildKind) {
-        guard let source = settings.etcd.discovery else { return nil }
-        self.init(source, tls: TLSFiles(settings.etcd.tls), http: http, kind: kind)
+    /// Nil where the configuration names servers, and so nothing is to be found out.
+    init?(_ settings: Settings, http: HTTPClient, resolver: HostResolver, kind: ChildKind) {
+        let source: Source
+        if let discovery = settings.etcd.discovery {
+            source = .records(discovery)
+        } else if let (host, port) = settings.etcd.soleName {
+            source = .addresses(host, port: port)
+        } else {
+            return nil
+        }
+        self.init(source, tls: TLSFiles(settings.etcd.tls), http: http, resolver: resolver, kind: kind)
     }
 
     /// The URLs, those with the lowest priority first. Within some seconds, whatever the name servers do.
     func endpoints() async -> Result<[String], Failure> {
+        switch self.source {
+        case .records(let discovery): await self.endpoints(discovery)
+        case .addresses(let host, let port): await self.endpoints(host, port)
+        }
+    }
+
+    private func endpoints(_ host: String, _ port: UInt16) async -> Result<[String], Failure> {
+        switch await self.resolver.addressesAnew(of: host) {
+        case .addresses(let addresses):
+            // A name with one address may move: it stays a name.
+            let hosts = addresses.count > 1 ? addresses.map { $0.contains(":") ? "[\($0)]" : $0 } : [host]
+            return .success(Self.usable(hosts.map { "http://\($0):\(port)" }, toldBy: nil))
+        case .unknown: return .failure(Failure(description: "the name \(host) has no address"))
+        case .unanswered(let reason):
+            return .failure(Failure(description: "the name \(host) could not be looked up: \(reason)"))
+        }
+    }
+
+    private func endpoints(_ discovery: Settings.Etcd.Discovery) async -> Result<[String], Failure> {
         let lookup = await self.lookup()
-        let services = Self.services.map { service in self.source.suffix.map { "\(service)-\($0)" } ?? service }
+        let services = Self.services.map { service in discovery.suffix.map { "\(service)-\($0)" } ?? service }
         // All at once: silent name servers cost their time once.
         let tasks = services.map { service in
-            EventLoop.task { await self.records(of: "_etcd\(service)._tcp.\(self.source.domain)", lookup) }
+            EventLoop.task { await self.records(of: "_etcd\(service)._tcp.\(discovery.domain)", lookup) }
         }
         var reason: String?
         for (service, task) in zip(services, tasks) {
@@ -69,7 +104,7 @@ struct EtcdDiscovery {
             if !endpoints.isEmpty { return .success(Array(endpoints.prefix(Settings.endpointLimit))) }
         }
         let why = reason.map { ": \($0)" } ?? ": there are none"
-        return .failure(Failure(description: "SRV records of \(self.source.domain) for etcd\(why)"))
+        return .failure(Failure(description: "SRV records of \(discovery.domain) for etcd\(why)"))
     }
 
     private func records(of name: String, _ lookup: ServiceLookup) async -> Result<[ServiceRecord], LookupFailure> {

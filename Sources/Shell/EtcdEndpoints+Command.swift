@@ -18,9 +18,11 @@ extension EtcdClient {
         let client = EtcdClient(
             configuration ?? EtcdConfiguration(settings), http: http, clusters: endpoints.clusters, jitter: { 0.5 })
         endpoints.tell(client)
-        guard let discovery = EtcdDiscovery(settings, http: http, kind: .tool),
-            case .success(let urls) = await discovery.endpoints()
+        guard let discovery = EtcdDiscovery(settings, http: http, resolver: HostResolver(kind: .tool), kind: .tool)
         else { return client }
+        var urls = client.configuredEndpoints
+        if case .success(let found) = await discovery.endpoints() { urls = found }
+        if urls.isEmpty { urls = settings.etcd.endpoints }
         client.configure(urls)
         endpoints.clusters.configure(urls)
         return client

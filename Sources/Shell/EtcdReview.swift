@@ -19,8 +19,9 @@ public struct EtcdReview {
         let http = HTTPClient(resolve: { await names.answer(to: $0) })
         defer { http.close() }
         var configured = settings.etcd.endpoints
-        if let discovery = EtcdDiscovery(settings, http: http, kind: .tool) {
+        if let discovery = EtcdDiscovery(settings, http: http, resolver: names, kind: .tool) {
             switch await discovery.endpoints() {
+            case .success(let urls) where urls == configured: break
             case .success(let urls): (self.discovered, configured) = (urls, urls)
             case .failure(let failure): self.warnings.append("'etcd': \(failure)")
             }

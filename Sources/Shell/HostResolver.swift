@@ -95,6 +95,16 @@ final class HostResolver {
         return .addresses(entry.addresses)
     }
 
+    /// The same, looked up now.
+    func addressesAnew(of host: String) async -> Answer {
+        if IPAddress(host) != nil || LoopbackName.contains(host) { return await self.addresses(of: host) }
+        do throws(WaitError) {
+            return try await EventLoop.value(of: self.flight(for: host), within: Self.patience)
+        } catch {
+            return .unanswered("no answer within \(Self.patience)")
+        }
+    }
+
     /// Nobody answered at a name's addresses: it may have moved. It is looked up anew, at most once a second.
     func doubt(_ host: String) {
         guard let entry = self.known[host], Instant.now - max(entry.at, entry.doubtedAt ?? entry.at) >= Self.doubtPause

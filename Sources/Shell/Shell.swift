@@ -113,13 +113,14 @@ public final class Shell {
         let jitter = { EventLoop.assumeIsolated { services.jitter() } }
         let memory = services.memory?.load(MemoryFile.Owner(settings)) ?? MemoryFile.Finding()
         let endpoints = EtcdEndpoints(
-            settings, memory.etcd, services.memory, longestTTL: { sink.shell?.core.longestTTL(at: .now) ?? .zero })
+            settings, memory.etcd, services.memory, longestTTL: { sink.shell?.core.longestTTL(at: .now) ?? .zero },
+            isCovered: { sink.shell?.core.isCoveredByFailsafe(at: .now) ?? false })
         let client = EtcdClient(
             EtcdConfiguration(settings), http: self.http, clusters: endpoints.clusters, jitter: jitter)
         let looking = EtcdClient(
             EtcdConfiguration(settings), http: self.lookingHTTP, clusters: endpoints.clusters, jitter: jitter)
         self.looking = looking
-        endpoints.serve(client, looking, self.lookingHTTP) { sink.report($0) }
+        endpoints.serve(client, looking, self.lookingHTTP, names) { sink.report($0) }
         self.endpoints = endpoints
         self.etcd = EtcdLink(
             client, PharosKeys(settings), member: settings.member, node: node, report: { sink.report($0) })

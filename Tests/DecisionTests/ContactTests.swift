@@ -84,7 +84,8 @@ struct ContactTests {
         _ = n1.on(.patroni(.answered(isRunningPrimary: true, isFailsafeActive: false), askedAt: n1.now))
         let asked = n1.now
         let active = PatroniAnswer.answered(isRunningPrimary: true, isFailsafeActive: true)
-        #expect(n1.on(.patroni(active, askedAt: asked)) == [])
+        #expect(!n1.core.isCoveredByFailsafe(at: n1.now))
+        #expect(n1.on(.patroni(active, askedAt: asked)) == [] && n1.core.isCoveredByFailsafe(at: n1.now))
         #expect(n1.wake().contains(.read))
         _ = n1.on(.readFailed(reason: "timeout"))
         var given: Instant?

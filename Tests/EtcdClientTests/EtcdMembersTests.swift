@@ -80,6 +80,32 @@ struct EtcdMembersTests {
         #expect(list[list.current].url == "d")
     }
 
+    @Test func `endpoints that are found anew take the place of those of before, but not of one that works`() {
+        var list = EndpointList(["a", "b"], jitter: 0)
+        list.configure(["c", "b"])
+        #expect(list.endpoints.map(\.url) == ["c", "b"] && list[list.current].url == "c")
+        list.learn(["d", "a"])
+        list.succeeded(list.current, now: 0)
+        list.configure(["d", "e"])
+        #expect(list.endpoints.map(\.url) == ["d", "e", "c", "a"] && list[list.current].url == "c")
+        #expect(list.endpoints.filter(\.isConfigured).map(\.url) == ["d", "e"])
+        list.failed(list.current, now: 0, jitter: 0)
+        list.learn([])
+        #expect(list.endpoints.map(\.url) == ["d", "e", "a"] && list[list.current].url == "a")
+        // None is known at a start where they are looked up.
+        list = EndpointList(["a"], jitter: 0)
+        list.configure([])
+        #expect(list.endpoints.isEmpty && list[list.current].url == "")
+        list.configure(["f"])
+        #expect(list[list.current].url == "f")
+        // However often, and whatever works: there is a limit.
+        for round in 0..<100 {
+            list.succeeded(list.current, now: 0)
+            list.configure(["g\(round)"])
+        }
+        #expect(list.endpoints.count <= 1 + EndpointList.learnedLimit)
+    }
+
     @Test @EventLoop func `a token that ended between two looks is got anew`() async throws {
         let http = HTTPClient()
         var tokens = 0

@@ -40,7 +40,10 @@ extension IntegrationTests {
                     "--local=/test/",
                 ] + records, log: etcd.directory.file("dnsmasq.log"))
             let lookup = ServiceLookup("nameserver 127.0.0.1", port: UInt16(port))
-            let discovery = EtcdDiscovery(.init(domain: "pharos.test"), tls: nil, http: http, kind: .tool) { lookup }
+            let discovery = EtcdDiscovery(
+                .records(.init(domain: "pharos.test")), tls: nil, http: http, resolver: HostResolver(kind: .tool),
+                kind: .tool
+            ) { lookup }
             let expected =
                 service == "client" ? ports.map { "http://localhost:\($0)" }.sorted() : etcd.endpoints.sorted()
             var found: [String] = []

@@ -31,6 +31,16 @@ struct EtcdDiscoveryTests {
         #expect(settings.etcd.discovery == .init(domain: "a") && settings.etcd.endpoints == endpoints)
     }
 
+    @Test(
+        arguments: [
+            ("host: etcd.test", "etcd.test"), ("url: 'http://etcd.test:2379'", "etcd.test"), ("host: 10.0.0.1", nil),
+            ("host: localhost", nil), ("hosts: 'a:1,b:1'", nil), ("host: etcd.test, use_proxies: true", nil),
+            ("host: etcd.test, protocol: https", nil), ("host: etcd.test, srv: a", nil),
+        ] as [(String, String?)]) func `a single name may stand for several servers`(etcd: String, name: String?) throws
+    {
+        #expect(try Self.load(etcd).etcd.soleName?.host == name)
+    }
+
     @Test func `a proxy, and endpoints in pharos_yml, come before it`() throws {
         #expect(try Self.load("srv: a, proxy: 'http://h:1'").etcd.discovery == nil)
         let own = try Self.load("srv: a", own: "\netcd: { endpoints: ['http://h:1'] }\n")

@@ -29,7 +29,7 @@ struct EtcdDiscoveryTests {
         _ server: TestNameServer, suffix: String? = nil, _ http: HTTPClient
     ) -> EtcdDiscovery {
         let (port, source) = (server.port, Settings.Etcd.Discovery(domain: "db.test", suffix: suffix))
-        return EtcdDiscovery(source, tls: nil, http: http, kind: .tool) {
+        return EtcdDiscovery(.records(source), tls: nil, http: http, resolver: HostResolver(kind: .tool), kind: .tool) {
             ServiceLookup("nameserver 127.0.0.1", port: port, patience: .seconds(20), limit: .seconds(60))
         }
     }
@@ -110,9 +110,10 @@ struct EtcdDiscoveryTests {
         var url: String { "http://localhost:\(self.port)" }
     }
 
-    @EventLoop private final class Ports {
-        var list: [UInt16]
-        init(_ list: [UInt16]) { self.list = list }
+    /// What a test changes while others look at it.
+    @EventLoop private final class Box<Value: Sendable> {
+        var value: Value
+        init(_ value: Value) { self.value = value }
     }
 
     @EventLoop private final class Node {
@@ -135,7 +136,8 @@ struct EtcdDiscoveryTests {
             settings.endpoints = fallback
             self.clusters = EtcdClusters(ClusterChoice(configured: given ?? fallback, now: BootClock.microseconds))
             self.client = EtcdClient(
-                EtcdConfiguration(endpoints: fallback), http: self.http, clusters: self.clusters, jitter: { 0 })
+                EtcdConfiguration(endpoints: fallback, requestTimeout: .seconds(60), attemptTimeout: .seconds(30)),
+                http: self.http, clusters: self.clusters, jitter: { 0 })
             let directory = EtcdDirectory(
                 settings, self.clusters, asked: self.client, told: [self.client], given: given, remembered: [],
                 discovery: EtcdDiscoveryTests.discovery(server, self.http),
@@ -150,10 +152,10 @@ struct EtcdDiscoveryTests {
 
     @Test @EventLoop func `a domain is enough; it is asked again only while nobody answers`() async throws {
         let (one, two) = (try Member(), try Member())
-        let ports = Ports([one.port])
+        let ports = Box([one.port])
         let server = try TestNameServer { question, name, _ in
             guard name == "_etcd-client._tcp.db.test" else { return [TestNameServer.message(question, flags: 0x8183)] }
-            let records = ports.list.map { TestNameServer.service(1, $0, "localhost") }
+            let records = ports.value.map { TestNameServer.service(1, $0, "localhost") }
             return [TestNameServer.message(question, flags: 0x8180, records)]
         }
         let node = try Node(server)
@@ -162,7 +164,7 @@ struct EtcdDiscoveryTests {
         #expect(node.urls == [one.url] && node.discovered == [one.url] && node.records.map(\.kind) == [.etcdDiscovered])
         #expect(try await node.client.range(.key("x")).header.clusterID == 1)
         // DNS says something else: as long as the cluster answers, that matters as little as to Patroni.
-        ports.list = [two.port]
+        ports.value = [two.port]
         let count = server.questions.count
         await node.look()
         #expect(node.urls == [one.url] && server.questions.count == count)
@@ -192,6 +194,72 @@ struct EtcdDiscoveryTests {
         lost.http.close()
     }
 
+    @Test @EventLoop func `a request waits for endpoints that are being looked up`() async throws {
+        let member = try Member()
+        let server = try TestNameServer(["_etcd-client._tcp.db.test": [(1, member.port, "localhost")]])
+        let node = try Node(server)
+        let read = EventLoop.task { () -> UInt64 in
+            do throws(EtcdError) { return try await node.client.range(.key("x")).header.clusterID } catch { return 0 }
+        }
+        await node.look()
+        #expect(await read.value == 1)
+        node.http.close()
+    }
+
+    @Test @EventLoop func `a name with several addresses is several endpoints`() async throws {
+        let answer = Box(HostResolver.Answer.addresses(["10.0.0.1", "fd00::1"]))
+        let resolver = HostResolver(kind: .tool, lookUp: { _ in answer.value })
+        let http = HTTPClient()
+        let discovery = EtcdDiscovery(
+            .addresses("etcd.test", port: 2379), tls: nil, http: http, resolver: resolver, kind: .tool)
+        #expect(await discovery.endpoints() == .success(["http://10.0.0.1:2379", "http://[fd00::1]:2379"]))
+        // Looked up anew each time; with one address it stays a name, which may move.
+        answer.value = .addresses(["10.0.0.2"])
+        #expect(await discovery.endpoints() == .success(["http://etcd.test:2379"]))
+        answer.value = .unknown
+        #expect(await discovery.endpoints() == .failure(.init(description: "the name etcd.test has no address")))
+        http.close()
+    }
+
+    @Test @EventLoop func `who remembers nothing asks all servers of a name before it believes one`() async throws {
+        // 127.0.0.1 and ::1 are two servers here: one of three was rebuilt alone.
+        let http = HTTPClient()
+        let settings = try Settings.load(
+            text: """
+                scope: demo
+                member: n1
+                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
+                etcd: { endpoints: ["http://etcd.test:2379"] }
+                """)
+        let resolver = HostResolver(kind: .tool, lookUp: { _ in .addresses(["127.0.0.2", "127.0.0.3"]) })
+        let endpoints = EtcdEndpoints(settings, nil, nil, longestTTL: { .zero })
+        let client = EtcdClient(EtcdConfiguration(settings), http: http, clusters: endpoints.clusters, jitter: { 0 })
+        endpoints.serve(client, client, http, resolver) { _ in }
+        #expect(client.endpointStates.isEmpty && client.isAwaitingEndpoints)
+        endpoints.start()
+        try await waitUntil { client.endpointStates.count == 2 }
+        #expect(client.endpointStates.map(\.url) == ["http://127.0.0.2:2379", "http://127.0.0.3:2379"])
+        #expect(!client.isAwaitingEndpoints && endpoints.clusters.choice.share(of: 0).all == 2)
+        endpoints.stop()
+        http.close()
+    }
+
+    @Test @EventLoop func `while failsafe mode covers an address, silence of etcd makes no other one believed`() throws
+    {
+        let settings = try Settings.load(
+            text: """
+                scope: demo
+                member: n1
+                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
+                etcd: { endpoints: ["http://127.0.0.1:1"] }
+                """)
+        let isCovered = Box(true)
+        let endpoints = EtcdEndpoints(settings, nil, nil, longestTTL: { .seconds(90) }, isCovered: { isCovered.value })
+        #expect(endpoints.patience() >= .seconds(86_400))
+        isCovered.value = false
+        #expect(endpoints.patience() == .seconds(180))
+    }
+
     @Test @EventLoop func `what DNS told is remembered for the same domain only`() async throws {
         var memory = EtcdMemory(
             configured: ["srv db.test"], discovered: ["http://a:1"], learned: ["http://b:1"], cluster: 5)
@@ -211,7 +279,7 @@ struct EtcdDiscoveryTests {
             let endpoints = EtcdEndpoints(settings, memory, nil, longestTTL: { .zero })
             let client = EtcdClient(
                 EtcdConfiguration(settings), http: http, clusters: endpoints.clusters, jitter: { 0 })
-            endpoints.serve(client, client, http) { _ in }
+            endpoints.serve(client, client, http, HostResolver(kind: .tool)) { _ in }
             return client.endpointStates.map(\.url)
         }
         #expect(urls(other, memory) == ["http://a:1", "http://b:1"])
