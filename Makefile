@@ -11,7 +11,7 @@ STRIPPED := .build/stripped
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
 TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
-	etcd-server etcd-client postgresql-15 openssl
+	etcd-server etcd-client postgresql-15 openssl dnsmasq-base
 BENCH_PACKAGES := vip-manager
 RELEASE := swift build -c release --static-swift-stdlib
 
