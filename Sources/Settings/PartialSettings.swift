@@ -15,6 +15,10 @@ struct PartialSettings {
     var patroniURL: Sourced<EndpointURL>?
     var patroni = PartialCredentials()
     var conninfo: Sourced<String>?
+    /// What Patroni's file says and nobody can use: why, under the key of pharos.yml that would say it instead.
+    var refused: [String: Sourced<String>] = [:]
+    /// What Patroni's file lacks for Patroni itself.
+    var incomplete: Sourced<String>?
 }
 
 /// How to prove who we are, and whom to trust, in one section of one file.

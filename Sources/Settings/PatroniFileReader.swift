@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 import Secrets
 
-/// Reads values out of Patroni's file tolerantly: what is not understood is a warning and counts as not said.
+/// Reads values out of Patroni's configuration as Patroni itself does: of a key that stands twice the last one counts, a key of
+/// the top level without a value is none, and a number is no text.
 ///
-/// Of a key that stands twice the last one counts, as for Patroni. Patroni's environment variables are not read.
+/// What cannot be used, and has a meaning for Patroni, is refused under the name of our own setting that would say it instead;
+/// what would do no harm is a warning and counts as not said.
 struct PatroniFileReader {
     let file: String
     let document: YAMLDocument
     /// The file's permission bits.
     let mode: UInt32
     var problems: DiagnosticList
+    /// By the key of pharos.yml that would say it instead.
+    var refused: [String: Sourced<String>] = [:]
 
     func position(_ node: Int) -> Position { Position(file: self.file, mark: self.document[node].mark) }
 
@@ -21,44 +25,71 @@ struct PatroniFileReader {
         return self.position(pair.key)
     }
 
-    /// The node at a path of keys, which may be null; nil where there is none.
+    /// The node at a path of keys; nil where there is none. It may be null, but not on the top level.
     func node(_ path: String...) -> Int? { self.node(path) }
 
     private func node(_ path: [String]) -> Int? {
-        path.reduce(self.document.root) { node, key in node.flatMap { self.document.value(of: key, in: $0) } }
+        guard let first = path.first, let root = self.document.root,
+            let node = self.document.value(of: first, in: root), !self.document.isNull(node)
+        else { return nil }
+        return path.dropFirst().reduce(node) { node, key in node.flatMap { self.document.value(of: key, in: $0) } }
     }
 
-    /// The value at a path of keys; nil if it is absent, null, or passed over with a warning.
+    /// What Patroni takes for a text at a node; nothing else is one.
+    func text(_ node: Int) throws(InvalidValue) -> String {
+        switch self.document.scalar(node) {
+        case .text(let text): return text
+        case let scalar?:
+            throw .patroniRefuses("expected a text, not \(scalar.kind); put it in quotes if it is one")
+        case nil: throw .patroniRefuses("expected a text, not a list or a mapping")
+        }
+    }
+
+    /// Whether Python takes what stands at a node for false; so does Patroni in most places, where it means "not said".
+    func isFalsy(_ node: Int) -> Bool {
+        switch self.document[node].content {
+        case .scalar: self.document.scalar(node)?.isFalsy ?? false
+        case .sequence(let items): items.isEmpty
+        case .mapping(let pairs): pairs.isEmpty
+        }
+    }
+
+    /// The value at a path of keys; nil if it is absent, null, an empty text, or passed over with a warning.
     mutating func value<Value>(
         _ path: String...,
         parse: (String) throws(InvalidValue) -> Value
     ) -> Sourced<Value>? {
-        guard let node = self.node(path) else { return nil }
-        return self.value(node, named: path.joined(separator: "."), parse: parse)
-    }
-
-    mutating func value<Value>(
-        _ node: Int,
-        named name: String,
-        parse: (String) throws(InvalidValue) -> Value
-    ) -> Sourced<Value>? {
-        guard !self.document.isNull(node) else { return nil }
-        do throws(InvalidValue) {
-            guard let text = self.document.text(node) else { throw InvalidValue("expected one value") }
-            try PharosFileReader.checkText(text)
-            return Sourced(value: try parse(text), position: self.position(node))
-        } catch {
-            self.problems.warning(self.position(node), "'\(name)' is passed over: \(error.message)")
+        guard let node = self.node(path), !self.isFalsy(node) else { return nil }
+        do throws(InvalidValue) { return try self.parsed(node, parse) } catch {
+            self.problems.warning(
+                self.position(node), "'\(path.joined(separator: "."))' is passed over: \(error.message)")
             return nil
         }
     }
 
-    /// A user and a password in one section. A password that every user can read in the file is a warning.
-    mutating func login(_ user: Int?, _ password: Int?, named section: String) -> (Sourced<String>?, Sourced<Secret>?) {
-        let user = user.flatMap { self.value($0, named: "\(section).username") { $0 } }
-        let password = password.flatMap { self.value($0, named: "\(section).password", parse: Secret.init) }
-        if let password { self.doubtMode(password.position) }
-        return (user, password)
+    /// The value at a path of keys that follows pharos.yml's `key`; nil if it is absent, or refused.
+    mutating func needed<Value>(
+        _ path: String..., for key: String, parse: (String) throws(InvalidValue) -> Value
+    ) -> Sourced<Value>? {
+        guard let node = self.node(path) else { return nil }
+        do throws(InvalidValue) { return try self.parsed(node, parse) } catch {
+            self.refuse(key, self.position(node), "'\(path.joined(separator: "."))': \(error.message)")
+            return nil
+        }
+    }
+
+    private func parsed<Value>(
+        _ node: Int, _ parse: (String) throws(InvalidValue) -> Value
+    ) throws(InvalidValue) -> Sourced<Value> {
+        let text = try self.text(node)
+        if text.isEmpty { throw .patroniRefuses("expected a value, not an empty text") }
+        try PharosFileReader.checkText(text)
+        return Sourced(value: try parse(text), position: self.position(node))
+    }
+
+    /// The first thing that is said against it counts.
+    mutating func refuse(_ key: String, _ position: Position, _ message: String) {
+        if self.refused[key] == nil { self.refused[key] = Sourced(value: message, position: position) }
     }
 
     /// Says so if everyone can read the file, now that a password was found in it.

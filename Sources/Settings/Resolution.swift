@@ -32,6 +32,7 @@ struct Resolution {
     mutating func resolve() -> Settings? {
         let (own, patroni) = (self.pharos.settings, self.patroni ?? PartialSettings())
         self.note("patroni_config", self.pharos.patroniConfig) { $0 }
+        self.sayWhatIsRefused(patroni)
         let scope = self.required("scope", own.scope ?? patroni.scope, in: "scope")
         let member = self.required("member", own.member ?? patroni.member, in: "name")
         let namespace = self.noted("namespace", own.namespace ?? patroni.namespace, Self.defaultNamespace) { $0 }
@@ -52,6 +53,7 @@ struct Resolution {
         guard let scope, let member, let etcd else { return nil }
         self.checkRoots(patroni: "\(namespace)\(scope)/", pharos: "\(lease.root)\(scope)/address/")
         guard !self.problems.hasErrors else { return nil }
+        if let incomplete = patroni.incomplete { self.problems.warning(incomplete.position, incomplete.value) }
         return Settings(
             scope: scope,
             member: member,
@@ -214,8 +216,20 @@ extension Resolution {
         return value?.value
     }
 
+    /// What Patroni's file says and cannot be used is an error, unless pharos.yml says it instead: a default in its place would
+    /// follow something else.
+    private mutating func sayWhatIsRefused(_ patroni: PartialSettings) {
+        for (key, refused) in patroni.refused.sorted(by: { $0.key < $1.key }) {
+            if self.pharos.said.contains(key) {
+                self.problems.warning(refused.position, refused.value + " (passed over: pharos.yml says it instead)")
+            } else {
+                self.problems.error(refused.position, refused.value + "; mend it, or say '\(key)' in pharos.yml")
+            }
+        }
+    }
+
     private mutating func missing(_ key: String, in patroniKey: String) {
-        guard self.patroni != nil, !self.pharos.said.contains(key) else { return }
+        guard self.patroni != nil, self.patroni?.refused[key] == nil, !self.pharos.said.contains(key) else { return }
         if let path = self.pharos.patroniConfig {
             let message =
                 "'\(key)' is missing: \(quoted(path.value)) has no usable '\(patroniKey)'; say it in pharos.yml"

@@ -38,7 +38,7 @@ extension Settings {
         _ problems: inout DiagnosticList
     ) -> PartialSettings? {
         guard let path = pharos.patroniConfig else { return PartialSettings() }
-        let document = self.document(path.value, environment, &problems, namedAt: path.position)
+        let document = self.document(path.value, environment, &problems, namedAt: path.position, isPatroni: true)
         guard let document else { return nil }
         let errors = problems.count
         var reader = PatroniFileReader(
@@ -53,7 +53,8 @@ extension Settings {
         _ path: String,
         _ environment: SettingsEnvironment,
         _ problems: inout DiagnosticList,
-        namedAt: Position? = nil
+        namedAt: Position? = nil,
+        isPatroni: Bool = false
     ) -> (yaml: YAMLDocument, mode: UInt32)? {
         switch environment.read(path, self.fileLimit) {
         case .failure(let error):
@@ -62,7 +63,12 @@ extension Settings {
             return nil
         case .success(let file):
             do throws(YAMLError) {
-                return (try YAMLParser.parse(file.contents), file.mode)
+                let document = try YAMLParser.parse(file.contents)
+                if isPatroni {
+                    try PatroniDialect.check(document, of: file.contents)
+                    PatroniDialect.warn(document, file: path, &problems)
+                }
+                return (document, file.mode)
             } catch {
                 problems.error(file: path, mark: error.mark, error.message)
                 return nil

@@ -24,12 +24,24 @@ extension YAMLDocument {
                         message: "more values in one file than expected, with those that '<<' copies: at most \(limit)")
                 }
                 for pair in source.reversed() {
-                    if let key = self.text(pair.key), !taken.insert(key).inserted { continue }
+                    if let key = self.text(pair.key), !taken.insert(key).inserted {
+                        if self.disputedMerge == nil, merged.contains(where: { self.differ(pair, $0, as: key) }) {
+                            self.disputedMerge = (key, self[pair.key].mark)
+                        }
+                        continue
+                    }
                     merged.append(pair)
                 }
             }
         }
         self.nodes[mapping].content = .mapping(merged.reversed() + own)
+    }
+
+    /// Whether another source has already brought `key` with another value.
+    private func differ(_ one: Pair, _ other: Pair, as key: String) -> Bool {
+        guard self.text(other.key) == key, one.value != other.value else { return false }
+        guard let text = self.text(one.value) else { return true }
+        return text != self.text(other.value)
     }
 
     /// Whether a key is YAML 1.1's merge key: `<<` without quotes, or whatever has its tag.

@@ -35,6 +35,14 @@ struct YAMLDocument: Sendable {
     /// The index of the root; nil for a file without content.
     var root: Int?
 
+    /// The first anchor that was given to a second node.
+    var repeatedAnchor: (name: String, mark: Mark)?
+    /// The first key that two sources of merges bring with different values: of a list, PyYAML takes the first one's before its
+    /// version 6.0.4, and the last one's since.
+    var disputedMerge: (key: String, mark: Mark)?
+    /// Where texts in quotes and blocks of text stand, in characters from the start, in order.
+    var opaque: [Range<Int>] = []
+
     subscript(index: Int) -> Node { self.nodes[index] }
 
     /// The text of a scalar that says nothing: `key:`, `key: ~`, `key: null`.

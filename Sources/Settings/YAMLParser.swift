@@ -45,6 +45,8 @@ struct YAMLParser {
         guard bytes.count <= limits.bytes else {
             throw YAMLError(mark: .start, message: "the file is larger than \(limits.bytes) bytes")
         }
+        // A byte order mark is no part of the text (YAML 1.2, 5.2); libyaml, told the encoding, takes it for one.
+        if bytes.starts(with: [0xef, 0xbb, 0xbf]) { return try self.parse(Array(bytes.dropFirst(3)), limits: limits) }
         // libyaml keeps a pointer to the parser inside the parser: it must not move.
         let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
@@ -91,6 +93,9 @@ struct YAMLParser {
             guard !text.utf8.contains(0) else { throw YAMLError(mark: mark, message: "a NUL character in a text") }
             let tag = Self.tag(scalar.tag)
             let isPlain = scalar.style == YAML_PLAIN_SCALAR_STYLE && scalar.tag == nil
+            if scalar.style != YAML_PLAIN_SCALAR_STYLE {
+                self.document.opaque.append(Int(event.start_mark.index)..<Int(event.end_mark.index))
+            }
             try self.add(.scalar(text, isPlain: isPlain), mark, tag: tag, anchor: scalar.anchor)
         case YAML_SEQUENCE_START_EVENT:
             let start = event.data.sequence_start
@@ -138,7 +143,11 @@ struct YAMLParser {
     ) throws(YAMLError) -> Int {
         let node = self.document.nodes.count
         self.document.nodes.append(.init(content: content, mark: mark, tag: tag))
-        if let anchor = Self.string(anchor) { self.anchors[anchor] = node }
+        if let anchor = Self.string(anchor), self.anchors.updateValue(node, forKey: anchor) != nil,
+            self.document.repeatedAnchor == nil
+        {
+            self.document.repeatedAnchor = (anchor, mark)
+        }
         try self.attach(node, mark)
         return node
     }

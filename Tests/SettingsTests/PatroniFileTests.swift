@@ -8,6 +8,8 @@ struct PatroniFileTests {
     /// Patroni's file with one more or another section.
     private func load(_ text: String) throws(SettingsError) -> Settings { try files(minimal, patroni: text).load() }
     private static let head = "scope: demo\nname: n1\n"
+    /// What Patroni does not start without.
+    private static let rest = "\nrestapi: { listen: ':8008' }\npostgresql: { listen: '*', data_dir: /d }\n"
 
     @Test(arguments: [
         ("hosts: [a:1, 'b']", ["http://a:1", "http://b:2379"]),
@@ -16,8 +18,8 @@ struct PatroniFileTests {
         ("hosts: a\n  port: 77", ["http://a:77"]), ("hosts: a\n  protocol: https", ["https://a:2379"]),
         ("url: https://e.example.org", ["https://e.example.org:2379"]),
         ("hosts: ['[2001:DB8::1]:5']", ["http://[2001:db8::1]:5"]),
-        ("url: http://a\n  hosts: b", ["http://a:2379"]), ("proxy: http://p:1\n  url: http://a", ["http://p:1"]),
-        ("hosts: ['http://a:5', 'b/c', d]", ["http://a:5", "http://d:2379"]),
+        ("url: http://a\n  hosts: [b:1]", ["http://b:1"]), ("proxy: http://p:1\n  url: http://a", ["http://p:1"]),
+        ("hosts: ['fd00:20::1:2379', d]", ["http://[fd00:20::1]:2379", "http://d:2379"]),
     ]) func `etcd's endpoints are read in every form that Patroni has`(lines: String, endpoints: [String]) throws {
         #expect(try self.load(Self.head + "etcd3:\n  \(lines)\n").etcd.endpoints == endpoints)
     }
@@ -27,8 +29,10 @@ struct PatroniFileTests {
         let text = Self.head + "etcd3:\n  hosts: a\n  " + lines
         let plain = try self.load(text)
         #expect(plain.etcd.username == "u" && plain.etcd.password?.reveal() == "p:w" && plain.etcd.tls == .init())
-        let secure = try files(minimal, patroni: text + "  protocol: https").adding("/ca", "").adding("/cert", "")
-            .adding("/key", "", mode: 0o644).load()
+        let secure = try files(minimal, patroni: text + "  protocol: https" + Self.rest).adding("/ca", "").adding(
+            "/cert", ""
+        )
+        .adding("/key", "", mode: 0o644).load()
         #expect(secure.etcd.tls == .init(caFile: "/ca", certFile: "/cert", keyFile: "/key"))
         #expect(
             secure.warnings.map(\.description) == [
@@ -49,7 +53,9 @@ struct PatroniFileTests {
         "etcd3: { url: 'ftp://u:topsecret@h' }", "etcd3: { url: 'http://u:top/secret@h/p' }",
     ]) func `a login where none belongs is not shown`(text: String) {
         let errors = files(minimal, patroni: Self.head + text).errors().joined(separator: "\n")
-        #expect(errors.contains("'etcd.endpoints' is missing") && errors.contains(" warning: 'etcd3."))
+        #expect(
+            errors.contains("'etcd3.")
+                && errors.contains("Patroni itself cannot use it; mend it, or say 'etcd.endpoints'"))
         #expect(!errors.contains("secret"), "\(errors)")
     }
 
@@ -66,7 +72,7 @@ struct PatroniFileTests {
     }
 
     @Test func `a password that everyone can read in Patroni's file is a warning`() throws {
-        let text = Self.head + "etcd3: { protocol: https, host: h, username: u, password: p }"
+        let text = Self.head + "etcd3: { protocol: https, host: h, username: u, password: p }" + Self.rest
         let settings = try files(minimal).adding(patroniPath, text, mode: 0o644).load()
         #expect(
             settings.warnings.map(\.description) == [
@@ -81,13 +87,13 @@ struct PatroniFileTests {
     func `another store cannot be followed`(store: String) {
         let expected =
             "Patroni keeps its keys in '\(store)', which Pharos cannot follow; it follows etcd ('etcd3') only"
-        for text in ["\(store): { host: h }", "\(store):"] {
+        for text in ["\(store): { host: h }", "\(store): {}"] {
             let errors = files(minimal, patroni: Self.head + text).errors()
             #expect(errors == ["/etc/patroni/config.yml:3:1: " + expected])
         }
     }
 
-    @Test(arguments: ["etcd: { host: h }", "etcd:\netcd3: { host: h }"])
+    @Test(arguments: ["etcd: { host: h }", "etcd: {}\netcd3: { host: h }"])
     func `etcd's v2 store cannot be followed`(text: String) {
         let errors = files(minimal, patroni: Self.head + text).errors()
         #expect(
@@ -102,9 +108,10 @@ struct PatroniFileTests {
     @Test(arguments: [
         ("listen: '*:8008'\n  connect_address: n1:8008", "http://127.0.0.1:8008"),
         ("listen: ':8009'", "http://127.0.0.1:8009"),
-        ("listen: '0.0.0.0'", "http://127.0.0.1:8008"), ("listen: '[::]:8008'", "http://[::1]:8008"),
+        ("listen: '0.0.0.0:8008'", "http://127.0.0.1:8008"), ("listen: ':::8008'", "http://[::1]:8008"),
+        ("listen: '[::]:8008'", "http://[::1]:8008"),
         ("listen: 10.0.0.5:8008\n  connect_address: 1.2.3.4:80", "http://10.0.0.5:8008"),
-        ("connect_address: N1:80", "http://n1:80"),
+        ("listen: N1:80", "http://n1:80"),
         ("listen: '*:8008'\n  connect_address: n1:8008\n  certfile: cert.pem", "https://n1:8008"),
         ("listen: 127.0.0.1:8008\n  certfile: /c", "https://127.0.0.1:8008"),
     ]) func `Patroni's API is asked where it answers`(lines: String, url: String) throws {
@@ -126,7 +133,8 @@ struct PatroniFileTests {
         let tls = try environment.adding(patroniPath, text + ctl).load().patroni.tls
         #expect(tls == .init(caFile: "/ctlca", certFile: "/cert", keyFile: "/key"))
         let odd = "ctl: { insecure: true, certfile: /cert, keyfile: /key, keyfile_password: secret }\n"
-        let settings = try environment.adding(patroniPath, text + odd).load()
+        let settings = try environment.adding(patroniPath, text + odd + "postgresql: { listen: h, data_dir: /d }")
+            .load()
         #expect(settings.patroni.tls == .init(caFile: "/restca"))
         #expect(settings.warnings.map(\.line) == [5, 5] && !settings.warnings.description.contains("secret"))
     }
@@ -135,17 +143,17 @@ struct PatroniFileTests {
         ("listen: 0.0.0.0:5433", "host=/var/run/postgresql port=5433"),
         ("listen: '*'", "host=/var/run/postgresql port=5432"),
         ("listen: 'a,b:5434'\n  parameters: { unix_socket_directories: '' }", "host=a port=5434"),
-        // What is none is passed over, with a warning, and the default stays.
-        ("listen: '-a:5434'\n  parameters: { unix_socket_directories: '' }", "host=/var/run/postgresql"),
+        ("listen: ''", "host=/var/run/postgresql port=5432"),
         (
             "listen: '10.0.0.1,127.0.0.1:5434'\n  parameters: { unix_socket_directories: '' }",
             "host=127.0.0.1 port=5434"
         ),
         ("listen: '[2001:db8::1]:5434'\n  parameters: { unix_socket_directories: '' }", "host=2001:db8::1 port=5434"),
         (
-            "listen: h\n  data_dir: /d/a b\n  parameters: { unix_socket_directories: ' ., /tmp' }",
+            "listen: h\n  data_dir: /d/a b\n  parameters: { unix_socket_directories: ' .' }",
             "host='/d/a b' port=5432"
         ),
+        ("listen: h\n  data_dir: /d\n  parameters: { Unix_Socket_Directories: 's, /tmp' }", "host=/tmp port=5432"),
         ("listen: h\n  data_dir: /d\n  parameters: { unix_socket_directories: 's' }", "host=/d/s port=5432"),
         ("listen: h\n  parameters: { unix_socket_directories: '/tmp, /run' }", "host=/tmp port=5432"),
     ]) func `PostgreSQL is reached over its socket where it has one`(lines: String, start: String) throws {
@@ -163,7 +171,7 @@ struct PatroniFileTests {
             etcd3: &e { host: h }
             again: *e
             """
-        let settings = try self.load(text)
+        let settings = try self.load(text + Self.rest)
         #expect(settings.scope == "demo" && settings.member == "merged" && settings.namespace == "/db/")
         #expect(settings.group == 3 && settings.warnings.isEmpty)
     }
@@ -171,11 +179,11 @@ struct PatroniFileTests {
     @Test func `what Patroni's file does not say is missing, and only that`() {
         #expect(
             files(minimal, patroni: "name: [a]\nscope:\nother: 1").errors() == [
+                "/etc/patroni/config.yml:1:7: 'name': expected a text, not a list or a mapping: Patroni itself cannot use it; "
+                    + "mend it, or say 'member' in pharos.yml",
                 "pharos.yml:1:17: 'scope' is missing: '/etc/patroni/config.yml' has no usable 'scope'; say it in pharos.yml",
-                "pharos.yml:1:17: 'member' is missing: '/etc/patroni/config.yml' has no usable 'name'; say it in pharos.yml",
                 "pharos.yml:1:17: 'etcd.endpoints' is missing: '/etc/patroni/config.yml' has no usable 'etcd3.hosts'; say it "
                     + "in pharos.yml",
-                "/etc/patroni/config.yml:1:7: warning: 'name' is passed over: expected one value",
             ]
         )
         #expect(
