@@ -28,7 +28,7 @@ public func renderConfiguration(
         """
     // Arguments are relative to nothing here, so no file has this name.
     let name = "pharos.yml"
-    let overlay = SettingsEnvironment { path, limit in
+    let overlay = SettingsEnvironment(list: environment.list) { path, limit in
         path == name ? .success(.init(contents: Array(text.utf8))) : environment.read(path, limit)
     }
     do throws(SettingsError) {

@@ -6,15 +6,9 @@ struct PatroniFile {
     var settings = PartialSettings()
 
     /// The configuration stores that Patroni can keep its keys in, in the order in which it looks for them.
-    private static let stores = ["consul", "etcd", "etcd3", "exhibitor", "kubernetes", "raft", "zookeeper"]
+    static let stores = ["consul", "etcd", "etcd3", "exhibitor", "kubernetes", "raft", "zookeeper"]
 
     init(_ reader: inout PatroniFileReader) {
-        guard let root = reader.document.root, case .mapping = reader.document[root].content else {
-            let mark = reader.document.root.map { reader.document[$0].mark } ?? .start
-            let message = "expected Patroni's configuration: a mapping with 'scope', 'name' and 'etcd3'"
-            reader.problems.error(Position(file: reader.file, mark: mark), message)
-            return
-        }
         self.settings.scope = reader.needed("scope", for: "scope", parse: ValueParsers.name)
         self.settings.member =
             reader.node("name") == nil

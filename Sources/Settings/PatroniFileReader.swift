@@ -7,15 +7,23 @@ import Secrets
 /// What cannot be used, and has a meaning for Patroni, is refused under the name of our own setting that would say it instead;
 /// what would do no harm is a warning and counts as not said.
 struct PatroniFileReader {
-    let file: String
-    let document: YAMLDocument
-    /// The file's permission bits.
-    let mode: UInt32
+    let sources: PatroniSources
     var problems: DiagnosticList
     /// By the key of pharos.yml that would say it instead.
     var refused: [String: Sourced<String>] = [:]
 
-    func position(_ node: Int) -> Position { Position(file: self.file, mark: self.document[node].mark) }
+    var document: YAMLDocument { self.sources.document }
+    /// The first file, which stands for all of them.
+    var file: String { self.sources.files.first?.path ?? "" }
+
+    init(sources: PatroniSources, problems: DiagnosticList) {
+        self.sources = sources
+        self.problems = problems
+    }
+
+    func position(_ node: Int) -> Position {
+        Position(file: self.sources.file(of: node).path, mark: self.document[node].mark)
+    }
 
     /// Where a key of the top level stands; `value` is what it has.
     func keyPosition(_ key: String, _ value: Int) -> Position {
@@ -94,8 +102,10 @@ struct PatroniFileReader {
 
     /// Says so if everyone can read the file, now that a password was found in it.
     mutating func doubtMode(_ position: Position) {
-        guard let doubt = CredentialFiles.doubt(mode: self.mode, isSecret: true) else { return }
-        self.problems.warning(position, "\(quoted(self.file)) \(doubt)")
+        guard let file = self.sources.files.first(where: { $0.path == position.file }),
+            let doubt = CredentialFiles.doubt(mode: file.mode, isSecret: true)
+        else { return }
+        self.problems.warning(position, "\(quoted(file.path)) \(doubt)")
     }
 }
 

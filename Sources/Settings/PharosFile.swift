@@ -5,6 +5,8 @@ struct PharosFile {
     /// The file's beginning: the place to blame for what is missing.
     var start: Position
     var patroniConfig: Sourced<String>?
+    /// Files with Patroni's environment variables, the later ones over the earlier.
+    var patroniEnvironment: [Sourced<String>] = []
     var settings = PartialSettings()
     var addresses: [PharosAddress] = []
     /// A value of nil: `patroni`.
@@ -32,6 +34,15 @@ struct PharosFile {
         self.start = reader.position(root)
         guard let top = reader.fields(root, Schema.top) else { return nil }
         self.patroniConfig = reader.value(top, "patroni_config", ValueParsers.absolutePath)
+        if let node = top.values["patroni_environment"] {
+            // One file, or a list of them.
+            let isOne = if case .scalar = reader.document[node].content { true } else { false }
+            let limit = PatroniSources.environmentLimit
+            let items = isOne ? [node] : reader.items(node, "patroni_environment", of: "files", limit: limit)
+            self.patroniEnvironment = items.compactMap {
+                reader.value($0, named: "'patroni_environment'", ValueParsers.absolutePath)
+            }
+        }
         self.settings.scope = reader.value(top, "scope", ValueParsers.name)
         self.settings.member = reader.value(top, "member", ValueParsers.name)
         self.settings.namespace = reader.value(top, "namespace", ValueParsers.keyPath)

@@ -32,6 +32,9 @@ struct Resolution {
     mutating func resolve() -> Settings? {
         let (own, patroni) = (self.pharos.settings, self.patroni ?? PartialSettings())
         self.note("patroni_config", self.pharos.patroniConfig) { $0 }
+        for (index, path) in self.pharos.patroniEnvironment.enumerated() {
+            self.note("patroni_environment[\(index)]", path) { $0 }
+        }
         self.sayWhatIsRefused(patroni)
         let scope = self.required("scope", own.scope ?? patroni.scope, in: "scope")
         let member = self.required("member", own.member ?? patroni.member, in: "name")

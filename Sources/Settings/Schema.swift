@@ -14,7 +14,8 @@ enum Schema {
     static let top = Section(
         name: "",
         keys: [
-            "patroni_config", "scope", "member", "namespace", "group", "etcd", "patroni", "postgres", "addresses",
+            "patroni_config", "patroni_environment", "scope", "member", "namespace", "group", "etcd", "patroni",
+            "postgres", "addresses",
             "lease", "citus", "detector", "alert", "status",
         ]
     )

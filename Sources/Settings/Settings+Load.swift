@@ -37,12 +37,10 @@ extension Settings {
         _ environment: SettingsEnvironment,
         _ problems: inout DiagnosticList
     ) -> PartialSettings? {
-        guard let path = pharos.patroniConfig else { return PartialSettings() }
-        let document = self.document(path.value, environment, &problems, namedAt: path.position, isPatroni: true)
-        guard let document else { return nil }
+        guard pharos.patroniConfig != nil || !pharos.patroniEnvironment.isEmpty else { return PartialSettings() }
+        guard let sources = PatroniSources(pharos, environment, &problems) else { return nil }
         let errors = problems.count
-        var reader = PatroniFileReader(
-            file: path.value, document: document.yaml, mode: document.mode, problems: problems)
+        var reader = PatroniFileReader(sources: sources, problems: problems)
         let file = PatroniFile(&reader)
         problems = reader.problems
         return problems.count == errors ? file.settings : nil

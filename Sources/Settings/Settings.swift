@@ -6,8 +6,7 @@ public import Secrets
 /// The configuration of one daemon, complete and checked: what pharos.yml says, what it leaves to patroni.yml, and the
 /// defaults for the rest. A value; reloading makes another one.
 ///
-/// Patroni's environment variables (`PATRONI_…`) are not read: they belong to another process. What Patroni is told
-/// through them has to be said in pharos.yml.
+/// Patroni's environment variables (`PATRONI_…`) belong to another process: they are read from the files that pharos.yml names.
 public struct Settings: Sendable, Equatable {
     /// The cluster's name: Patroni's `scope`.
     public var scope: String

@@ -39,12 +39,21 @@ public struct SettingsEnvironment: Sendable {
     /// Reads the whole of a file of at most `limit` bytes, or says why not. Never blocks on a pipe or a terminal.
     public var read: @Sendable (_ path: String, _ limit: Int) -> Result<File, FileError>
 
-    public init(read: @escaping @Sendable (_ path: String, _ limit: Int) -> Result<File, FileError>) {
+    /// The names in a folder, in no order, or why not: without those that are no text, and ``listLimit`` at most.
+    public var list: @Sendable (_ path: String) -> Result<[String], FileError>
+
+    package static let listLimit = 4096
+
+    public init(
+        list: @escaping @Sendable (_ path: String) -> Result<[String], FileError> = { _ in .failure(.notRegular) },
+        read: @escaping @Sendable (_ path: String, _ limit: Int) -> Result<File, FileError>
+    ) {
+        self.list = list
         self.read = read
     }
 
     /// The file system of this machine.
-    public static let system = SettingsEnvironment { path, limit in
+    public static let system = SettingsEnvironment(list: Self.names) { path, limit in
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { return .failure(.system(errno)) }
         defer { close(descriptor) }
@@ -65,5 +74,20 @@ public struct SettingsEnvironment: Sendable {
             contents += chunk.prefix(count)
         }
         return .failure(.tooLarge(limit))
+    }
+
+    private static func names(in path: String) -> Result<[String], FileError> {
+        guard let folder = opendir(path) else { return .failure(.system(errno)) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(validating: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard let name, name != ".", name != ".." else { continue }
+            guard names.count < Self.listLimit else { return .failure(.tooLarge(Self.listLimit)) }
+            names.append(name)
+        }
+        return .success(names)
     }
 }

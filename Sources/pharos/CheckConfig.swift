@@ -18,7 +18,7 @@ struct CheckConfig: ParsableCommand {
         do {
             let settings = try Settings.load(path: self.file.path)
             for setting in settings.provenance { print(setting.description) }
-            for warning in settings.warnings { complain(warning.description) }
+            for warning in settings.warnings + settings.unseenEnvironment() { complain(warning.description) }
             let code = runOnLoop {
                 await Self.lookAtEtcd(settings)
                 return await Self.warnOfInterfaces(settings)

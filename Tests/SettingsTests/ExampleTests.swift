@@ -56,7 +56,7 @@ struct ExampleTests {
             .adding("/etc/pharos/patroni-password", "secret2\n").adding("/etc/pharos/etcd-ca.pem", "")
             .adding("/etc/pharos/etcd-client.pem", "").adding("/etc/pharos/etcd-client.key", "")
             .adding("/etc/pharos/patroni-ca.pem", "").adding("/etc/pharos/patroni-client.pem", "")
-            .adding("/etc/pharos/patroni-client.key", "").load()
+            .adding("/etc/pharos/patroni-client.key", "").adding("/etc/patroni_env.conf", "").load()
         let others = settings.provenance.filter { $0.key != "group" }
         #expect(others.count == settings.provenance.count - 1)
         #expect(others.filter { !$0.source.hasPrefix("pharos.yml:") } == [])

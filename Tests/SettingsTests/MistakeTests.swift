@@ -15,7 +15,7 @@ struct MistakeTests {
         ("lease: { scope: x }", "4:10: unknown key 'scope' in 'lease'; it belongs at the top level"),
         (
             "xyzzy: {}",
-            "4:1: unknown key 'xyzzy'; expected one of patroni_config, scope, member, namespace, group, "
+            "4:1: unknown key 'xyzzy'; expected one of patroni_config, patroni_environment, scope, member, namespace, group, "
                 + "etcd, patroni, postgres, addresses, lease, citus, detector, alert, status"
         ),
         ("lease: { xyzzy: 1 }", "4:10: unknown key 'xyzzy' in 'lease'; expected one of ttl, margin, clock_drift, root"),
@@ -24,12 +24,12 @@ struct MistakeTests {
         ("lease: { root: }", "4:10: 'root' has no value; give it one or leave the key out"),
         (
             "{ a: b }: c",
-            "4:1: expected a key, one of patroni_config, scope, member, namespace, group, etcd, patroni, "
+            "4:1: expected a key, one of patroni_config, patroni_environment, scope, member, namespace, group, etcd, patroni, "
                 + "postgres, addresses, lease, citus, detector, alert, status, not a mapping"
         ),
         (
             "\"a\\u202Eb\\nc\": d",
-            "4:1: unknown key 'a\\u{202e}b\\u{a}c'; expected one of patroni_config, scope, member, "
+            "4:1: unknown key 'a\\u{202e}b\\u{a}c'; expected one of patroni_config, patroni_environment, scope, member, "
                 + "namespace, group, etcd, patroni, postgres, addresses, lease, citus, detector, alert, status"
         ),
         // Types
@@ -274,7 +274,7 @@ struct MistakeTests {
         ("~", "1:1: the file is empty; expected at least 'addresses'"),
         (
             "- a",
-            "1:1: the file: expected a mapping with the keys patroni_config, scope, member, namespace, group, etcd, "
+            "1:1: the file: expected a mapping with the keys patroni_config, patroni_environment, scope, member, namespace, group, etcd, "
                 + "patroni, postgres, addresses, lease, citus, detector, alert, status, not a list"
         ),
         (

@@ -19,8 +19,7 @@ struct PatroniShapeTests {
         let recorded = try #require(recording["shapes"]?.object)
         let isOld = version.hasPrefix("3.")
         #expect(shapes.count > 300 && Set(recorded.keys) == Set(shapes.map(\.name)))
-        // Not yet: folders, and the environment.
-        for shape in shapes where shape.environment == nil && shape.files[patroniPath] != nil {
+        for shape in shapes {
             let differences = shape.differences(from: try #require(recorded[shape.name]), isOld: isOld)
             let known = Self.known[shape.name] ?? Self.known["\(shape.name)@\(version)"]
             #expect(
@@ -44,14 +43,16 @@ struct PatroniShapeTests {
         "etcd-login-number": later, "etcd-scope-name-inside": later,
         // Half of a login: Patroni goes on without any, to be turned away or not. Pharos asks for the other half.
         "etcd-login-empty-password": half, "etcd-login-null-password": half, "etcd-login-password-only": half,
-        "etcd-login-user-only": half, "rest-auth-null-password": "Patroni makes the password None of it",
+        "etcd-login-user-only": half, "env-password": half,
+        "rest-auth-null-password": "Patroni makes the password None of it",
         "etcd-hosts-17": "Pharos uses 16, and says so",
         "etcd-certs-relative": "relative to where Patroni was started: warned of",
         "pg-socket-relative": "the socket is in the data directory; Patroni, which has a password, uses TCP",
         "rest-tls-connect-noport": "others look for Patroni at 443; here it listens at its own port",
         "rest-tls-connect-url": "nobody reaches Patroni there: warned of, and asked where it listens",
         "rest-ctl-auth@3.0.2": "only Patroni 4 has a login for clients",
-        "etcd-url-null-hosts@3.0.2": null, "etcd-url-null-host@3.0.2": null, "etcd-url-false-hosts@3.0.2": null,
+        "env-consul@3.0.2": "no module for consul is installed beside it", "etcd-url-null-hosts@3.0.2": null,
+        "etcd-url-null-host@3.0.2": null, "etcd-url-false-hosts@3.0.2": null,
         "yaml-merge-list@4.1.5": "PyYAML 6.0.4 lets the last of a list win: warned of",
     ]
     private static let ours = "refused by Pharos alone"
@@ -105,6 +106,10 @@ struct PatroniShape {
             files = files.adding("/etc/\(path)", "")
         }
         for (path, bytes) in self.files { files.files[path] = .init(contents: bytes) }
+        if let text = self.environment {
+            files = files.adding("/etc/patroni_env.conf", text)
+            files = files.adding("pharos.yml", minimal + "\npatroni_environment: /etc/patroni_env.conf\n")
+        }
         do throws(SettingsError) { return .success(try files.load()) } catch { return .failure(error) }
     }
 }

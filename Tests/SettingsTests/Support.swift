@@ -16,10 +16,14 @@ struct Files {
         return copy
     }
 
+    /// A path below which there are files is a folder.
     var environment: SettingsEnvironment {
         let files = self.files
-        return SettingsEnvironment { path, limit in
-            guard let file = files[path] else { return .failure(.system(2)) }
+        @Sendable func names(in folder: String) -> [String] {
+            files.keys.filter { $0.hasPrefix(folder + "/") }.map { String($0.dropFirst(folder.count + 1)) }
+        }
+        return SettingsEnvironment(list: { .success(names(in: $0)) }) { path, limit in
+            guard let file = files[path] else { return .failure(names(in: path).isEmpty ? .system(2) : .notRegular) }
             return file.contents.count > limit ? .failure(.tooLarge(limit)) : .success(file)
         }
     }
