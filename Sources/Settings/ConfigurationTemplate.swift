@@ -28,9 +28,11 @@ public func renderConfiguration(
         """
     // Arguments are relative to nothing here, so no file has this name.
     let name = "pharos.yml"
-    let overlay = SettingsEnvironment(list: environment.list) { path, limit in
-        path == name ? .success(.init(contents: Array(text.utf8))) : environment.read(path, limit)
-    }
+    let overlay = SettingsEnvironment(
+        list: environment.list,
+        read: { path, limit in
+            path == name ? .success(.init(contents: Array(text.utf8))) : environment.read(path, limit)
+        }, resolve: environment.resolve)
     do throws(SettingsError) {
         _ = try Settings.load(path: name, environment: overlay)
         return text

@@ -26,6 +26,17 @@ enum ConninfoRules {
         return text
     }
 
+    /// The folders of the sockets that are named.
+    static func socketDirectories(in text: String) -> [String] {
+        let targets: [ConnectionTarget]
+        // What cannot be read has been refused.
+        do { targets = try ConnectionString(text).targets() } catch { return [] }
+        return targets.compactMap { target in
+            guard case .socket(let directory) = target.place else { return nil }
+            return directory
+        }
+    }
+
     /// Whether a server is named, or a port.
     static func namesServer(_ text: String) -> Bool {
         // What cannot be read has been refused.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// What Patroni's unit gives it in its environment and Pharos is not told of: found by reading the units and drop-ins where systemd
-/// looks for them, since systemd itself cannot always be asked.
+/// What Patroni's unit gives it in its environment and Pharos is not told of: found in its units and drop-ins.
 struct PatroniUnit {
     /// A file that sets something that Pharos would need to know.
     struct Source {
@@ -14,11 +13,7 @@ struct PatroniUnit {
         var problem: SettingsEnvironment.FileError?
     }
 
-    private static let folders = [
-        "/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
-        "/lib/systemd/system",
-    ]
-    /// Drop-ins of one unit, and files of environments, that are looked at.
+    /// Files of environments that are looked at.
     private static let limit = 64
 
     private let environment: SettingsEnvironment
@@ -37,7 +32,7 @@ struct PatroniUnit {
         var names: Set<String> = []
         for unit in ["patroni.service", "patroni@.service", "patroni@\(self.instance).service"] {
             var named: [String] = []
-            for (path, bytes) in self.files(of: unit) {
+            for (path, bytes) in UnitFiles(environment: self.environment).files(of: unit) {
                 if let source = Self.source(path, bytes), names.insert(path).inserted { sources.append(source) }
                 let text = String(decoding: bytes, as: UTF8.self)
                 for entry in UnitText(text).entries where entry.key == "EnvironmentFile" {
@@ -55,31 +50,6 @@ struct PatroniUnit {
             }
         }
         return sources
-    }
-
-    /// The unit, and what is dropped into it, in systemd's order: a name in an earlier folder hides it in a later one.
-    private func files(of unit: String) -> [(path: String, bytes: [UInt8])] {
-        var found: [(path: String, bytes: [UInt8])] = []
-        for folder in Self.folders {
-            guard case .success(let file) = self.environment.read("\(folder)/\(unit)", Settings.fileLimit) else {
-                continue
-            }
-            found.append(("\(folder)/\(unit)", file.contents))
-            break
-        }
-        var places: [String: String] = [:]
-        for folder in Self.folders {
-            guard case .success(let names) = self.environment.list("\(folder)/\(unit).d") else { continue }
-            for name in names where name.hasSuffix(".conf") && places[name] == nil {
-                places[name] = "\(folder)/\(unit).d/\(name)"
-            }
-        }
-        for (_, path) in places.sorted(by: { $0.key < $1.key }).prefix(Self.limit) {
-            if case .success(let file) = self.environment.read(path, Settings.fileLimit) {
-                found.append((path, file.contents))
-            }
-        }
-        return found
     }
 
     private func resolved(_ text: String) -> String {

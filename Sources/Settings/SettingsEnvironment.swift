@@ -26,12 +26,15 @@ public struct SettingsEnvironment: Sendable {
         case notRegular
         /// More than the given number of bytes.
         case tooLarge(Int)
+        /// It may be there, but not for the daemon: the line of its unit.
+        case hidden(by: String)
 
         public var description: String {
             switch self {
             case .system(let number): String(cString: strerror(number))
             case .notRegular: "not a regular file"
             case .tooLarge(let limit): "larger than \(limit) bytes"
+            case .hidden(let directive): "the daemon does not see it: its unit says \(directive)"
             }
         }
     }
@@ -44,16 +47,23 @@ public struct SettingsEnvironment: Sendable {
 
     package static let listLimit = 4096
 
+    /// A path without symbolic links; the path itself where that cannot be told.
+    public var resolve: @Sendable (_ path: String) -> String
+
     public init(
         list: @escaping @Sendable (_ path: String) -> Result<[String], FileError> = { _ in .failure(.notRegular) },
-        read: @escaping @Sendable (_ path: String, _ limit: Int) -> Result<File, FileError>
+        read: @escaping @Sendable (_ path: String, _ limit: Int) -> Result<File, FileError>,
+        resolve: @escaping @Sendable (_ path: String) -> String = { $0 }
     ) {
         self.list = list
+        self.resolve = resolve
         self.read = read
     }
 
     /// The file system of this machine.
-    public static let system = SettingsEnvironment(list: Self.names) { path, limit in
+    public static let system = SettingsEnvironment(list: Self.names, read: Self.contents, resolve: Self.resolved)
+
+    private static func contents(of path: String, limit: Int) -> Result<File, FileError> {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
         guard descriptor >= 0 else { return .failure(.system(errno)) }
         defer { close(descriptor) }
@@ -74,6 +84,12 @@ public struct SettingsEnvironment: Sendable {
             contents += chunk.prefix(count)
         }
         return .failure(.tooLarge(limit))
+    }
+
+    private static func resolved(_ path: String) -> String {
+        guard let pointer = realpath(path, nil) else { return path }
+        defer { free(pointer) }
+        return String(validatingCString: pointer) ?? path
     }
 
     private static func names(in path: String) -> Result<[String], FileError> {

@@ -2,6 +2,7 @@
 import Decision
 import EventLoop
 import PostgresClient
+import Settings
 
 /// Asks the local PostgreSQL whether it accepts writes, over one connection that it keeps.
 @EventLoop
@@ -34,9 +35,14 @@ final class PostgresProbe {
             }
         } catch {
             self.connection = nil
-            let hint = error.kind == .authentication ? " (hint: CREATE ROLE pharos LOGIN, and a line in pg_hba)" : ""
-            return .unreachable(reason: error.message.firstLine + hint)
+            return .unreachable(reason: error.message.firstLine + Self.hint(error))
         }
+    }
+
+    /// What is likely to be behind it, where that is not plain.
+    nonisolated static func hint(_ error: PostgresError) -> String {
+        if error.kind == .authentication { return " (hint: CREATE ROLE pharos LOGIN, and a line in pg_hba)" }
+        return DaemonUnit.hint(failedSocket: error.message).map { " (hint: \($0))" } ?? ""
     }
 
     private func connect() async throws(PostgresError) -> PostgresConnection {

@@ -15,18 +15,22 @@ struct CheckConfig: ParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() throws {
-        do {
-            let settings = try Settings.load(path: self.file.path)
+        let eyes = DaemonEyes(unit: DaemonUnit())
+        let (result, notes) = eyes.load(self.file.path)
+        switch result {
+        case .success(let settings):
             for setting in settings.provenance { print(setting.description) }
             for warning in settings.warnings + settings.unseenEnvironment() { complain(warning.description) }
+            for warning in eyes.warnings(settings) + notes { complain(warning) }
             let code = runOnLoop {
                 await Self.lookAtEtcd(settings)
                 return await Self.warnOfInterfaces(settings)
             }
             guard code == .success else { throw code }
             try Self.forecastRows(settings)
-        } catch let error as SettingsError {
+        case .failure(let error):
             complain(error.description)
+            for note in notes { complain(note) }
             throw ExitStatus.configuration
         }
     }
@@ -89,12 +93,13 @@ struct Initialize: ParsableCommand {
     @Flag(help: "Replace an existing file.") var force = false
 
     func run() throws {
-        let text: String
-        do throws(SettingsError) {
-            text = try renderConfiguration(
-                fromPatroni: self.patroni, address: self.address, interface: self.interface)
-        } catch {
-            complain(error.description)
+        let (result, notes) = DaemonEyes(unit: DaemonUnit()).look(exempt: "") { environment throws(SettingsError) in
+            try renderConfiguration(
+                fromPatroni: self.patroni, address: self.address, interface: self.interface, environment: environment)
+        }
+        for note in notes { complain(note) }
+        guard case .success(let text) = result else {
+            if case .failure(let error) = result { complain(error.description) }
             throw ExitStatus.configuration
         }
         if self.output == "-" { return print(text, terminator: "") }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Glibc
+import Settings
 
 /// The user that the daemon runs as, whom PostgreSQL's peer authentication knows.
 enum DaemonUser {
@@ -12,17 +13,73 @@ enum DaemonUser {
         return [("HOME", String(cString: entry.pw_dir)), ("USER", user), ("LOGNAME", user)]
     }
 
+    /// The numbers of `names`, and those names that there is no group of.
+    static func groups(_ names: [String]) -> (numbers: [gid_t], missing: [String]) {
+        var (numbers, missing): ([gid_t], [String]) = ([], [])
+        for name in names {
+            if let entry = getgrnam(name) {
+                numbers.append(entry.pointee.gr_gid)
+            } else if let number = gid_t(name) {
+                numbers.append(number)
+            } else {
+                missing.append(name)
+            }
+        }
+        return (numbers, missing)
+    }
+
     /// From now on this process has the daemon's rights, if it had root's: what connects to databases needs no more, and is
     /// let in as the daemon is. Answers why not, if that fails; without such a user nothing changes.
-    static func become() -> String? {
+    static func become(_ unit: DaemonUnit = DaemonUnit()) -> String? {
         guard geteuid() == 0, let entry = getpwnam(self.name) else { return nil }
         let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
         // Before the rights: the entry is the library's, and the next look-up overwrites it.
         let environment = self.environment(of: entry.pointee)
-        guard initgroups(self.name, group) == 0, setgid(group) == 0, setuid(user) == 0 else {
+        guard self.join(unit, group), setgid(group) == 0, setuid(user) == 0 else {
             return "cannot become the user \(self.name): \(String(cString: strerror(errno)))"
         }
         for variable in environment { setenv(variable.name, variable.value, 1) }
         return nil
+    }
+
+    /// The user's own groups, and those of the unit.
+    private static func join(_ unit: DaemonUnit, _ group: gid_t) -> Bool {
+        guard initgroups(self.name, group) == 0 else { return false }
+        var present = [gid_t](repeating: 0, count: Int(max(0, getgroups(0, nil))))
+        let count = getgroups(Int32(present.count), &present)
+        guard count >= 0 else { return false }
+        let all = present.prefix(Int(count)) + self.groups(unit.groups).numbers.filter { !present.contains($0) }
+        return setgroups(all.count, Array(all)) == 0
+    }
+
+    /// Whose rights something was looked at with.
+    enum Eyes {
+        /// The daemon's own.
+        case daemon
+        /// Those of whoever runs the command, and why.
+        case own(String)
+    }
+
+    /// Does something with the daemon's rights, and comes back. To be called while there is one thread.
+    static func look<Value>(_ unit: DaemonUnit, _ body: () -> Value) -> (value: Value, eyes: Eyes) {
+        guard geteuid() == 0 else {
+            let me = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "\(geteuid())"
+            return (body(), me == self.name ? .daemon : .own("as \(me), not as the daemon's user: run this as root"))
+        }
+        guard let entry = getpwnam(self.name) else {
+            return (body(), .own("as root: there is no user \(self.name) yet (systemd-sysusers makes it)"))
+        }
+        let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
+        let former = getegid()
+        var groups = [gid_t](repeating: 0, count: Int(max(0, getgroups(0, nil))))
+        let count = getgroups(Int32(groups.count), &groups)
+        let isOther = self.join(unit, group) && setegid(group) == 0 && seteuid(user) == 0
+        let problem = String(cString: strerror(errno))
+        let value = body()
+        // Root may take its rights back. If it could not, everything after this would only be able to do less.
+        _ = seteuid(0)
+        _ = setegid(former)
+        _ = setgroups(Int(max(0, count)), groups)
+        return (value, isOther ? .daemon : .own("as root: the user \(self.name) could not be taken on (\(problem))"))
     }
 }

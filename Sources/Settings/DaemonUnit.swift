@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the unit of the daemon gives it and keeps from it, drop-ins included: whoever judges a configuration in the daemon's place
+/// has to look with its eyes.
+public struct DaemonUnit: Sendable {
+    public static let name = "pharos.service"
+    /// Where systemd puts what `LoadCredential=` names.
+    static let credentialFolder = "/run/credentials/\(Self.name)/"
+
+    /// Folders that the daemon does not see, and the line of the unit that hides each.
+    public private(set) var hidden: [(folder: String, directive: String)] = []
+    /// The groups that it is in besides its own.
+    public private(set) var groups: [String] = []
+    /// Where each credential is copied from, by its path in the service.
+    public private(set) var credentials: [String: String] = [:]
+
+    /// As the unit is shipped.
+    public static let shipped = DaemonUnit(lines: Self.shippedLines)
+    private static let shippedLines = [
+        ("PrivateTmp", "yes"), ("ProtectHome", "yes"), ("SupplementaryGroups", "postgres"),
+    ]
+
+    /// As it is installed on this machine; as it is shipped where it is not.
+    public init(_ environment: SettingsEnvironment = .system) {
+        let files = UnitFiles(environment: environment).files(of: Self.name)
+        let isInstalled = files.contains { $0.path.hasSuffix("/" + Self.name) }
+        let lines = files.flatMap {
+            UnitText(String(decoding: $0.bytes, as: UTF8.self)).entries.map { ($0.key, $0.value) }
+        }
+        self.init(lines: (isInstalled ? [] : Self.shippedLines) + lines)
+    }
+
+    init(lines: [(key: String, value: String)]) {
+        var single: [String: String] = [:]
+        var inaccessible: [String] = []
+        for (key, value) in lines {
+            switch key {
+            case "PrivateTmp", "ProtectHome":
+                single[key] = value.lowercased()
+            case "SupplementaryGroups":
+                // An empty one forgets those before it, as in every list.
+                self.groups = value.isEmpty ? [] : self.groups + UnitText.words(value)
+            case "InaccessiblePaths":
+                inaccessible = value.isEmpty ? [] : inaccessible + UnitText.words(value)
+            case "LoadCredential", "LoadCredentialEncrypted":
+                if value.isEmpty { self.credentials = [:] }
+                let parts = value.split(separator: ":", maxSplits: 1)
+                // The encrypted one only systemd can read.
+                guard let id = parts.first, key == "LoadCredential", parts.count == 2, parts[1].hasPrefix("/") else {
+                    break
+                }
+                self.credentials[Self.credentialFolder + id] = String(parts[1])
+            default:  // text, not cases of ours
+                break
+            }
+        }
+        if let value = single["PrivateTmp"], !Self.isOff(value) {
+            self.hidden += ["/tmp", "/var/tmp"].map { ($0, "PrivateTmp=\(value)") }
+        }
+        if let value = single["ProtectHome"], !Self.isOff(value), value != "read-only" {
+            self.hidden += ["/home", "/root", "/run/user"].map { ($0, "ProtectHome=\(value)") }
+        }
+        for path in inaccessible {
+            let folder = String(path.drop { $0 == "-" || $0 == "+" })
+            self.hidden.append((folder, "InaccessiblePaths=\(folder)"))
+        }
+    }
+
+    private static func isOff(_ value: String) -> Bool { ["no", "false", "off", "0"].contains(value) }
+
+    /// The line of the unit that hides `path` from the daemon; nil if it sees it, as far as the unit says.
+    public func hides(_ path: String) -> String? {
+        self.hidden.first { path == $0.folder || path.hasPrefix($0.folder + "/") }?.directive
+    }
+
+    /// Warnings of sockets in `conninfo` that the daemon does not see.
+    public func warnings(conninfo: String) -> [String] {
+        ConninfoRules.socketDirectories(in: conninfo).compactMap { folder in
+            self.hides(folder).map { Self.way(around: $0, socketIn: folder) }
+        }
+    }
+
+    /// What to do where a socket is in a folder that is hidden.
+    static func way(around directive: String, socketIn folder: String) -> String {
+        let key = directive.split(separator: "=")[0]
+        return
+            "the daemon does not see PostgreSQL's socket in \(folder): its unit says \(directive). Move the socket, or say "
+            + "'postgres: { conninfo: host=127.0.0.1 user=pharos dbname=postgres }' in pharos.yml (TCP), or \(key)=no in a drop-in "
+            + "(systemctl edit pharos, section [Service])"
+    }
+
+    /// For the record of a connection that failed: what stands behind it where the shipped unit hides the socket; else nil.
+    public static func hint(failedSocket message: String) -> String? {
+        guard let start = message.firstRange(of: "socket \"")?.upperBound, message.contains("No such file") else {
+            return nil
+        }
+        let path = String(message[start...].prefix { $0 != "\"" })
+        guard let directive = self.shipped.hides(path) else { return nil }
+        let folder = path.split(separator: "/").dropLast().map { "/" + $0 }.joined()
+        return self.way(around: directive, socketIn: folder)
+    }
+}
+
+extension DaemonUnit {
+    /// `environment` as the daemon sees it: without what its unit hides, and with its credentials, which are there only while the
+    /// service runs; here each is read from where it is copied from, now, with the rights of whoever calls this.
+    ///
+    /// `exempt`: a file that was named by hand for this look alone.
+    public func seen(_ environment: SettingsEnvironment, exempt: String) -> SettingsEnvironment {
+        let copies = self.credentials.mapValues { source in environment.read(source, Settings.fileLimit) }
+        return SettingsEnvironment(
+            list: { path in
+                if let directive = self.hides(environment.resolve(path)) { return .failure(.hidden(by: directive)) }
+                return environment.list(path)
+            },
+            read: { path, limit in
+                if let copy = copies[path] {
+                    // systemd's copy is for the service's user alone.
+                    return copy.map { .init(contents: $0.contents, mode: 0o400, owner: $0.owner) }
+                }
+                if path != exempt, let directive = self.hides(environment.resolve(path)) {
+                    return .failure(.hidden(by: directive))
+                }
+                return environment.read(path, limit)
+            },
+            resolve: environment.resolve)
+    }
+}
