@@ -52,6 +52,7 @@ install-built:
 	install -D -m 0755 $(STRIPPED)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
 	install -D -m 0755 $(STRIPPED)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
 	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos.service
+	install -D -m 0644 systemd/pharos-again.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos-again.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog

@@ -9,7 +9,7 @@ public struct DaemonUnit: Sendable {
 
     /// Folders that the daemon does not see, and the line of the unit that hides each.
     public private(set) var hidden: [(folder: String, directive: String)] = []
-    /// The groups that it is in besides its own.
+    /// The groups that it is in besides those of its user.
     public private(set) var groups: [String] = []
     /// Where each credential is copied from, by its path in the service.
     public private(set) var credentials: [String: String] = [:]
@@ -17,7 +17,7 @@ public struct DaemonUnit: Sendable {
     /// As the unit is shipped.
     public static let shipped = DaemonUnit(lines: Self.shippedLines)
     private static let shippedLines = [
-        ("PrivateTmp", "yes"), ("ProtectHome", "yes"), ("SupplementaryGroups", "postgres"),
+        ("PrivateTmp", "yes"), ("ProtectHome", "yes"),
     ]
 
     /// As it is installed on this machine; as it is shipped where it is not.

@@ -34,9 +34,10 @@ struct DaemonEyes {
         case .own(let whose): notes.append("warning: the files were read \(whose)")
         case .daemon:
             guard case .failure(let error) = result, error.isAboutRights else { break }
-            let groups = ([DaemonUser.name] + self.unit.groups).joined(separator: ", ")
+            let groups = DaemonUser.groupNames(self.unit).joined(separator: ", ")
             notes.append(
-                "the daemon reads as user \(DaemonUser.name), in the groups \(groups). A file that only postgres or root may read is handed "
+                "the daemon reads as user \(DaemonUser.name), in the groups: \(groups). What a group may read it reads as a member (usermod "
+                    + "--append --groups GROUP \(DaemonUser.name), then systemctl restart pharos). A file that only postgres or root may read is handed "
                     + "to it with LoadCredential= (docs/operations.md, \"Files that only postgres or root may read\")")
         }
         return notes

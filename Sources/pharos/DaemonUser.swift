@@ -52,6 +52,19 @@ enum DaemonUser {
         return setgroups(all.count, Array(all)) == 0
     }
 
+    /// The names of the groups that the daemon is in.
+    static func groupNames(_ unit: DaemonUnit) -> [String] {
+        guard let entry = getpwnam(self.name) else { return unit.groups }
+        let own = entry.pointee.pw_gid
+        // As many as the kernel allows.
+        var count: Int32 = 65_536
+        var numbers = [gid_t](repeating: 0, count: Int(count))
+        guard getgrouplist(self.name, own, &numbers, &count) >= 0 else { return unit.groups }
+        let all = Set(numbers.prefix(Int(count)) + self.groups(unit.groups).numbers)
+        return all.map { number in getgrgid(number).map { String(cString: $0.pointee.gr_name) } ?? "\(number)" }
+            .sorted()
+    }
+
     /// Whose rights something was looked at with.
     enum Eyes {
         /// The daemon's own.

@@ -21,7 +21,7 @@ struct CheckConfigTests {
     /// Exit code and all output of a command that the shell runs behind `setup`, below /mnt.
     @EventLoop private func run(
         _ setup: String, command: String = "check-config -c /mnt/pharos.yml", sockets: String = "/run/postgresql",
-        group: String = "postgres:x:64998:", config: String = "/mnt/config.yml"
+        group: String = "postgres:x:64998:pharos", config: String = "/mnt/config.yml"
     ) async throws -> (code: Int32?, text: String) {
         let script = """
             exec 2>&1
@@ -58,13 +58,17 @@ struct CheckConfigTests {
         #expect(
             closed.code == 78 && closed.text.contains("cannot read '/mnt/config.yml': Permission denied"),
             "\(closed.text)")
-        #expect(closed.text.contains("reads as user pharos, in the groups pharos, postgres"), "\(closed.text)")
+        #expect(closed.text.contains("reads as user pharos, in the groups: pharos, postgres."), "\(closed.text)")
         let open = try await self.run(Self.readable)
         #expect(open.code == 0 && open.text.contains("scope = demo") && !open.text.contains("warning"), "\(open.text)")
         // The groups are those of the unit, with its drop-ins.
         let dropIn = "/run/systemd/system/pharos.service.d/g.conf"
-        let other = try await self.run("\(Self.readable); printf '[Service]\\nSupplementaryGroups=\\n' >\(dropIn)")
-        #expect(other.code == 78 && other.text.contains("in the groups pharos."), "\(other.text)")
+        let alone = try await self.run(Self.readable, group: "postgres:x:64998:")
+        #expect(alone.code == 78 && alone.text.contains("in the groups: pharos."), "\(alone.text)")
+        let setup =
+            "\(Self.readable); printf '[Service]\\nSupplementaryGroups=\\nSupplementaryGroups=postgres\\n' >\(dropIn)"
+        let named = try await self.run(setup, group: "postgres:x:64998:")
+        #expect(named.code == 0 && !named.text.contains("warning"), "\(named.text)")
     }
 
     @Test @EventLoop func `init judges the same way, and writes as root`() async throws {
@@ -79,7 +83,11 @@ struct CheckConfigTests {
     }
 
     @Test @EventLoop func `a group that is missing, and a user that is missing, are told`() async throws {
-        let group = try await self.run("chmod 644 /mnt/config.yml", group: "other:x:64998:")
+        let setup = "chmod 644 /mnt/config.yml"
+        let none = try await self.run(setup, group: "other:x:64998:")
+        #expect(none.code == 0 && !none.text.contains("warning"), "\(none.text)")
+        let dropIn = "printf '[Service]\\nSupplementaryGroups=postgres\\n' >/run/systemd/system/pharos.service.d/g.conf"
+        let group = try await self.run("\(setup); \(dropIn)", group: "other:x:64998:")
         #expect(
             group.code == 0 && group.text.contains("warning: there is no group postgres, which pharos.service names"),
             "\(group.text)")

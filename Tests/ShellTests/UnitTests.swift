@@ -39,6 +39,29 @@ struct UnitTests {
         }
     }
 
+    /// A group that the unit names and that does not exist, or is called otherwise, would keep the service from starting.
+    @Test func `the unit names no group but its own, the user is in the group of Patroni's file`() throws {
+        #expect(!(try PharosUnit.text("systemd/pharos.service")).contains("\nSupplementaryGroups="))
+        let lines = try PharosUnit.text("systemd/pharos.sysusers").split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(lines.first?.hasPrefix("u pharos ") == true && lines.last == "m pharos postgres")
+    }
+
+    /// What systemd could not set up (its exit statuses from 200 on) is tried again after a pause.
+    @Test func `a start that systemd itself gives up is followed by a pause`() throws {
+        let line = try #require(
+            try PharosUnit.text("systemd/pharos.service").split(separator: "\n").first {
+                $0.hasPrefix("ExecStopPost=-+/bin/sh")
+            })
+        #expect(line.contains("2[0-4][0-9]) exec sleep 2"))
+        // For want of a group or a user (216, 217) nothing of the unit itself runs, not even that: another unit waits in its place.
+        #expect(try PharosUnit.value("OnFailure") == "pharos-again.service")
+        #expect(try PharosUnit.value("RestartPreventExitStatus") == "216 217")
+        let again = try PharosUnit.text("systemd/pharos-again.service")
+        #expect(again.contains(" in 216|217) ;; *) exit 1 ;; esac'\nExecStart=/bin/sleep 2\nExecStart="))
+        #expect(again.contains("\nPartOf=pharos.service\n"))
+        #expect(try PharosUnit.text("Makefile").contains("systemd/pharos-again.service $(DESTDIR)"))
+    }
+
     /// A command of the operator's that takes too much memory is ended alone.
     @Test func `a child that memory runs out for does not stop the daemon`() throws {
         #expect(try PharosUnit.value("OOMPolicy") == "continue")
