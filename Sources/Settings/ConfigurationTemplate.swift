@@ -9,7 +9,7 @@ public func renderConfiguration(
     address: String,
     interface: String,
     environment: SettingsEnvironment = .system
-) throws(SettingsError) -> String {
+) throws(SettingsError) -> (text: String, settings: Settings) {
     var problems = DiagnosticList()
     let path = checked(path, option: "--from-patroni", &problems, ValueParsers.absolutePath)
     let address = checked(address, option: "--address", &problems, ValueParsers.addressPrefix)
@@ -34,8 +34,7 @@ public func renderConfiguration(
             path == name ? .success(.init(contents: Array(text.utf8))) : environment.read(path, limit)
         }, resolve: environment.resolve)
     do throws(SettingsError) {
-        _ = try Settings.load(path: name, environment: overlay)
-        return text
+        return (text, try Settings.load(path: name, environment: overlay))
     } catch {
         // What the text is blamed for, Patroni's file has caused: the other arguments have been checked.
         throw SettingsError(

@@ -27,6 +27,10 @@ struct PatroniSources {
             guard let file = PatroniEnvironment(path, environment, &problems) else { continue }
             self.add(file.document(&problems), path.value, file.mode)
         }
+        if self.room < 0, let file = self.files.first {
+            let message = "more keys in Patroni's files together than expected"
+            problems.error(Position(file: file.path, mark: .start), message)
+        }
         guard problems.count == errors else { return nil }
     }
 

@@ -65,7 +65,7 @@ struct PatroniUnit {
 }
 
 extension Settings {
-    /// Warnings of what Patroni is given in its environment and `self` was not made from.
+    /// Warnings of what Patroni is given in its environment and these settings were not made from.
     public func unseenEnvironment(_ environment: SettingsEnvironment = .system) -> [Diagnostic] {
         guard let config = self.provenance.first(where: { $0.key == "patroni_config" })?.value else { return [] }
         let named = self.provenance.filter { $0.key.hasPrefix("patroni_environment[") }.map(\.value)

@@ -117,7 +117,10 @@ enum YAMLScalar: Equatable {
         guard whole.isEmpty ? rest.count == text.count : whole.utf8.first.map(self.isDigit) == true,
             whole.utf8.allSatisfy({ self.isDigit($0) || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: ":") })
         else { return nil }
-        if whole.contains(":") { return .other("a number in base 60") }
+        if whole.contains(":") {
+            let isNumber = self.sexagesimal(whole.split(separator: ":", omittingEmptySubsequences: false)) != nil
+            return isNumber ? .other("a number in base 60") : nil
+        }
         var fraction = rest[rest.index(after: point)...]
         if let mark = fraction.firstIndex(where: { $0 == "e" || $0 == "E" }) {
             let exponent = fraction[mark...].dropFirst()

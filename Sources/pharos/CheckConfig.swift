@@ -93,15 +93,18 @@ struct Initialize: ParsableCommand {
     @Flag(help: "Replace an existing file.") var force = false
 
     func run() throws {
-        let (result, notes) = DaemonEyes(unit: DaemonUnit()).look(exempt: "") { environment throws(SettingsError) in
+        let eyes = DaemonEyes(unit: DaemonUnit())
+        let (result, notes) = eyes.look(exempt: "") { environment throws(SettingsError) in
             try renderConfiguration(
                 fromPatroni: self.patroni, address: self.address, interface: self.interface, environment: environment)
         }
         for note in notes { complain(note) }
-        guard case .success(let text) = result else {
+        guard case .success(let (text, settings)) = result else {
             if case .failure(let error) = result { complain(error.description) }
             throw ExitStatus.configuration
         }
+        for warning in settings.unseenEnvironment() { complain(warning.description) }
+        for warning in eyes.warnings(settings) { complain(warning) }
         if self.output == "-" { return print(text, terminator: "") }
         if let problem = NewFile.write(text, to: self.output, replacing: self.force) {
             complain("pharos: \(self.output): \(problem)")

@@ -80,6 +80,10 @@ struct CheckConfigTests {
         let open = try await self.run(
             Self.readable + "; mkdir -m 700 /mnt/root", command: "\(command) /mnt/root/new.yml")
         #expect(open.code == 0 && open.text.contains("wrote /mnt/root/new.yml"), "\(open.text)")
+        let unit = "printf '[Service]\\nEnvironment=PATRONI_SCOPE=other\\n' >/run/systemd/system/patroni.service"
+        let hidden = try await self.run("\(Self.readable); \(unit)", command: "\(command) -", sockets: "/tmp")
+        #expect(hidden.code == 0 && hidden.text.contains("PrivateTmp=yes"), "\(hidden.text)")
+        #expect(hidden.text.contains("patroni_environment: /run/systemd/system/patroni.service"), "\(hidden.text)")
     }
 
     @Test @EventLoop func `a group that is missing, and a user that is missing, are told`() async throws {

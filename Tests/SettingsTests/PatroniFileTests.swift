@@ -197,7 +197,7 @@ struct PatroniFileTests {
 struct TemplateTests {
     @Test func `a configuration is made from Patroni's, and it loads`() throws {
         let environment = files("").environment
-        let text = try renderConfiguration(
+        let (text, _) = try renderConfiguration(
             fromPatroni: patroniPath,
             address: "10.10.10.3/24",
             interface: "eth1",
@@ -216,7 +216,7 @@ struct TemplateTests {
     @Test(arguments: ["on", "1", "0x1", "a,b", "a}", "a\"b\\c", "#a", "*a", "é", "~", "-", "br-lan.5", "a'b"])
     func `odd names are put in quotes`(interface: String) throws {
         let path = "/etc/a: b #c\"\\d"
-        let text = try renderConfiguration(
+        let (text, _) = try renderConfiguration(
             fromPatroni: path,
             address: "2001:DB8::0:3/64",
             interface: interface,
