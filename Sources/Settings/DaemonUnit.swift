@@ -80,6 +80,18 @@ public struct DaemonUnit: Sendable {
         }
     }
 
+    /// Warnings of files that settings were made from and that the daemon does not see.
+    public func warnings(files settings: Settings, environment: SettingsEnvironment = .system) -> [String] {
+        let keys = ["patroni_config", "ca_file", "cert_file", "key_file"]
+        return settings.provenance.filter { setting in
+            keys.contains { setting.key.hasSuffix($0) } || setting.key.hasPrefix("patroni_environment[")
+        }.compactMap { setting in
+            self.hides(environment.resolve(setting.value)).map {
+                "\(setting.key): the daemon does not see \(quoted(setting.value)): its unit says \($0)"
+            }
+        }
+    }
+
     /// What to do where a socket is in a folder that is hidden.
     static func way(around directive: String, socketIn folder: String) -> String {
         let key = directive.split(separator: "=")[0]
@@ -105,12 +117,15 @@ extension DaemonUnit {
     /// `environment` as the daemon sees it: without what its unit hides, and with its credentials, which are there only while the
     /// service runs; here each is read from where it is copied from, now, with the rights of whoever calls this.
     ///
-    /// `exempt`: a file that was named by hand for this look alone.
-    public func seen(_ environment: SettingsEnvironment, exempt: String) -> SettingsEnvironment {
+    /// `isTrial`: of a configuration that is not the service's own, for which nothing is hidden: ``warnings(files:environment:)``
+    /// tell of it.
+    public func seen(_ environment: SettingsEnvironment, isTrial: Bool) -> SettingsEnvironment {
         let copies = self.credentials.mapValues { source in environment.read(source, Settings.fileLimit) }
         return SettingsEnvironment(
             list: { path in
-                if let directive = self.hides(environment.resolve(path)) { return .failure(.hidden(by: directive)) }
+                if !isTrial, let directive = self.hides(environment.resolve(path)) {
+                    return .failure(.hidden(by: directive))
+                }
                 return environment.list(path)
             },
             read: { path, limit in
@@ -118,7 +133,7 @@ extension DaemonUnit {
                     // systemd's copy is for the service's user alone.
                     return copy.map { .init(contents: $0.contents, mode: 0o400, owner: $0.owner) }
                 }
-                if path != exempt, let directive = self.hides(environment.resolve(path)) {
+                if !isTrial, let directive = self.hides(environment.resolve(path)) {
                     return .failure(.hidden(by: directive))
                 }
                 return environment.read(path, limit)

@@ -8,16 +8,16 @@ struct DaemonEyes {
 
     /// As the daemon would load it, and warnings about how that was found out.
     func load(_ path: String) -> (result: Result<Settings, SettingsError>, notes: [String]) {
-        self.look(exempt: path) { environment throws(SettingsError) in
+        self.look(isTrial: path != Settings.defaultPath) { environment throws(SettingsError) in
             try Settings.load(path: path, environment: environment)
         }
     }
 
     func look<Value>(
-        exempt: String, _ body: (SettingsEnvironment) throws(SettingsError) -> Value
+        isTrial: Bool, _ body: (SettingsEnvironment) throws(SettingsError) -> Value
     ) -> (result: Result<Value, SettingsError>, notes: [String]) {
         // With the rights at hand: what systemd copies for the daemon, it copies as root.
-        let environment = self.unit.seen(.system, exempt: exempt)
+        let environment = self.unit.seen(.system, isTrial: isTrial)
         let (result, eyes) = DaemonUser.look(self.unit) { () -> Result<Value, SettingsError> in
             do throws(SettingsError) { return .success(try body(environment)) } catch { return .failure(error) }
         }
@@ -45,7 +45,8 @@ struct DaemonEyes {
 
     /// What of the configuration the daemon could not reach.
     func warnings(_ settings: Settings) -> [String] {
-        self.unit.warnings(conninfo: settings.postgres.conninfo).map { "warning: postgres.conninfo: \($0)" }
+        self.unit.warnings(files: settings).map { "warning: \($0)" }
+            + self.unit.warnings(conninfo: settings.postgres.conninfo).map { "warning: postgres.conninfo: \($0)" }
     }
 }
 

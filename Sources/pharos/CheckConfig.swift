@@ -94,7 +94,8 @@ struct Initialize: ParsableCommand {
 
     func run() throws {
         let eyes = DaemonEyes(unit: DaemonUnit())
-        let (result, notes) = eyes.look(exempt: "") { environment throws(SettingsError) in
+        let (result, notes) = eyes.look(isTrial: self.output != Settings.defaultPath) {
+            environment throws(SettingsError) in
             try renderConfiguration(
                 fromPatroni: self.patroni, address: self.address, interface: self.interface, environment: environment)
         }

@@ -48,24 +48,29 @@ struct DaemonUnitTests {
         #expect(try self.unit("ProtectHome=tmpfs").hides("/root/x") == "ProtectHome=tmpfs")
     }
 
-    @Test func `a file that is hidden is told with the line that hides it, one named by hand is not`() throws {
+    @Test func `a file that is hidden is told with the line that hides it, on trial as a warning`() throws {
         let text = "patroni_config: /home/me/patroni.yml\naddresses: [{ address: 10.10.10.3/24, interface: eth1 }]"
-        let files = Files(["/tmp/pharos.yml": text, "/home/me/patroni.yml": patroni])
-        let seen = try self.unit("").seen(files.environment, exempt: "/tmp/pharos.yml")
-        let error = #expect(throws: SettingsError.self) {
-            try Settings.load(path: "/tmp/pharos.yml", environment: seen)
-        }
+        let files = Files(["pharos.yml": text, "/home/me/patroni.yml": patroni])
+        let unit = try self.unit("")
+        let seen = unit.seen(files.environment, isTrial: false)
+        let error = #expect(throws: SettingsError.self) { try Settings.load(path: "pharos.yml", environment: seen) }
         #expect(
             error?.diagnostics.map(\.description) == [
-                "/tmp/pharos.yml:1:17: cannot read '/home/me/patroni.yml': the daemon does not see it: its unit says ProtectHome=yes"
+                "pharos.yml:1:17: cannot read '/home/me/patroni.yml': the daemon does not see it: its unit says ProtectHome=yes"
             ])
-        #expect(throws: Never.self) { try Settings.load(path: "/tmp/pharos.yml", environment: files.environment) }
+        let tried = try Settings.load(path: "pharos.yml", environment: unit.seen(files.environment, isTrial: true))
+        #expect(
+            unit.warnings(files: tried, environment: files.environment) == [
+                "patroni_config: the daemon does not see '/home/me/patroni.yml': its unit says ProtectHome=yes"
+            ])
+        let other = try Files(["pharos.yml": minimal, patroniPath: patroni]).load()
+        #expect(unit.warnings(files: other, environment: files.environment) == [])
     }
 
     @Test func `a link that leads to where the daemon does not see is no way around`() throws {
         var environment = files(minimal).environment
         environment.resolve = { $0 == patroniPath ? "/root/config.yml" : $0 }
-        let seen = try self.unit("").seen(environment, exempt: "pharos.yml")
+        let seen = try self.unit("").seen(environment, isTrial: false)
         let error = #expect(throws: SettingsError.self) { try Settings.load(path: "pharos.yml", environment: seen) }
         #expect(error?.description.contains("its unit says ProtectHome=yes") == true)
     }
@@ -76,15 +81,15 @@ struct DaemonUnitTests {
             patroniPath, patroni, mode: 0o600)
         let unit = try self.unit("LoadCredential=patroni.yml:\(patroniPath)")
         let settings = try Settings.load(
-            path: "pharos.yml", environment: unit.seen(files.environment, exempt: "pharos.yml"))
+            path: "pharos.yml", environment: unit.seen(files.environment, isTrial: false))
         #expect(settings.scope == "demo" && settings.warnings.isEmpty)
         #expect(throws: SettingsError.self) {
             try Settings.load(
-                path: "pharos.yml", environment: try self.unit("").seen(files.environment, exempt: "pharos.yml"))
+                path: "pharos.yml", environment: try self.unit("").seen(files.environment, isTrial: false))
         }
         let missing = Files(["pharos.yml": minimal.replacing(patroniPath, with: path)])
         let error = #expect(throws: SettingsError.self) {
-            try Settings.load(path: "pharos.yml", environment: unit.seen(missing.environment, exempt: "pharos.yml"))
+            try Settings.load(path: "pharos.yml", environment: unit.seen(missing.environment, isTrial: false))
         }
         #expect(error?.description == "pharos.yml:1:17: cannot read '\(path)': No such file or directory")
     }
