@@ -2,7 +2,7 @@
 
 /// Assignments as systemd reads them (systemd.exec(5)): from a file that `EnvironmentFile=` names, or from the lines `Environment=` of a
 /// unit or a drop-in.
-enum EnvironmentFile {
+package enum EnvironmentFile {
     struct Assignment: Equatable {
         var name: String
         var value: String
@@ -11,7 +11,7 @@ enum EnvironmentFile {
     }
 
     /// Assignments of one file.
-    static let limit = 1024
+    package static let limit = 1024
 
     /// A unit is known by its section `[Service]`. What is no text, or no assignment, is passed over, as by systemd.
     static func assignments(in bytes: [UInt8]) -> [Assignment] {

@@ -2,10 +2,11 @@
 
 /// Where Patroni's configuration stands: a file, or a folder whose `*.yml` and `*.yaml` it reads in the order of their names, with its
 /// environment laid over. All of it becomes one document.
-struct PatroniSources {
-    /// Files of one folder, files of the environment, and bytes of all of them.
-    static let fileLimit = 64
-    static let environmentLimit = 8
+package struct PatroniSources {
+    /// Files of one folder, files of the environment, and values in all of them.
+    package static let fileLimit = 64
+    package static let environmentLimit = 8
+    package static let nodeLimit = 2 * YAMLLimits().nodes
 
     struct File {
         var path: String
@@ -17,7 +18,7 @@ struct PatroniSources {
     private(set) var document = YAMLDocument()
     private(set) var files: [File] = []
     /// Keys that may be looked at while putting files together.
-    private var room = 4 * YAMLLimits().nodes
+    private var room = 4 * Self.nodeLimit
 
     /// Nil if a part cannot be used, which has been reported.
     init?(_ pharos: PharosFile, _ environment: SettingsEnvironment, _ problems: inout DiagnosticList) {
@@ -27,8 +28,8 @@ struct PatroniSources {
             guard let file = PatroniEnvironment(path, environment, &problems) else { continue }
             self.add(file.document(&problems), path.value, file.mode)
         }
-        if self.room < 0, let file = self.files.first {
-            let message = "more keys in Patroni's files together than expected"
+        if self.room < 0, let file = self.files.last {
+            let message = "more values in Patroni's files together than expected: at most \(Self.nodeLimit)"
             problems.error(Position(file: file.path, mark: .start), message)
         }
         guard problems.count == errors else { return nil }
@@ -68,6 +69,7 @@ struct PatroniSources {
     }
 
     private mutating func add(_ document: YAMLDocument, _ path: String, _ mode: UInt32) {
+        guard self.document.nodes.count + document.nodes.count <= Self.nodeLimit else { return self.room = -1 }
         self.files.append(File(path: path, mode: mode, start: self.document.nodes.count))
         guard let root = self.document.append(document) else { return }
         guard let target = self.document.root else { return self.document.root = root }

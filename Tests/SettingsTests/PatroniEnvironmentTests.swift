@@ -119,6 +119,9 @@ struct PatroniEnvironmentTests {
         #expect(
             folder.adding("\(patroniPath)/40.yml", "- a").errors().first?.hasPrefix(
                 "\(patroniPath)/40.yml:1:1: expected Patroni's") == true)
+        let much = "x: [" + Array(repeating: "1", count: 15_000).joined(separator: ", ") + "]"
+        let heap = ["40.yml", "50.yml", "60.yml"].reduce(folder) { $0.adding("\(patroniPath)/\($1)", much) }
+        #expect(heap.errors().first?.contains("at most 40000") == true)
         #expect(
             Files(["pharos.yml": minimal, "\(patroniPath)/x": ""]).errors() == [
                 "pharos.yml:1:17: '\(patroniPath)' is a folder and holds no '*.yml'"
