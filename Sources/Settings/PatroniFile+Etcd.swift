@@ -30,12 +30,9 @@ extension PatroniFile {
             reader.refuse(Self.key, reader.position(error.node), message)
         }
         self.readDiscovery(&reader)
-        if reader.node("etcd3", "proxy") != nil {
-            self.settings.etcdMembers = Sourced(value: .ignore, position: reader.position(section))
-        } else {
-            self.settings.etcdMembers = reader.value("etcd3", "use_proxies") {
-                ["false", "no", "off", "0", "~"].contains($0.lowercased()) ? .learn : .ignore
-            }
+        // Proxies tell of themselves. As for Patroni whatever Python takes for true is a yes.
+        if let node = reader.node("etcd3", "proxy") ?? reader.node("etcd3", "use_proxies"), !reader.isFalsy(node) {
+            self.settings.etcdMembers = Sourced(value: .ignore, position: reader.position(node))
         }
         self.readEtcdFiles(&reader)
     }
@@ -246,15 +243,12 @@ extension PatroniFile {
     /// `srv`, which has two more names; the last of them counts, as for Patroni.
     private mutating func readDiscovery(_ reader: inout PatroniFileReader) {
         if let proxy = reader.node("etcd3", "proxy"), !reader.document.isNull(proxy) { return }
-        let nodes = ["srv_domain", "discovery_srv", "srv"].compactMap { key in
-            reader.node("etcd3", key).map { (key, $0) }
-        }
-        guard let (key, node) = nodes.first,
-            let domain = reader.value(node, named: "etcd3.\(key)", parse: Self.domain)
+        let keys = ["srv_domain", "discovery_srv", "srv"]
+        guard let key = keys.first(where: { reader.node("etcd3", $0) != nil }),
+            let domain = reader.value("etcd3", key, parse: Self.domain)
         else { return }
         // An empty one is none, as for Patroni.
-        let suffixNode = reader.node("etcd3", "srv_suffix").flatMap { reader.document.text($0) == "" ? nil : $0 }
-        let suffix = suffixNode.flatMap { reader.value($0, named: "etcd3.srv_suffix", parse: Self.domain)?.value }
+        let suffix = reader.value("etcd3", "srv_suffix", parse: Self.domain)?.value
         self.settings.etcdDiscovery = Sourced(
             value: .init(domain: domain.value, suffix: suffix), position: domain.position)
     }
