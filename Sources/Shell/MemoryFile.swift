@@ -131,7 +131,7 @@ public final class MemoryFile {
 
     /// What is none is left out: at worst a person is asked.
     private static func places(_ json: JSON) -> KnownPlaces {
-        var places = KnownPlaces()
+        var places = KnownPlaces(cluster: json["places_cluster"]?.uint64)
         for (group, list) in json["places"]?.object ?? [:] {
             guard let group = Int(group) else { continue }
             for place in list.array ?? [] {
@@ -156,7 +156,8 @@ public final class MemoryFile {
             .init("scope", .string(owner.scope)), owner.group.map { .init("group", .number($0)) },
             .init("member", .string(owner.member)), etcd.map { .init("etcd", $0.document) },
             .init("trails", .object(trails)),
-            places.isEmpty ? nil : .init("places", .object(places)))
+            places.isEmpty ? nil : .init("places", .object(places)),
+            places.isEmpty ? nil : memory.places.cluster.map { .init("places_cluster", .string("\($0)")) })
         let bytes = Array((document.compact + "\n").utf8)
         guard bytes.count > Self.limit, !memory.places.byGroup.isEmpty else { return bytes }
         // The trails come first: without the places, at worst, a person is asked.

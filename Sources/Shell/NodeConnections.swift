@@ -79,12 +79,12 @@ final class NodeConnections {
         do throws(PostgresError) {
             let connection = try await self.connect(endpoint)
             let rows = try await connection.query(
-                "select system_identifier, extract(epoch from pg_postmaster_start_time()) from pg_control_system()",
+                "select system_identifier, extract(epoch from pg_postmaster_start_time()), pg_is_in_recovery() from pg_control_system()",
                 timeout: Self.timeout, byteLimit: CitusCatalog.valueLimit)
-            guard let row = rows.first, row.count == 2, let system = row[0], let started = row[1] else {
+            guard let row = rows.first, row.count == 3, let system = row[0], let started = row[1] else {
                 return .unknown(reason: "it does not say who it is")
             }
-            return .server(system: system, started: started)
+            return .server(system: system, started: started, isInRecovery: row[2] == "t")
         } catch {
             return .unknown(reason: error.message.firstLine)
         }

@@ -27,11 +27,12 @@ struct CitusPlacesTests {
         }
     }
 
-    /// `production 2`: of another cluster.
+    /// `production 2`: of another cluster; `standby X`: of this one, in recovery.
     private static func identity(_ text: String) -> ServerIdentity {
         let parts = text.split(separator: " ", maxSplits: 1).map(String.init)
-        return parts.count == 2
-            ? .server(system: parts[0], started: parts[1]) : .server(system: "own", started: text)
+        guard parts.count == 2 else { return .server(system: "own", started: text) }
+        if parts[0] == "standby" { return .server(system: "own", started: parts[1], isInRecovery: true) }
+        return .server(system: parts[0], started: parts[1])
     }
 
     /// Lets time pass, while `servers` says which server answers where; answers what else was to be done, and told.
@@ -120,8 +121,11 @@ struct CitusPlacesTests {
         #expect(found.reports.count == 3)
     }
 
-    @Test func `while one row leads to another cluster no other is changed: Citus would push the table there`() {
-        for (answer, isWritten) in [("production 1", false), ("X", true)] {
+    /// A copy that was restored from base backups has the living cluster's system identifiers.
+    @Test
+    func `while one row leads to a stranger that accepts writes no other is changed: Citus would push the table there`()
+    {
+        for (answer, isWritten) in [("production 1", false), ("X", false), ("standby X", true)] {
             var script = CitusScript.begun()
             script.answersReads = true
             let rows = Self.rows(Self.alias)
@@ -133,6 +137,38 @@ struct CitusPlacesTests {
             let found = self.pass(&script, .seconds(20), rows: rows, servers: servers)
             #expect(Self.writes(found.actions) == isWritten)
         }
+    }
+
+    @Test func `nothing is changed before it is known who answers at every place that rows name`() {
+        var script = CitusScript.begun()
+        script.answersReads = true
+        let rows = Self.rows(Self.alias)
+        let b2 = NodeEndpoint("b2", 5432)
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = self.pass(&script, .seconds(5), rows: rows, servers: [Self.alias: "A", Self.a1: "A", b2: "B"])
+        // Both are led by others; at the alias the answer takes its time.
+        _ = script.changed(1, .member("a2", CitusScript.standby("a2")))
+        _ = script.leads(1, "a2")
+        var writes: [Instant] = []
+        let begun = script.now
+        var pending = script.leads(2, "b2") + script.answered("b2", .primary)
+        for _ in 0..<40 {
+            while let action = pending.popLast() {
+                if Self.writes([action]) { writes.append(script.now) }
+                if case .askWritable(let place) = action, place == b2 { pending += script.answered("b2", .primary) }
+            }
+            pending = script.on(nil, after: .milliseconds(500))
+        }
+        #expect(writes.first.map { $0 - begun >= .seconds(9) } == true, "\(writes.map { $0 - begun })")
+    }
+
+    @Test func `the places of another etcd cluster are forgotten, and those of an older version are kept`() {
+        var places = KnownPlaces()
+        places.learn(Self.a1, of: 1)
+        let news = [places.follow(7), places.follow(7)]
+        #expect(news == [true, false] && places.knows(Self.a1, of: 1))
+        let isOther = places.follow(8)
+        #expect(isOther && !places.knows(Self.a1, of: 1) && places.cluster == 8)
     }
 
     @Test func `the place of a leader that died while no daemon looked is remembered, and its row is moved`() {

@@ -82,12 +82,16 @@ struct VerificationTests {
         #expect(problem { _ in }?.contains("node 3 of group 2") == true)
         // Nobody answers there: nothing is pushed there.
         #expect(problem { $0.nodes[NodeEndpoint("production", 5433)] = .unreachable(reason: "x") } == nil)
-        // It leads to the group's own cluster by another name.
-        #expect(
+        // It leads to a standby of the group's by another name. One that accepts writes is the living cluster's, where this is a copy.
+        func problem(_ server: ServerIdentity) -> String? {
             problem {
                 $0.nodes[NodeEndpoint("production", 5433)] = .answered(
-                    NodeFacts(isInRecovery: false, localGroup: 2, server: .server(system: "own", started: "7")))
-            } == nil)
+                    NodeFacts(isInRecovery: false, localGroup: 2, server: server))
+            }
+        }
+        #expect(problem(.server(system: "own", started: "7", isInRecovery: true)) == nil)
+        #expect(problem(.server(system: "own", started: "1")) == nil, "the leader itself")
+        #expect(problem(.server(system: "own", started: "7")) != nil)
         #expect(problem { $0.leaders[2] = nil } != nil)
         #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)
     }

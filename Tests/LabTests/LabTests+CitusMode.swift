@@ -105,7 +105,7 @@ extension LabTests {
             let standby = LabLayout.address(try scene.other(than: worker))
             let row = "update pg_dist_node set"
             try await scene.lab.sql(
-                "begin; insert into items values (-1, 1); prepare transaction 'citus_0_1_2_3'", on: worker)
+                "begin; select txid_current(); prepare transaction 'citus_0_1_2_3'", on: worker)
             let prepared = Lab.now
             let right =
                 "\(row) nodename = '\(LabLayout.address(worker))', hasmetadata = true, isactive = true,"

@@ -5,7 +5,8 @@ import Testing
 /// Patroni's `srv`, as Patroni reads it.
 struct EtcdDiscoveryTests {
     private static func load(_ etcd: String, own: String = "") throws -> Settings {
-        let text = "scope: demo\nname: n1\nrestapi: { listen: 'n1:8008' }\netcd3: { \(etcd) }\n"
+        let text =
+            "scope: demo\nname: n1\nrestapi: { listen: 'n1:8008' }\npostgresql: { listen: 'n1:5432', data_dir: /data }\netcd3: { \(etcd) }\n"
         return try Files(["pharos.yml": minimal + own, patroniPath: text]).load()
     }
 
@@ -54,7 +55,7 @@ struct EtcdDiscoveryTests {
         #expect(files.errors().joined().contains("/ca.pem"))
     }
 
-    @Test(arguments: ["srv: 'a b'", "srv: 'http://a'", "srv: 'a:53'", "srv: ''"])
+    @Test(arguments: ["srv: 'a b'", "srv: 'http://a'", "srv: 'a:53'"])
     func `what is no domain is passed over with a warning`(etcd: String) {
         let text = "scope: demo\nname: n1\nrestapi: { listen: 'n1:8008' }\netcd3: { \(etcd) }\n"
         let errors = Files(["pharos.yml": minimal, patroniPath: text]).errors().joined(separator: "\n")

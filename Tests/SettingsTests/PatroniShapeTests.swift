@@ -45,6 +45,7 @@ struct PatroniShapeTests {
         "etcd-login-empty-password": half, "etcd-login-null-password": half, "etcd-login-password-only": half,
         "etcd-login-user-only": half, "env-password": half,
         "rest-auth-null-password": "Patroni makes the password None of it",
+        "etcd-srv": dns, "etcd-srv-domain": dns, "etcd-discovery-srv": dns,
         "etcd-hosts-17": "Pharos uses 16, and says so",
         "etcd-certs-relative": "relative to where Patroni was started: warned of",
         "pg-socket-relative": "the socket is in the data directory; Patroni, which has a password, uses TCP",
@@ -55,6 +56,7 @@ struct PatroniShapeTests {
         "etcd-url-null-host@3.0.2": null, "etcd-url-false-hosts@3.0.2": null,
         "yaml-merge-list@4.1.5": "PyYAML 6.0.4 lets the last of a list win: warned of",
     ]
+    private static let dns = "the hosts come from DNS, which the recorder does not ask: see EtcdDiscoveryTests"
     private static let ours = "refused by Pharos alone"
     private static let later = "fails later in Patroni"
     private static let half = "half of a login"

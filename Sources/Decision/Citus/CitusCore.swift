@@ -68,6 +68,9 @@ package struct CitusCore: Sendable {
         switch news {
         case .read(let learned, let sentAt):
             if learned.isOfAnotherHistory { self.inquiries = [:] }
+            if self.settings.group == 0, let cluster = view.clusterID, self.places.follow(cluster) {
+                self.hasNewPlace = true
+            }
             for (group, known) in view.groups {
                 self.inquire(group, known)
                 for member in known.members.values { self.remember(member.endpoint, of: group) }

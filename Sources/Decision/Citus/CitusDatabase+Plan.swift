@@ -15,7 +15,7 @@ extension CitusDatabase {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
                 // One that follows another site's has no leader that accepts writes: whose address the row names is for its promotion.
                 guard !view.isStandbyCluster else {
-                    (self.drifts[group], self.refusals[group]) = (nil, nil)
+                    (self.drifts[group], self.refusals[group], self.unheard[group]) = (nil, nil, nil)
                     continue
                 }
                 self.compare(group, view, rows, settings, &neighborhood, at: now, into: &reports)
@@ -57,6 +57,7 @@ extension CitusDatabase {
         _ neighborhood: inout Neighborhood, at now: Instant, into reports: inout [CitusReport]
     ) {
         guard let leader = view.endpoint, !self.isUpdating(group) else { return }
+        let unheardSince = self.unheard.removeValue(forKey: group)
         // As a rule: found without a look at the other groups' rows.
         if let own = self.byGroup[group], RowPlan.isTrue(group, leader, own, settings) {
             self.drifts[group] = nil
@@ -68,7 +69,10 @@ extension CitusDatabase {
             self.drifts[group] = nil
             self.unjudged.insert(group)
             let relation = neighborhood.relation(of: place, to: leader, since: view.leaderAt ?? now)
-            guard let relation else { return }
+            guard let relation else {
+                self.unheard[group] = unheardSince ?? now
+                return
+            }
             if relation == .foreign { self.isForeign = true }
             guard relation == .same else {
                 return self.refuse(.stranger(place, leader: leader), group, view, settings, at: now, into: &reports)
@@ -166,6 +170,8 @@ extension CitusDatabase {
     }
 
     private static let strangerPatience: Duration = .seconds(60)
+    /// For so long at most nothing is changed while it is not known who answers at a place that a row names.
+    private static let hearing: Duration = .seconds(10)
 
     func primary(_ group: Int) -> NodeRow? { self.byGroup[group]?.first { $0.role == .primary } }
 
@@ -185,6 +191,8 @@ extension CitusDatabase {
     private mutating func begin(_ due: [RowUpdate], at now: Instant, into actions: inout [CitusAction]) {
         // With each commit Citus pushes the table to every server that it names: never to those of another cluster.
         guard !due.isEmpty, self.update == nil, !self.isForeign else { return }
+        // Nor before it is known who they are: an answer takes a second at most.
+        guard !self.unheard.values.contains(where: { now - $0 < Self.hearing }) else { return }
         // Those that have failed keep no others waiting.
         let fresh = due.filter { (self.drifts[$0.group]?.failures ?? 0) == 0 }
         let due = fresh.isEmpty ? due : fresh
@@ -271,6 +279,7 @@ extension CitusDatabase {
         if !self.settings.question.isUnderWay { consider(self.settings.question.due) }
         if let hold = self.hold, !hold.isEnding { consider(hold.until) }
         consider(self.membershipAt)
+        for since in self.unheard.values { consider(since + Self.hearing) }
         consider(self.membership?.drift.retryAt)
         for (group, drift) in self.drifts {
             consider(drift.retryAt)

@@ -77,6 +77,8 @@ package struct CitusDatabase: Sendable {
     /// server of another cluster.
     var unjudged: Set<Int> = []
     var isForeign = false
+    /// The groups whose rows name a place of which it is not known yet who answers there, and since when.
+    var unheard: [Int: Instant] = [:]
     var refusals: [Int: Refused] = [:]
     /// A secondary that is to be registered or removed.
     var membership: (group: Int, drift: Drift)?

@@ -2,25 +2,28 @@
 
 /// Which PostgreSQL server answers at a place: two places that lead to the same one are one place.
 public enum ServerIdentity: Hashable, Sendable {
-    /// `system`: the system identifier, which all servers of one Patroni cluster share; `started`: when this one was.
-    case server(system: String, started: String)
+    /// `system`: the system identifier, which all servers of one Patroni cluster share, and so does every copy that was restored from
+    /// a base backup; `started`: when this one was.
+    case server(system: String, started: String, isInRecovery: Bool = false)
     case unknown(reason: String)
 
     /// What the server at a place is to the leader.
     enum Relation: Hashable, Sendable {
         case same
-        /// Of the same cluster.
+        /// A standby with the same system identifier: nobody can write there, whosever it is.
         case other
         /// It could not be found out.
         case unknown
-        /// Of another cluster, and up.
+        /// It accepts writes beside the leader, or is of another cluster. Where a site was restored from base backups beside the living
+        /// one, the living one's servers have the same system identifier.
         case foreign
     }
 
     func relation(to leader: ServerIdentity) -> Relation {
         switch (self, leader) {
-        case (.server(let system, let started), .server(let own, let since)):
-            return system != own ? .foreign : started == since ? .same : .other
+        case (.server(let system, let started, let isInRecovery), .server(let own, let since, _)):
+            if system == own, started == since { return .same }
+            return system == own && isInRecovery ? .other : .foreign
         case (.unknown, _), (_, .unknown): return .unknown
         }
     }

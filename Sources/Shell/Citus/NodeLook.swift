@@ -40,7 +40,7 @@ final class NodeLook {
             isInRecovery: identity.isInRecovery, localGroup: identity.localGroup, citusVersion: identity.citusVersion,
             postgresVersion: identity.postgresVersion)
         if let system = identity.system, let started = identity.started {
-            facts.server = .server(system: system, started: started)
+            facts.server = .server(system: system, started: started, isInRecovery: identity.isInRecovery)
         }
         facts.timeline = identity.timeline
         do throws(CitusError) {

@@ -78,7 +78,8 @@ extension CitusWorld {
         guard let (group, member) = CitusPatroni.place(of: place), !self.strikes(0.05),
             self.patroni.servers[group][member] != .down
         else { return .unknown(reason: "nobody answers") }
-        return .server(system: "\(group)", started: "\(member)")
+        let isInRecovery = self.patroni.servers[group][member] == .standby
+        return .server(system: "\(group)", started: "\(member)", isInRecovery: isInRecovery)
     }
 
     // MARK: - Updates

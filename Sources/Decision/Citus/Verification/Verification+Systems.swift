@@ -23,7 +23,7 @@ func checkSystems(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator
     var leaders: [Int: String] = [:]
     var findings: [Finding] = []
     for member in members(facts, coordinator) {
-        guard case .server(let system, _) = member.facts.server else { continue }
+        guard case .server(let system, _, _) = member.facts.server else { continue }
         if member.isLeader {
             leaders[member.group] = system
         } else if let own = leaders[member.group], own != system {
