@@ -29,11 +29,20 @@ extension CitusCatalog {
 
     public func releaseHeld() async { await self.rollBack() }
 
-    /// Whether there are reference tables. Every group has a copy of each: what holds writes to one group's tables holds up any
+    /// Whether several groups have a copy of one shard, as of every reference table: what holds writes to one group's shards holds up any
     /// change of another group's row as well.
-    public func hasReferenceTables() async throws(CitusError) -> Bool {
+    public func hasSharedShards() async throws(CitusError) -> Bool {
         try await self.query(
-            "select exists (select from pg_catalog.pg_dist_partition where partmethod = 'n' and repmodel = 't')")
-            == [["t"]]
+            """
+            select exists (select from pg_catalog.pg_dist_placement group by shardid having count(*) > 1)
+            """) == [["t"]]
+    }
+
+    /// Whether this Citus can hold writes at all: from 12.1 on.
+    public func canHold() async throws(CitusError) -> Bool {
+        try await self.query(
+            """
+            select pg_catalog.to_regprocedure('pg_catalog.citus_pause_node_within_txn(integer, boolean, integer)') is not null
+            """) == [["t"]]
     }
 }

@@ -22,7 +22,7 @@ struct HistoryText {
             let span: String =
                 switch FailoverSpan.allCases.first(where: { $0.name == "in all" })?.length(in: record) {
                 case .took(let length)?: Self.text(length)
-                case .notFinished?: "not finished"
+                case .notFinished?: Self.isWitnessed(record) ? "not seen" : "not finished"
                 case .unknown?, nil: "?"
                 }
             let group = hasGroups ? "group \(record.group)  " : ""
@@ -31,6 +31,9 @@ struct HistoryText {
         }
         return Self.printed(lines)
     }
+
+    /// Whether another daemon wrote it than the new leader's, which sees what comes last.
+    private static func isWitnessed(_ record: FailoverRecord) -> Bool { record.by.map { $0 != record.to } ?? false }
 
     /// The whole of one, with bars against the budgets.
     func timeline(_ record: FailoverRecord) -> String {
@@ -57,7 +60,11 @@ struct HistoryText {
                 continue
             case .notFinished(let phases):
                 let missing = phases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-                lines.append("  \(Self.padded(span.name)) not finished: \(missing) has not come")
+                lines.append(
+                    "  \(Self.padded(span.name)) "
+                        + (Self.isWitnessed(record)
+                            ? "not seen: whether \(missing) has come, \(record.to)'s daemon has not said"
+                            : "not finished: \(missing) has not come"))
                 continue
             case .took(let span): length = span
             }

@@ -70,7 +70,7 @@ struct Repair: ParsableCommand {
         commandName: "repair", abstract: "Put right what `pharos verify` has found, where that is safe.",
         discussion: """
             Shows each statement before it is run. What may lose data or lets an older view win is refused, with the reason.
-            Exit status: 0 done or nothing to do, 1 something was refused or failed, 69 it could not be looked for.
+            Exit status: 0 done or nothing to do, 1 something was refused or failed, 69 it could not be looked for everywhere.
             """)
     @OptionGroup var file: ConfigurationOption
     @Argument(help: "The finding's code, as `pharos verify` prints it.") var code: String
@@ -98,29 +98,22 @@ struct Repair: ParsableCommand {
 
     @EventLoop
     private static func repair(_ code: String, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
-        var (count, status): (Int, Int32) = (0, 0)
-        let found = await verifier.verified(
-            isDeep: code == Finding.Code.shardMissing.rawValue, isAfterRestore: false)
+        guard let code = Finding.Code(rawValue: code) else { return 64 }
+        var (count, status, isSeen): (Int, Int32, Bool) = (0, 0, true)
+        let found = await verifier.verified(isDeep: code.isOfDeep, isAfterRestore: code.isOfRestore)
         for (facts, findings) in found {
             if let problem = facts.coordinatorProblem ?? facts.etcdProblem {
                 let what = facts.coordinator == nil ? "the coordinator cannot be asked" : "etcd cannot be read"
                 print(LogRecord.escaped("\(facts.database): nothing is repaired: \(what): \(problem)"))
-                status = 69
-                count += 1
+                (status, isSeen) = (69, false)
                 continue
             }
-            var repairable: [Finding] = []
-            for finding in findings where finding.code.rawValue == code {
-                count += 1
-                print(LogRecord.escaped("\(facts.database): \(finding.evidence)"))
-                for line in finding.remedy.lines { print("  " + LogRecord.escaped(line)) }
-                if let refusal = finding.remedy.refusal {
-                    print("  refused: \(LogRecord.escaped(refusal)). \(LogRecord.escaped(finding.remedy.text))")
-                    status = max(status, 1)
-                } else {
-                    repairable.append(finding)
-                }
-            }
+            let list = RepairList(code, facts, findings)
+            for line in list.lines { print(LogRecord.escaped(line)) }
+            count += list.found.count
+            status = max(status, list.status)
+            isSeen = isSeen && list.unseen.isEmpty
+            let repairable = list.repairable
             guard !repairable.isEmpty else { continue }
             let what = repairable.count == 1 ? "" : ", all \(repairable.count) in one transaction"
             if isDry {
@@ -132,7 +125,12 @@ struct Repair: ParsableCommand {
                 print("  done\(what)")
             }
         }
-        if count == 0 { print("nothing to repair: no finding \(code)") }
+        if count == 0 {
+            print(
+                isSeen
+                    ? "nothing to repair: no finding \(code.rawValue)"
+                    : "\(code.rawValue): not found where it could be looked for")
+        }
         return status
     }
 }

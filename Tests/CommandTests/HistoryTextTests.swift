@@ -18,4 +18,16 @@ struct HistoryTextTests {
             "\(lines)")
         #expect(lines.last?.contains("What n2 acknowledged in the last 30.0 s before its leader key was lost") == true)
     }
+
+    @Test func `what the new leader's daemon has not said is not seen, and never within the budget`() {
+        let at = Instant(sinceBoot: .seconds(1_700_000_000))
+        var record = FailoverRecord(
+            revision: 21, group: 0, from: "n2", to: "n1", phases: [.keyLost: at, .writable: at + .seconds(20)],
+            expected: [.writable, .addressMoved], by: "n1")
+        #expect(
+            HistoryText([record]).timeline(record).contains("failover   not finished: \"address moved\" has not come"))
+        record.by = "n3"
+        let text = HistoryText([record]).timeline(record)
+        #expect(text.contains("not seen: whether \"address moved\" has come, n1's daemon has not said"), "\(text)")
+    }
 }

@@ -161,7 +161,9 @@ struct LedgerTests {
         _ = writer.pass(.seconds(60))
         Self.lost(&writer)
         writer.script.change(.leader("n3", since: 30))
-        _ = writer.record(.leaderChanged(from: nil, to: "n3", revision: 30))
+        writer.ledger.record(
+            .report(.leaderChanged(from: nil, to: "n3", revision: 30)), writer.script.core, writer.script.view.groups,
+            expected: [.writable, .addressMoved], at: writer.script.now)
         // What happens to this node's own address and PostgreSQL is no part of it.
         _ = writer.record(.assigned("10.0.0.3", interface: "eth0", lifetime: .seconds(27)), .postgresChanged(.primary))
         writer.script.now = writer.script.now + .seconds(5)
@@ -177,6 +179,7 @@ struct LedgerTests {
         #expect(record.revision == 30 && record.from == "n2" && record.to == "n3")
         #expect(record.phases[.writable] == writableAt && record.phases[.addressMoved] == nil)
         #expect(record.notes.last?.text == "written by the daemon of n1: that of n3 had not")
+        #expect(record.expected == [.writable, .addressMoved], "what was to come is not as good as there")
         #expect(writer.ledger.takeChange(groups, at: writer.script.now + .seconds(90)) == nil, "once")
     }
 

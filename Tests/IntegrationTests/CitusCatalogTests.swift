@@ -138,10 +138,10 @@ extension IntegrationTests {
 
         @Test @EventLoop func `reference tables are seen`() async throws {
             let cluster = try await Cluster()
-            #expect(try await cluster.catalog.hasReferenceTables() == false)
+            #expect(try await cluster.catalog.hasSharedShards() == false)
             _ = try await cluster.session.query("create table r (a integer)")
             _ = try await cluster.session.query("select citus_stand_in.reference('r')")
-            #expect(try await cluster.catalog.hasReferenceTables() == true)
+            #expect(try await cluster.catalog.hasSharedShards() == true)
         }
 
         /// Citus's own worker can be had with the extension only: what must not be cancelled is tried here.

@@ -63,7 +63,9 @@ struct ShellTests {
         _ = try await scene.startHolding()
         try scene.ip.set("refusing-flush", "Failed to send flush request: no luck\n")
         scene.etcd.put("/service/demo/leader", "n2")
-        try await scene.expect { scene.ip.calls.count { $0.contains("flush") } >= 2 && scene.record(.removeFailed) != nil }
+        try await scene.expect {
+            scene.ip.calls.count { $0.contains("flush") } >= 2 && scene.record(.removeFailed) != nil
+        }
         #expect(scene.records(.removeFailed).count == 1, "what goes on is told once")
         #expect(scene.record(.removeFailed)?["REASON"]?.contains("no luck") == true)
         #expect(scene.etcd.text(Scene.key) != nil)

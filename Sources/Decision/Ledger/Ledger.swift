@@ -58,8 +58,6 @@ struct Ledger: Sendable {
             self.open = nil
             var second = record
             second.by = self.member.name
-            // What came after that, this daemon does not see.
-            second.expected = []
             second.notes.append(
                 FailoverRecord.Note(
                     at: now, text: "written by the daemon of \(self.member.name): that of \(record.to) had not"))

@@ -190,10 +190,15 @@ final class CoordinatorDatabase {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
             try use.begin(connection)
+            guard try await CitusCatalog(connection).canHold() else {
+                return .holdEnded(
+                    self.name, group: group,
+                    reason: "Citus before 12.1 cannot let writes wait: those to the old leader fail")
+            }
             if let refusal = try await CitusCatalog(connection).hold(update, nodeID: nodeID, limit: limit) {
                 return .holdEnded(self.name, group: group, reason: UpdateOutcome(.refused(refusal)).reason)
             }
-            let blocksOthers = try await CitusCatalog(connection).hasReferenceTables()
+            let blocksOthers = try await CitusCatalog(connection).hasSharedShards()
             // Ended meanwhile.
             try use.begin(connection)
             self.held = connection

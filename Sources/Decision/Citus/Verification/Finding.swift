@@ -67,6 +67,19 @@ public struct Finding: Hashable, Sendable {
         case restorePointUnproven = "restore-point-unproven"
         case restorePointsNotSafe = "restore-points-not-safe"
 
+        /// What is looked for with `--deep` alone.
+        public var isOfDeep: Bool {
+            [.shardMissing, .shardLeftovers, .copiesOfShardDiffer, .sequencesBehind, .moveLeftovers].contains(self)
+        }
+
+        /// What is looked for with `--after-restore` alone.
+        public var isOfRestore: Bool {
+            [
+                .restoreRecoversPrepared, .restoreDropsShards, .restoreRunsTasks, .restorePointsDiffer,
+                .restorePointUnproven,
+            ].contains(self)
+        }
+
         /// What comes and goes with the work of a healthy cluster: it counts if it is there a moment later too.
         public var isFleeting: Bool {
             [.moveLeftovers, .maintenanceDaemonMissing, .timelineDiffers, .shardLeftovers].contains(self)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import Decision
+import Testing
+
+@testable import pharos
+
+/// What `pharos repair` and the walk after a restore make of findings.
+struct RepairTests {
+    private static let node = NodeEndpoint("10.77.0.3", 5432)
+
+    private static func finding(
+        _ code: Finding.Code, _ severity: Finding.Severity = .critical, refusal: String? = nil
+    ) -> Finding {
+        Finding(
+            code, severity, group: 1, node: self.node, "about \(code.rawValue)",
+            .init("do this", sql: ["select 1"], refusal: refusal, isRunBySQL: true))
+    }
+
+    private static func list(_ code: Finding.Code, _ findings: [Finding]) -> RepairList {
+        RepairList(
+            code, ClusterFacts(database: "app", settings: CitusSettings(group: 0, databases: ["app"], mode: .own)),
+            findings)
+    }
+
+    @Test func `nothing to repair is said only where all was looked at`() {
+        #expect(Self.list(.rowNotLeader, [Self.finding(.inactive)]).status == 0)
+        for code in Finding.Code.allCases where code.isOfTheUnseen {
+            let list = Self.list(.orphanedPrepared, [Self.finding(code)])
+            #expect(list.status == 69 && list.found.isEmpty, "\(code)")
+            #expect(list.lines == ["app: not looked at: about \(code.rawValue)"])
+        }
+        #expect(Self.list(.orphanedPrepared, [Self.finding(.rowUnverified, .note)]).status == 0)
+    }
+
+    @Test func `what is refused is told with the reason, and counts`() {
+        let list = Self.list(
+            .inactive, [Self.finding(.inactive), Self.finding(.inactive, refusal: "it may lose data")])
+        #expect(list.status == 1 && list.repairable.count == 1 && list.found.count == 2)
+        #expect(list.lines.contains("  refused: it may lose data. do this"))
+    }
+
+    // MARK: - The walk after a restore
+
+    private static let proof = RestorePointProof.proven(RestoredServer.Marker(id: "7", name: "hourly", made: 0))
+
+    private static func walk(_ findings: [Finding], _ proof: RestorePointProof? = Self.proof) -> String {
+        RestoreWalk(VerificationReport(database: "app", findings: findings, restorePoint: proof)).text
+    }
+
+    @Test func `a restored cluster may be opened only where every step holds and one point is proven`() {
+        #expect(Self.walk([]).contains("may be opened. Every server stopped at restore point \"hourly\""))
+        #expect(!Self.walk([], nil).contains("may be opened"))
+        #expect(Self.walk([Self.finding(.shardLeftovers, .note)]).contains("may be opened"), "a note keeps nobody out")
+    }
+
+    /// What keeps nobody out, by name: each code that is not in this list does. A new one has to be thought about.
+    private static let later: Set<Finding.Code> = [
+        .failoverMayHang, .poolDiffers, .poolUnmanaged, .grantsOutdated, .fenceUnusable, .fenceSuperseded,
+        .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing,
+    ]
+
+    @Test(arguments: Finding.Code.allCases)
+    func `every finding stands in one step, and keeps the cluster shut unless it is for later`(code: Finding.Code) {
+        let text = Self.walk([Self.finding(code, .warning)])
+        let isLater = Self.later.contains(code)
+        #expect(text.contains("may be opened") == isLater, "\(code)")
+        #expect(text.split(separator: "\n").count { $0.hasPrefix("NOT YET") } == (isLater ? 0 : 1))
+        #expect(RestoreWalk.allSteps.count { $0.codes.contains(code) } == 1)
+        #expect(text.contains("later      \(code.rawValue)") == isLater)
+    }
+}
