@@ -15,6 +15,8 @@ struct PartialSettings {
     var patroniURL: Sourced<EndpointURL>?
     var patroni = PartialCredentials()
     var conninfo: Sourced<String>?
+    /// Where PostgreSQL listens, without the port.
+    var listen: Sourced<[String]>?
     /// What Patroni's file says and nobody can use: why, under the key of pharos.yml that would say it instead.
     var refused: [String: Sourced<String>] = [:]
     /// What Patroni's file lacks for Patroni itself.

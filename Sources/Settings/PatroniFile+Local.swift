@@ -128,6 +128,8 @@ extension PatroniFile {
             if !text.isEmpty { try PharosFileReader.checkText(text) }
             let (hosts, port) = try PatroniAddress.split(text, port: "5432")
             guard (1...65535).contains(port) else { throw .expected("a port from 1 to 65535", not: text) }
+            self.settings.listen = Sourced(
+                value: hosts.split(separator: ",").map { trimmed($0) }, position: position)
             let host = try self.socketDirectory(&reader) ?? Self.tcpHost(hosts)
             let place = ConnectionString.pair("host", host)
             let conninfo = "\(place) port=\(port) user=pharos dbname=postgres"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Conninfo
 import Decision
 
 extension Resolution {
@@ -28,6 +29,7 @@ extension Resolution {
         let secondaries = self.noted("citus.secondaries", said.secondaries, .ignore, \.rawValue)
         let addGroups = self.noted("citus.add_groups", said.addGroups, .never, \.rawValue)
         self.note("citus.poolinfo", said.poolInfo, Self.text)
+        self.checkPools(said.poolInfo, databases?.value ?? [])
         let conninfo = self.noted("citus.node_conninfo", said.nodeConninfo, Self.defaultNodeConninfo) { $0 }
         guard let own = self.ownGroup(said, scope: scope, group: group), let databases else { return nil }
         return Settings.Citus(
@@ -39,6 +41,25 @@ extension Resolution {
                 registersSecondaries: secondaries == .register, admission: addGroups,
                 poolInfo: said.poolInfo?.value ?? [:]),
             scopes: said.groups?.value, nodeConninfo: conninfo)
+    }
+
+    /// The text is the same in every database's `pg_dist_poolinfo`: with a database in it, Citus sends what belongs to the others there too,
+    /// changes of its metadata among it.
+    private mutating func checkPools(_ pools: Sourced<[Int: String]>?, _ databases: [String]) {
+        guard let pools, databases.count > 1 else { return }
+        for (group, text) in pools.value.sorted(by: { $0.key < $1.key }) {
+            guard let database = Self.database(text) else { continue }
+            self.problems.error(
+                pools.position,
+                "'poolinfo.\(group)' in 'citus': with 'dbname=\(database)' Citus would send there what belongs to each of \(databases.joined(separator: ", ")); leave 'dbname' out"
+            )
+        }
+    }
+
+    private static func database(_ text: String) -> String? {
+        do throws(ConnectionString.ParsingError) { return try ConnectionString(text)["dbname"] } catch {
+            return nil  // It has been refused already.
+        }
     }
 
     /// Patroni's Citus mode maintains one database; nobody else writes the others. Where it is off, somebody else writes all of them.

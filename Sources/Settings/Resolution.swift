@@ -47,6 +47,7 @@ struct Resolution {
             $0 + ConninfoRules.meaning(of: $0)
         }
         let addresses = self.addresses()
+        self.checkListening(self.patroni?.listen, addresses)
         let lease = self.lease()
         let citus = self.citus(scope: scope, group: group)
         let detector = self.detector()

@@ -15,7 +15,7 @@ struct CheckConfigTests {
         name: n1
         restapi: {listen: "127.0.0.1:8008"}
         etcd3: {host: "127.0.0.1:2379"}
-        postgresql: {listen: "127.0.0.1:5432", data_dir: /d, parameters: {unix_socket_directories: SOCKETS}}
+        postgresql: {listen: "*:5432", data_dir: /d, parameters: {unix_socket_directories: SOCKETS}}
         """
 
     /// Exit code and all output of a command that the shell runs behind `setup`, below /mnt.

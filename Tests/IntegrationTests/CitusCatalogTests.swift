@@ -136,6 +136,32 @@ extension IntegrationTests {
                     == .refused(.supersededCluster(group: 1, by: 7)))
         }
 
+        /// Citus has settings that only members of `pg_read_all_settings` may see, such as `citus.node_conninfo`; so has PostgreSQL.
+        @Test @EventLoop func `a setting that the role may not see hides nothing else`() async throws {
+            let cluster = try await Cluster()
+            _ = try await cluster.session.query("create role guest login")
+            let guest = try await CitusCatalog(PostgresConnection(cluster.citus.conninfo("c") + " user=guest"))
+            let names = ["data_directory", "work_mem", "pharos.nothing"]
+            let shown = try await guest.settings(names)
+            #expect(shown.hidden == ["data_directory"] && Set(shown.values.keys) == ["work_mem"])
+            _ = try await cluster.session.query("grant pg_read_all_settings to guest")
+            #expect(try await guest.settings(names).hidden == [])
+        }
+
+        /// With Patroni's Citus mode every commit waits for a standby, which may have died together with the worker.
+        @Test @EventLoop func `a row is moved while no synchronous standby is there`() async throws {
+            let cluster = try await Cluster()
+            for statement in ["alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()"] {
+                _ = try await cluster.session.query(statement)
+            }
+            #expect(
+                try await eventually(within: .seconds(20)) {
+                    try await cluster.session.query("show synchronous_standby_names") == [["nobody"]]
+                })
+            #expect(try await cluster.catalog.apply(self.update("new", revision: 20)) == .applied)
+            #expect(try await cluster.address(of: 2) == "new:6432")
+        }
+
         @Test @EventLoop func `reference tables are seen`() async throws {
             let cluster = try await Cluster()
             #expect(try await cluster.catalog.hasSharedShards() == false)

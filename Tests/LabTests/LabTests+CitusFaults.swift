@@ -158,7 +158,7 @@ extension LabTests {
 
     @Test @EventLoop func `standbys are registered as secondaries, swap roles, and the pool follows`() async throws {
         let settings = [
-            "mode: own", "secondaries: register", #"poolinfo: { 1: "host={host} port={port} dbname=app" }"#,
+            "mode: own", "secondaries: register", #"poolinfo: { 1: "host={host} port={port}" }"#,
         ]
         try await Scene.playCitus("secondaries and pools", .scopes, settings) { scene in
             let grants = ["pharos", "grant-sql", "--role", "pharos", "--secondaries"]
@@ -194,7 +194,7 @@ extension LabTests {
                 }
                 try await scene.wait("the pool of \(database)", .seconds(20)) {
                     try await scene.lab.sql(pool, database: database)
-                        == "host=\(LabLayout.address(worker)) port=5432 dbname=app\n"
+                        == "host=\(LabLayout.address(worker)) port=5432\n"
                 }
             }
             #expect(try await scene.lab.sql(ids) == before, "rows keep their ids and roles")

@@ -111,7 +111,9 @@ extension LabTests {
             }
             let late = try #require(rows.max()) - #require(writable.max())
             print("both rows were right \(Double(late) / 1000) ms after the second of \(new) accepted writes")
-            #expect(late <= 1_000_000)
+            // What synchronizes in the stand-in is no worker of Citus's that may be interrupted: it keeps the table for as long as it
+            // connects to the third group, 3 s at a time.
+            #expect(late <= (scene.lab.hasRealCitus ? 1_000_000 : 8_000_000))
             let named = timeline.events.filter { $0.kind == .row && $0.at >= begun }.compactMap(\.node)
             #expect(named.sorted() == new.sorted(), "no row has named anything else in between")
             for database in LabCitus.databases {

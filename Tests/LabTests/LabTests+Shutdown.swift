@@ -20,7 +20,7 @@ extension LabTests {
                 cp -p /etc/pharos/pharos.yml /etc/systemd/system/patroni.service.d/lab.conf /root/
                 rm /etc/systemd/system/patroni.service.d/lab.conf
                 echo 'etcd: {endpoints: ["http://127.0.0.1:2379"]}' >>/etc/pharos/pharos.yml
-                mkdir /etc/systemd/system/pharos.service.d
+                mkdir -p /etc/systemd/system/pharos.service.d
                 printf '[Service]\\nExecStop=/bin/sleep 2\\n' >/etc/systemd/system/pharos.service.d/slow.conf
                 systemctl daemon-reload
                 systemctl kill -s KILL pharos

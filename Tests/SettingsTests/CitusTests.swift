@@ -58,6 +58,21 @@ struct CitusTests {
         }
     }
 
+    /// Seen on Citus itself: a secondary that was added to one database arrived in the other one's table on the workers.
+    @Test func `a pool that names a database is refused where there are several`() throws {
+        func read(_ databases: String, _ pool: String) -> Files {
+            files(
+                "patroni_config: /etc/patroni/config.yml\ncitus: { databases: \(databases), groups: { 0: demo, 1: w }, poolinfo: { 1: '\(pool)' } }"
+            )
+        }
+        let found = read("[app, reports]", "host={host} port={port} dbname=app").errors()
+        #expect(
+            found.count == 1 && found[0].hasSuffix("what belongs to each of app, reports; leave 'dbname' out"),
+            "\(found)")
+        _ = try read("[app, reports]", "host={host} port={port}").load()
+        _ = try read("[app]", "host={host} port={port} dbname=app_pool").load()
+    }
+
     @Test func `without the section nothing of Citus is followed`() throws {
         #expect(try files(minimal).load().citus == nil)
     }
