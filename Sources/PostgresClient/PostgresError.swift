@@ -39,7 +39,9 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
         let parts = line.split(separator: ":").map { String($0.drop { $0 == " " }) }
         let state = parts.first(where: Self.isState)
         let isRefusal = needsPassword || state?.hasPrefix("28") == true
-        let isOurs = state == nil && Self.ours.contains { text.contains($0) }
+        // The host's name stands first, and may be any word.
+        let said = line.firstRange(of: " failed: ").map { line[$0.upperBound...] } ?? line[...]
+        let isOurs = state == nil && Self.ours.contains { said.contains($0) }
         self.init(
             kind: isRefusal ? .authentication : isOurs ? .notAsked : .connection, message: line, sqlState: state)
     }
@@ -50,7 +52,8 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
     private static let ours = [
         "certificate verify failed", "does not match host name",
         "could not get server's host name from server certificate",
-        "root certificate file", "certificate file", "private key file", "could not load", "alert",
+        "root certificate file", "certificate file", "private key file", "could not load", "SSL error: tlsv1 alert",
+        "SSL error: tlsv13 alert", "SSL error: sslv3 alert", "SSL error: ssl/tls alert",
         "wrong version number",
         "unsupported protocol", "server does not support SSL", "could not create socket", "Too many open files",
     ]
