@@ -145,10 +145,13 @@ extension AddressLease {
 
     mutating func assignFailed(_ reason: String, at now: Instant, into actions: inout [Action]) {
         self.kernel.assignFailed(at: now)
-        if self.failures.tells("+ \(reason)", at: now) {
+        if self.failures.tells(Self.cause("+", reason), at: now) {
             actions.append(.report(.assignFailed(self.id, reason: reason)))
         }
     }
+
+    /// What is the same each time: the command that failed stands in the reason, with a lifetime.
+    private static func cause(_ verb: String, _ reason: String) -> String { verb + reason.filter { !$0.isNumber } }
 
     /// Answers whether the addresses must be listed.
     mutating func removed(
@@ -169,7 +172,7 @@ extension AddressLease {
     mutating func removeFailed(_ place: KernelPlace, _ reason: String, at now: Instant, into actions: inout [Action]) {
         guard case .removing(place, _) = self.kernel.command else { return }
         self.kernel.removeFailed(configured: self.spec.place, at: now)
-        if self.failures.tells("- \(place.interface) \(reason)", at: now) {
+        if self.failures.tells(Self.cause("-", place.interface + reason), at: now) {
             actions.append(.report(.removeFailed(self.id, interface: place.interface, reason: reason)))
         }
     }
