@@ -44,7 +44,7 @@ public struct LabGroup: Sendable, Equatable {
     public let number: Int
     public let nodes: [String]
     /// Patroni's name for the cluster.
-    let scope: String
+    public let scope: String
     /// Patroni's leader key in etcd.
     let leaderKey: String
 

@@ -129,13 +129,18 @@ struct NodeFiles {
         return "    - host all postgres,pharos 10.77.0.0/24 trust\n"
     }
 
-    /// Limits for connections between nodes, as the manual asks for them; and room for prepared transactions.
+    /// The folder that PostgreSQL's log is archived in, on the node itself; where it is not there, nothing is archived.
+    static let archive = "/var/lib/postgresql/archive"
+
+    /// Limits for connections between nodes, as the manual asks for them; room for prepared transactions; and an archive.
     private var citusParameters: [String] {
         guard self.options.citus != nil else { return [] }
         let keepalives = "keepalives=1 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
         return [
             "shared_preload_libraries: citus", "max_prepared_transactions: 10", "citus.node_connection_timeout: 3s",
             "citus.node_conninfo: sslmode=prefer tcp_user_timeout=3000 \(keepalives)",
+            "archive_mode: \"on\"",
+            "archive_command: \"test ! -d \(Self.archive) || cp %p \(Self.archive)/%f\"",
         ] + (self.options.suite == .trixie ? ["reserved_connections: 3"] : [])
     }
 

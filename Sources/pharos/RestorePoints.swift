@@ -73,16 +73,26 @@ struct ListRestorePoints: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore-points",
         abstract: "List the restore points on record, and whether every group's archive has them.",
-        discussion: "Exit status: 0, 1 if a leader could not be asked for its archive, 69 if etcd does not answer.")
+        discussion: """
+            With a name: what PostgreSQL has to be told on each group's server to be restored to that point (docs/restore.md).
+            Exit status: 0, 1 if a leader could not be asked for its archive, or if nobody may restore to the point of that name, 69 if \
+            etcd does not answer.
+            """)
     @OptionGroup var file: ConfigurationOption
+    @Argument(help: "The point to restore to; without it, all are listed.") var name: String?
     @Flag(help: "Print the records as JSON.") var json = false
 
     func run() throws {
-        let isJSON = self.json
+        let (isJSON, name) = (self.json, self.name)
         let settings = try loadCitusSettings(self.file.path)
         let code = runOnLoop {
             do throws(RestorePointList.Failure) {
-                let (points, problems) = try await RestorePointList(settings).refreshed()
+                var (points, problems) = try await RestorePointList(settings).refreshed()
+                if let name {
+                    points.removeAll { $0.name != name }
+                    // While its cluster is down, nobody can say what is in its archive: that is no reason not to restore.
+                    if !isJSON { return Self.settings(of: points, named: name) }
+                }
                 if isJSON {
                     print("[" + points.map(\.json).joined(separator: ",\n ") + "]")
                 } else {
@@ -98,27 +108,14 @@ struct ListRestorePoints: ParsableCommand {
         }
         guard code == .success else { throw code }
     }
-}
 
-/// What is told of a restore point.
-enum RestorePointText {
-    static func made(_ point: RestorePoint) -> String {
-        let places = point.places.map { "    group \($0.group) (\($0.member)): \($0.lsn) in \($0.segment)" }
-        let attempts = point.attempts == 1 ? "" : ", at attempt \(point.attempts)"
-        return LogRecord.escaped(
-            "restore point \(point.name) is made on \(point.places.count) nodes; commits waited \(point.blocked) ms\(attempts)"
-        )
-            + "\n" + places.map { LogRecord.escaped($0) }.joined(separator: "\n")
-    }
-
-    static func line(_ point: RestorePoint) -> String {
-        let archived = point.places.filter { $0.archived != nil }.count
-        let state =
-            !point.isComplete
-            ? "NOT COMPLETE, never restore to it"
-            : point.isArchived ? "archived everywhere" : "archived in \(archived) of \(point.places.count) groups"
-        return LogRecord.escaped(
-            "\(HistoryText.date(Instant(sinceBoot: .milliseconds(point.made))))  \(point.name)  \(state), commits waited \(point.blocked) ms"
-        )
+    private static func settings(of points: [RestorePoint], named name: String) -> Int32 {
+        do throws(RestorePointText.Refusal) {
+            print(try RestorePointText.recoverySettings(points, name))
+            return 0
+        } catch {
+            complain("pharos: " + LogRecord.escaped(error.description))
+            return 1
+        }
     }
 }

@@ -58,6 +58,12 @@ struct RestoreWalk {
         .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing,
     ]
 
+    /// While one of these stands, a node or an aspect of it was not seen: what no other finding speaks of is not in order for that.
+    private static let blinding: Set<Finding.Code> = [
+        .coordinatorUnreachable, .etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing,
+        .notLookedAt, .groupVanished, .groupWithoutPrimary,
+    ]
+
     init(_ report: VerificationReport) { self.report = report }
 
     var text: String {
@@ -68,16 +74,27 @@ struct RestoreWalk {
             let all = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
             let found = all.filter { !Self.later.contains($0.code) }
             later += all.filter { Self.later.contains($0.code) }
-            lines.append("\(found.isEmpty ? "ok     " : "NOT YET") \(number + 1). \(step.text)")
+            lines.append("\(self.mark(step.codes, found)) \(number + 1). \(step.text)")
             for finding in found {
-                lines.append("           \(finding.code.rawValue): \(finding.evidence)")
-                lines.append("           \(finding.remedy.text)")
+                lines.append("            \(finding.code.rawValue): \(finding.evidence)")
+                lines.append("            \(finding.remedy.text)")
             }
             if !found.isEmpty { isOpen = false }
         }
-        for finding in later { lines.append("later      \(finding.code.rawValue): \(finding.evidence)") }
+        for finding in later { lines.append("later       \(finding.code.rawValue): \(finding.evidence)") }
         lines.append("\(self.report.database): \(isOpen ? self.allClear : Self.notYet)")
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    private func mark(_ codes: [Finding.Code], _ found: [Finding]) -> String {
+        guard found.isEmpty else { return "NOT YET " }
+        let standing = Set(self.report.findings.lazy.filter { $0.severity > .note }.map(\.code))
+        let blinding =
+            codes.contains(.coordinatorUnreachable) ? [.etcdUnreadable, .coordinatorUnreachable] : Self.blinding
+        guard standing.isDisjoint(with: blinding) else { return "NOT SEEN" }
+        guard codes.contains(.restorePointUnproven) else { return "ok      " }
+        guard case .proven? = self.report.restorePoint else { return "NOT SEEN" }
+        return "ok      "
     }
 
     private static let notYet =

@@ -66,6 +66,25 @@ struct RepairTests {
         #expect(text.contains("may be opened") == isLater, "\(code)")
         #expect(text.split(separator: "\n").count { $0.hasPrefix("NOT YET") } == (isLater ? 0 : 1))
         #expect(RestoreWalk.allSteps.count { $0.codes.contains(code) } == 1)
-        #expect(text.contains("later      \(code.rawValue)") == isLater)
+        #expect(text.contains("later       \(code.rawValue)") == isLater)
+    }
+
+    @Test func `nothing is called in order of what could not be looked at`() {
+        func marks(_ text: String) -> [String] {
+            text.split(separator: "\n").map { String($0.prefix(8)) }.filter {
+                ["ok      ", "NOT YET ", "NOT SEEN"].contains($0)
+            }
+        }
+        let down = marks(Self.walk([Self.finding(.rowUnreachable, .warning)]))
+        #expect(down.count == RestoreWalk.allSteps.count)
+        #expect(down[0] == "ok      ", "the coordinator was seen")
+        #expect(
+            down[2] == "NOT YET "
+                && down.enumerated().allSatisfy { $0.offset < 1 || $0.offset == 2 || $0.element == "NOT SEEN" })
+        let blind = marks(Self.walk([Self.finding(.etcdUnreadable, .warning)]))
+        #expect(blind.count { $0 == "NOT SEEN" } == RestoreWalk.allSteps.count - 1)
+        // Nobody has read where the servers stopped.
+        #expect(marks(Self.walk([], nil))[5] == "NOT SEEN")
+        #expect(marks(Self.walk([])).allSatisfy { $0 == "ok      " })
     }
 }

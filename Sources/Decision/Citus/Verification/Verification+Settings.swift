@@ -177,7 +177,9 @@ private func checkRestoreSettings(_ servers: [LookedAt]) -> [Finding] {
         return Finding(
             code, .critical, node: running.count == 1 ? running[0].endpoint : nil,
             "on \(running.map(\.name).joined(separator: ", ")): \(setting) is not -1: within seconds of the first start \(consequence)",
-            .init("Set \(setting) = -1 on every node before its first start after a restore (docs/restore.md)."))
+            .init(
+                "Set it now: \(setting): -1 under postgresql.parameters of Patroni's own file on that node, then systemctl reload patroni. It has to stand on every node before its first start after a restore (docs/restore.md): look for what was done meanwhile."
+            ))
     }
 }
 
