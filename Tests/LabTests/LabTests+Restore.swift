@@ -37,8 +37,8 @@ extension LabTests {
             }
             // 7: while a group is not there, nothing that was not looked at is called in order.
             let alone = try await scene.walk(on: coordinator)
-            #expect(alone.contains("NOT YET 3.") && alone.contains("group-vanished"))
-            #expect(!alone.contains("ok      6.") && alone.contains("NOT SEEN 6."), "\(alone)")
+            #expect(alone.contains("NOT YET  3.") && alone.contains("group-vanished"))
+            #expect(!alone.contains("ok       6.") && alone.contains("NOT SEEN 6."), "\(alone)")
             #expect(!alone.contains("may be opened"))
             // As one does it who has not read step 5: Patroni drops the target, and the server waits for what will never come.
             try await scene.placeBackup(on: worker, recovery[1] ?? "")
