@@ -213,5 +213,68 @@ extension IntegrationTests {
             #expect(ahead.findings.contains { $0.evidence.contains("no recovery target specified") })
             play.bench.scene.stop()
         }
+
+        /// The stand-in moves no shards and cleans nothing up.
+        @Test(.enabled(if: LocalCitus.isReal)) @EventLoop
+        func `a coordinator alone at an earlier point loses a shard that was moved since, once its clean-up is let`()
+            async throws
+        {
+            let play = try await Play()
+            let shard = try await play.count(
+                """
+                select min(shardid) from pg_dist_placement join pg_dist_shard using (shardid)
+                where logicalrelid = 'pairs'::regclass and groupid = 1
+                """)
+            let move = try await play.moveShard()
+            let isNoted = try await eventually(within: .seconds(20)) {
+                try await play.count(
+                    "select count(*) from pg_dist_cleanup where node_group_id = 2 and object_name ~ 'pairs_\(shard)$'")
+                    > 0
+            }
+            #expect(isNoted)
+            // A transaction that writes to the shard keeps the move from its end.
+            let keeper = try await PostgresConnection(play.citus.conninfo("c"))
+            let key = try await play.count(
+                "select min(k) from generate_series(-1000, -1) k where get_shard_id_for_distribution_column('pairs', k) = \(shard)"
+            )
+            for statement in ["begin", "insert into pairs values (\(key), \(key))"] {
+                _ = try await keeper.query(statement, timeout: .seconds(10))
+            }
+            let early = try await play.point("early")
+            _ = try await keeper.query("commit", timeout: .seconds(10))
+            await move?.value
+            let placed = "select groupid from pg_dist_placement where shardid = \(shard)"
+            if try await play.count(placed) == 1 {
+                // It gave way to the point.
+                try await play.bench.on(
+                    "c",
+                    [
+                        "select citus_move_shard_placement(\(shard), '127.0.0.1', \(play.citus.ports[1]), '127.0.0.1', \(play.citus.ports[2]), 'block_writes')"
+                    ])
+            }
+            try await play.bench.on("c", ["call citus_cleanup_orphaned_resources()"])
+            await play.stopWriting()
+            try await play.archived(early)
+            let rows = "select count(*) from pairs_\(shard)"
+            let all = try await play.count(rows, on: "w2")
+            #expect(try await play.count(placed) == 2)
+            #expect(
+                try await play.count("select count(*) from pg_class where relname = 'pairs_\(shard)'", on: "w1") == 0)
+            #expect(all > 0)
+
+            try await play.citus.restore("c", from: try #require(play.backups["c"]), to: "early")
+            let walk = try await play.walk()
+            let codes = Set(walk.findings.map(\.code))
+            // It looks for the shard where it was, and would drop it where it is.
+            #expect(codes.isSuperset(of: [.restorePointsDiffer, .cleanupPending, .shardMissing]), "\(codes)")
+            #expect(try await play.count(rows, on: "w2") == all, "with its daemons off nothing is lost")
+            // What the daemon calls when it is let.
+            try await play.bench.on("c", ["call citus_cleanup_orphaned_resources()"])
+            #expect(
+                try await play.count("select count(*) from pg_class where relname = 'pairs_\(shard)'", on: "w2") == 0,
+                "were this to fail, step 3 of docs/restore.md asks for more than it has to")
+            print("\(all) rows were in the only copy of shard \(shard)")
+            play.bench.scene.stop()
+        }
     }
 }

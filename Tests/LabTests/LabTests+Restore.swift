@@ -21,13 +21,15 @@ extension LabTests {
             // What nobody wants to keep, and one table more.
             try await scene.writeItems(21...40)
             try await scene.lab.sql("create table mistake (k integer)")
-            let recovery = try await scene.recoverySettings(of: "hourly", on: coordinator)
-            // 1 is the network's; 2
+            // 1 is the network's; 2: the leadership wanders meanwhile, as it does on such a day.
+            let dynamic = try await scene.keepDynamicConfiguration(on: coordinator)
             for node in groups.flatMap(\.nodes) {
                 try await scene.run(node, "systemctl", "disable", "--now", "patroni", "pharos")
                 try await scene.shell(node, "mv \(scene.data) \(scene.data).before")
             }
-            // 3, 4, 5: the coordinator first.
+            for node in [coordinator, worker] { try await scene.forgetCluster(on: node) }
+            // 3, 4, 5: the coordinator first. No cluster is up: etcd alone says what the points are.
+            let recovery = try await scene.recoverySettings(of: "hourly", on: coordinator)
             for node in [coordinator, worker] { try await scene.quietCitus(on: node) }
             try await scene.restoreByHand(coordinator, recovery[0] ?? "")
             // 6
@@ -35,6 +37,8 @@ extension LabTests {
             try await scene.wait("\(coordinator) to lead", .seconds(60)) {
                 try await scene.lab.leader() == coordinator
             }
+            try await scene.restoreDynamicConfiguration(on: coordinator)
+            #expect(try await scene.keepDynamicConfiguration(on: coordinator) == dynamic)
             // 7: while a group is not there, nothing that was not looked at is called in order.
             let alone = try await scene.walk(on: coordinator)
             #expect(alone.contains("NOT YET  3.") && alone.contains("group-vanished"))
@@ -67,7 +71,9 @@ extension LabTests {
                 try await scene.walk(on: coordinator).split(separator: "\n").count { $0.contains("may be opened") }
                     == LabCitus.databases.count
             }
-            #expect(try await scene.itemCount() == "20\n", "what was written before the point, and nothing after it")
+            #expect(
+                try await scene.itemCount(on: [coordinator, worker]) == "20\n",
+                "what was written before the point, and nothing after it")
             #expect(try await scene.lab.sql("select count(*) from pg_class where relname = 'mistake'") == "0\n")
             // 11
             for node in standbys { try await scene.run(node, "systemctl", "start", "patroni") }
@@ -87,125 +93,69 @@ extension LabTests {
             }
         }
     }
-}
 
-extension Scene {
-    fileprivate static let archive = "/var/lib/postgresql/archive"
-    fileprivate static let backup = "/var/lib/postgresql/backup"
-    fileprivate var data: String { self.lab.options.suite.postgresData }
-    private static let patroniFile = "/etc/patroni/config.yml"
-    private static let quiet = [
-        "citus.recover_2pc_interval", "citus.defer_shard_delete_interval", "citus.background_task_queue_interval",
-    ]
-
-    fileprivate func shell(_ node: String, _ script: String) async throws {
-        try await self.run(node, "sh", "-c", "set -e\n\(script)")
-    }
-
-    /// A base backup, and from now on an archive.
-    fileprivate func takeBackup(on node: String) async throws {
-        try await self.shell(
-            node,
-            """
-            runuser -u postgres -- mkdir \(Self.archive)
-            export PGPASSWORD=$(sed -n 's/.*replicator, password: \\(.*\\)}/\\1/p' \(Self.patroniFile))
-            runuser -u postgres -- pg_basebackup -h 127.0.0.1 -U replicator -D \(Self.backup) -X none -c fast
-            """)
-    }
-
-    fileprivate func writeItems(_ keys: ClosedRange<Int>) async throws {
-        for key in keys { try await self.lab.sql("select citus_stand_in.write('items', \(key))") }
-    }
-
-    /// How many rows the table has in all its shards.
-    fileprivate func itemCount() async throws -> String {
-        if self.lab.hasRealCitus { return try await self.lab.sql("select count(*) from items") }
-        return try await self.lab.sql("select count(*) from items", on: try await self.worker())
-    }
-
-    /// What the command prints for each group's server, ready to be pasted.
-    fileprivate func recoverySettings(of point: String, on node: String) async throws -> [Int: String] {
-        let text = try await self.lab.run(node, ["pharos", "restore-points", point])
-        var (settings, group): ([Int: String], Int?) = ([:], nil)
-        for line in text.split(separator: "\n") {
-            if line.hasPrefix("group ") { group = Int(line.dropFirst(6).prefix { $0 != ":" }) }
-            if line.hasPrefix("    recovery_target"), let group { settings[group, default: ""] += "\(line)\n" }
+    @Test @EventLoop func `a drill beside the living cluster proves the backups and leaves the cluster alone`()
+        async throws
+    {
+        try await Scene.playCitus("drill", .scopes, ["mode: own"]) { scene in
+            let leaders = try await scene.lab.leaders()
+            let living = (try #require(leaders[0]), try #require(leaders[1]))
+            // The drill's servers: here those that are standbys otherwise.
+            let drill = (try scene.other(than: living.0), try scene.other(than: living.1))
+            for node in leaders.values { try await scene.takeBackup(on: node) }
+            try await scene.writeItems(1...20)
+            try await scene.run(living.0, "pharos", "restore-point", "drill", "--wait", "60")
+            let recovery = try await scene.recoverySettings(of: "drill", on: living.0)
+            let record = try await scene.lab.run(living.0, ["pharos", "restore-points", "--json"])
+            for (from, to) in [(living.0, drill.0), (living.1, drill.1)] {
+                try await scene.run(to, "systemctl", "disable", "--now", "patroni", "pharos")
+                try await scene.shell(to, "mv \(scene.data) \(scene.data).before")
+                try await scene.copyBackup(from: from, to: to)
+                try await scene.isolate(to, from: [living.0, living.1])
+            }
+            // An etcd and scopes of its own, and no archive that anybody else uses.
+            try await scene.startEtcdOfDrill(on: drill.0)
+            let scopes = [drill.0: "drill", drill.1: "drill-w1"]
+            for (node, scope) in scopes {
+                try await scene.quietCitus(on: node, more: ["archive_mode: \"off\""])
+                try await scene.joinDrill(node, scope: scope, etcd: drill.0, record: record)
+            }
+            for (node, group) in [(drill.0, 0), (drill.1, 1)] {
+                try await scene.restoreByHand(node, (recovery[group] ?? "") + "archive_mode = off\n")
+                try await scene.run(node, "systemctl", "start", "patroni")
+            }
+            let arguments = ["--after-restore", "--record", "/root/record.json"]
+            // The rows are those of the living cluster: not to be opened so.
+            try await scene.wait("the rows of the living cluster to be told", .seconds(60)) {
+                let text = try await scene.walk(on: drill.0, arguments)
+                return text.contains("row-not-leader") && !text.contains("group-vanished")
+            }
+            #expect(!(try await scene.walk(on: drill.0, arguments)).contains("may be opened"))
+            let repair = try await scene.lab.exec(drill.0, ["pharos", "repair", "row-not-leader"])
+            #expect(repair.exitCode == 0, "\(repair.text)")
+            #expect(try await scene.lab.rows(on: drill.0) == [0: drill.0, 1: drill.1])
+            try await scene.wait("the walk to end well", .seconds(30)) {
+                try await scene.walk(on: drill.0, arguments).split(separator: "\n").count {
+                    $0.contains("may be opened")
+                }
+                    == LabCitus.databases.count
+            }
+            // Without the record, which only the living cluster's etcd has, nothing is proven.
+            #expect((try await scene.walk(on: drill.0)).contains("restore-point-unproven"))
+            try await scene.writeItems(21...40)
+            #expect(try await scene.itemCount(on: [drill.0, drill.1]) == "20\n")
+            #expect(try await scene.itemCount(on: [living.0, living.1]) == "40\n")
+            #expect(try await scene.lab.rows(on: living.0) == [0: living.0, 1: living.1])
+            let verified = try await scene.lab.exec(living.0, ["pharos", "verify", "--deep"])
+            #expect(verified.exitCode == 0, "the living cluster: \(verified.text)")
+            print(
+                "dropped at the drill's border: \(try await scene.lab.run(drill.0, ["nft", "list", "table", "inet", "drill"]))"
+            )
+            // The servers go back to where they were.
+            for node in [drill.0, drill.1] { try await scene.leaveDrill(node) }
+            try await scene.lab.awaitHealth()
+            try await scene.awaitRows()
+            for node in [living.0, living.1] { try await scene.shell(node, "rm -rf \(Scene.backup) \(Scene.archive)") }
         }
-        try #require(settings.count == self.lab.options.groups.count, "\(text)")
-        return settings
-    }
-
-    /// Step 3: in Patroni's own file, so that it is so after Patroni has taken over, too.
-    fileprivate func quietCitus(on node: String) async throws {
-        let lines = Self.quiet.map { "    \($0): -1" }.joined(separator: "\\n")
-        try await self.shell(
-            node,
-            "cp -p \(Self.patroniFile) /root/config.yml; sed -i 's/^  parameters:$/&\\n\(lines)/' \(Self.patroniFile)")
-    }
-
-    fileprivate func unquietCitus(on node: String) async throws {
-        try await self.shell(node, "cp -p /root/config.yml \(Self.patroniFile); systemctl reload patroni")
-    }
-
-    /// Step 4: the data, and how far recovery goes.
-    fileprivate func placeBackup(on node: String, _ recovery: String) async throws {
-        let quiet = Self.quiet.map { "\($0) = -1" }.joined(separator: "\n")
-        try await self.shell(
-            node,
-            """
-            cp -a \(Self.backup) \(self.data)
-            runuser -u postgres -- touch \(self.data)/recovery.signal
-            cat >>\(self.data)/postgresql.conf <<'END'
-            restore_command = 'cp \(Self.archive)/%f %p'
-            \(recovery)\(quiet)
-            END
-            """)
-    }
-
-    /// Steps 4 and 5: PostgreSQL is started without Patroni until it has come to its target.
-    fileprivate func restoreByHand(_ node: String, _ recovery: String) async throws {
-        try await self.placeBackup(on: node, recovery)
-        let programs = "/usr/lib/postgresql/\(self.lab.options.suite.recipe.postgres)/bin"
-        try await self.shell(
-            node,
-            "runuser -u postgres -- \(programs)/pg_ctl -D \(self.data) -w -t 60 -l /var/lib/postgresql/start.log start")
-        try await self.wait("the recovery of \(node) to end", .seconds(60)) {
-            try await self.lab.sql("select pg_is_in_recovery()", database: "postgres", on: node) == "f\n"
-        }
-    }
-
-    /// The other way: Patroni restores by its bootstrap method. `isScriptKept`: with the script that Patroni runs after it, which
-    /// was made for a new cluster.
-    fileprivate func bootstrap(_ node: String, _ recovery: String, isScriptKept: Bool) async throws {
-        let group = try #require(self.lab.options.groups.first { $0.nodes.contains(node) })
-        let number = self.lab.options.citus?.layout == .mode ? " --group \(group.number)" : ""
-        let target = recovery.split(separator: "\n").map { line in
-            "      " + line.drop { $0 == " " }.replacing(" = ", with: ": ")
-        }.joined(separator: "\n")
-        try await self.shell(
-            node,
-            """
-            printf '#!/bin/sh\\nexec cp -a \(Self.backup) \(self.data)\\n' >/etc/patroni/restore
-            chmod 755 /etc/patroni/restore
-            cp -p /root/config.yml \(Self.patroniFile)
-            \(isScriptKept ? "" : "sed -i /post_bootstrap/d \(Self.patroniFile)")
-            cat >/root/method <<'END'
-              method: restore
-              restore:
-                command: /etc/patroni/restore
-                recovery_conf:
-                  restore_command: cp \(Self.archive)/%f %p
-            \(target)
-            END
-            sed -i '/^bootstrap:/r /root/method' \(Self.patroniFile)
-            sed -i 's/^  parameters:$/&\\n\(Self.quiet.map { "    \($0): -1" }.joined(separator: "\\n"))/' \(Self.patroniFile)
-            printf '%s\\n' '\(group.scope)' 'Yes I am aware' | patronictl -c \(Self.patroniFile) remove \(group.scope)\(number)
-            systemctl start patroni
-            """)
-    }
-
-    /// What `pharos verify --after-restore` prints.
-    fileprivate func walk(on node: String) async throws -> String {
-        try await self.lab.exec(node, ["pharos", "verify", "--after-restore"], timeout: .seconds(60)).text
     }
 }
