@@ -73,6 +73,11 @@ extension Scene {
 
     func restoreDynamicConfiguration(on node: String) async throws {
         let group = try self.groupOption(of: node)
+        // The new leader writes one soon after it has become that; patronictl ends with a stack trace where there is none.
+        try await self.wait("Patroni to have a dynamic configuration", .seconds(20)) {
+            let outcome = try await self.lab.exec(node, ["sh", "-c", "\(Self.patronictl) show-config\(group)"])
+            return outcome.exitCode == 0 && outcome.text.contains("ttl")
+        }
         try await self.shell(node, "\(Self.patronictl) edit-config\(group) --replace /root/dynamic.yml --force")
     }
 
@@ -114,7 +119,8 @@ extension Scene {
         let programs = "/usr/lib/postgresql/\(self.lab.options.suite.recipe.postgres)/bin"
         try await self.shell(
             node,
-            "runuser -u postgres -- \(programs)/pg_ctl -D \(self.data) -w -t 60 -l /var/lib/postgresql/start.log start")
+            "runuser -u postgres -- \(programs)/pg_ctl -D \(self.data) -w -t 60 -l /var/lib/postgresql/start.log start || { tail /var/lib/postgresql/start.log; exit 1; }"
+        )
         try await self.wait("the recovery of \(node) to end", .seconds(60)) {
             try await self.lab.sql("select pg_is_in_recovery()", database: "postgres", on: node) == "f\n"
         }
