@@ -23,6 +23,8 @@ extension Scene {
             node,
             """
             runuser -u postgres -- mkdir \(Self.archive)
+            # An archive that was there from the beginning has them.
+            cp -p \(self.data)/pg_wal/*.history \(Self.archive) 2>/dev/null || true
             export PGPASSWORD=$(sed -n 's/.*replicator, password: \\(.*\\)}/\\1/p' \(Self.patroniFile))
             runuser -u postgres -- pg_basebackup -h 127.0.0.1 -U replicator -D \(Self.backup) -X none -c fast
             """)
