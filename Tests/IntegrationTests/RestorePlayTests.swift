@@ -266,7 +266,7 @@ extension IntegrationTests {
             let walk = try await play.walk()
             let codes = Set(walk.findings.map(\.code))
             // It looks for the shard where it was, and would drop it where it is.
-            #expect(codes.isSuperset(of: [.restorePointsDiffer, .cleanupPending, .shardMissing]), "\(codes)")
+            #expect(codes.isSuperset(of: [.restorePointsDiffer, .cleanupPending, .placementsDiffer]), "\(codes)")
             #expect(try await play.count(rows, on: "w2") == all, "with its daemons off nothing is lost")
             // What the daemon calls when it is let.
             try await play.bench.on("c", ["call citus_cleanup_orphaned_resources()"])
