@@ -37,7 +37,8 @@ struct Verify: ParsableCommand {
                 isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(), points: points)
             let reports = found.map {
                 VerificationReport(
-                    database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint)
+                    database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint,
+                    losses: $0.facts.coordinator?.losses ?? [:])
             }
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
@@ -172,6 +173,8 @@ struct VerificationReport {
     let database: String
     let findings: [Finding]
     var restorePoint: RestorePointProof?
+    /// Which shards each group takes along that is lost.
+    var losses: [Int: ShardLoss] = [:]
 
     var exitCode: Int32 {
         switch self.findings.map(\.severity).max() {
@@ -220,7 +223,23 @@ struct VerificationReport {
         }
         let document: JSONDocument = [
             "database": .string(self.database), "status": .number(self.exitCode), "findings": .list(findings),
+            "shards_out_of_reach": .list(self.losses.sorted { $0.key < $1.key }.map { $0.value.document(of: $0.key) }),
         ]
         return document.readable(lines: 2)
+    }
+}
+
+extension ShardLoss {
+    func document(of group: Int) -> JSONDocument {
+        let tables = self.tables.map { table in
+            [
+                "table": .string(table.name), "shards": .number(table.shards), "bytes": .number(table.bytes),
+                "examples": .list(table.examples.map { .number($0) }),
+            ] as JSONDocument
+        }
+        return [
+            "group": .number(group), "shards": .number(self.shards), "elsewhere": .number(self.elsewhere),
+            "bytes": .number(self.bytes), "table_count": .number(self.tableCount), "tables": .list(tables),
+        ]
     }
 }

@@ -5,12 +5,12 @@ import Testing
 
 /// What `pharos verify` concludes from facts, without a server.
 struct VerificationTests {
-    private static let coordinator = NodeEndpoint("10.0.0.1", 5432)
-    private static let worker = NodeEndpoint("10.0.1.1", 5432)
-    private static let other = NodeEndpoint("10.0.2.1", 5432)
+    static let coordinator = NodeEndpoint("10.0.0.1", 5432)
+    static let worker = NodeEndpoint("10.0.1.1", 5432)
+    static let other = NodeEndpoint("10.0.2.1", 5432)
 
     /// A coordinator and two workers in order, but for what `change` does.
-    private static func facts(_ change: (inout ClusterFacts) -> Void = { _ in }) -> ClusterFacts {
+    static func facts(_ change: (inout ClusterFacts) -> Void = { _ in }) -> ClusterFacts {
         var facts = ClusterFacts(
             database: "app", settings: CitusSettings(group: 0, databases: ["app"], mode: .own),
             leaders: [
@@ -30,7 +30,7 @@ struct VerificationTests {
         return facts
     }
 
-    private static func change(
+    static func change(
         _ facts: inout ClusterFacts, _ endpoint: NodeEndpoint, _ change: (inout NodeFacts) -> Void
     ) {
         guard case .answered(var node)? = facts.nodes[endpoint] else { return }

@@ -131,8 +131,49 @@ extension IntegrationTests {
                 .map { "\($0.code.rawValue) \($0.group.map(String.init) ?? "-")" }
             bench.scene.citus.servers["w1"]?.thaw()
             bench.scene.citus.servers["w2"]?.thaw()
-            #expect(found == ["row-unreachable 1", "row-unreachable 2"])
+            #expect(
+                found == [
+                    "row-unreachable 1", "row-unreachable 2", "shards-out-of-reach 1", "shards-out-of-reach 2",
+                ])
             #expect(span < .seconds(6), "one after the other it would be more: \(span)")
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `a group that is lost takes along what no other group has`() async throws {
+            let bench = try await VerifyBench()
+            for statement in [
+                "create table r (k integer)", "select citus_stand_in.reference('r')",
+                "select citus_stand_in.share_shards()",
+                // As citus_update_table_statistics measures.
+                "update pg_dist_placement set shardlength = 8192 where groupid = 1",
+            ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
+            let counts = try await bench.scene.session.query(
+                "select count(*), min(p.shardid) from pg_dist_placement p join pg_dist_shard s using (shardid) where groupid = 1 and logicalrelid = 'd'::regclass"
+            )
+            let expected = try #require(counts.first?.first.flatMap { $0.flatMap { Int($0) } })
+            let first = try #require(counts.first?.last.flatMap { $0.flatMap { Int64($0) } })
+            bench.scene.citus.servers["w1"]?.kill()
+            let verifier = try #require(ClusterVerifier(bench.settings))
+            func look() async throws -> (losses: [Int: ShardLoss], codes: [String]) {
+                let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: false).first)
+                let losses = try #require(facts.coordinator?.losses)
+                let found = verify(facts).filter { $0.code == .shardsOutOfReach && $0.severity == .critical }
+                return (losses, found.map { "\($0.group ?? -1)" })
+            }
+            let one = try await look()
+            #expect(one.codes == ["1"] && one.losses.keys.sorted() == [1])
+            let loss = try #require(one.losses[1])
+            #expect(loss.shards == expected && loss.elsewhere == 1 && loss.bytes == Int64(expected) * 8192)
+            #expect(loss.tableCount == 1 && loss.tables.map(\.name) == ["public.d"])
+            #expect(loss.tables.first?.examples.first == first && loss.tables.first?.examples.count == min(3, expected))
+            // Of a shard that two groups have, one is left; when both are gone, none is.
+            _ = try await bench.scene.session.query(
+                "insert into pg_dist_placement (shardid, shardstate, shardlength, groupid) values (\(first), 1, 0, 2)")
+            let replicated = try await look()
+            #expect(replicated.losses[1]?.shards == expected - 1 && replicated.losses[1]?.elsewhere == 2)
+            bench.scene.citus.servers["w2"]?.kill()
+            let both = try await look()
+            #expect(both.codes == ["1", "2"] && both.losses[1]?.shards == expected)
             bench.scene.stop()
         }
 

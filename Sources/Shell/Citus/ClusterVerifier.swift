@@ -148,6 +148,7 @@ public final class ClusterVerifier {
             ($0, await self.node($0, facts))
         }
         for (endpoint, answer) in answers { facts.nodes[endpoint] = answer }
+        await self.readLosses(&facts)
         await self.askInitiators(&facts)
         await self.nameDifferences(&facts)
         if facts.isDeep { await self.readContentsAgain(&facts) }

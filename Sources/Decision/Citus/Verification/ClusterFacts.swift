@@ -49,6 +49,8 @@ public struct ClusterFacts: Hashable, Sendable {
         public var superseded: [Int: SupersededFence]
         /// Functions of `pharos grant-sql` that this role may not call, or that do not exist.
         public var missingFunctions: [String] = []
+        /// By group, of those that are lost or that no query comes to; nil where it could not be read.
+        public var losses: [Int: ShardLoss]? = [:]
 
         public init(
             rows: [NodeRow], facts: NodeFacts, fenceProblem: String? = nil, superseded: [Int: SupersededFence] = [:]

@@ -38,6 +38,7 @@ public struct Finding: Hashable, Sendable {
         case shardMissing = "shard-missing"
         case shardLeftovers = "shard-leftovers"
         case copiesOfShardDiffer = "copies-of-shard-differ"
+        case shardsOutOfReach = "shards-out-of-reach"
         case placementsOrphaned = "placements-orphaned"
         case placementsInactive = "placements-inactive"
         case shardsOrphaned = "shards-orphaned"

@@ -48,6 +48,7 @@ public struct NodeFacts: Hashable, Sendable {
         case sequences = "its sequences"
         case reachability = "whether Citus's nodes reach each other"
         case fence = "the table pharos.citus_fence"
+        case losses = "which shards the groups out of reach take along"
     }
 
     public init(

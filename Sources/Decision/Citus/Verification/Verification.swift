@@ -23,6 +23,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     let groups = Set(coordinator.rows.filter { !$0.isClone }.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
     for row in coordinator.rows { findings += checkRow(row, facts, coordinator) }
+    findings += checkLosses(facts, coordinator)
     let servers = lookedAt(facts, coordinator)
     findings += checkUnseen(servers, facts)
     findings += checkVersions(servers)
@@ -119,10 +120,11 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
         ]
     }
     if primaries.isEmpty {
+        let loss = coordinator.losses?[group].map { $0.shards > 0 ? "; that is \($0.text)" : "" } ?? ""
         return [
             Finding(
                 .groupWithoutPrimary, .critical, group: group,
-                "no row of it is a primary (\(rows.map { "node \($0.id): \($0.role)" }.joined(separator: ", "))): every query to it fails with XX000",
+                "no row of it is a primary (\(rows.map { "node \($0.id): \($0.role)" }.joined(separator: ", "))): every query to it fails with XX000\(loss)",
                 .init(
                     "Make the right row the primary.",
                     sql: [
