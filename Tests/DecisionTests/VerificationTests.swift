@@ -172,6 +172,55 @@ struct VerificationTests {
         }
     }
 
+    @Test func `a leader is asked at its own place, whatever its row calls it`() {
+        let alias = NodeEndpoint("worker-2.example.com", 6432)
+        func found(_ change: (inout ClusterFacts) -> Void) -> [Finding] {
+            Self.prepared(TransactionFates(committed: [Self.gid])) { facts in
+                facts.coordinator?.rows[2].endpoint = alias
+                Self.change(&facts, Self.other) { $0.server = .server(system: "7", started: "1") }
+                facts.nodes[alias] = .answered(
+                    NodeFacts(isInRecovery: false, localGroup: 2, server: .server(system: "7", started: "1")))
+                change(&facts)
+            }
+        }
+        let statement = ["commit prepared '\(Self.gid)'"]
+        #expect(found { _ in }.map(\.remedy.sql) == [statement])
+        // The row names nobody, or a server that is not the leader: it is the leader who knows.
+        #expect(found { $0.nodes[alias] = .unreachable(reason: "why") }.map(\.remedy.sql) == [statement])
+        #expect(found { $0.coordinator?.rows.remove(at: 2) }.map(\.remedy.sql) == [statement])
+        // What is prepared on it is listed once, by whatever name it was asked.
+        let prepared = [PreparedTransaction(gid: "citus_0_1_2_3", age: .seconds(90))]
+        let once = found { facts in
+            for place in [alias, Self.other] { Self.change(&facts, place) { $0.prepared = prepared } }
+        }
+        #expect(once.count == 2 && once.count { $0.node == alias } == 1)
+    }
+
+    @Test func `what is prepared on a leader that no row names is found, and a leader that cannot be asked is told`() {
+        func found(_ change: (inout ClusterFacts) -> Void) -> [Finding] {
+            let facts = Self.facts { facts in
+                facts.coordinator?.rows.remove(at: 2)
+                Self.change(&facts, Self.other) {
+                    $0.prepared = [PreparedTransaction(gid: "citus_0_1_2_3", age: .seconds(90))]
+                }
+                change(&facts)
+            }
+            return verify(facts).filter { $0.code != .groupUnregistered }
+        }
+        let listed = found { _ in }
+        #expect(listed.map(\.code) == [.orphanedPrepared])
+        #expect(listed.first?.node == Self.other && listed.first?.group == 2)
+        let down = found { $0.nodes[Self.other] = .unreachable(reason: "no route") }
+        #expect(down.map(\.code) == [.notLookedAt] && down.first?.group == 2)
+        let unseen = found { facts in
+            Self.change(&facts, Self.other) { node in
+                node.prepared = []
+                node.unseen = [.prepared: "permission denied"]
+            }
+        }
+        #expect(unseen.map(\.code) == [.notLookedAt] && unseen.first?.node == Self.other)
+    }
+
     @Test func `a transaction of somebody else's, and one that is young`() {
         let facts = Self.facts { facts in
             Self.change(&facts, Self.worker) { node in

@@ -20,18 +20,66 @@ public struct CitusTransactionName: Hashable, Sendable {
 /// Transactions that were prepared more than a minute ago and neither committed nor rolled back since: they hold their locks. After a
 /// restore, all of them: who prepared them is gone.
 func checkPrepared(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
-    servers.flatMap { server in
-        let old = server.facts.prepared.filter { facts.isAfterRestore || $0.age > .seconds(60) }
-        return checkPreparedElsewhere(old, on: server, facts)
-            + old.filter { $0.database == nil }.map { transaction in
-                let begin =
-                    "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
-                let (text, remedy) = judge(transaction.gid, on: server, among: servers, facts)
-                return Finding(
-                    .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)",
-                    remedy)
-            }
+    let leaders = unnamedLeaders(servers, facts)
+    return unseenPrepared(leaders, facts) + leadersNotLookedAt(facts)
+        + (servers + leaders).flatMap { server in
+            let old = server.facts.prepared.filter { facts.isAfterRestore || $0.age > .seconds(60) }
+            return checkPreparedElsewhere(old, on: server, facts)
+                + old.filter { $0.database == nil }.map { transaction in
+                    let begin =
+                        "transaction \(transaction.gid) has been prepared for \(transaction.age.components.seconds) s and holds its locks"
+                    let (text, remedy) = judge(transaction.gid, on: server, facts)
+                    return Finding(
+                        .orphanedPrepared, .critical, group: server.group, node: server.endpoint, "\(begin); \(text)",
+                        remedy)
+                }
+        }
+}
+
+/// What the leader of a group said, at its own place: a row may name it otherwise, or name somebody else. Nil where it did not answer.
+private func leader(of group: Int, _ facts: ClusterFacts) -> NodeFacts? {
+    guard let leader = facts.leaders[group] else { return nil }
+    if group == 0 { return facts.coordinator?.facts }
+    guard let place = leader.endpoint, case .answered(let node)? = facts.nodes[place] else { return nil }
+    return node
+}
+
+/// The workers' leaders that were looked at, and that no row leads to: what is prepared there holds its locks all the same.
+private func unnamedLeaders(_ servers: [LookedAt], _ facts: ClusterFacts) -> [LookedAt] {
+    facts.leaders.keys.sorted().compactMap { group in
+        guard group != 0, let node = leader(of: group, facts), let place = facts.leaders[group]?.endpoint,
+            !servers.contains(where: { $0.endpoint == place || $0.facts.server.relation(to: node.server) == .same })
+        else { return nil }
+        return LookedAt(group: group, endpoint: place, facts: node)
     }
+}
+
+private func unseenPrepared(_ leaders: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
+    leaders.compactMap { leader in
+        leader.facts.unseen[.prepared].map { preparedNotLookedAt(leader.group, leader.endpoint, $0, facts) }
+    }
+}
+
+/// Leaders that no row names and that do not answer: nothing else says so.
+private func leadersNotLookedAt(_ facts: ClusterFacts) -> [Finding] {
+    let named = Set((facts.coordinator?.rows ?? []).map(\.endpoint))
+    return facts.leaders.sorted { $0.key < $1.key }.compactMap { group, leader in
+        guard group != 0, let place = leader.endpoint, !named.contains(place) else { return nil }
+        switch facts.nodes[place] {
+        case .unreachable(let reason)?, .refused(let reason)?: return preparedNotLookedAt(group, place, reason, facts)
+        case .answered?, .withoutCitus?, nil: return nil
+        }
+    }
+}
+
+private func preparedNotLookedAt(
+    _ group: Int, _ place: NodeEndpoint?, _ reason: String, _ facts: ClusterFacts
+) -> Finding {
+    Finding(
+        .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group, node: place,
+        "\(NodeFacts.Aspect.prepared.rawValue) could not be looked at: \(reason)",
+        .init("Bring this leader up, or let the role log in there: pg_hba.conf, and citus.node_conninfo in pharos.yml.")
+    )
 }
 
 /// A server's databases that are not verified share its locks on what is common to all, its limit of prepared transactions, and the rows
@@ -58,9 +106,7 @@ private func checkPreparedElsewhere(
 }
 
 /// What is known of its fate, and what is to be done. Pharos never does it by itself.
-private func judge(
-    _ gid: String, on server: LookedAt, among servers: [LookedAt], _ facts: ClusterFacts
-) -> (String, Finding.Remedy) {
+private func judge(_ gid: String, on server: LookedAt, _ facts: ClusterFacts) -> (String, Finding.Remedy) {
     guard let name = CitusTransactionName(gid) else {
         return (
             "it is none of Citus's own",
@@ -72,9 +118,8 @@ private func judge(
     }
     let initiatorName = "group \(name.initiator)"
     // Only the leader of that group, and only if it takes itself for that group: an old primary knows of the past alone.
-    guard let leader = facts.leaders[name.initiator]?.endpoint,
-        let initiator = servers.first(where: { $0.group == name.initiator && $0.endpoint == leader }),
-        !initiator.facts.isInRecovery, initiator.facts.localGroup == name.initiator, let fates = initiator.facts.fates
+    guard let initiator = leader(of: name.initiator, facts), !initiator.isInRecovery,
+        initiator.localGroup == name.initiator, let fates = initiator.fates
     else {
         return (
             "\(initiatorName) began it, and cannot be asked whether it was committed",
