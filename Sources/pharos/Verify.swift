@@ -34,7 +34,8 @@ struct Verify: ParsableCommand {
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
             let found = await verifier.verified(
-                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(), points: points)
+                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(),
+                places: rememberedPlaces(settings), points: points)
             let reports = found.map {
                 VerificationReport(
                     database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint,

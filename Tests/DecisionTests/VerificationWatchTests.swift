@@ -115,6 +115,49 @@ struct VerificationWatchTests {
         }
     }
 
+    @Test func `a note of what could not be looked at hides nothing`() {
+        var script = Self.script()
+        let one = Self.finding(.shardMissing)
+        let note = Self.finding(.notLookedAt, .note)
+        func found(_ findings: Finding...) -> VerificationOutcome {
+            .ended([DatabaseVerification(Self.app, findings)])
+        }
+        _ = Self.told(&script, found(one))
+        #expect(Self.told(&script, found(note)) == [.findingGone(FindingPlace(Self.app, one))])
+    }
+
+    @Test func `places where members were go along with what is to be verified`() {
+        var script = Self.script()
+        script.verified = nil
+        var asked: [CitusAction] = []
+        for _ in 0..<20 where asked.isEmpty {
+            asked = script.on(nil, after: .seconds(10)).filter { if case .verify = $0 { true } else { false } }
+        }
+        guard case .verify(_, let places)? = asked.first else {
+            Issue.record("nothing is verified")
+            return
+        }
+        #expect(places.cluster == CitusScript.cluster && places.knows(NodeEndpoint("a2", 5432), of: 1))
+    }
+
+    @Test func `copies that differ have the whole looked at, at once, and at most once an hour`() {
+        var script = Self.script()
+        _ = script.pass(.seconds(3700), step: .seconds(10))
+        script.answersComparisons = false
+        let before = script.verifications.count
+        let worker = NodeEndpoint("a1", 5432)
+        var told = 0
+        let end = script.now + .seconds(3 * 3600)
+        while script.now < end {
+            for case .compareCopies(let name, _) in script.on(nil, after: .seconds(5)) {
+                _ = script.on(.copiesCompared(name, [CopyFinding(worker, .different)], askedAt: script.now))
+                told += script.reports.count { $0.isOfDifferingCopies }
+            }
+        }
+        #expect(told > 3)
+        #expect((1...3).contains(script.verifications.count - before), "\(script.verifications.count - before)")
+    }
+
     @Test func `twenty are told, and how many more there are`() {
         var script = Self.script()
         let findings = (0..<50).map { Self.finding(.shardMissing, group: $0) }
@@ -138,7 +181,8 @@ struct VerificationWatchTests {
         script.verified = nil
         var reports: [CitusReport] = []
         for _ in 0..<3000 {
-            if script.on(nil, after: .seconds(30)).contains(.verify(suspects: [])) { break }
+            let isAsked = script.on(nil, after: .seconds(30)).contains { if case .verify = $0 { true } else { false } }
+            if isAsked { break }
         }
         // A daemon that stands still does not count the time against anybody.
         _ = script.pass(.seconds(700), step: .seconds(1))

@@ -2,6 +2,7 @@
 import CitusCatalog
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import PostgresClient
 import Settings
@@ -174,6 +175,56 @@ extension IntegrationTests {
             bench.scene.citus.servers["w2"]?.kill()
             let both = try await look()
             #expect(both.codes == ["1", "2"] && both.losses[1]?.shards == expected)
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `a primary whose member key has ended is found where a member was`() async throws {
+            let bench = try await VerifyBench()
+            // A copy of w1 that was cut off: it accepts writes, and etcd does not name it.
+            try await bench.scene.citus.addStandby()
+            let old = NodeEndpoint("127.0.0.1", bench.scene.citus.ports[3])
+            let session = try await PostgresConnection(bench.scene.citus.conninfo("w1s"))
+            let verifier = try #require(ClusterVerifier(bench.settings))
+            let cluster = try await bench.scene.client.range(.key("x"), limit: 1).header.clusterID
+            var places = KnownPlaces(cluster: cluster)
+            places.learn(old, of: 1)
+            places.learn(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[5]), of: 2)
+            // Of another cluster: an address that somebody else has now.
+            places.learn(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[1]), of: 2)
+            func found(_ places: KnownPlaces) async throws -> [String] {
+                let facts = try #require(
+                    await verifier.gather(isDeep: false, isAfterRestore: false, places: places).first)
+                return verify(facts).filter { ![.restorePointsNotSafe, .failoverMayHang].contains($0.code) }
+                    .map { "\($0.code.rawValue) \($0.severity) \($0.group ?? -1)" }
+            }
+            #expect(try await found(places) == ["not-looked-at note 2"], "a standby is none")
+            _ = try await session.query("select pg_promote()", timeout: .seconds(30))
+            #expect(try await found(places) == ["second-primary critical 1", "not-looked-at note 2"])
+            // What another etcd cluster has told belongs to somebody else.
+            var others = KnownPlaces(cluster: cluster &+ 1)
+            others.learn(old, of: 1)
+            #expect(try await found(others) == [])
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `a worker's database without Citus is a finding of its own`() async throws {
+            let bench = try await VerifyBench()
+            let ports = bench.scene.citus.ports
+            try await bench.scene.citus.createDatabase("bare")
+            let dropped = try await bench.scene.citus.psql(
+                "w1", ["-c", "drop database bare with (force)", "-c", "create database bare"])
+            #expect(dropped.exitCode == 0, "\(dropped.text)")
+            let session = try await PostgresConnection(
+                bench.scene.citus.conninfo("c"), overriding: [(keyword: "dbname", value: "bare")])
+            for (id, group) in [(1, 0), (2, 1)] {
+                _ = try await session.query(
+                    "insert into pg_dist_node (nodeid, groupid, nodename, nodeport, hasmetadata, metadatasynced, noderole) values (\(id), \(group), '127.0.0.1', \(ports[group]), true, true, 'primary')"
+                )
+            }
+            let verifier = try #require(ClusterVerifier(try bench.scene.settings(.observe, databases: ["bare"])))
+            let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: false).first)
+            let found = verify(facts).filter { $0.severity == .critical && $0.group == 1 }.map(\.code)
+            #expect(found == [.extensionMissing], "\(found)")
             bench.scene.stop()
         }
 

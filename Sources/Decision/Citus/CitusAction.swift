@@ -19,8 +19,8 @@ public enum CitusAction: Hashable, Sendable {
     case releaseHold(String, group: Int)
     /// Look at the settings that a failover depends on.
     case lookAtSettings(String)
-    /// Verify the whole cluster, and look whether these servers accept writes too.
-    case verify(suspects: [NodeEndpoint])
+    /// Verify the whole cluster, and look whether these servers accept writes too, and those where members were.
+    case verify(suspects: [NodeEndpoint], places: KnownPlaces)
     /// Compare the copies of `pg_dist_node` on these nodes with the coordinator's.
     case compareCopies(String, [NodeEndpoint])
 }

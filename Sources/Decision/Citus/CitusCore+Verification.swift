@@ -13,7 +13,7 @@ extension CitusCore {
             }
         if self.verification.ask(isIdle: isIdle, isSettled: isSettled, at: now) {
             let suspects = self.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
-            actions.append(.verify(suspects: suspects))
+            actions.append(.verify(suspects: suspects, places: self.places))
         }
     }
 }

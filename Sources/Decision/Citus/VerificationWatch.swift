@@ -123,7 +123,7 @@ package struct VerificationWatch: Sendable {
             guard !seen.contains(place), let database = databases.first(where: { $0.database == place.database }) else {
                 return false
             }
-            return database.findings.allSatisfy { !$0.code.hides(place, group: $0.group) }
+            return database.findings.allSatisfy { $0.severity == .note || !$0.code.hides(place, group: $0.group) }
         }
         self.standing.subtract(gone)
         for place in gone.sorted(by: { $0.text < $1.text }).prefix(Self.toldLimit) {

@@ -66,7 +66,8 @@ final class CitusLink {
         case .commitHold(let name, let update): self.answer(name) { await $0.commitHold(update, askedAt: now) }
         case .releaseHold(let name, let group): self.answer(name) { await $0.releaseHold(group) }
         case .lookAtSettings(let name): self.answer(name) { await $0.lookAtSettings(askedAt: now) }
-        case .verify(let suspects): self.answer { .verified(await self.verify(suspects), askedAt: now) }
+        case .verify(let suspects, let places):
+            self.answer { .verified(await self.verify(suspects, places), askedAt: now) }
         case .compareCopies(let name, let endpoints):
             self.answer(name) { await $0.compareCopies(endpoints, askedAt: now) }
         }
@@ -75,14 +76,15 @@ final class CitusLink {
     /// One at a time, with connections of its own, and for so long at most.
     nonisolated static let verificationLimit: Duration = .seconds(300)
 
-    private func verify(_ suspects: [NodeEndpoint]) async -> VerificationOutcome {
+    private func verify(_ suspects: [NodeEndpoint], _ places: KnownPlaces) async -> VerificationOutcome {
         guard !self.isVerifying else { return .failed(reason: "an earlier one has not ended yet") }
         guard let verifier = ClusterVerifier(self.settings, resolver: self.resolver, etcd: self.etcd) else {
             return .failed(reason: "nothing of Citus is configured")
         }
         self.isVerifying = true
         let task = EventLoop.task { () -> [DatabaseVerification] in
-            let found = await verifier.verified(isDeep: false, isAfterRestore: false, suspects: suspects)
+            let found = await verifier.verified(
+                isDeep: false, isAfterRestore: false, suspects: suspects, places: places)
             self.isVerifying = false
             return found.map { DatabaseVerification($0.facts.database, $0.findings) }
         }

@@ -36,7 +36,8 @@ extension DatabaseVerification {
             .number(self.findings.count { $0.severity == severity })
         }
         let codes = Set(self.findings.filter { $0.severity > .note }.map(\.code.rawValue)).sorted()
-        let unseen = self.findings.filter { $0.code.isOfTheUnseen }.prefix(VerificationWatch.toldLimit)
+        let unseen = self.findings.filter { $0.code.isOfTheUnseen && $0.severity > .note }.prefix(
+            VerificationWatch.toldLimit)
         return [
             "database": .string(self.database), "critical": count(.critical), "warnings": count(.warning),
             "notes": count(.note), "codes": .list(codes.map { .string($0) }),

@@ -15,7 +15,7 @@ public final class ClusterVerifier {
     private let etcd: EtcdClient?
     let settings: Settings
     private let citus: Settings.Citus
-    private let nodes: NodeConnections
+    let nodes: NodeConnections
 
     /// For connecting to a node and for each question to it.
     static let connectTimeout: Duration = .seconds(2)
@@ -39,12 +39,13 @@ public final class ClusterVerifier {
     /// What is found in each configured database. What is critical is looked for a second time, after a moment.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     public func verified(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], places: KnownPlaces = KnownPlaces(),
+        points: [RestorePoint] = []
     ) async -> [(facts: ClusterFacts, findings: [Finding])] {
         func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
-            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects, points: points).map {
-                ($0, verify($0))
-            }
+            await self.gather(
+                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects, places: places, points: points
+            ).map { ($0, verify($0)) }
         }
         let first = await look()
         guard first.contains(where: { wantsConfirmation($0.findings) }) else { return first }
@@ -56,9 +57,10 @@ public final class ClusterVerifier {
 
     /// The facts about each configured database.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
-    ///   `points`: restore points whose records a person has kept, beside those that etcd has.
+    ///   `places`: where members of any group were. `points`: restore points whose records a person has kept, beside those that etcd has.
     public func gather(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], places: KnownPlaces = KnownPlaces(),
+        points: [RestorePoint] = []
     ) async -> [ClusterFacts] {
         var (leaders, clusterID, etcdProblem) = await self.leaders()
         for suspect in suspects {
@@ -68,6 +70,7 @@ public final class ClusterVerifier {
             leaders[0]?.others["\(suspect)"] = suspect
         }
         self.clusterID = clusterID
+        let former = self.identify(FormerPlaces(places, of: leaders, cluster: clusterID))
         var all: [ClusterFacts] = []
         for database in self.citus.core.databases {
             var facts = ClusterFacts(database: database, settings: self.citus.core, leaders: leaders)
@@ -76,6 +79,7 @@ public final class ClusterVerifier {
             facts.isAfterRestore = isAfterRestore
             if isAfterRestore { facts.restorePointRecords = await self.records(points) }
             await self.ask(&facts)
+            facts.former = await former.value
             all.append(facts)
         }
         self.nodes.stop()

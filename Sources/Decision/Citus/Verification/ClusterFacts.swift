@@ -13,6 +13,8 @@ public struct ClusterFacts: Hashable, Sendable {
     public var coordinatorProblem: String?
     /// What the other servers said, by their address.
     public var nodes: [NodeEndpoint: NodeAnswer] = [:]
+    /// By group, who answers where a member was that etcd does not name any more: see ``FormerPlaces``.
+    public var former: [Int: [NodeEndpoint: ServerIdentity]] = [:]
     /// Whether the tables of shards were looked for.
     public var isDeep = false
     /// What is on record of restore points, by their numbers; where etcd has none, what a person has handed in.

@@ -19,7 +19,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     }
     findings += checkCoordinator(facts, coordinator)
     findings += checkFences(coordinator) + checkFunctions(coordinator)
-    findings += checkWritable(facts)
+    findings += checkWritable(facts) + checkFormer(facts, coordinator)
     let groups = Set(coordinator.rows.filter { !$0.isClone }.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
     for row in coordinator.rows { findings += checkRow(row, facts, coordinator) }
