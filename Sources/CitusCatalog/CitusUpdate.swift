@@ -38,7 +38,7 @@ public struct CitusUpdate: Sendable, Equatable {
     public struct Part: Sendable, Equatable {
         public var group: Int
         public var steps: [Step]
-        /// The revision at which the leader key was last changed.
+        /// The revision at which the leader key was written last.
         public var revision: Int64
         /// The revision in the fence that is passed although it is newer: etcd is known to have been rebuilt under the same id.
         public var rebuiltFrom: Int64?

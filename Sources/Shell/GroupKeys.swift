@@ -52,7 +52,7 @@ struct GroupKeys: Sendable {
         case .leader:
             guard isPut else { return GroupChange(group, .noLeader) }
             let name = patroniLeader(pair.value) ?? PharosKeys.unreadable
-            return GroupChange(group, .leader(name, since: pair.createRevision))
+            return GroupChange(group, .leader(name, since: pair.createRevision, written: pair.modRevision))
         case .member(let name):
             guard patroniLeader(Array(name.utf8)) != nil else { return nil }
             return GroupChange(group, .member(name, isPut ? Self.member(name, pair.value) : nil))

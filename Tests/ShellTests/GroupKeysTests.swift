@@ -20,11 +20,12 @@ struct GroupKeysTests {
     }
 
     @Test func `a leader key counts from its creation, and its end is an end`() {
-        #expect(Self.change("/service/demo/leader", "n1") == GroupChange(0, .leader("n1", since: 7)))
+        #expect(Self.change("/service/demo/leader", "n1") == GroupChange(0, .leader("n1", since: 7, written: 9)))
         #expect(Self.change("/service/demo-w3/leader", nil) == GroupChange(3, .noLeader))
         #expect(Self.change("/service/other/leader", "n1") == nil)
         let mode = GroupKeys(namespace: "service", scope: "demo", .citusMode)
-        #expect(Self.change("/service/demo/12/leader", "n1", mode) == GroupChange(12, .leader("n1", since: 7)))
+        #expect(
+            Self.change("/service/demo/12/leader", "n1", mode) == GroupChange(12, .leader("n1", since: 7, written: 9)))
         #expect(Self.change("/service/demo/x/leader", "n1", mode) == nil)
     }
 

@@ -28,7 +28,7 @@ public enum CitusAction: Hashable, Sendable {
 /// On whose authority a group's rows are changed: the fence in the database compares it.
 public struct GroupAuthority: Hashable, Sendable {
     public var clusterID: UInt64
-    /// The revision at which the group's leader key was created.
+    /// The revision at which the group's leader key was written last: in one history of etcd a later leader's is always higher.
     public var revision: Int64
     /// The revision applied last, where etcd is known to have been rebuilt under the same number since: a linearizable read
     /// that was sent after the refusal showed an older one.

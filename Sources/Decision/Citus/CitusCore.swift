@@ -77,7 +77,7 @@ package struct CitusCore: Sendable {
             }
             var leaders: [Int: Int64] = [:]
             for change in learned.named {
-                if case .leader(_, let since) = change.fact { leaders[change.group] = since }
+                if case .leader(_, let since, let written) = change.fact { leaders[change.group] = written ?? since }
             }
             for index in self.databases.indices { self.databases[index].learn(leaders: leaders, sentAt: sentAt) }
             self.tell(learned, into: &reports)

@@ -12,9 +12,9 @@ extension CitusDatabase {
             view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
             let row = self.primary(group)
         else { return }
-        let authority = GroupAuthority(clusterID: clusterID, revision: leader.since)
+        let authority = GroupAuthority(clusterID: clusterID, revision: view.leaderWritten)
         self.lastHeld = leader.since
-        self.hold = Hold(group: group, authority: authority, until: now + Self.holdLimit)
+        self.hold = Hold(group: group, leader: leader, until: now + Self.holdLimit)
         actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
     }
 
@@ -23,16 +23,16 @@ extension CitusDatabase {
         _ view: Group, _ isWritable: Bool, _ clusterID: UInt64, at now: Instant, into actions: inout [CitusAction]
     ) -> Bool {
         guard let hold = self.hold, hold.isHeld, !hold.isEnding, self.update == nil else { return false }
-        let isOver = now >= hold.until || (view.leader?.since == hold.authority.revision && !view.isSwitchingOver)
-        let hasChanged = view.leader.map { $0.since != hold.authority.revision } ?? false
-        if hasChanged, let drift = self.drifts[hold.group], let leader = view.leader {
+        let isOver = now >= hold.until || (view.leader == hold.leader && !view.isSwitchingOver)
+        let hasChanged = view.leader.map { $0 != hold.leader } ?? false
+        if hasChanged, let drift = self.drifts[hold.group] {
             guard isWritable else {
                 if now >= hold.until { self.releaseHold(hold, into: &actions) }
                 return true
             }
             let update = RowUpdate(
                 group: hold.group, changes: drift.changes,
-                authority: GroupAuthority(clusterID: clusterID, revision: leader.since), blockers: .wait)
+                authority: GroupAuthority(clusterID: clusterID, revision: view.leaderWritten), blockers: .wait)
             self.note([update], at: now)
             actions.append(.commitHold(self.name, update))
         } else if isOver || (hasChanged && view.endpoint != nil) {

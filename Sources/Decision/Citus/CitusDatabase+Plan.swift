@@ -178,10 +178,11 @@ extension CitusDatabase {
     func isUpdating(_ group: Int) -> Bool { self.update?.groups.contains(group) ?? false }
 
     private func update(_ group: Int, _ view: Group, _ drift: Drift, _ clusterID: UInt64) -> RowUpdate? {
-        guard let leader = view.leader else { return nil }
+        guard view.leader != nil else { return nil }
         return RowUpdate(
             group: group, changes: drift.changes,
-            authority: GroupAuthority(clusterID: clusterID, revision: leader.since, rebuiltFrom: drift.rebuiltFrom),
+            authority: GroupAuthority(
+                clusterID: clusterID, revision: view.leaderWritten, rebuiltFrom: drift.rebuiltFrom),
             blockers: self.blockers(group, view, failures: drift.failures))
     }
 

@@ -31,7 +31,8 @@ package struct CitusDatabase: Sendable {
     /// A transaction that blocks writes to a group while its leader changes.
     struct Hold: Sendable {
         let group: Int
-        let authority: GroupAuthority
+        /// Who led when it was begun.
+        let leader: Group.Leader
         let until: Instant
         var isHeld = false
         /// Whether no other group's rows can be moved meanwhile.
@@ -259,7 +260,7 @@ package struct CitusDatabase: Sendable {
 
     /// A linearizable read of etcd that was sent after the fence's refusal shows a leader key that is older than the one
     /// applied. In one etcd's history the key of now is never older than one of before: it was rebuilt under the same number.
-    /// - Parameter leaders: at which revision each group's leader key was created, as the read shows.
+    /// - Parameter leaders: at which revision each group's leader key was written last, as the read shows.
     mutating func learn(leaders: [Int: Int64], sentAt: Instant) {
         for (group, drift) in self.drifts {
             guard let refused = drift.refused, sentAt >= refused.at, let since = leaders[group],

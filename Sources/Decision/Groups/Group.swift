@@ -31,6 +31,10 @@ struct Group: Sendable {
     private var lastEndpoint: NodeEndpoint?
     private var plannedFrom: String?
 
+    /// The revision at which the present leader's name was written last, for all that is known: what its rows are changed on. A
+    /// Patroni that was frozen may write its name over another's without creating the key anew.
+    private(set) var leaderWritten: Int64 = 0
+
     var leader: Leader? { self.knownLeader.value }
     var members: [String: GroupMember] { self.knownMembers.compactMapValues(\.value) }
     /// Where the leader's PostgreSQL is reached.
@@ -62,8 +66,16 @@ struct Group: Sendable {
     /// Answers whether anything may follow from it: most of what members write is the same again.
     mutating func learn(_ fact: GroupFact, at revision: Int64, now: Instant) -> Bool {
         switch fact {
-        case .leader(let name, let since):
-            return self.learn(Leader(name: name, since: since), at: revision, now: now)
+        case .leader(let name, let since, let written):
+            let leader = Leader(name: name, since: since)
+            let isNews = self.learn(leader, at: revision, now: now)
+            // Of another leader it may be lower: etcd may have been rebuilt, and have overtaken the one before.
+            if isNews {
+                self.leaderWritten = written ?? since
+            } else if self.leader == leader {
+                self.leaderWritten = max(self.leaderWritten, written ?? since)
+            }
+            return isNews
         case .noLeader: return self.learn(nil, at: revision, now: now)
         case .member(let name, let member):
             let isNews = self.knownMembers[name, default: Known(nil)].learn(member, at: revision)

@@ -51,8 +51,9 @@ public enum LeaderRequest: Hashable, Sendable {
 
 /// One key's content; nil where there is none.
 public enum GroupFact: Hashable, Sendable {
-    /// `since`: the revision at which the leader key was created. (Writing it anew keeps that.)
-    case leader(String, since: Int64)
+    /// `since`: the revision at which the leader key was created. (Writing it anew keeps that.) `written`: the one at which it was
+    /// written last; nil: the same.
+    case leader(String, since: Int64, written: Int64? = nil)
     case noLeader
     case member(String, GroupMember?)
     /// What Patroni was asked for, for now; nil: nothing.

@@ -101,7 +101,7 @@ package struct GroupsView: Sendable {
         if self.groups[change.group] == nil {
             guard self.groups.count < Self.groupLimit else { return }
             switch change.fact {
-            case .leader(let leader, _): learned.appeared.append((change.group, leader))
+            case .leader(let leader, _, _): learned.appeared.append((change.group, leader))
             case .member(_, .some): break
             case .noLeader, .member(_, nil), .requested, .synchronous, .log: return
             }

@@ -58,7 +58,7 @@ struct LogTrail: Sendable {
     /// - Parameter isSeen: a watch has shown it, so nothing is lacking before it.
     private mutating func learn(_ fact: GroupFact, at revision: Int64, now: Instant, isSeen: Bool) {
         switch fact {
-        case .leader(let name, let since):
+        case .leader(let name, let since, _):
             self.leaderRevision = max(self.leaderRevision, revision)
             if let current = self.current, current.name != name {
                 self.former = current

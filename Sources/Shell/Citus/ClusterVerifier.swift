@@ -112,9 +112,9 @@ public final class ClusterVerifier {
             var members: [Int: [String: NodeEndpoint]] = [:]
             for change in snapshot.facts {
                 switch change.fact {
-                case .leader(let name, let since):
+                case .leader(let name, let since, let written):
                     names[change.group] = name
-                    self.revisions[change.group] = since
+                    self.revisions[change.group] = written ?? since
                 case .member(let name, let member): members[change.group, default: [:]][name] = member?.endpoint
                 case .noLeader, .requested, .synchronous, .log: break
                 }

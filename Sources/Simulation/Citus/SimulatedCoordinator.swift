@@ -82,7 +82,7 @@ final class SimulatedCoordinator {
         guard revision >= self.leaderRevision else { return }
         for change in changes where change.group == 0 {
             switch change.fact {
-            case .leader(let name, _): (self.seenLeader, self.leaderRevision) = (name, revision)
+            case .leader(let name, _, _): (self.seenLeader, self.leaderRevision) = (name, revision)
             case .noLeader: (self.seenLeader, self.leaderRevision) = ("", revision)
             case .member, .requested, .synchronous, .log: break
             }
