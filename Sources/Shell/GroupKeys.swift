@@ -114,7 +114,9 @@ struct GroupKeys: Sendable {
         let member = PatroniMember(name: name, value: value)
         return GroupMember(
             endpoint: member.endpoint, isRunning: member.state == "running",
-            isPrimary: member.role == .primary, servesReads: !member.tags.noLoadBalance,
+            isPrimary: member.role == .primary,
+            // Patroni 3.0 does not say; later ones say `streaming`, `in archive recovery`, or nothing.
+            servesReads: !member.tags.noLoadBalance && member.replicationState.map { $0 == "streaming" } ?? true,
             mayLead: !member.tags.noFailover && member.tags.failoverPriority != 0,
             api: member.apiURL, isStandbyLeader: member.role == .standbyLeader)
     }

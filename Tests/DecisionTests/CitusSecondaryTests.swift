@@ -14,6 +14,11 @@ struct CitusSecondaryTests {
         CitusScript.rows + [NodeRow(id: 4, group: 1, endpoint: a2, role: .secondary, hasMetadata: false)]
     }
 
+    /// Another secondary of the group: its last one would stay.
+    private static let third = NodeRow(
+        id: 6, group: 1, endpoint: NodeEndpoint("a3", 5432), role: .secondary, hasMetadata: false)
+    private static let withThird = registered + [third]
+
     private static func member(isRunning: Bool) -> GroupFact {
         .member("a2", GroupMember(endpoint: self.a2, isRunning: isRunning, isPrimary: false))
     }
@@ -75,24 +80,40 @@ struct CitusSecondaryTests {
     }
 
     @Test func `it is removed when it has been unfit for as long as a detector takes`() {
+        var script = CitusScript.settled(rows: Self.withThird) { $0.registersSecondaries = true }
+        _ = script.changed(1, Self.member(isRunning: false))
+        #expect(self.pass(&script, .seconds(145), rows: Self.withThird) == [])
+        #expect(self.pass(&script, .seconds(10), rows: Self.withThird) == [Self.remove])
+    }
+
+    /// With `citus.use_secondary_nodes` every query that needs the group would fail without one.
+    @Test func `the last secondary of a group stays, also if it is unfit, until there is another`() {
         var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
         _ = script.changed(1, Self.member(isRunning: false))
-        #expect(self.pass(&script, .seconds(145), rows: Self.registered) == [])
-        #expect(self.pass(&script, .seconds(10), rows: Self.registered) == [Self.remove])
+        _ = script.on(.unusable([Self.a2]))
+        #expect(self.pass(&script, .seconds(900), rows: Self.registered) == [])
+        #expect(self.pass(&script, .seconds(30), rows: Self.withThird) == [Self.remove])
+        // One of another node cluster is none that its queries could use.
+        var follower = Self.third
+        follower.isOfDefaultCluster = false
+        var other = CitusScript.settled(rows: Self.registered + [follower]) { $0.registersSecondaries = true }
+        _ = other.changed(1, Self.member(isRunning: false))
+        #expect(self.pass(&other, .seconds(900), rows: Self.registered + [follower]) == [])
     }
 
     @Test func `what the failure detector holds failed is removed at once, and comes back when it is well`() {
-        var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
-        #expect(self.pass(&script, .seconds(60), rows: Self.registered) == [], "Patroni says that it runs")
-        let removal = script.on(.unusable([Self.a2])) + self.pass(&script, .seconds(15), rows: Self.registered)
+        var script = CitusScript.settled(rows: Self.withThird) { $0.registersSecondaries = true }
+        #expect(self.pass(&script, .seconds(60), rows: Self.withThird) == [], "Patroni says that it runs")
+        let removal = script.on(.unusable([Self.a2])) + self.pass(&script, .seconds(15), rows: Self.withThird)
         #expect(removal == [Self.remove])
-        #expect(self.applied(&script, rows: CitusScript.rows) == [])
+        #expect(self.applied(&script, rows: CitusScript.rows + [Self.third]) == [])
         #expect(
-            self.pass(&script, .seconds(300), rows: CitusScript.rows) == [], "it is not added while it is held failed")
+            self.pass(&script, .seconds(300), rows: CitusScript.rows + [Self.third]) == [],
+            "it is not added while it is held failed")
         _ = script.on(.unusable([]))
         // One change within the hour: it must have been fit for twice as long.
-        #expect(self.pass(&script, .seconds(100), rows: CitusScript.rows) == [])
-        #expect(self.pass(&script, .seconds(100), rows: CitusScript.rows) == [Self.add])
+        #expect(self.pass(&script, .seconds(100), rows: CitusScript.rows + [Self.third]) == [])
+        #expect(self.pass(&script, .seconds(100), rows: CitusScript.rows + [Self.third]) == [Self.add])
     }
 
     /// Citus's own recipe for read replicas: secondaries that are no members of Patroni's, as a rule of another `nodecluster`.
@@ -107,14 +128,14 @@ struct CitusSecondaryTests {
     }
 
     @Test func `a secondary whose member Patroni has forgotten goes`() {
-        var script = CitusScript.settled(rows: Self.registered) { $0.registersSecondaries = true }
+        var script = CitusScript.settled(rows: Self.withThird) { $0.registersSecondaries = true }
         _ = script.changed(1, .member("a2", nil))
-        #expect(self.pass(&script, .seconds(160), rows: Self.registered) == [Self.remove])
+        #expect(self.pass(&script, .seconds(160), rows: Self.withThird) == [Self.remove])
     }
 
     @Test func `a flapping standby is changed ever more seldom`() {
-        var script = CitusScript.settled { $0.registersSecondaries = true }
-        var rows = CitusScript.rows
+        var script = CitusScript.settled(rows: CitusScript.rows + [Self.third]) { $0.registersSecondaries = true }
+        var rows = CitusScript.rows + [Self.third]
         var changes: [Duration] = []
         let begin = script.now
         // Three minutes up, three minutes down, for four hours.
@@ -123,7 +144,7 @@ struct CitusSecondaryTests {
             let end = script.now + .seconds(180)
             while script.now < end {
                 guard let update = self.pass(&script, .seconds(2), rows: rows).first else { continue }
-                rows = update == Self.add ? Self.registered : CitusScript.rows
+                rows = update == Self.add ? Self.withThird : CitusScript.rows + [Self.third]
                 changes.append(script.now - begin)
                 #expect(self.applied(&script, rows: rows) == [])
             }

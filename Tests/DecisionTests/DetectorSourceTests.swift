@@ -92,6 +92,7 @@ struct DetectorSourceTests {
         #expect(script.verdict("n3") == .well, "for a moment, that is no verdict")
         script.pass(.seconds(120))
         #expect(script.verdict("n3") == .lagging)
+        #expect(script.core.unusable.count == 1, "nobody should read there")
         script.findings["n3"] = self.findings(at: 1 << 30)
         script.pass(.seconds(120))
         #expect(script.verdict("n3") == .well)

@@ -19,6 +19,18 @@ struct GroupKeysTests {
                     version: 1, lease: 0)))
     }
 
+    @Test(arguments: [
+        ("", true), (#","replication_state":"streaming""#, true),
+        (#","replication_state":"in archive recovery""#, false), (#","tags":{"noloadbalance":true}"#, false),
+    ]) func `reads are for a standby that streams, as far as Patroni says`(more: String, serves: Bool) {
+        let value = #"{"conn_url":"postgres://10.0.0.1:5432/postgres","role":"replica","state":"running"\#(more)}"#
+        guard case .member(_, let member?)? = Self.change("/service/demo/members/n2", value)?.fact else {
+            Issue.record("no member")
+            return
+        }
+        #expect(member.servesReads == serves)
+    }
+
     @Test func `a leader key counts from its creation, and its end is an end`() {
         #expect(Self.change("/service/demo/leader", "n1") == GroupChange(0, .leader("n1", since: 7, written: 9)))
         #expect(Self.change("/service/demo-w3/leader", nil) == GroupChange(3, .noLeader))

@@ -18,7 +18,7 @@ package struct CitusCore: Sendable {
     private var identities = ServerIdentities()
     /// By group, of those that have had a leader.
     private var inquiries: [Int: LeaderInquiry] = [:]
-    /// What the failure detector holds failed.
+    /// What the failure detector holds failed, or lagging.
     private var unusable: Set<NodeEndpoint> = []
     /// Whether the view of the groups is found to lack something.
     var wantsGroupsRead = false

@@ -113,10 +113,10 @@ extension DetectorCore {
             isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
     }
 
-    /// The PostgreSQL servers that are held failed.
+    /// The PostgreSQL servers that are held failed, or too far behind: nobody should read there.
     var unusable: Set<NodeEndpoint> {
         var endpoints: Set<NodeEndpoint> = []
-        for target in self.targets.values where [.nodeFailed, .postgresFailed].contains(target.verdict) {
+        for target in self.targets.values where [.nodeFailed, .postgresFailed, .lagging].contains(target.verdict) {
             if let endpoint = target.endpoint { endpoints.insert(endpoint) }
         }
         return endpoints

@@ -19,7 +19,7 @@ public struct GroupMember: Hashable, Sendable {
     public var isPrimary: Bool
     /// Whether it leads a standby cluster, which follows another cluster, and accepts no writes.
     public var isStandbyLeader: Bool
-    /// Whether reads may be sent to it (no tag `noloadbalance`).
+    /// Whether reads may be sent to it: no tag `noloadbalance`, and it streams, as far as Patroni says whether it does.
     public var servesReads: Bool
     /// Whether it may become the leader (no tag `nofailover`).
     public var mayLead: Bool
