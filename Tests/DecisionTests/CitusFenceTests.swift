@@ -82,4 +82,31 @@ struct CitusFenceTests {
                 if case .commitHold(_, let update) = $0 { update.authority.revision == 13 } else { false }
             })
     }
+
+    @Test func `what is still on its way to being held is let go for another group's failover`() {
+        var script = CitusScript.settled()
+        _ = script.changed(1, .requested(.from("a1")))
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")), .leader("b2", since: 12))
+        let release = script.answered("b2", .primary)
+        #expect(release.contains(.releaseHold(Self.app, group: 1)) && Self.updates(release).isEmpty)
+        let moved = script.on(.holdEnded(Self.app, group: 1, reason: "released")) + script.rowsRead()
+        #expect(Self.updates(moved).map(\.group) == [2])
+    }
+}
+
+/// What of the sessions in an update's way is told.
+struct BlockingNewsTests {
+    private static let somebody = BlockingSession(pid: 1, user: "app", application: "psql", state: "active", age: nil)
+    private static let synchronization = BlockingSession(
+        pid: 2, user: "postgres", application: "Citus Metadata Sync Daemon", state: "active", age: nil,
+        isSynchronization: true)
+
+    @Test func `somebody is told once, and the synchronization also after somebody else`() {
+        var news = BlockingNews()
+        #expect(!news.learn([]) && news.learn([Self.somebody]) && !news.learn([Self.somebody]) && !news.isOver)
+        #expect(news.learn([Self.somebody, Self.synchronization]) && news.isOver)
+        #expect(!news.learn([Self.synchronization]) && news.isOver)
+        var first = BlockingNews()
+        #expect(first.learn([Self.synchronization]) && first.isOver)
+    }
 }

@@ -6,6 +6,8 @@ import PostgresClient
 import TestSupport
 import Testing
 
+@testable import Shell
+
 extension IntegrationTests {
     /// What is written to `pg_dist_node`, against the stand-in for Citus.
     @Suite(.serialized)
@@ -405,6 +407,75 @@ extension IntegrationTests {
                 #expect(try await catalog.apply(update) == .applied, "\(step)")
             }
             #expect(try await cluster.address(of: 2) == "127.0.0.1:\(cluster.citus.ports[5])")
+        }
+
+        @Test @EventLoop func `a role that may only read the fence cannot use it`() async throws {
+            let cluster = try await Cluster()
+            for statement in [
+                "create role reader login", "grant usage on schema pharos to reader",
+                "grant select on pharos.citus_fence to reader",
+            ] { _ = try await cluster.session.query(statement) }
+            let conninfo = try cluster.citus.conninfo("c") + " user=reader"
+            let catalog = try await CitusCatalog(PostgresConnection(conninfo))
+            #expect(try await catalog.fenceProblem() == "the role reader lacks rights on it")
+            _ = try await cluster.session.query("grant insert, update on pharos.citus_fence to reader")
+            #expect(try await catalog.fenceProblem() == nil)
+        }
+
+        /// What Citus does with a new schema and its tables then, the stand-in does not.
+        @Test(.enabled(if: LocalCitus.isReal)) @EventLoop
+        func `where schemas are sharded the fence is a plain table all the same`() async throws {
+            let cluster = try await Cluster()
+            _ = try await cluster.session.query("set citus.enable_schema_based_sharding to on")
+            // Made as a person would: a table of a tenant, on some worker.
+            for statement in [
+                "drop schema pharos cascade", "create schema pharos",
+                "create table pharos.citus_fence (groupid integer)",
+            ] { _ = try await cluster.session.query(statement) }
+            let problem = try await CitusCatalog(cluster.session).fenceProblem()
+            #expect(problem?.hasPrefix("it is a distributed table") == true, "\(problem ?? "nil")")
+            _ = try await cluster.session.query("drop schema pharos cascade")
+            let grants = CitusGrants(writes: true, secondaries: false, pools: false)
+            for (_, sql) in grants.statements(role: "mover") { _ = try await cluster.session.query(sql) }
+            let sharded = "select from pg_dist_partition where logicalrelid = 'pharos.citus_fence'::regclass"
+            #expect(try await cluster.session.query(sharded).isEmpty)
+            let conninfo = try cluster.citus.conninfo("c") + " user=mover"
+            let mover = try await CitusCatalog(PostgresConnection(conninfo))
+            #expect(try await mover.fenceProblem() == nil)
+            #expect(try await mover.apply(self.update("new", revision: 5)) == .applied)
+        }
+
+        @Test @EventLoop func `what waits to be held is let go, and its wish for locks with it`() async throws {
+            let cluster = try await Cluster()
+            let grants = CitusGrants(writes: true, secondaries: false, pools: false)
+            for (_, sql) in grants.statements(role: "mover") { _ = try await cluster.session.query(sql) }
+            let conninfo = try cluster.citus.conninfo("c") + " user=mover"
+            let database = CoordinatorDatabase(
+                "postgres", conninfo: conninfo,
+                nodes: NodeConnections(conninfo: "user=mover", database: "postgres", resolver: HostResolver())
+            ) { _ in }
+            // Somebody writes to the fence's row, and stays.
+            for statement in [
+                "begin", "insert into pharos.citus_fence (groupid, etcd_cluster, revision) values (1, 7, 1)",
+            ] { _ = try await cluster.session.query(statement) }
+            var ended: CitusEvent?
+            let holding = EventLoop.spawn {
+                ended = await database.hold(
+                    1, 2, GroupAuthority(clusterID: 7, revision: 5), limit: .seconds(30))
+            }
+            let other = try await PostgresConnection(cluster.citus.conninfo("c"))
+            let waiting = "select from pg_stat_activity where usename = 'mover' and wait_event_type = 'Lock'"
+            let isWaiting = try await eventually(within: .seconds(10)) { try await !other.query(waiting).isEmpty }
+            #expect(isWaiting && ended == nil)
+            #expect(await database.releaseHold(1) == .holdEnded("postgres", group: 1, reason: "released"))
+            await holding.value
+            guard case .holdEnded("postgres", group: 1, _)? = ended else {
+                Issue.record("\(String(describing: ended))")
+                return
+            }
+            let isGone = try await eventually(within: .seconds(10)) { try await other.query(waiting).isEmpty }
+            #expect(isGone)
+            database.stop()
         }
     }
 }

@@ -197,8 +197,8 @@ extension CitusDatabase {
         // Those that have failed keep no others waiting.
         let fresh = due.filter { (self.drifts[$0.group]?.failures ?? 0) == 0 }
         let due = fresh.isEmpty ? due : fresh
-        // What our own transaction blocks, it must let go first. Its group's switchover goes on without it.
-        if let hold = self.hold, hold.blocksOthers {
+        // What our own transaction blocks, or waits for, it must let go first. Its group's switchover goes on without it.
+        if let hold = self.hold, hold.blocksOthers || !hold.isHeld {
             if !hold.isEnding { self.releaseHold(hold, into: &actions) }
             return
         }

@@ -16,6 +16,8 @@ final class CoordinatorDatabase {
     private let deliver: @EventLoop (CitusEvent) -> Void
     private let kept: KeptConnection
     private var held: PostgresConnection?
+    /// The one that is on its way to being held: it waits for its locks.
+    private var acquiring: PostgresConnection?
     /// The server's process that the update under way runs in.
     private var updatingPID: Int?
 
@@ -131,18 +133,18 @@ final class CoordinatorDatabase {
         }
     }
 
-    /// Tells, once, which sessions an update waits for.
+    /// Tells which sessions an update waits for: once, and again when Citus's synchronization comes among them.
     private func watchBlockers(of connection: PostgresConnection, _ groups: [Int]) -> Task<Void, Never> {
         let pid = connection.backendPID
         return EventLoop.spawn {
+            var news = BlockingNews()
             do {
-                for _ in 0..<20 {
+                for _ in 0..<20 where !news.isOver {
                     try await EventLoop.sleep(for: Self.patience)
                     let other = try await self.open()
-                    let sessions = try await CitusCatalog(other).blockers(of: pid)
-                    guard !sessions.isEmpty, !Task.isCancelled else { continue }
-                    return self.deliver(
-                        .updateBlocked(self.name, groups: groups, sessions.map { BlockingSession($0) }))
+                    let sessions = try await CitusCatalog(other).blockers(of: pid).map { BlockingSession($0) }
+                    guard !Task.isCancelled, news.learn(sessions) else { continue }
+                    self.deliver(.updateBlocked(self.name, groups: groups, sessions))
                 }
             } catch {
                 // The update has ended, or ends with its own reason.
@@ -190,6 +192,8 @@ final class CoordinatorDatabase {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
             try use.begin(connection)
+            self.acquiring = connection
+            defer { if self.acquiring === connection { self.acquiring = nil } }
             guard try await CitusCatalog(connection).canHold() else {
                 return .holdEnded(
                     self.name, group: group,
@@ -232,6 +236,8 @@ final class CoordinatorDatabase {
     }
 
     func releaseHold(_ group: Int) async -> CitusEvent {
+        // The server gives up its wish for the locks within half a second (`client_connection_check_interval`).
+        self.acquiring.take()?.end()
         if let connection = self.held.take() {
             await ConnectionUse.run(within: Self.releaseLimit, late: ()) { use in
                 do throws(CitusError) { try use.begin(connection) } catch { return }
