@@ -41,6 +41,9 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
     /// So many records of one node are more than Citus's recovery, once a minute, leaves.
     static let recordLimit = 10_000
 
+    /// How far beyond the highest shard that a node knows a shard may be that it does not know: made since the metadata were restored.
+    static let unknownShards = 10_000
+
     /// The table that not every version has.
     var table: String? {
         switch self {
@@ -156,6 +159,13 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
                 join pg_catalog.pg_dist_partition d on d.logicalrelid = t.oid
             where not exists (select from pg_catalog.pg_dist_shard s where s.shardid = c.shardid)
                 and not exists (select from pg_catalog.pg_dist_partition o where o.logicalrelid = c.oid)
+                -- A plain table may be called so: orders_202401 beside a distributed table orders. Shards are numbered in turn, the
+                -- first one 102008, and a shard's indexes carry its number, as those of a plain table do not.
+                and c.shardid between 102008
+                    and (select max(shardid) + \(Self.unknownShards) from pg_catalog.pg_dist_shard)
+                and (not exists (select from pg_catalog.pg_index i where i.indrelid = t.oid)
+                    or exists (select from pg_catalog.pg_index i join pg_catalog.pg_class x on x.oid = i.indexrelid
+                        where i.indrelid = c.oid and x.relname ~ ('_' || c.shardid || '$')))
             order by 1
             """
         }

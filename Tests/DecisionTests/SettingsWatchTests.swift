@@ -31,6 +31,13 @@ struct SettingsWatchTests {
         #expect(Self.rules { $0.room?.reserve?.connections = 0 } == [.reserve])
         #expect(Self.rules { $0.room?.reserve?.isMember = false } == [.reserve])
         #expect(Self.rules { $0.room?.reserve = nil } == [])
+        #expect(Self.rules { $0.values["citus.max_client_connections"] = "-1" } == [])
+        #expect(Self.rules { $0.values["citus.max_client_connections"] = "90" } == [.clientLimit])
+        #expect(
+            Self.rules {
+                $0.values["citus.max_client_connections"] = "90"
+                $0.room?.isSuperuser = true
+            } == [], "a superuser is let in all the same")
     }
 
     @Test func `what could not be looked at is said, and is not in order`() {
@@ -47,6 +54,7 @@ struct SettingsWatchTests {
             var seen = Self.well
             seen.values = ["citus.node_conninfo": "", "citus.node_connection_timeout": "30s"]
             seen.values["client_connection_check_interval"] = "0"
+            seen.values["citus.max_client_connections"] = "0"
             seen.room = ServerRoom(workers: 8, workersInUse: 8, reserve: .init(connections: 0, isMember: false))
             let problem = try #require(rule.problem(seen))
             #expect(problem.commands.first?.hasPrefix("patronictl edit-config --pg '\(rule.rawValue)=") == true)

@@ -96,6 +96,34 @@ struct VerificationTests {
         #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)
     }
 
+    @Test func `what to type names a host with a quote as it is`() {
+        let odd = NodeEndpoint("wo'rker", 5432)
+        let facts = Self.facts { facts in
+            facts.coordinator?.rows[1].endpoint = odd
+            facts.coordinator?.rows[1].isActive = false
+            facts.leaders[1] = .init("a1", odd)
+            facts.leaders[3] = .init("d1", NodeEndpoint("o'ther", 5432))
+        }
+        let sql = verify(facts).flatMap(\.remedy.sql)
+        #expect(sql.contains("select citus_activate_node('wo''rker', 5432)"))
+        #expect(sql.contains("select citus_add_node('o''ther', 5432, 3)"))
+    }
+
+    @Test func `a copy of pg_dist_node that differs is written anew alone; no other copy is`() {
+        func found(_ table: CatalogTable) -> [Finding] {
+            verify(
+                Self.facts { facts in
+                    facts.coordinator?.facts.digests = [table: "a"]
+                    Self.change(&facts, Self.worker) { $0.digests = [table: "b"] }
+                })
+        }
+        #expect(
+            found(.nodes).map(\.remedy.sql) == [["update pg_dist_node set metadatasynced = false where nodeid = 2"]])
+        let shards = found(.shards)
+        #expect(shards.map(\.remedy.sql) == [["select start_metadata_sync_to_node('10.0.1.1', 5432)"]])
+        #expect((found(.nodes) + shards).allSatisfy { $0.remedy.refusal != nil && $0.remedy.changes.isEmpty })
+    }
+
     @Test func `a pool that nobody keeps is found`() {
         func codes(_ change: @escaping (inout ClusterFacts) -> Void) -> [Finding.Code] {
             verify(

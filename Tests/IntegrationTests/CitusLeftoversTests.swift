@@ -72,7 +72,7 @@ extension IntegrationTests {
             ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
             #expect(try await bench.codes(deep: true) == [])
             try await bench.drift(
-                ["shard-leftovers 1"], deep: true, on: "w1", ["create table d_999999 ()"], undo: ["drop table d_999999"]
+                ["shard-leftovers 1"], deep: true, on: "w1", ["create table d_102999 ()"], undo: ["drop table d_102999"]
             )
             // A reference table's copy on one node has a row more.
             let shard = try #require(
@@ -89,6 +89,124 @@ extension IntegrationTests {
             try await bench.drift(
                 ["sequences-behind 0"], deep: true, ["select citus_stand_in.insert_row('s', '1, 50')"],
                 undo: ["select setval('s_b_seq', 50)"])
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `plain tables with numbers in their names are no shards`() async throws {
+            let bench = try await VerifyBench()
+            for statement in [
+                "create table orders (id integer primary key, at date)", "create index on orders (at)",
+                "select citus_stand_in.distribute('orders', 2)", "select citus_stand_in.share_shards()",
+            ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
+            // The stand-in leaves indexes out on the workers.
+            if !LocalCitus.isReal { try await bench.on("w1", ["alter table orders add primary key (id)"]) }
+            let here = "set citus.enable_ddl_propagation to off"
+            // By month: beside a table without an index, and beside one whose shards have indexes with their number.
+            let plain = ["d_202401", "d_20240131", "orders_202401", "orders_102900"]
+            for name in ["c", "w1"] {
+                try await bench.on(name, [here] + plain.map { "create table \($0) (id integer primary key, at date)" })
+            }
+            #expect(try await bench.codes(deep: true) == [])
+            // A shard's table that no catalog knows.
+            let byHand = ["set citus.enable_manual_changes_to_shards to on", here]
+            try await bench.drift(
+                ["shard-leftovers 1"], deep: true, on: "w1",
+                [here, "create table orders_102901 (id integer constraint orders_pkey_102901 primary key, at date)"],
+                undo: byHand + ["drop table orders_102901"])
+            bench.scene.stop()
+        }
+
+        @Test @EventLoop func `what a move or a rebalance leaves, records, and copies of schemas`() async throws {
+            let bench = try await VerifyBench(settings: ["wal_level=logical"])
+            #expect(try await bench.codes() == [])
+            let here = "set citus.enable_ddl_propagation to off"
+            let shard = "(select min(shardid) from pg_dist_placement where groupid = 1)"
+            try await bench.drift(
+                ["placements-differ 1", "placements-differ 2", "placements-inactive 0"],
+                ["update pg_dist_placement set shardstate = 3 where shardid = \(shard)"],
+                undo: ["update pg_dist_placement set shardstate = 1 where shardstate = 3"])
+            try await bench.drift(
+                ["commit-records-left 0"],
+                [
+                    "insert into pg_dist_transaction (groupid, gid) select 1, 'citus_0_1_' || n || '_1' from generate_series(1, 10001) n"
+                ], undo: ["delete from pg_dist_transaction"])
+            try await bench.drift(
+                ["schemas-differ 1"], on: "w1",
+                ["insert into pg_dist_schema (schemaid, colocationid) values ('public'::regnamespace, 99)"],
+                undo: ["delete from pg_dist_schema where colocationid = 99"])
+            try await bench.drift(
+                ["move-leftovers 1"], on: "w1",
+                ["select pg_create_logical_replication_slot('citus_shard_move_slot_1_2_3', 'pgoutput')"],
+                undo: ["select pg_drop_replication_slot('citus_shard_move_slot_1_2_3')"])
+            let subscription = "citus_shard_move_subscription_1"
+            try await bench.drift(
+                ["move-leftovers 1"], on: "w1",
+                [
+                    here,
+                    "create subscription \(subscription) connection 'host=127.0.0.1 port=1' publication p with (connect = false, slot_name = none)",
+                ], undo: [here, "drop subscription \(subscription)"])
+            // A shard's table on a node that does not hold it.
+            let other = try await bench.scene.session.query(
+                "select min(shardid) from pg_dist_placement where groupid = 2")
+            let number = try #require(other.first?.first ?? nil)
+            let found = try await self.notes(bench, on: "w1", [here, "create table d_\(number) (a integer)"])
+            #expect(found == ["shard-leftovers 1"])
+            let byHand = ["set citus.enable_manual_changes_to_shards to on", here]
+            try await bench.on("w1", byHand + ["drop table d_\(number)"])
+            if !LocalCitus.isReal {
+                // Citus itself would carry the task out.
+                let tasks = try await self.notes(
+                    bench, on: "c",
+                    [
+                        "insert into pg_dist_background_job (job_id, job_type, description) values (7, 'rebalance', 'Rebalance all')",
+                        "insert into pg_dist_background_task (job_id, task_id, command) values (7, 9, 'select 1')",
+                    ])
+                #expect(tasks == ["tasks-pending 0"])
+                // Where Citus is loaded; of the stand-in no process runs.
+                try await bench.drift(
+                    ["maintenance-daemon-missing 0"],
+                    ["create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$"],
+                    undo: ["drop function pg_catalog.citus_version()"])
+            }
+            bench.scene.stop()
+        }
+
+        /// What is there once something was done, notes too, but for advice.
+        @EventLoop
+        private func notes(_ bench: VerifyBench, on name: String, _ statements: [String]) async throws -> [String] {
+            try await bench.on(name, statements)
+            let verifier = try #require(ClusterVerifier(bench.settings))
+            let found = await verifier.verified(isDeep: true, isAfterRestore: false).flatMap(\.findings)
+            return found.filter { ![.restorePointsNotSafe, .failoverMayHang].contains($0.code) }
+                .map { "\($0.code.rawValue) \($0.group ?? -1)" }
+        }
+
+        @Test @EventLoop func `tables that Citus copies to no worker, and another search path, are no difference`()
+            async throws
+        {
+            let bench = try await VerifyBench()
+            let makeAppend =
+                LocalCitus.isReal
+                ? [
+                    "create table lines (k integer)", "select create_distributed_table('lines', 'k', 'append')",
+                    "select master_create_empty_shard('lines')",
+                ]
+                : [
+                    "create table lines (k integer)",
+                    "insert into pg_dist_partition values ('lines', 'a', null, 0, 'c')",
+                    "insert into pg_dist_shard values ('lines', 900001, 't', null, null)",
+                    "insert into pg_dist_placement (shardid, shardstate, shardlength, groupid) values (900001, 1, 0, 1)",
+                ]
+            try await bench.on("c", makeAppend)
+            #expect(try await bench.codes() == [])
+            // On the coordinator alone: names that do not depend on it are the same everywhere.
+            try await bench.on(
+                "c",
+                [
+                    "set citus.enable_ddl_propagation to off",
+                    "alter role \(CitusScene.role) set search_path = elsewhere, pg_catalog",
+                ])
+            #expect(try await bench.codes() == [])
             bench.scene.stop()
         }
     }

@@ -16,8 +16,8 @@ struct VerifyBench {
     let scene: CitusScene
     let settings: Settings
 
-    init() async throws {
-        let scene = try await CitusScene()
+    init(settings: [String] = []) async throws {
+        let scene = try await CitusScene(settings: settings)
         let grants = CitusGrants(writes: true, secondaries: false, pools: true)
         for (_, sql) in grants.statements(role: CitusScene.role) { _ = try await scene.session.query(sql) }
         self.settings = try scene.settings(.own)

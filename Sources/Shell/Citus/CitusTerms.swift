@@ -27,6 +27,7 @@ extension ServerRoom {
         self.init(
             workers: room.workers, workersInUse: room.workersInUse,
             reserve: reserve.map { Reserve(connections: $0, isMember: room.isReserveMember) })
+        self.isSuperuser = room.isSuperuser
     }
 }
 

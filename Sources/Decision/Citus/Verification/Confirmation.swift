@@ -25,6 +25,11 @@ public func confirmed(_ findings: [Finding], before: [Finding]) -> [Finding] {
     }
 }
 
+/// A name as an SQL identifier.
+public func sqlIdentifier(_ name: String) -> String {
+    "\"" + name.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+}
+
 /// A text as an SQL literal.
 public func sqlLiteral(_ text: String) -> String {
     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"

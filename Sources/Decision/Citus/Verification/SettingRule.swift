@@ -25,6 +25,8 @@ public struct ServerRoom: Hashable, Sendable {
     public var workersInUse: Int
     /// Nil where it concerns nobody: before PostgreSQL 16, and for a superuser.
     public var reserve: Reserve?
+    /// Whether the role is one.
+    public var isSuperuser = false
 
     /// Connections that others cannot use up.
     public struct Reserve: Hashable, Sendable {
@@ -49,17 +51,18 @@ public enum SettingRule: String, Hashable, Sendable, CaseIterable {
     case checkInterval = "client_connection_check_interval"
     case workers = "max_worker_processes"
     case reserve = "reserved_connections"
+    case clientLimit = "citus.max_client_connections"
 
     /// Whether it matters on the coordinator alone.
     var isOfCoordinator: Bool {
         switch self {
         case .nodeConninfo, .connectionTimeout, .checkInterval: false
-        case .workers, .reserve: true
+        case .workers, .reserve, .clientLimit: true
         }
     }
 
     /// The settings that are read for it by their names; the others are of ``ServerRoom``.
-    public static let names = [nodeConninfo, connectionTimeout, checkInterval].map(\.rawValue)
+    public static let names = [nodeConninfo, connectionTimeout, checkInterval, clientLimit].map(\.rawValue)
 
     /// For the longest that connecting to a dead node should take.
     static let longestConnecting = 3000
@@ -96,6 +99,13 @@ public enum SettingRule: String, Hashable, Sendable, CaseIterable {
             return self.problem(
                 "no connection is reserved for Pharos (reserved_connections is \(reserve.connections), and its role is \(reserve.isMember ? "" : "not ")a member of pg_use_reserved_connections): the sessions that pile up in a failover may use all of them",
                 set: reserve.connections == 0 ? "3" : nil, restarts: true, grants: !reserve.isMember)
+        case .clientLimit:
+            guard let value = seen.values[self.rawValue].flatMap({ Int($0) }), value >= 0,
+                seen.room?.isSuperuser != true
+            else { return nil }
+            return self.problem(
+                "citus.max_client_connections is \(value): sessions that pile up in a failover use these up, and then Pharos is not let in. Reserved connections do not count: Citus lets in nobody but superusers beyond it",
+                set: "-1")
         }
     }
 

@@ -124,14 +124,14 @@ private func judge(_ kind: Irregularity, _ found: [String], isAfterRestore: Bool
             .moveLeftovers, .warning, "publications of shard moves are left over",
             .init(
                 "If no shard is being moved, drop them there.",
-                sql: found.prefix(5).map { "drop publication \"\($0)\"" },
+                sql: found.prefix(5).map { "drop publication \(sqlIdentifier($0))" },
                 refusal: "only an operator knows that no shard is being moved"))
     case .moveSubscriptions:
         return judgement(
             .moveLeftovers, .warning, "subscriptions of shard moves are left over",
             .init(
                 "If no shard is being moved, drop them there.",
-                sql: found.prefix(5).map { "drop subscription \"\($0)\"" },
+                sql: found.prefix(5).map { "drop subscription \(sqlIdentifier($0))" },
                 refusal: "only an operator knows that no shard is being moved"))
     case .commitRecordsWithoutNode:
         return judgement(

@@ -9,7 +9,7 @@ func checkRow(_ row: NodeRow, _ facts: ClusterFacts, _ coordinator: ClusterFacts
     }
     // It is no server of any group until it is promoted, and Citus keeps it inactive until then.
     guard !row.isClone else { return [] }
-    let place = "'\(row.endpoint.host)', \(row.endpoint.port)"
+    let place = "\(sqlLiteral(row.endpoint.host)), \(row.endpoint.port)"
     if !row.isActive {
         find(
             .inactive, .warning, "isactive is false: it takes no part in queries",

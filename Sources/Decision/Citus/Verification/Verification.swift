@@ -109,7 +109,7 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
     }
     if rows.isEmpty {
         guard group != 0 else { return [] }
-        let place = leader.endpoint.map { "'\($0.host)', \($0.port)" } ?? "HOST, PORT"
+        let place = leader.endpoint.map { "\(sqlLiteral($0.host)), \($0.port)" } ?? "HOST, PORT"
         return [
             Finding(
                 .groupUnregistered, .warning, group: group, node: leader.endpoint,
