@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+extension CitusReport {
+    /// Whether it says that workers' copies are not the coordinator's: in what they differ a verification tells.
+    var isOfDifferingCopies: Bool { if case .copiesDiffer = self { true } else { false } }
+}
+
 /// The whole cluster is verified now and then.
 extension CitusCore {
     mutating func advanceVerification(

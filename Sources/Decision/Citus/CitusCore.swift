@@ -161,7 +161,9 @@ package struct CitusCore: Sendable {
             self.update(name) { $0.holdEnded(group, reason, at: now, into: &reports) }
         case .synchronized(let name): self.update(name) { $0.synchronizationTold(at: now) }
         case .copiesCompared(let name, let findings, let askedAt):
+            let count = reports.count
             self.update(name) { $0.copiesCompared(findings, askedAt: askedAt, at: now, into: &reports) }
+            if reports.dropFirst(count).contains(where: \.isOfDifferingCopies) { self.verification.hasten(to: now) }
         case .settingsSeen(let name, let seen, let askedAt):
             self.update(name) { database in
                 if let problems = database.settings.learn(seen, askedAt: askedAt, at: now) {

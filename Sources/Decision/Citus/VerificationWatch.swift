@@ -44,6 +44,8 @@ package struct VerificationWatch: Sendable {
     private(set) var last: ClusterVerification?
     private var standing: Set<FindingPlace> = []
     private var isFirst = true
+    /// Something was found wrong: nobody waits for the groups to settle.
+    private var isHastened = false
     /// By what a node's daily time differs from the others'.
     private let phase: Duration
 
@@ -60,7 +62,7 @@ package struct VerificationWatch: Sendable {
 
     /// This daemon becomes the writer, or is it no more.
     mutating func begin(isWriter: Bool, at now: Instant) {
-        (self.standing, self.last, self.isFirst) = ([], nil, true)
+        (self.standing, self.last, self.isFirst, self.isHastened) = ([], nil, true, false)
         self.question.due = isWriter ? now + Self.settling : .distantFuture
     }
 
@@ -69,12 +71,19 @@ package struct VerificationWatch: Sendable {
     ///   - isIdle: whether nothing is being changed.
     ///   - isSettled: whether no group has changed its leader lately, and each change has arrived.
     mutating func ask(isIdle: Bool, isSettled: Bool, at now: Instant) -> Bool {
-        guard self.question.isDue(at: now), isIdle, isSettled || now - self.question.due >= Self.patience else {
-            return false
-        }
+        let isPatient = self.isHastened || now - self.question.due >= Self.patience
+        guard self.question.isDue(at: now), isIdle, isSettled || isPatient else { return false }
+        self.isHastened = false
         let pause = self.isFirst ? max(Self.again, self.phase) : Self.day
         self.question.ask(at: now, next: now + pause)
         return true
+    }
+
+    /// Workers' copies of the metadata differ though Citus says that they do not: the whole is looked at now.
+    mutating func hasten(to now: Instant) {
+        guard self.question.due != .distantFuture, self.last.map({ now - $0.at >= Self.again }) ?? true else { return }
+        self.isHastened = true
+        self.question.due = min(self.question.due, now)
     }
 
     func wakeAt(after now: Instant, awakeSince: Instant) -> Instant {

@@ -100,13 +100,24 @@ private func checkNode(
         find(
             table.code, severity,
             "its copy of \(table.rawValue) differs from the coordinator's\(text(node.differences[table]))",
-            .init(
-                "Find out which is right before anything is synchronized: after a restore the coordinator's may be the older one.",
-                sql: ["select start_metadata_sync_to_node('\(row.endpoint.host)', \(row.endpoint.port))"],
-                refusal:
-                    "a resynchronization lets the coordinator's view win and orphans newer shards if it was restored"))
+            table == .nodes ? nodesRemedy(row) : copyRemedy(row))
     }
     return findings
+}
+
+private func copyRemedy(_ row: NodeRow) -> Finding.Remedy {
+    .init(
+        "Find out which is right before anything is synchronized: after a restore the coordinator's may be the older one.",
+        sql: ["select start_metadata_sync_to_node(\(sqlLiteral(row.endpoint.host)), \(row.endpoint.port))"],
+        refusal: "a resynchronization lets the coordinator's view win and orphans newer shards if it was restored")
+}
+
+/// Citus writes that copy anew with every change of a row, and no other copy with it: no shard depends on it.
+private func nodesRemedy(_ row: NodeRow) -> Finding.Remedy {
+    .init(
+        "See that the coordinator's rows are right (row-not-leader). Then let Citus write this copy anew, on the coordinator, as a superuser; it touches pg_dist_node alone.",
+        sql: ["update pg_dist_node set metadatasynced = false where nodeid = \(row.id)"],
+        refusal: "it changes a catalog of Citus's by hand, and needs a superuser")
 }
 
 /// What differs, for people.
