@@ -311,7 +311,9 @@ begin
 end $$;
 
 -- The group's shards, in their order, then pg_dist_node: as long as the transaction lasts.
-create function citus_stand_in.lock_group(in_group integer, force boolean, cooldown integer) returns void
+create function citus_stand_in.lock_group(
+    in_group integer, force boolean, cooldown integer, changes_node boolean default true
+) returns void
 language plpgsql as $$
 begin
     -- As if max_worker_processes were used up.
@@ -329,7 +331,7 @@ begin
     end if;
     perform pg_advisory_xact_lock(shardid) from
         (select shardid from pg_dist_placement where groupid = in_group order by shardid) placement;
-    lock table pg_dist_node in exclusive mode;
+    if changes_node then lock table pg_dist_node in exclusive mode; end if;
     perform citus_stand_in.end_helper();
 exception when query_canceled or others then
     -- `others` does not include a cancellation; without it the helper would stay.
@@ -369,7 +371,8 @@ declare node pg_dist_node;
 begin
     select * into node from pg_dist_node where nodeid = node_id;
     if not found then raise exception 'node % not found', node_id using errcode = 'P0002'; end if;
-    perform citus_stand_in.lock_group(node.groupid, force, lock_cooldown);
+    -- Only the shards: pg_dist_node is read.
+    perform citus_stand_in.lock_group(node.groupid, force, lock_cooldown, changes_node => false);
 end $$;
 
 create function pg_catalog.citus_set_coordinator_host(
