@@ -207,6 +207,40 @@ extension IntegrationTests {
             bench.scene.stop()
         }
 
+        @Test @EventLoop func `who began a transaction is asked where it leads, also if its row has another name`()
+            async throws
+        {
+            let bench = try await VerifyBench()
+            let (committed, lost) = ("citus_2_77_5_3", "citus_2_78_5_4")
+            // On worker 1, begun by worker 2, which has a record of the one and not of the other.
+            for gid in [committed, lost] {
+                let outcome = try await bench.scene.citus.psql(
+                    "w1", ["-c", "begin; select txid_current(); prepare transaction '\(gid)'"])
+                #expect(outcome.exitCode == 0, "\(outcome.text)")
+            }
+            try await bench.on("w2", ["insert into pg_dist_transaction (groupid, gid) values (1, '\(committed)')"])
+            try await bench.on(
+                "c",
+                [
+                    "update pg_dist_node set nodename = 'localhost' where nodeid = 3",
+                    "update pg_dist_node set metadatasynced = false where hasmetadata and groupid <> 0",
+                    "select citus_stand_in.sync()",
+                ])
+            let verifier = try #require(ClusterVerifier(bench.settings))
+            func statements() async throws -> [[String]] {
+                let facts = try #require(await verifier.gather(isDeep: false, isAfterRestore: true).first)
+                return verify(facts).filter { $0.code == .orphanedPrepared }.map(\.remedy.sql).sorted { $0[0] < $1[0] }
+            }
+            let expected = [["commit prepared '\(committed)'"], ["rollback prepared '\(lost)'"]]
+            #expect(try await statements() == expected)
+            // The row of the group where they are names nobody: they hold their locks all the same.
+            try await bench.on(
+                "c", ["update pg_dist_node set nodeport = \(bench.scene.citus.ports[5]) where nodeid = 2"])
+            #expect(try await statements() == expected)
+            for gid in [committed, lost] { try await bench.on("w1", ["rollback prepared '\(gid)'"]) }
+            bench.scene.stop()
+        }
+
         @Test @EventLoop func `a worker's database without Citus is a finding of its own`() async throws {
             let bench = try await VerifyBench()
             let ports = bench.scene.citus.ports
