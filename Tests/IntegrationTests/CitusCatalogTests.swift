@@ -469,10 +469,11 @@ extension IntegrationTests {
             #expect(isWaiting && ended == nil)
             #expect(await database.releaseHold(1) == .holdEnded("postgres", group: 1, reason: "released"))
             await holding.value
-            guard case .holdEnded("postgres", group: 1, _)? = ended else {
+            guard case .holdEnded("postgres", group: 1, let reason)? = ended else {
                 Issue.record("\(String(describing: ended))")
                 return
             }
+            #expect(!reason.contains("lock timeout"), "it was not waited for: \(reason)")
             let isGone = try await eventually(within: .seconds(10)) { try await other.query(waiting).isEmpty }
             #expect(isGone)
             database.stop()
