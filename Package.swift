@@ -181,7 +181,8 @@ let package = Package(
             "ShellTests",
             [
                 "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
-                "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient", "PatroniValues", "PostgresClient",
+                "LeaseKeys", "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues",
+                "PostgresClient",
                 "Secrets", "ServiceRecords", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
             ]
         ),

@@ -41,6 +41,8 @@ public enum Action: Hashable, Sendable {
     case stopAnnouncing(AddressSpec)
     case askPostgres
     case askPatroni
+    /// Connect to the address's port, and let go at once.
+    case tryPort(AddressSpec)
 
     // Other members
     /// A linearizable read of the groups' keys; answered by ``Event/groups(_:)``.

@@ -19,6 +19,8 @@ public struct AnswerLimits: Hashable, Sendable {
     public var postgres: Duration = .seconds(6)
     /// Patroni is asked for 1 s.
     public var patroni: Duration = .seconds(3)
+    /// A connection is tried for 5 s.
+    public var port: Duration = .seconds(11)
     /// An update of Citus's rows, besides what each of its changes may take (``change``): the shell ends its connection after
     /// `CitusUpdate.limit`, and the server what it was about to do 7 s after that (`statement_timeout`). What is not answered by then has
     /// left what it has changed, if anything, to be read.

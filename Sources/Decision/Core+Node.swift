@@ -56,6 +56,8 @@ extension Core {
         case .patroni(let answer, let askedAt):
             self.patroniQuestion.answered(askedAt)
             self.learn(answer, askedAt: askedAt, into: &actions)
+        case .portTried(let address, let port, let answer, let askedAt):
+            self.learn(portOf: address, answer, port, askedAt: askedAt, at: now, into: &actions)
         default: break  // The caller sends nothing else here.
         }
     }

@@ -88,8 +88,8 @@ extension Core {
     /// What was asked for, is overdue, and has not been answered since.
     public var unanswered: [Unanswered] {
         let groups = (self.groupsView?.question.silentSince).map { Unanswered(asked: .groups, since: $0) }
-        return self.unansweredForLeases + (groups.map { [$0] } ?? []) + (self.citus?.unanswered ?? [])
-            + (self.detector?.unanswered ?? [])
+        return self.unansweredForLeases + self.ports.compactMap(\.unanswered) + (groups.map { [$0] } ?? [])
+            + (self.citus?.unanswered ?? []) + (self.detector?.unanswered ?? [])
     }
 
     /// Of these, what the leases hang on. What is no longer wanted is not missed.

@@ -101,6 +101,9 @@ extension Core {
         consider(self.groupsView?.question.wakeAt(limit: limits.etcd, awakeSince: awakeSince))
         consider(self.citus?.wakeAt)
         if !self.node.isStopping { consider(self.detector?.wakeAt) }
+        for index in self.ports.indices {
+            consider(self.ports[index].wakeAt(limit: limits.port, awakeSince: awakeSince))
+        }
         for index in self.leases.indices { consider(self.leases[index].wakeAt) }
         self.wakeAt = wakeAt
     }

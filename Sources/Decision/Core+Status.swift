@@ -43,7 +43,8 @@ extension Core {
                 id: lease.id, prefixLength: lease.spec.prefixLength, interface: lease.spec.interface,
                 stance: lease.stance, isHere: lease.isHere,
                 holder: lease.holder.value?.member, lease: lease.key.lease?.id,
-                until: lease.kernel.until)
+                until: lease.kernel.until,
+                port: self.ports.first { $0.address == lease.id }?.status)
         }
     }
 }
@@ -62,4 +63,6 @@ public struct AddressStatus: Hashable, Sendable {
     public let lease: LeaseID?
     /// The end of the lifetime that the kernel was given.
     public let until: Instant?
+    /// Whether clients find somebody there; nil where that is not tried.
+    public let port: PortStatus?
 }

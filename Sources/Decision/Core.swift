@@ -8,6 +8,8 @@
 public struct Core: Sendable {
     var node: NodeState
     var leases: [AddressLease]
+    /// One for each of the leases, in their order.
+    var ports: [PortWatch] = []
     /// Nil where nobody looks at the groups: neither of the next two.
     var groupsView: GroupsView?
     var citus: CitusCore?
@@ -81,6 +83,7 @@ public struct Core: Sendable {
             if self.leases[index].isDropped { isAnyDropped = true }
         }
         if isAnyDropped { self.leases.removeAll { $0.isDropped } }
+        self.tryPorts(at: now, into: &actions)
         self.remember(into: &actions)
         self.keepLedger(event, since: begin, at: now, into: &actions)
         self.schedule(at: now, into: &actions)
@@ -106,7 +109,8 @@ public struct Core: Sendable {
             self.learnFromEtcd(event, at: now, into: &actions)
         case .inspected, .inspectionFailed, .kernelSaw, .kernelLost, .kernelChanged, .linkReturned, .assigned,
             .assignFailed,
-            .removed, .removeFailed, .duplicateSeen, .clockMeasured, .postgres, .postgresDisconnected, .patroni:
+            .removed, .removeFailed, .duplicateSeen, .clockMeasured, .postgres, .postgresDisconnected, .patroni,
+            .portTried:
             self.learnFromNode(event, at: now, into: &actions)
         }
     }

@@ -17,8 +17,13 @@ public struct AddressSpec: Hashable, Sendable {
     public let prefixLength: Int
     public let interface: String
     public let acquire: AcquirePolicy
+    /// Where clients connect to: tried while the address is here; nil: not tried.
+    public let port: UInt16?
 
-    public init(id: AddressID, prefixLength: Int, interface: String, acquire: AcquirePolicy) {
+    public init(
+        id: AddressID, prefixLength: Int, interface: String, acquire: AcquirePolicy, port: UInt16? = nil
+    ) {
+        self.port = port
         self.id = id
         self.prefixLength = prefixLength
         self.interface = interface

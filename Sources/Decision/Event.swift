@@ -64,6 +64,7 @@ public enum Event: Hashable, Sendable {
     /// slower.
     case clockMeasured(partsPerMillion: Int)
     case patroni(PatroniAnswer, askedAt: Instant)
+    case portTried(AddressID, port: UInt16, PortAnswer, askedAt: Instant)
 
     // Other members, and their groups
     case groups(GroupsEvent)

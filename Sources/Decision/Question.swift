@@ -120,6 +120,7 @@ public enum Asked: Hashable, Sendable {
     // The node
     case listing, postgres, patroni
     case assignment(AddressID), removal(AddressID)
+    case port(AddressID)
     // Other members
     case groups, probes([MemberID]), etcdHealth, switchover(MemberID)
     case rows(String), writable(NodeEndpoint), copies(String)

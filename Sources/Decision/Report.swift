@@ -52,6 +52,12 @@ public enum Report: Hashable, Sendable {
     case clockBeyondDrift(partsPerMillion: Int)
     case clockWithinDrift
     case failsafeHolds(AddressID, until: Duration)
+    /// Nobody takes clients at an address that is here, says its port; and what PostgreSQL said last, if it was asked.
+    indirect case portClosed(AddressID, port: UInt16, PortAnswer, for: Duration, PostgresState?)
+    /// Somebody does again. `after`: nil where the address was elsewhere meanwhile.
+    case portOpen(AddressID, port: UInt16, after: Duration?)
+    /// Whether anybody does cannot be told.
+    case portUntried(AddressID, port: UInt16, reason: String)
     case postgresChanged(PostgresState)
     /// Another node uses this member's name.
     case memberClash(AddressID, node: String)

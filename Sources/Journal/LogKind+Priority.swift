@@ -11,13 +11,13 @@ extension LogKind {
             .pauseChanged,
             .leaseAdopted,
             .leaseShortened,
-            .addressAcquired,
+            .addressAcquired, .portOpen,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
             .switchoverAnswered, .logLost:
             .notice
-        case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed,
+        case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
             .citusUpdateFailed,
             .citusRefused:
             .error
@@ -26,7 +26,7 @@ extension LogKind {
             .clockBeyondDrift, .fencesForbidden,
             .unanswered, .watchStale, .watchInterrupted, .requestFailed, .patroniConfigOdd,
             .patroniUnanswered, .leaseRefused,
-            .addressRemovedByOthers,
+            .addressRemovedByOthers, .portUntried,
             .addressAddedByOthers, .addressLifetimeChanged, .inspectionFailed, .monitorInterrupted, .announceFailed,
             .ownAddressAtRisk,
             .failsafeHolds,

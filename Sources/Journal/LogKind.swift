@@ -110,6 +110,12 @@ public enum LogKind: String, CaseIterable, Sendable {
     case addressLifetimeChanged = "1795a898d6714f399eddc8320b6ba608"
     /// Another node answers for the address.
     case duplicateHolder = "2ed91cc11e6f48c98dafe6636e763de7"
+    /// Nobody takes clients at an address that is here.
+    case portClosed = "8ea3fdac8af449338c195dcabeee3209"
+    /// Somebody does again.
+    case portOpen = "52c872cf8f5341d8bd45350e230295d4"
+    /// Whether anybody does is not known.
+    case portUntried = "281d277ae4fc44b6ac376c605228d3a2"
     /// The kernel's addresses could not be listed.
     case inspectionFailed = "824e6e834ed740148d6a4462da24986f"
     /// Changes of this node's addresses and interfaces may have been missed.

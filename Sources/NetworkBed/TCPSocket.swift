@@ -40,7 +40,7 @@ public enum TCPSocket {
     }
 
     /// A connection that has begun to be made; nil: there is no descriptor left.
-    static func connect(_ address: String, _ port: UInt16) -> Int32? {
+    public static func connect(_ address: String, _ port: UInt16) -> Int32? {
         let descriptor = socket(AF_INET, self.stream | O_NONBLOCK | O_CLOEXEC, 0)
         guard descriptor >= 0 else { return nil }
         _ = self.with(self.name(address, port)) { Glibc.connect(descriptor, $0, $1) }

@@ -37,6 +37,12 @@ enum ConninfoRules {
         }
     }
 
+    /// The port of the first server that is named.
+    static func port(in text: String) -> UInt16 {
+        // What cannot be read has been refused.
+        do { return try ConnectionString(text).targets().first?.port ?? 5432 } catch { return 5432 }
+    }
+
     /// Whether a server is named, or a port.
     static func namesServer(_ text: String) -> Bool {
         // What cannot be read has been refused.

@@ -17,6 +17,8 @@ struct PartialSettings {
     var conninfo: Sourced<String>?
     /// Where PostgreSQL listens, without the port.
     var listen: Sourced<[String]>?
+    /// The port that it tells others, or listens on.
+    var port: Sourced<UInt16>?
     /// What Patroni's file says and nobody can use: why, under the key of pharos.yml that would say it instead.
     var refused: [String: Sourced<String>] = [:]
     /// What Patroni's file lacks for Patroni itself.

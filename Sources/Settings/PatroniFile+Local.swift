@@ -130,6 +130,7 @@ extension PatroniFile {
             guard (1...65535).contains(port) else { throw .expected("a port from 1 to 65535", not: text) }
             self.settings.listen = Sourced(
                 value: hosts.split(separator: ",").map { trimmed($0) }, position: position)
+            self.settings.port = self.clientPort(&reader, listen: port, position)
             let host = try self.socketDirectory(&reader) ?? Self.tcpHost(hosts)
             let place = ConnectionString.pair("host", host)
             let conninfo = "\(place) port=\(port) user=pharos dbname=postgres"
@@ -137,6 +138,21 @@ extension PatroniFile {
             self.settings.conninfo = Sourced(value: conninfo, position: position)
         } catch {
             reader.refuse(Self.key, position, "'postgresql.listen': \(error.message)")
+        }
+    }
+
+    /// What clients of the node connect to: where it is told otherwise, as behind a container's published port, Patroni says so to the
+    /// other members.
+    private func clientPort(_ reader: inout PatroniFileReader, listen: Int, _ position: Position) -> Sourced<UInt16>? {
+        let listening = UInt16(exactly: listen).map { Sourced(value: $0, position: position) }
+        guard let node = reader.node("postgresql", "connect_address") else { return listening }
+        do throws(InvalidValue) {
+            let (_, port) = try PatroniAddress.split(try reader.text(node), port: "\(listen)")
+            guard let port = UInt16(exactly: port), port > 0 else { return listening }
+            return Sourced(value: port, position: reader.position(node))
+        } catch {
+            // Patroni's own matter: here it only names the port.
+            return listening
         }
     }
 

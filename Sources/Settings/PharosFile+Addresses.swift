@@ -7,6 +7,7 @@ struct PharosAddress {
     var prefix: Sourced<AddressPrefix>
     var interface: Sourced<String>
     var acquire: Sourced<AcquirePolicy>?
+    var port: Sourced<UInt16>?
     var label: Sourced<String>?
 }
 
@@ -34,13 +35,15 @@ extension PharosFile {
                 }
                 return acquire
             }
+            let port = reader.value(fields, "port", ValueParsers.portOrNone)
             let label = reader.value(fields, "label", ValueParsers.label)
             for key in ["address", "interface"] where !fields.keys.contains(key) {
                 let position = Position(file: reader.file, mark: fields.mark)
                 reader.problems.error(position, "an entry of 'addresses' needs '\(key)'")
             }
             if let prefix, let interface {
-                self.addresses.append(.init(prefix: prefix, interface: interface, acquire: acquire, label: label))
+                self.addresses.append(
+                    .init(prefix: prefix, interface: interface, acquire: acquire, port: port, label: label))
             }
         }
     }

@@ -5,13 +5,17 @@ extension Resolution {
     /// Clients come to the virtual addresses: a PostgreSQL that listens somewhere else refuses them, while all else looks well.
     mutating func checkListening(_ listen: Sourced<[String]>?, _ addresses: [Settings.Address]) {
         guard let listen else { return }
-        let deaf = addresses.filter { Self.isHeard($0.prefix.address, by: listen.value) == false }
+        let deaf = addresses.filter { address in
+            // Another port is another program's, which listens for itself; the daemon tries it.
+            let isOfPostgres = address.port == nil || address.port == self.patroni?.port?.value
+            return isOfPostgres && Self.isHeard(address.prefix.address, by: listen.value) == false
+        }
         guard let first = deaf.first else { return }
         let list = deaf.map { "\($0.prefix.address)" }.joined(separator: ", ")
         let place = listen.value.isEmpty ? "no address" : listen.value.joined(separator: ", ")
         self.problems.warning(
             listen.position,
-            "'postgresql.listen': PostgreSQL listens on \(place), so clients of \(list) are refused, unless a pooler there takes them. Let it listen on '*'; or name \(first.prefix.address) too, with sysctl net.ipv4.ip_nonlocal_bind=1 (net.ipv6.ip_nonlocal_bind=1), without which PostgreSQL does not start where the address is not"
+            "'postgresql.listen': PostgreSQL listens on \(place), so clients of \(list) are refused; the daemon says so once the address is here and its port refuses. Let it listen on '*'; or name \(first.prefix.address) too, with sysctl net.ipv4.ip_nonlocal_bind=1 (net.ipv6.ip_nonlocal_bind=1), without which PostgreSQL does not start where the address is not. If clients come to a pooler, say its port as 'port' of the address"
         )
     }
 

@@ -46,7 +46,7 @@ struct Resolution {
         let conninfo = self.noted("postgres.conninfo", own.conninfo ?? patroni.conninfo, Self.defaultConninfo) {
             $0 + ConninfoRules.meaning(of: $0)
         }
-        let addresses = self.addresses()
+        let addresses = self.addresses(conninfo)
         self.checkListening(self.patroni?.listen, addresses)
         let lease = self.lease()
         let citus = self.citus(scope: scope, group: group)
@@ -143,17 +143,20 @@ struct Resolution {
         )
     }
 
-    private mutating func addresses() -> [Settings.Address] {
-        self.pharos.addresses.enumerated().map { index, address in
+    private mutating func addresses(_ conninfo: String) -> [Settings.Address] {
+        let usual = ConninfoRules.port(in: conninfo)
+        return self.pharos.addresses.enumerated().map { index, address in
             let key = "addresses[\(index)]"
             self.note("\(key).address", address.prefix, \.description)
             self.note("\(key).interface", address.interface) { $0 }
             let acquire = self.noted("\(key).acquire", address.acquire, .writable, \.rawValue)
+            let port = self.noted("\(key).port", address.port ?? self.patroni?.port, usual) { "\($0)" }
             self.note("\(key).label", address.label) { $0 }
             return .init(
                 prefix: address.prefix.value,
                 interface: address.interface.value,
                 acquire: acquire,
+                port: port == 0 ? nil : port,
                 label: address.label?.value
             )
         }

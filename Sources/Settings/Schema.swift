@@ -36,7 +36,7 @@ enum Schema {
             "password": "a password does not belong in this file; name a password file with 'passfile=' in 'conninfo'"
         ]
     )
-    static let address = Section(name: "addresses", keys: ["address", "interface", "acquire", "label"])
+    static let address = Section(name: "addresses", keys: ["address", "interface", "acquire", "port", "label"])
     static let lease = Section(name: "lease", keys: ["ttl", "margin", "clock_drift", "root"])
     static let citus = Section(
         name: "citus",

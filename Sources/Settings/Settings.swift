@@ -103,6 +103,8 @@ public struct Settings: Sendable, Equatable {
         /// The interface's name. Whether it exists is known only when it is used.
         public var interface: String
         public var acquire: AcquirePolicy
+        /// Where clients connect to, tried while the address is here; nil: not tried.
+        public var port: UInt16?
         /// A name for people; nil for none.
         public var label: String?
     }

@@ -59,6 +59,14 @@ enum ValueParsers {
         return number
     }
 
+    /// A TCP port, or 0.
+    static func portOrNone(_ text: String) throws(InvalidValue) -> UInt16 {
+        guard let port = UInt16(text), String(port) == text else {
+            throw .expected("a port from 1 to 65535, or 0 for none", not: text)
+        }
+        return port
+    }
+
     /// A virtual address with its prefix: one that a host can hold.
     static func addressPrefix(_ text: String) throws(InvalidValue) -> AddressPrefix {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)

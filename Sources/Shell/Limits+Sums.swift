@@ -72,6 +72,7 @@ extension Limits {
             Share("probes by HTTP", self.probing.total ?? .max),
             Share("PostgreSQL", self.postgresConnections),
             // The listening socket and an epoll descriptor.
+            Share("tries of the addresses' ports", Settings.addressLimit),
             Share("status", self.statusListeners * (StatusServer.openConnections + 2)),
             // A pipe's end and a descriptor of the process each; one that is being started needs four.
             Share("children but `ip`", self.others * 2 + 4),

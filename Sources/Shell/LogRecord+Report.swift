@@ -106,6 +106,7 @@ extension LogRecord {
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
             .lifetimeChangedByOthers, .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
+        case .portClosed, .portOpen, .portUntried: self.init(portReport: report)
         case .logLost(let record): self.init(lost: record)
         case .citus(let report): self.init(report)
         case .detector(let report): self.init(report)

@@ -12,7 +12,7 @@ extension Settings {
             addresses: self.addresses.map {
                 AddressSpec(
                     id: $0.prefix.address.description, prefixLength: $0.prefix.prefixLength, interface: $0.interface,
-                    acquire: $0.acquire)
+                    acquire: $0.acquire, port: $0.port)
             },
             leaseTTL: self.lease.ttl, margin: self.lease.margin, clockDrift: self.lease.clockDrift,
             limits: AnswerLimits(request: self.lease.requestTimeout), citus: self.citus?.core,

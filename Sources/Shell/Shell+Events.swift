@@ -81,6 +81,12 @@ extension Shell {
         case .stopAnnouncing(let spec): self.kernel.stopAnnouncing(spec)
         case .askPostgres: self.answer { .postgres(await self.postgres.ask(), askedAt: now) }
         case .askPatroni: self.answer { .patroni(await self.patroni.ask(), askedAt: now) }
+        case .tryPort(let spec):
+            guard let port = spec.port else { return }
+            self.answer {
+                let answer = await PortTry.connect(to: spec.id, port, on: spec.interface)
+                return .portTried(spec.id, port: port, answer, askedAt: now)
+            }
         case .readGroups: self.answer { .groups(await self.groups.read(sentAt: now)) }
         case .citus(let action): self.citus?.carryOut(action)
         case .detector(let action): self.detector.carryOut(action)

@@ -56,6 +56,7 @@ extension Shell {
             "explanation": .string(Wording.text(status.stance)),
             "lease": .text(status.lease.map { String($0, radix: 16) }),
             "lifetime_seconds": .seconds(status.until.map { max(.zero, $0 - now) }),
+            "port": status.port?.document(at: now) ?? .null,
         ]
     }
 

@@ -17,7 +17,10 @@ extension Core {
             parts.append("no contact with etcd")
         }
         for status in self.addressStatuses {
-            parts.append("\(status.id) \(status.isHere ? "is here" : Wording.text(status.stance))")
+            let port = status.port.flatMap {
+                $0.isClosed ? ", but its port \($0.port) \(Wording.text($0.answer))" : nil
+            }
+            parts.append("\(status.id) \(status.isHere ? "is here\(port ?? "")" : Wording.text(status.stance))")
         }
         return parts.joined(separator: "; ")
     }

@@ -17,6 +17,7 @@ extension Wording {
         case .patroni: ("asking Patroni here", "")
         case .assignment(let id): ("putting \(id) on the interface", id)
         case .removal(let id): ("taking \(id) off the interface", id)
+        case .port(let id): ("trying the port of \(id)", id)
         case .groups: ("reading the members and groups in etcd", "")
         case .probes(let members):
             (
@@ -43,7 +44,7 @@ extension Wording {
         case .switchover: "it is not known whether Patroni does it; Patroni is not asked again for this leader"
         case .hold: "by now the server's own limit has let the writes go on"
         case .probes: "that says nothing about them; they are asked again"
-        case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .groups,
+        case .read, .mark, .lease, .renewal, .acquisition, .revocation, .listing, .postgres, .patroni, .port, .groups,
             .etcdHealth, .rows, .writable, .copies:
             "it is asked again"
         }

@@ -90,7 +90,7 @@ struct ClusterConfiguration {
         return (0..<count).map { index in
             AddressSpec(
                 id: "10.0.0.\(100 + index)", prefixLength: prefixLength, interface: "eth0",
-                acquire: policies[index % policies.count])
+                acquire: policies[index % policies.count], port: 5432)
         }
     }
 

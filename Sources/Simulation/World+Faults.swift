@@ -127,11 +127,12 @@ extension World {
         case 0: specs.remove(at: index)
         case 1:
             specs[index] = AddressSpec(
-                id: spec.id, prefixLength: spec.prefixLength, interface: "eth1", acquire: spec.acquire)
+                id: spec.id, prefixLength: spec.prefixLength, interface: "eth1", acquire: spec.acquire,
+                port: spec.port)
         default:  // Another policy.
             specs[index] = AddressSpec(
                 id: spec.id, prefixLength: spec.prefixLength, interface: spec.interface,
-                acquire: spec.acquire == .writable ? .leaderKey : .writable)
+                acquire: spec.acquire == .writable ? .leaderKey : .writable, port: spec.port)
         }
         for node in self.nodes {
             self.schedule(.configure(node.index, specs), after: self.random.between(0, 3_000_000))

@@ -68,7 +68,9 @@ extension World {
         case .shortMargin: settings.margin = min(settings.margin, .seconds(1))
         case .ignoredPolicy:
             settings.addresses = settings.addresses.map {
-                AddressSpec(id: $0.id, prefixLength: $0.prefixLength, interface: $0.interface, acquire: .leaderKey)
+                AddressSpec(
+                    id: $0.id, prefixLength: $0.prefixLength, interface: $0.interface, acquire: .leaderKey,
+                    port: $0.port)
             }
         default: break  // The others change something else.
         }
@@ -185,6 +187,7 @@ extension World {
             self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .askPostgres: self.answerPostgres(node, life: life, askedAt: instant)
         case .askPatroni: self.answerPatroni(node, life: life, askedAt: instant)
+        case .tryPort(let spec): self.answerPort(of: spec, node, life: life, askedAt: instant)
         case .report(.stopped(let unreleased)): self.checkStopped(unreleased, on: node)
         case .exit:
             self.log("\(node.member): the daemon has stopped")
@@ -236,6 +239,18 @@ extension World {
             }
         let delay = self.isFaulty && self.random.chance(0.01) ? self.random.between(1000, 2_000_000) : 500
         self.schedule(.deliver(node.index, life: life, .postgres(state, askedAt: askedAt)), after: delay)
+    }
+
+    /// No lease depends on it, whatever the answer.
+    private func answerPort(of spec: AddressSpec, _ node: SimulatedNode, life: Int, askedAt: Instant) {
+        guard let port = spec.port else { return }
+        let answer: PortAnswer =
+            switch node.postgres {
+            case .primary, .standby: .accepted
+            case .down: .refused
+            }
+        let event = Event.portTried(spec.id, port: port, answer, askedAt: askedAt)
+        self.schedule(.deliver(node.index, life: life, event), after: 200)
     }
 
     private func answerPatroni(_ node: SimulatedNode, life: Int, askedAt: Instant) {

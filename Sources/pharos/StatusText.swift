@@ -14,8 +14,10 @@ struct StatusText {
         guard endpoints.allSatisfy({ $0["is_foreign"]?.bool != true }) else { return false }
         if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
         if let detector = self.status["detector"], !DetectorStatusText(detector).isInOrder { return false }
+        let addresses = self.status["addresses"]?.array ?? []
+        guard addresses.allSatisfy({ PortText($0)?.isInOrder != false }) else { return false }
         guard self.status["is_leader"]?.bool == true else { return true }
-        return (self.status["addresses"]?.array ?? []).allSatisfy { $0["is_here"]?.bool == true }
+        return addresses.allSatisfy { $0["is_here"]?.bool == true }
     }
 
     private var isWatchInterrupted: Bool { self.status["etcd"]?["is_watching"]?.bool == false }
@@ -40,7 +42,10 @@ struct StatusText {
             lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
         }
         if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
-        for address in self.status["addresses"]?.array ?? [] { lines.append(self.line(address)) }
+        for address in self.status["addresses"]?.array ?? [] {
+            lines.append(self.line(address))
+            if let port = PortText(address) { lines.append("\(port.mark)            \(port.text)") }
+        }
         if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
         if let detector = self.status["detector"] { lines += DetectorStatusText(detector).lines }
         if let loop = self.status["loop"] { lines += self.line(ofLoop: loop) }

@@ -13,6 +13,7 @@ struct WhyText {
         var lines: [String] = []
         for address in self.status["addresses"]?.array ?? [] {
             lines.append("\(address["address"]?.string ?? "?")  \(address["explanation"]?.string ?? "?")")
+            if let port = PortText(address) { lines.append("\(port.mark)   \(port.text)") }
         }
         guard let detector = self.status["detector"] else {
             return Self.printed(lines + ["the failure detector does not run"])

@@ -44,6 +44,44 @@ struct StatusTextTests {
         #expect(status.isInOrder)
     }
 
+    @Test(
+        arguments: [
+            ("open", "true", "accepts connections", "null", true, " port 5432 accepts connections"),
+            ("untried", "false", "has not been tried yet", "null", true, " port 5432 has not been tried yet"),
+            (
+                "refused", "false", "refuses connections", "1", true,
+                " port 5432 refuses connections, for 1 s (once; it is tried again)"
+            ),
+            (
+                "refused", "true", "refuses connections", "6", false,
+                "!            port 5432 refuses connections, for 6 s"
+            ),
+            ("silent", "true", "says nothing", "9", false, "!            port 5432 says nothing, for 9 s"),
+            (
+                "unknown", "true", "could not be tried", "40", false,
+                "!            port 5432 could not be tried, for 40 s"
+            ),
+        ])
+    func `the port of an address is told, and marked where clients are turned away or it cannot be tried`(
+        state: String, isBelieved: String, explanation: String, seconds: String, isInOrder: Bool, line: String
+    ) throws {
+        let port =
+            #"{"number":5432,"state":"\#(state)","is_believed":\#(isBelieved),"explanation":"\#(explanation)","for_seconds":\#(seconds)}"#
+        let text =
+            #"{"has_contact":true,"is_leader":true,"etcd":{"is_watching":true},"addresses":[{"address":"10.0.0.3","is_here":true,"port":\#(port)}]}"#
+        let status = try #require(JSON.parse(Array(text.utf8)))
+        #expect(StatusText(status).text.contains("\(line)\n"), "\(StatusText(status).text)")
+        #expect(StatusText(status).isInOrder == isInOrder)
+        #expect(WhyText(status).text.contains("port 5432 \(explanation)"))
+    }
+
+    @Test func `of a daemon that tries no port none is told`() throws {
+        let text =
+            #"{"has_contact":true,"is_leader":true,"etcd":{"is_watching":true},"addresses":[{"is_here":true,"port":null},{"is_here":true}]}"#
+        let status = StatusText(try #require(JSON.parse(Array(text.utf8))))
+        #expect(status.isInOrder && !status.text.contains("port "))
+    }
+
     @Test func `numbers that no daemon tells do no harm`() throws {
         let odd =
             #"{"last_10_minutes":\#(turn("9223372036854775807", "-5")),"since_start":\#(turn("-9223372036854775808", "0"))}"#

@@ -82,7 +82,8 @@ private final class CoreOnEtcd {
         case .report(let report):
             self.reports.append(report)
             return nil
-        case .restartWatch, .remember, .startAnnouncing, .stopAnnouncing, .readGroups, .citus, .detector, .record,
+        case .restartWatch, .remember, .tryPort, .startAnnouncing, .stopAnnouncing, .readGroups, .citus, .detector,
+            .record,
             .ready, .exit:
             return nil
         }

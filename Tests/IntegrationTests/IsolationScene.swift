@@ -135,10 +135,11 @@ final class IsolationScene {
         return try TestProcess.built("pharos")
     }
 
-    /// `etcd`: what stands in that section besides the endpoints; `acquire`: what the address waits for; `more`: other sections.
+    /// `etcd`: what stands in that section besides the endpoints; `acquire`: what the address waits for; `port`: where its clients
+    /// connect to; `more`: other sections.
     func configure(
         endpoints: [String] = [IsolationScene.endpoint], etcd: String = "", acquire: String = "leader_key",
-        _ more: String = ""
+        port: UInt16 = 0, _ more: String = ""
     ) throws {
         let urls = endpoints.map { "\"\($0)\"" }.joined(separator: ", ")
         try self.folder.write(
@@ -148,7 +149,7 @@ final class IsolationScene {
             member: n1
             etcd: { endpoints: [\(urls)]\(etcd) }
             addresses:
-              - { address: \(Self.address)/16, interface: eth0, acquire: \(acquire) }
+              - { address: \(Self.address)/16, interface: eth0, acquire: \(acquire), port: \(port) }
             lease: { ttl: \(Self.ttl.components.seconds)s, margin: 2s }
             status: { socket: \(self.socket) }
             \(more)

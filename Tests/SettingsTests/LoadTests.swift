@@ -20,7 +20,8 @@ struct LoadTests {
         #expect(settings.postgres.conninfo == "host=/var/run/postgresql port=5433 user=pharos dbname=postgres")
         let address = try #require(settings.addresses.first)
         #expect(settings.addresses.count == 1 && address.prefix.description == "10.10.10.3/24")
-        #expect(address.interface == "eth1" && address.acquire == .writable && address.label == nil)
+        #expect(
+            address.interface == "eth1" && address.acquire == .writable && address.label == nil && address.port == 5433)
         #expect(settings.lease.ttl == nil && settings.lease.margin == .seconds(2))
         #expect(settings.lease.root == "/pharos/")
         #expect(settings.status.socket == "/run/pharos/pharos.sock" && settings.status.listen == nil)
@@ -119,6 +120,7 @@ struct LoadTests {
                 "addresses[0].address = 10.10.10.3/24  (pharos.yml:3)",
                 "addresses[0].interface = eth1  (pharos.yml:3)",
                 "addresses[0].acquire = writable  (default)",
+                "addresses[0].port = 5433  (/etc/patroni/config.yml:12)",
                 "addresses[0].label =   (default)",
                 "lease.ttl = patroni  (default)",
                 "lease.margin = 2s  (default)",

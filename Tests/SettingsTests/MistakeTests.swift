@@ -254,7 +254,7 @@ struct MistakeTests {
             """
         #expect(
             files(text).errors() == [
-                "pharos.yml:3:5: 'addresses': expected a mapping with the keys address, interface, acquire, label, not "
+                "pharos.yml:3:5: 'addresses': expected a mapping with the keys address, interface, acquire, port, label, not "
                     + "the text '10.10.10.3/24'",
                 "pharos.yml:4:5: an entry of 'addresses' needs 'address'",
                 "pharos.yml:4:7: unknown key 'adress' in 'addresses'; did you mean 'address'?",

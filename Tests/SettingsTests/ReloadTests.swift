@@ -41,6 +41,9 @@ struct ReloadTests {
         "postgres.conninfo": ("postgres: { conninfo: user=a }", "postgres: { conninfo: user=b }", false),
         "addresses.address": (address("10.0.0.3/24, interface: a"), address("10.0.0.4/24, interface: a"), true),
         "addresses.interface": (address("10.0.0.3/24, interface: a"), address("10.0.0.3/24, interface: b"), true),
+        "addresses.port": (
+            address("10.0.0.3/24, interface: a"), address("10.0.0.3/24, interface: a, port: 6432"), true
+        ),
         "addresses.acquire": (
             address("10.0.0.3/24, interface: a"), address("10.0.0.3/24, interface: a, acquire: leader_key"), true
         ),

@@ -85,13 +85,14 @@ struct CatalogTests {
     /// What `LogRecord` and its makers call their fields.
     private static let fields: Set<String> = Set(
         [
-            "ADDRESS", "ADDRESSES", "AFTER", "AGE", "CLUSTER", "CLUSTER_ID", "DRIFT_PPM", "HOLDER", "INTERFACE",
+            "ADDRESS", "ADDRESSES", "AFTER", "AGE", "ANSWER", "CLUSTER", "CLUSTER_ID", "DRIFT_PPM", "HOLDER",
+            "INTERFACE",
             "LAST_READ", "LEADER",
             "LEASE",
             "LIFETIME",
             "LINK_ADDRESS", "MEMBER", "MEMBERS", "NAME", "NODE", "OLD_CLUSTER_ID", "OTHER_CLUSTER_ID", "OLD_LEADER",
             "OLD_TTL", "PAUSED",
-            "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
+            "PORT", "POSTGRES", "PROBLEMS", "REASON", "REQUEST",
             "REVISION", "SCOPE", "STANCE", "TTL", "VERSION",
             // Of Citus.
             "CHANGES", "CODE", "DATABASE", "ENDPOINT", "ENDPOINTS", "GROUP", "NODES", "REMEDY", "RETRY_AFTER", "ROW",

@@ -93,6 +93,7 @@ struct LimitsTests {
         #expect(limits.kernel > change * 5 + slot)
         #expect(limits.postgres > PostgresProbe.timeout * 3)
         #expect(limits.patroni > PatroniProbe.timeout)
+        #expect(limits.port > PortTry.timeout)
         for timeout in [Duration.seconds(1), .seconds(5)] { #expect(AnswerLimits.probe(timeout) > timeout) }
         #expect(AnswerLimits.switchover > SwitchoverCall.timeout + SwitchoverCall.timeout)
         #expect(AnswerLimits.writable > NodeConnections.timeout * 2)

@@ -114,6 +114,28 @@ struct LogRecordTests {
         Row(.inspectionFailed(reason: "why"), .inspectionFailed, ["REASON": "why"], "why"),
         Row(
             .failsafeHolds(id, until: .seconds(4)), .failsafeHolds, ["ADDRESS": id, "LIFETIME": "4.0 s"], "failsafe"),
+        Row(
+            .portClosed(id, port: 5432, .refused, for: .seconds(6), .primary), .portClosed,
+            ["ADDRESS": id, "PORT": "5432", "ANSWER": "refused", "AFTER": "6.0 s"],
+            "every client that comes to the address. PostgreSQL here answers, but listens elsewhere"),
+        Row(
+            .portClosed(id, port: 5432, .refused, for: .seconds(6), .unreachable(reason: "why")), .portClosed,
+            ["ADDRESS": id, "PORT": "5432", "ANSWER": "refused", "AFTER": "6.0 s"], "cannot be asked either: why"),
+        Row(
+            .portClosed("fd00::3", port: 5432, .refused, for: .seconds(6), nil), .portClosed,
+            ["ADDRESS": "fd00::3", "PORT": "5432", "ANSWER": "refused", "AFTER": "6.0 s"],
+            "net.ipv6.ip_nonlocal_bind=1"),
+        Row(
+            .portClosed(id, port: 6432, .silent(after: .seconds(5)), for: .seconds(9), .primary), .portClosed,
+            ["ADDRESS": id, "PORT": "6432", "ANSWER": "silent", "AFTER": "9.0 s"],
+            "neither accepted nor refused within 5.0 s"),
+        Row(
+            .portOpen("fd00::3", port: 5432, after: .seconds(20)), .portOpen,
+            ["ADDRESS": "fd00::3", "PORT": "5432", "AFTER": "20.0 s"],
+            "[fd00::3]:5432 accepts connections again, after 20.0 s"),
+        Row(
+            .portUntried(id, port: 5432, reason: "why"), .portUntried,
+            ["ADDRESS": id, "PORT": "5432", "REASON": "why"], "is not known, since this node could not try: why"),
         Row(.postgresChanged(.primary), .postgresChanged, ["POSTGRES": "primary"], "accepts writes"),
         Row(
             .postgresChanged(.unreachable(reason: "why")), .postgresChanged, ["POSTGRES": "unreachable"], "asked: why"),
@@ -161,7 +183,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 39
+    private static let caseCount = 42
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -205,9 +227,12 @@ struct LogRecordTests {
         case .clockWithinDrift: 36
         case .heldByAnotherCluster: 37
         case .unanswered: 38
-        case .logLost: 39  // LostLogTests has its cases.
-        case .citus: 39  // CitusRecordTests has its cases.
-        case .detector: 39  // DetectorRecordTests has its cases.
+        case .portClosed: 39
+        case .portOpen: 40
+        case .portUntried: 41
+        case .logLost: 42  // LostLogTests has its cases.
+        case .citus: 42  // CitusRecordTests has its cases.
+        case .detector: 42  // DetectorRecordTests has its cases.
         }
     }
 }
