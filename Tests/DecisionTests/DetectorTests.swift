@@ -197,6 +197,11 @@ struct DetectorTests {
         #expect(verdict(.healthy, .failed, leads: true) == .gray)
         #expect(verdict(.failed, .failed, leads: true) == .gray, "etcd still hears it: others cannot use it")
         #expect(verdict(.suspect, .healthy, leads: true) == .suspected)
+        func recovering(_ recovery: LeaderRecovery, _ postgres: DetectorState = .healthy) -> DetectorVerdict {
+            VerdictRule.first(patroni: .healthy, postgres: postgres, isLeader: true, recovery: recovery).verdict
+        }
+        #expect(recovering(.no) == .well && recovering(.yes) == .suspected && recovering(.lasting) == .inRecovery)
+        #expect(recovering(.lasting, .failed) == .gray, "it cannot be used at all")
         #expect(verdict(.unknown, .failed) == .postgresFailed)
         #expect(verdict(.unknown, .unknown) == .unknown)
         for patroni in DetectorState.allCases {

@@ -33,6 +33,8 @@ struct DetectorRecordTests {
         let fields = Dictionary(record.fields.map { ($0.name, $0.value) }) { $1 }
         #expect(fields["MEMBER"] == "n2" && fields["GROUP"] == "0" && fields["VERDICT"] == "gray failure")
         #expect(fields["FORMER_VERDICT"] == "suspected" && fields["REASON"] == "why")
+        let stuck = Self.verdict(.inRecovery, before: .suspected)
+        #expect(stuck.priority == .critical && stuck.message.contains("patronictl failover"))
         #expect(Self.verdict(.suspected, before: .well).priority == .info)
         #expect(Self.verdict(.well, before: .suspected).priority == .info)
         #expect(Self.verdict(.well, before: .nodeFailed).priority == .notice)

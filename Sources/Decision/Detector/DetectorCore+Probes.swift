@@ -29,7 +29,7 @@ extension DetectorCore {
         for (id, before) in self.targets.sorted(by: { $0.key < $1.key }) {
             var target = before
             (target.patroni, target.postgres, target.lagging) = (DetectorTrack(), DetectorTrack(), DetectorTrack())
-            (target.primaryAt, target.lag) = (nil, nil)
+            (target.primaryAt, target.lag, target.recovery) = (nil, nil, nil)
             self.targets[id] = target
             self.primaries[id.group]?.remove(id)
             self.setDoubt(id, Observation.Doubt(patroni: .unknown, postgres: .unknown))
@@ -78,6 +78,7 @@ extension DetectorCore {
         // The last that is known of a leader still says how far the others must be.
         if let position = findings.position { target.position = (position, askedAt) }
         target.isOutOfConnections = findings.isOutOfConnections
+        self.noteRecovery(of: id, &target, findings, view, at: now)
         self.measureLag(of: id, &target, view, askedAt: askedAt, at: now)
         self.targets[id] = target
         if target.primaryAt != nil {

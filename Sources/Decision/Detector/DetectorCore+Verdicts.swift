@@ -107,10 +107,12 @@ extension DetectorCore {
     }
 
     func rule(for id: MemberID, _ target: Target, _ view: GroupsView) -> VerdictRule {
-        VerdictRule.first(
-            patroni: target.patroniConsensus.bare, postgres: target.postgresConsensus.bare,
-            isLeader: self.hasContact && view.groups[id.group]?.leader?.name == id.name,
-            isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state))
+        let leader = self.hasContact ? view.groups[id.group]?.leader : nil
+        let isLeader = leader?.name == id.name
+        return VerdictRule.first(
+            patroni: target.patroniConsensus.bare, postgres: target.postgresConsensus.bare, isLeader: isLeader,
+            isLagging: target.lag != nil && [.failed, .recovering].contains(target.lagging.state),
+            recovery: isLeader ? self.recovery(target, since: leader?.since, in: view.groups[id.group]) : .no)
     }
 
     /// The PostgreSQL servers that are held failed, or too far behind: nobody should read there.

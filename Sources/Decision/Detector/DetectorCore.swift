@@ -42,6 +42,8 @@ package struct DetectorCore: Sendable {
         var endpoint: NodeEndpoint?
         /// When it was asked last and said that it is a primary.
         var primaryAt: Instant?
+        /// That it said so the last times it was asked, while it held the leader key.
+        var recovery: RecoveryOfLeader?
         /// How far its write-ahead log had come, and when it was asked.
         var position: (bytes: Int64, askedAt: Instant)?
         /// Whether it said when it was asked last that it has no connection left.

@@ -11,7 +11,8 @@ extension LogRecord {
             let list = evidence.filter(\.isTelling).map { Wording.text($0) }.joined(separator: "; ")
             self.init(
                 .detectorVerdict,
-                "\(id): \(verdict.rawValue): \(reason)" + (list.isEmpty ? "" : ". \(list)"),
+                "\(id): \(verdict.rawValue): \(reason)" + (list.isEmpty ? "" : ". \(list)")
+                    + Self.advice(on: verdict, of: id),
                 [
                     "MEMBER": id.name, "GROUP": "\(id.group)", "VERDICT": verdict.rawValue,
                     "FORMER_VERDICT": before.rawValue, "REASON": reason, "EVIDENCE": list,
@@ -97,9 +98,18 @@ extension LogRecord {
         }
     }
 
+    /// What a person has to know and to do, where the verdict does not say it.
+    private static func advice(on verdict: DetectorVerdict, of id: MemberID) -> String {
+        switch verdict {
+        case .inRecovery:
+            ". No address with acquire: writable comes to it, and while Patroni there renews the leader key nobody else is promoted; Pharos asks for no switchover. On \(id.name): its server's log (recovery that goes on, restore_command, recovery_end_command) and select pg_last_wal_replay_lsn(); to lead elsewhere: patronictl failover"
+        case .unknown, .well, .suspected, .patroniFailed, .postgresFailed, .nodeFailed, .gray, .lagging: ""
+        }
+    }
+
     private static func priority(of verdict: DetectorVerdict, after before: DetectorVerdict) -> LogRecord.Priority {
         switch verdict {
-        case .gray, .nodeFailed: .critical
+        case .gray, .nodeFailed, .inRecovery: .critical
         case .postgresFailed, .patroniFailed: .error
         case .lagging: .warning
         case .unknown, .suspected: .info

@@ -52,9 +52,13 @@ public enum DetectorDocument {
 
         The first rule that matches counts.
 
-        | Patroni | PostgreSQL | Leader key | Lag | Verdict | Reason |
-        | --- | --- | --- | --- | --- | --- |
+        | Patroni | PostgreSQL | Leader key | Leader in recovery | Lag | Verdict | Reason |
+        | --- | --- | --- | --- | --- | --- | --- |
         \(verdicts)
+
+        In recovery: as the leader's PostgreSQL says of itself to this daemon, which needs no second; "lasting": `threshold` times in a row and for
+        10 s at least. In a standby cluster it belongs there. Nothing but the record follows from it: while Patroni renews the leader key, it promotes
+        nobody else, and Pharos asks for no switchover.
 
         ## When Patroni is asked to switch over
 
@@ -95,9 +99,12 @@ public enum DetectorDocument {
 
     private static let verdicts = VerdictRule.all.map { rule in
         let leader = rule.isLeader.map { $0 ? "held" : "not held" } ?? "any"
+        let recovery = rule.recovery.map { list in
+            LeaderRecovery.allCases.filter { list.contains($0) }.map(\.rawValue).joined(separator: ", ")
+        }
         let lag = rule.isLagging.map { $0 ? "above" : "within" } ?? "any"
         return
-            "| \(list(rule.patroni)) | \(list(rule.postgres)) | \(leader) | \(lag) | \(rule.verdict.rawValue) | \(rule.reason) |"
+            "| \(list(rule.patroni)) | \(list(rule.postgres)) | \(leader) | \(recovery ?? "any") | \(lag) | \(rule.verdict.rawValue) | \(rule.reason) |"
     }.joined(separator: "\n")
 
     private static let switchoverRules = SwitchoverRule.allCases.map { "| \($0.rawValue) | \($0.meaning) |" }
