@@ -198,7 +198,8 @@ let package = Package(
         tests("LabUnitTests", ["Lab", "LenientJSON"]),
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
         tests(
-            "CommandTests", ["Decision", "EventLoop", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
+            "CommandTests",
+            ["Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
         tests(
             "DaemonTests",
             ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),

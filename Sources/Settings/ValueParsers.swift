@@ -100,11 +100,13 @@ enum ValueParsers {
         return prefix
     }
 
-    /// A name that the kernel takes for an interface: IFNAMSIZ less its NUL, and no separator of any tool.
+    /// A name that the kernel takes for an interface, or for another name of one (ALTIFNAMSIZ less its NUL), without a separator of
+    /// any tool.
     static func interface(_ text: String) throws(InvalidValue) -> String {
         let isBad = text.contains { $0.isWhitespace || $0 == "/" || $0 == ":" }
-        guard !isBad, text.utf8.count <= 15, text != ".", text != ".." else {
-            throw .expected("an interface's name: at most 15 bytes without '/', ':' and blanks", not: text)
+        guard !isBad, !text.isEmpty, text.utf8.count <= 127, text != ".", text != ".." else {
+            throw .expected(
+                "an interface's name or alternative name: at most 127 bytes without '/', ':' and blanks", not: text)
         }
         return text
     }

@@ -132,10 +132,12 @@ final class KernelLink {
         if let address = self.virtualAddress(spec.id, spec.place) { self.announcer?.stop(self.announced(address)) }
     }
 
+    /// The kernel's own name of an interface that may be configured by another one.
+    func ownName(of interface: String) -> String { self.keeper?.interface(interface) ?? interface }
+
     /// As the announcer knows it: sockets know interfaces by the kernel's own names only.
     private func announced(_ address: VirtualAddress) -> VirtualAddress {
-        let interface = self.keeper?.interface(address.interface) ?? address.interface
-        return VirtualAddress(address: address.address, interface: interface)
+        VirtualAddress(address: address.address, interface: self.ownName(of: address.interface))
     }
 
     private func virtualAddress(_ id: AddressID, _ place: KernelPlace) -> VirtualAddress? {

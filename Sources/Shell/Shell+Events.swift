@@ -83,8 +83,9 @@ extension Shell {
         case .askPatroni: self.answer { .patroni(await self.patroni.ask(), askedAt: now) }
         case .tryPort(let spec):
             guard let port = spec.port else { return }
+            let interface = self.kernel.ownName(of: spec.interface)
             self.answer {
-                let answer = await PortTry.connect(to: spec.id, port, on: spec.interface)
+                let answer = await PortTry.connect(to: spec.id, port, on: interface)
                 return .portTried(spec.id, port: port, answer, askedAt: now)
             }
         case .readGroups: self.answer { .groups(await self.groups.read(sentAt: now)) }

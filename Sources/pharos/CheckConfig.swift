@@ -71,14 +71,24 @@ struct CheckConfig: ParsableCommand {
         }
         do throws(CommandFailure) {
             let kernel = try await AddressCommands(ipPath: ip).list()
-            for address in settings.addresses where kernel.interface(named: address.interface) == nil {
-                let names = kernel.interfaces.map(\.name).joined(separator: ", ")
-                complain("warning: \(address.prefix): this node has no interface \(address.interface); it has \(names)")
+            for address in settings.addresses {
+                guard let doubt = Self.doubt(address.interface, in: kernel.interfaces) else { continue }
+                complain("warning: \(address.prefix): \(doubt)")
             }
         } catch {
             complain("warning: the interfaces could not be listed: \(error)")
         }
         return 0
+    }
+
+    /// Nil where the node has an interface that is called so.
+    static func doubt(_ name: String, in interfaces: [NetworkInterface]) -> String? {
+        func has(_ name: String) -> Bool { interfaces.contains { ([$0.name] + $0.alternativeNames).contains(name) } }
+        guard !has(name) else { return nil }
+        let names = interfaces.map(\.name).joined(separator: ", ")
+        let own = name.split(separator: "@", maxSplits: 1).first.map(String.init) ?? ""
+        let advice = own != name && has(own) ? ". Its name is \(own): ip prints its parent behind an @" : ""
+        return "this node has no interface \(name); it has \(names)\(advice)"
     }
 }
 

@@ -233,12 +233,24 @@ struct MistakeTests {
         #expect(errors.first?.hasSuffix(" is already used in line 3") == true)
     }
 
-    @Test(arguments: ["0123456789abcdef", "a b", "a/b", "a:1", ".", ".."])
+    @Test(arguments: ["a b", "a/b", "a:1", ".", ".."])
     func `an interface's name is one for the kernel`(name: String) {
         let text =
             "patroni_config: /etc/patroni/config.yml\naddresses: [{ address: 10.0.0.1/24, interface: \"\(name)\" }]"
-        let expected = "expected an interface's name: at most 15 bytes without '/', ':' and blanks, not '\(name)'"
+        let expected =
+            "expected an interface's name or alternative name: at most 127 bytes without '/', ':' and blanks, not '\(name)'"
         #expect(files(text).errors() == ["pharos.yml:2:48: 'interface' in 'addresses': \(expected)"])
+    }
+
+    @Test func `an alternative name may be longer than a name, up to the kernel's limit`() throws {
+        func file(_ length: Int) -> Files {
+            let name = String(repeating: "a", count: length)
+            return files(
+                "scope: s\nmember: n\netcd: { endpoints: ['http://h:1'] }\naddresses: [{ address: 10.0.0.1/24, interface: \(name) }]"
+            )
+        }
+        #expect(try file(127).load().addresses[0].interface.utf8.count == 127)
+        #expect(file(128).errors().count == 1)
     }
 
     @Test func `entries of addresses are checked one by one`() {
