@@ -5,11 +5,25 @@ import Decision
 struct CitusEtcd {
     private(set) var clusterID: UInt64 = 1
     private(set) var revision: Int64 = 1
-    private(set) var leaders: [Int: (name: String, since: Int64)] = [:]
+    private(set) var leaders: [Int: (name: String, since: Int64, written: Int64)] = [:]
+    /// Who wrote a leader key at which revision, in any history.
+    private var writers: [Writing: Set<String>] = [:]
+    /// Whether it is not said at which revision a key was written last.
+    var hidesWrites = false
     private var members: [Int: [String: GroupMember]] = [:]
     private var switchovers: [Int: String] = [:]
     /// What has changed since it was asked last.
     private(set) var news: [(revision: Int64, change: GroupChange)] = []
+
+    private struct Writing: Hashable {
+        let cluster: UInt64
+        let group: Int
+        let revision: Int64
+    }
+
+    func wasWritten(_ group: Int, by name: String, at revision: Int64, of cluster: UInt64) -> Bool {
+        self.writers[Writing(cluster: cluster, group: group, revision: revision)]?.contains(name) ?? false
+    }
 
     mutating func takeNews() -> [(revision: Int64, change: GroupChange)] {
         defer { self.news = [] }
@@ -20,10 +34,20 @@ struct CitusEtcd {
         self.news.append((self.revision, GroupChange(group, fact)))
     }
 
+    /// A key that is there is written over, and not created anew.
     mutating func lead(_ group: Int, _ name: String?) {
         self.revision += 1
-        self.leaders[group] = name.map { ($0, self.revision) }
-        self.record(group, name.map { .leader($0, since: self.revision) } ?? .noLeader)
+        let since = self.leaders[group]?.since ?? self.revision
+        self.leaders[group] = name.map { ($0, since, self.revision) }
+        self.record(group, self.leader(group) ?? .noLeader)
+        guard let name else { return }
+        self.writers[Writing(cluster: self.clusterID, group: group, revision: self.revision), default: []].insert(name)
+    }
+
+    private func leader(_ group: Int) -> GroupFact? {
+        self.leaders[group].map {
+            .leader($0.name, since: $0.since, written: self.hidesWrites ? nil : $0.written)
+        }
     }
 
     mutating func put(_ group: Int, _ name: String, _ member: GroupMember?) {
@@ -50,9 +74,7 @@ struct CitusEtcd {
     var snapshot: GroupsSnapshot {
         var facts: [GroupChange] = []
         for group in Set(self.leaders.keys).union(self.members.keys).union(self.switchovers.keys).sorted() {
-            if let leader = self.leaders[group] {
-                facts.append(GroupChange(group, .leader(leader.name, since: leader.since)))
-            }
+            if let leader = self.leader(group) { facts.append(GroupChange(group, leader)) }
             for (name, member) in (self.members[group] ?? [:]).sorted(by: { $0.key < $1.key }) {
                 facts.append(GroupChange(group, .member(name, member)))
             }

@@ -109,7 +109,8 @@ extension CitusWorld {
         }
     }
 
-    /// Rows never move to an older revision, and only to an address that its group has.
+    /// Rows never move to an older revision, only to an address that its group has, and to a leader on the revision at which that one
+    /// has taken the key.
     func checkApplied(_ update: RowUpdate, on node: SimulatedCoordinator) {
         if self.patroni.servers[0][node.index] != .primary { self.fail("\(node.name) is written to and is no primary") }
         if let fence = node.catalog.fences[update.group] {
@@ -126,8 +127,15 @@ extension CitusWorld {
             if let row = node.catalog.rows.first(where: { $0.id == id }), CitusPatroni.place(of: row.endpoint) == nil {
                 self.fail("\(node.name): group \(update.group) is moved from \(row.endpoint), which no member ever had")
             }
-            if CitusPatroni.place(of: endpoint)?.group != update.group {
+            guard let place = CitusPatroni.place(of: endpoint), place.group == update.group else {
                 self.fail("\(node.name): group \(update.group) moves to \(endpoint)")
+                continue
+            }
+            let (name, authority) = (CitusPatroni.name(update.group, place.member), update.authority)
+            if !self.etcd.wasWritten(update.group, by: name, at: authority.revision, of: authority.clusterID) {
+                self.fail(
+                    "\(node.name): group \(update.group) moves to \(name), who has not written the key at \(authority.revision)"
+                )
             }
         }
     }

@@ -13,6 +13,8 @@ public enum CitusMutation: String, CaseIterable, Sendable {
     case noUpdateDeadline = "no-update-deadline"
     /// It is given up while the server may still be at it.
     case hastyUpdate = "hasty-update"
+    /// Rows are changed on the revision at which a leader key was created, whoever has written it since.
+    case fencedByCreation = "fenced-by-creation"
 }
 
 /// A simulated Citus cluster around the real core: a coordinator's group of two nodes with a daemon each, and workers' groups
@@ -73,6 +75,7 @@ final class CitusWorld {
     init(seed: UInt64, mutation: CitusMutation? = nil, trace: ((String) -> Void)? = nil) {
         self.seed = seed
         self.mutation = mutation
+        self.etcd.hidesWrites = mutation == .fencedByCreation
         self.trace = trace
         var random = Randomness(seed: seed)
         let mode: CitusMode = random.chance(0.7) ? .own : .reconcile
