@@ -28,6 +28,8 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
     case commitRecords
     /// One row where Citus is loaded, and its maintenance daemon does not run for this database.
     case maintenanceDaemonMissing
+    /// One row where this role does not see whether it runs.
+    case maintenanceDaemonUnseen
     /// Tables of shards that other groups hold.
     case unplacedShardTables
     /// Tables with the name of a shard that no catalog knows.
@@ -133,6 +135,12 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
                 and not pg_catalog.pg_is_in_recovery() and not exists (
                     select from pg_catalog.pg_stat_activity a
                     where a.application_name = 'Citus Maintenance Daemon' and a.datname = pg_catalog.current_database())
+            """
+        case .maintenanceDaemonUnseen:
+            """
+            select pg_catalog.current_database()::text
+            where not \(Self.seesProcesses) and pg_catalog.to_regproc('pg_catalog.citus_version') is not null
+                and not pg_catalog.pg_is_in_recovery()
             """
         case .unplacedShardTables:
             """

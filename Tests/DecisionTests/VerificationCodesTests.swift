@@ -26,6 +26,7 @@ struct VerificationCodesTests {
         (.commitRecordsWithoutNode, "commit-records-left warning", "commit-records-left warning"),
         (.commitRecords, "commit-records-left warning", "commit-records-left warning"),
         (.maintenanceDaemonMissing, "maintenance-daemon-missing warning", "maintenance-daemon-missing warning"),
+        (.maintenanceDaemonUnseen, "not-looked-at note", "not-looked-at note"),
         (.unplacedShardTables, "shard-leftovers note", "shard-leftovers warning"),
         (.unknownShardTables, "shard-leftovers warning", "shard-leftovers critical"),
     ]
@@ -64,7 +65,8 @@ struct VerificationCodesTests {
             }
             let isOwn = [
                 Irregularity.moveSlots, .movePublications, .moveSubscriptions, .commitRecordsWithoutNode,
-                .commitRecords, .maintenanceDaemonMissing, .unplacedShardTables, .unknownShardTables,
+                .commitRecords, .maintenanceDaemonMissing, .maintenanceDaemonUnseen, .unplacedShardTables,
+                .unknownShardTables,
             ].contains(kind)
             #expect(verify(facts).map(\.group) == (isOwn ? [1] : []), "\(kind)")
         }

@@ -150,7 +150,7 @@ extension IntegrationTests {
                 "select min(shardid) from pg_dist_placement where groupid = 2")
             let number = try #require(other.first?.first ?? nil)
             let found = try await self.notes(bench, on: "w1", [here, "create table d_\(number) (a integer)"])
-            #expect(found == ["shard-leftovers 1"])
+            #expect(found.filter { !$0.hasPrefix("not-looked-at") } == ["shard-leftovers 1"])
             let byHand = ["set citus.enable_manual_changes_to_shards to on", here]
             try await bench.on("w1", byHand + ["drop table d_\(number)"])
             if !LocalCitus.isReal {
@@ -167,6 +167,11 @@ extension IntegrationTests {
                     ["maintenance-daemon-missing 0"],
                     ["create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$"],
                     undo: ["drop function pg_catalog.citus_version()"])
+                // On a worker the role is no member of pg_read_all_stats here.
+                let unseen = try await self.notes(
+                    bench, on: "w1",
+                    ["create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$"])
+                #expect(unseen.contains("not-looked-at 1"))
             }
             bench.scene.stop()
         }

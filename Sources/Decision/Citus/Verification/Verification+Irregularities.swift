@@ -4,7 +4,7 @@
 public enum Irregularity: String, Hashable, Sendable, CaseIterable {
     case placementsWithoutNode, placementsWithoutShard, shardsWithoutPlacement, shardsWithoutTable, inactivePlacements
     case cleanup, tasks, moveSlots, movePublications, moveSubscriptions, commitRecordsWithoutNode, commitRecords
-    case maintenanceDaemonMissing, unplacedShardTables, unknownShardTables
+    case maintenanceDaemonMissing, maintenanceDaemonUnseen, unplacedShardTables, unknownShardTables
 
     /// Citus's metadata are the same on every node, and compared: what is wrong with them is told of the coordinator alone.
     fileprivate var isOfMetadata: Bool {
@@ -13,7 +13,7 @@ public enum Irregularity: String, Hashable, Sendable, CaseIterable {
             .inactivePlacements, .cleanup, .tasks:
             true
         case .moveSlots, .movePublications, .moveSubscriptions, .commitRecordsWithoutNode, .commitRecords,
-            .maintenanceDaemonMissing, .unplacedShardTables, .unknownShardTables:
+            .maintenanceDaemonMissing, .maintenanceDaemonUnseen, .unplacedShardTables, .unknownShardTables:
             false
         }
     }
@@ -155,6 +155,11 @@ private func judge(_ kind: Irregularity, _ found: [String], isAfterRestore: Bool
             .init(
                 "Citus starts it with the next query of the database there. If it does not, look at the log, and at max_worker_processes.",
                 refusal: "PostgreSQL starts it"))
+    case .maintenanceDaemonUnseen:
+        return judgement(
+            .notLookedAt, .note,
+            "database of which it could not be looked at whether Citus's maintenance daemon runs: that is shown only to members of pg_read_all_stats",
+            .init("On that node's leader, as a superuser.", sql: ["grant pg_read_all_stats to ROLE"]))
     case .unplacedShardTables:
         return judgement(
             .shardLeftovers, seldom, "tables are of shards that other groups hold",
