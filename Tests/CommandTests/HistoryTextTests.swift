@@ -30,4 +30,21 @@ struct HistoryTextTests {
         let text = HistoryText([record]).timeline(record)
         #expect(text.contains("not seen: whether \"address moved\" has come, n1's daemon has not said"), "\(text)")
     }
+
+    @Test
+    func `each phase of another daemon's says by whose clock it is, and lists name groups where there are several`() {
+        let at = Instant(sinceBoot: .seconds(1_700_000_000))
+        var record = FailoverRecord(
+            revision: 21, group: 2, from: "b1", to: "b2",
+            phases: [.keyGained: at, .metadataCommitted: at + .seconds(1)],
+            by: "b2")
+        record.clocks = [.metadataCommitted: "c1"]
+        let lines = HistoryText([record]).timeline(record).split(separator: "\n")
+        #expect(lines.contains("  times by the clock of b2"))
+        #expect(lines.count { $0.hasSuffix("metadata committed  (by the clock of c1)") } == 1, "\(lines)")
+        #expect(lines.count { $0.contains("(by the clock of") } == 1)
+        let other = FailoverRecord(revision: 20, group: 0, from: "c1", to: "c2", phases: [.keyGained: at])
+        #expect(HistoryText([other, record]).list.contains("group 2  b1 -> b2"))
+        #expect(!HistoryText([record]).list.contains("group 2"))
+    }
 }
