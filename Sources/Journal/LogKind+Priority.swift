@@ -5,7 +5,8 @@ extension LogKind {
     public var priority: LogRecord.Priority {
         switch self {
         case .daemonStarted, .daemonReady, .stopping, .handedOver, .stopped, .configurationReloaded, .contactMade,
-            .contactRestored, .etcdMembersLearned, .etcdDiscovered, .etcdEndpointBack, .clockWithinDrift, .namesFresh,
+            .contactRestored, .etcdMembersLearned, .etcdDiscovered, .etcdEndpointBack, .etcdMembersUnited,
+            .clockWithinDrift, .namesFresh,
             .statusServed,
             .leaderChanged,
             .pauseChanged,
@@ -37,7 +38,8 @@ extension LogKind {
             .memberUnasked,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
             .warning
-        case .clusterReplaced, .etcdEndpointForeign, .etcdClustersUndecided, .historyContradicted, .duplicateHolder,
+        case .clusterReplaced, .etcdEndpointForeign, .etcdMembersDivided, .etcdClustersUndecided, .historyContradicted,
+            .duplicateHolder,
             .heldByAnotherCluster, .memberClash,
             .citusRivalCoordinator,
             .nodeIsolated, .splitBrain,

@@ -54,6 +54,10 @@ public enum LogKind: String, CaseIterable, Sendable {
     case etcdClusterChosen = "ae769f8e65f740179e292077233e21f9"
     /// The endpoints belong to several clusters, and none is followed.
     case etcdClustersUndecided = "db459fefd2394fd4a988d96c279ddffb"
+    /// Endpoints answer for one etcd cluster, and do not know each other.
+    case etcdMembersDivided = "31987712deed490b9762070c14d949a8"
+    /// They do again.
+    case etcdMembersUnited = "c80d9fc5d0f7498ab56dc31d372167c5"
     /// This node's clock is corrected faster than the margin allows for.
     case clockBeyondDrift = "0d38b2d732724d2b96de2d919344e1f4"
     /// It is no more.

@@ -35,6 +35,7 @@ final class EtcdDirectory {
     private var complaints = Complaints<EtcdError.Kind>()
     /// How many looks in a row found that one member is reached, of several.
     private var looksAlone = 0
+    private var division = EtcdDivision()
 
     nonisolated static let period: Duration = .seconds(300)
     /// The same while an endpoint belongs to another cluster.
@@ -111,7 +112,9 @@ final class EtcdDirectory {
 
     private var nextPause: Duration {
         if self.configured.isEmpty { return Self.pause }
-        let isOdd = self.isAmongForeigners || self.looksAlone > 0 || self.discovery != nil && self.isOutOfReach
+        let isOdd =
+            self.isAmongForeigners || self.looksAlone > 0 || self.division.isDoubtful
+            || self.discovery != nil && self.isOutOfReach
         return isOdd ? Self.periodAmongForeigners : Self.period
     }
 
@@ -181,6 +184,7 @@ final class EtcdDirectory {
             return nil
         }
         self.complaints.succeeded(Self.request)
+        if let record = self.division.look(lists) { self.report(record) }
         return self.take(lists, errors)
     }
 

@@ -42,4 +42,29 @@ struct FailsafeTests {
         #expect(n1.core.node.isCoveredByFailsafe(at: n1.now))
         #expect(!actions.contains { if case .assign = $0 { true } else { false } })
     }
+
+    /// Most of etcd was rebuilt in an outage, as another cluster, and is followed.
+    @Test
+    func `in an etcd that was rebuilt the covered address stays as long as it is covered, unless another leads there`()
+    {
+        func covered() -> Script {
+            var n1 = Script.holding(isFailsafeEnabled: true)
+            _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(10))
+            _ = n1.on(.patroni(self.inactive, askedAt: n1.now), after: .seconds(1))
+            _ = n1.on(.patroni(self.active, askedAt: n1.now), after: .seconds(1))
+            return n1
+        }
+        func removes(_ actions: [Action]) -> Bool { actions.contains(.remove(Script.address, Script.place)) }
+        var n1 = covered()
+        #expect(n1.core.node.isCoveredByFailsafe(at: n1.now))
+        let empty = etcd(leader: nil, revision: 2, cluster: 8, mark: nil, isFailsafeEnabled: true)
+        #expect(!removes(n1.read(empty)))
+        #expect(n1.stance == .keep(.failsafe))
+        _ = n1.on(.assigned(Script.address))
+        // What Patroni said ends.
+        #expect(removes(n1.on(.tick, after: .seconds(4))) && !n1.core.node.isCoveredByFailsafe(at: n1.now))
+
+        var n2 = covered()
+        #expect(removes(n2.read(etcd(leader: "n2", revision: 2, cluster: 8, mark: nil, isFailsafeEnabled: true))))
+    }
 }

@@ -24,11 +24,15 @@ private final class OneEndpoint {
         try self.init([endpoint], http, remembered: remembered)
     }
 
-    init(_ endpoints: [String], _ http: HTTPClient, remembered: [String] = [], cluster: UInt64? = nil) throws {
+    init(
+        _ endpoints: [String], _ http: HTTPClient, remembered: [String] = [], cluster: UInt64? = nil,
+        patience: Duration? = nil
+    ) throws {
         let configuration = EtcdConfiguration(endpoints: endpoints)
         let clusters = EtcdClusters(
             ClusterChoice(
-                configured: endpoints, learned: remembered, remembered: cluster, now: BootClock.microseconds))
+                configured: endpoints, learned: remembered, remembered: cluster, now: BootClock.microseconds),
+            patience: { patience ?? EtcdClusters.leastPatience })
         self.clusters = clusters
         self.client = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
         self.looking = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
@@ -99,6 +103,64 @@ extension IntegrationTests {
             // All of it is rebuilt: two of three say the same only if they are one cluster, which these are not.
             try await etcd.rebuildAlone(1, http: http)
             await #expect(throws: EtcdError.self) { _ = try await node.client.range(.key("x")) }
+            http.close()
+        }
+
+        /// As after an outage of etcd, while Patroni's failsafe mode keeps the address: nothing but more than half of the endpoints ends
+        /// the old cluster, and that Patroni itself follows.
+        @Test(.timeLimit(.minutes(2)), arguments: [false, true]) @EventLoop
+        func `two of three that are rebuilt together are followed, the third no more`(isCovered: Bool) async throws {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(members: 3, http: http)
+            let node = try OneEndpoint(etcd.endpoints, http, patience: isCovered ? .seconds(86_400) : nil)
+            let cluster = try await node.client.range(.key("x")).header.clusterID
+            etcd.kill(1)
+            etcd.kill(2)
+            await #expect(throws: EtcdError.self) { _ = try await node.client.range(.key("x")) }
+            #expect(node.clusters.choice.followed == cluster)
+            try await etcd.rebuildTogether([1, 2], http: http)
+            await node.look()
+            let other = try await node.client.range(.key("x")).header.clusterID
+            #expect(other != cluster && node.clusters.choice.followed == other)
+            #expect(node.clusters.choice.reason == .majority(2, of: 3))
+            // The third has no quorum, but tells of what it was a member.
+            #expect(node.clusters.choice.foreigners.map(\.url) == [etcd.endpoints[0]])
+            // One that begins now, with the memory of before.
+            let fresh = try OneEndpoint(etcd.endpoints, http, cluster: cluster)
+            await fresh.look()
+            #expect(try await fresh.client.range(.key("x")).header.clusterID == other)
+            http.close()
+        }
+
+        @Test(.timeLimit(.minutes(2))) @EventLoop
+        func
+            `one that is forced to be a cluster of its own keeps the number, and is told once former members are back`()
+            async throws
+        {
+            let http = HTTPClient()
+            let etcd = try await LocalEtcd(members: 3, http: http)
+            let node = try OneEndpoint(etcd.endpoints, http)
+            let cluster = try await node.client.range(.key("x")).header.clusterID
+            for _ in 0..<3 { await node.look() }
+            etcd.kill(1)
+            etcd.kill(2)
+            try await etcd.forceNewCluster(0, http: http)
+            // The same history, of which it is the only member: nothing is lost, and nothing is odd.
+            #expect(try await node.client.range(.key("x")).header.clusterID == cluster)
+            for _ in 0..<2 { await node.look() }
+            #expect(
+                node.clusters.choice.foreigners.isEmpty && !node.records.contains { $0.kind == .etcdMembersDivided })
+            try etcd.start(1)
+            try etcd.start(2)
+            for number in 1...2 { try await etcd.waitForHealth(number, http: http) }
+            for _ in 0..<3 { await node.look() }
+            let told = node.records.filter { $0.kind == .etcdMembersDivided }
+            #expect(told.count == 1 && told.first?.priority == .critical, "\(node.records.map(\.message))")
+            #expect(
+                told.first?.message.contains("\(etcd.endpoints[0]) names no member at \(etcd.endpoints[1])") == true)
+            etcd.kill(0)
+            for _ in 0..<2 { await node.look() }
+            #expect(node.records.last?.kind == .etcdMembersUnited)
             http.close()
         }
 

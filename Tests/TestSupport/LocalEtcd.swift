@@ -100,19 +100,49 @@ public final class LocalEtcd {
     /// Starts the member anew as a cluster of its own, at the same URLs: what it held is put aside.
     public func rebuildAlone(_ number: Int, http: HTTPClient) async throws {
         self.kill(number)
+        let command = try self.command(
+            of: number,
+            with: [
+                "--data-dir": self.directory.file("alone\(number)"), "--initial-cluster-token": "alone",
+                "--initial-cluster": "m\(number)=\(self.peers[number])",
+            ])
+        self.processes[number] = try TestProcess(command, log: self.directory.file("alone\(number).log"))
+        try await self.waitForHealth(number, http: http)
+    }
+
+    /// Starts members anew as a cluster of their own, at the same URLs: what they held is put aside.
+    public func rebuildTogether(_ numbers: [Int], http: HTTPClient) async throws {
+        for number in numbers { self.kill(number) }
+        let cluster = numbers.map { "m\($0)=\(self.peers[$0])" }.joined(separator: ",")
+        for number in numbers {
+            let command = try self.command(
+                of: number,
+                with: [
+                    "--data-dir": self.directory.file("anew\(number)"), "--initial-cluster-token": "anew",
+                    "--initial-cluster": cluster,
+                ])
+            self.processes[number] = try TestProcess(command, log: self.directory.file("anew\(number).log"))
+        }
+        for number in numbers { try await self.waitForHealth(number, http: http) }
+    }
+
+    /// Starts the member with what it holds, as the only one of its cluster, whose number it keeps. Its former peers do not reach it:
+    /// who does, is told that it was removed, and ends.
+    public func forceNewCluster(_ number: Int, http: HTTPClient) async throws {
+        self.kill(number)
+        let peer = "http://127.0.0.1:\(try freePorts(1)[0])"
+        let command = try self.command(of: number, with: ["--listen-peer-urls": peer]) + ["--force-new-cluster"]
+        self.processes[number] = try TestProcess(command, log: self.directory.file("forced\(number).log"))
+        try await self.waitForHealth(number, http: http)
+    }
+
+    private func command(of number: Int, with values: [String: String]) throws -> [String] {
         var command = self.commands[number]
-        for (option, value) in [
-            ("--data-dir", self.directory.file("alone\(number)")), ("--initial-cluster-token", "alone"),
-        ] {
+        for (option, value) in values {
             guard let index = command.firstIndex(of: option) else { throw TestSupportError("no \(option)") }
             command[index + 1] = value
         }
-        guard let index = command.firstIndex(of: "--initial-cluster"),
-            let peer = command.firstIndex(of: "--initial-advertise-peer-urls")
-        else { throw TestSupportError("no cluster") }
-        command[index + 1] = "m\(number)=\(command[peer + 1])"
-        self.processes[number] = try TestProcess(command, log: self.directory.file("alone\(number).log"))
-        try await self.waitForHealth(number, http: http)
+        return command
     }
 
     // MARK: - Snapshots of a cluster of one
