@@ -15,6 +15,8 @@ struct PartialSettings {
     var patroniURL: Sourced<EndpointURL>?
     var patroni = PartialCredentials()
     var conninfo: Sourced<String>?
+    /// Why that may be another by now.
+    var conninfoDoubt: Sourced<String>?
     /// Where PostgreSQL listens, without the port.
     var listen: Sourced<[String]>?
     /// The port that it tells others, or listens on.

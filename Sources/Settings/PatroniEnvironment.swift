@@ -43,7 +43,7 @@ struct PatroniEnvironment {
             return ([section, "authentication", key], .text)
         case ("restapi", "listen"), ("restapi", "connect_address"), ("restapi", "certfile"), ("restapi", "cafile"),
             ("ctl", "cacert"), ("ctl", "certfile"), ("ctl", "keyfile"), ("ctl", "keyfile_password"),
-            ("postgresql", "listen"), ("postgresql", "data_dir"):
+            ("postgresql", "listen"), ("postgresql", "connect_address"), ("postgresql", "data_dir"):
             return ([section, key], .text)
         case ("superuser", "username"), ("replication", "username"), ("rewind", "username"):
             return (["postgresql", "authentication", section, key], .text)
@@ -52,7 +52,9 @@ struct PatroniEnvironment {
             switch key {
             case "hosts": return ([section, key], .list)
             case "port": return ([section, key], .whole)
-            case "host", "protocol", "srv", "url", "proxy", "cacert", "cert", "key", "namespace", "username",
+            case "use_proxies": return ([section, key], .boolean)
+            case "host", "protocol", "srv", "srv_suffix", "url", "proxy", "cacert", "cert", "key", "namespace",
+                "username",
                 "password":
                 return ([section, key], .text)
             default: return nil  // text, not cases of ours

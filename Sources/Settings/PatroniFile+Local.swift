@@ -156,15 +156,18 @@ extension PatroniFile {
         }
     }
 
-    /// The first absolute path of `unix_socket_directories`, as for Patroni, or Debian's default; nil if the server has no socket.
+    /// The first absolute path of `unix_socket_directories`, of this node's parameters, else of those that the cluster was made with, or Debian's default; nil if the server has no socket.
     /// One that is relative is inside of the data directory, where the server runs.
-    private func socketDirectory(_ reader: inout PatroniFileReader) throws(InvalidValue) -> String? {
-        guard let parameters = reader.node("postgresql", "parameters"),
-            case .mapping(let pairs) = reader.document[parameters].content,
-            let node = pairs.last(where: {
-                reader.document.text($0.key)?.lowercased() == "unix_socket_directories"
-            })?.value, !reader.document.isNull(node)
-        else { return Settings.Postgres.defaultSocketDirectory }
+    private mutating func socketDirectory(_ reader: inout PatroniFileReader) throws(InvalidValue) -> String? {
+        let local = self.socketDirectories(in: reader.node("postgresql", "parameters"), reader)
+        let dynamic = self.socketDirectories(in: reader.node("bootstrap", "dcs", "postgresql", "parameters"), reader)
+        guard let node = local ?? dynamic else { return Settings.Postgres.defaultSocketDirectory }
+        if local == nil {
+            self.settings.conninfoDoubt = Sourced(
+                value:
+                    "'unix_socket_directories' stands in 'bootstrap.dcs' only, which counts when the cluster is made: it is taken for what the dynamic configuration says now. Compare: patronictl show-config; if it is another, say 'postgres.conninfo' in pharos.yml",
+                position: reader.position(node))
+        }
         // An empty text means that there is no socket.
         let text: String
         do throws(InvalidValue) { text = try reader.text(node) } catch {
@@ -176,6 +179,12 @@ extension PatroniFile {
         guard let first = directories.first else { return nil }
         let data = reader.value("postgresql", "data_dir", parse: ValueParsers.absolutePath)?.value
         return data.map { first == "." ? $0 : "\($0)/\(first)" }
+    }
+
+    private func socketDirectories(in parameters: Int?, _ reader: PatroniFileReader) -> Int? {
+        guard let parameters, case .mapping(let pairs) = reader.document[parameters].content else { return nil }
+        let node = pairs.last { reader.document.text($0.key)?.lowercased() == "unix_socket_directories" }?.value
+        return node.flatMap { reader.document.isNull($0) ? nil : $0 }
     }
 
     private static func tcpHost(_ listen: String) -> String {

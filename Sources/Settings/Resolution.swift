@@ -46,6 +46,9 @@ struct Resolution {
         let conninfo = self.noted("postgres.conninfo", own.conninfo ?? patroni.conninfo, Self.defaultConninfo) {
             $0 + ConninfoRules.meaning(of: $0)
         }
+        if own.conninfo == nil, let doubt = patroni.conninfoDoubt {
+            self.problems.warning(doubt.position, doubt.value)
+        }
         let addresses = self.addresses(conninfo)
         self.checkListening(self.patroni?.listen, addresses)
         let lease = self.lease()

@@ -42,7 +42,10 @@ final class PostgresProbe {
     /// What is likely to be behind it, where that is not plain.
     nonisolated static func hint(_ error: PostgresError) -> String {
         if error.kind == .authentication { return " (hint: CREATE ROLE pharos LOGIN, and a line in pg_hba)" }
-        return DaemonUnit.hint(failedSocket: error.message).map { " (hint: \($0))" } ?? ""
+        if let hint = DaemonUnit.hint(failedSocket: error.message) { return " (hint: \(hint))" }
+        guard error.message.contains("socket \""), error.message.contains("No such file") else { return "" }
+        return
+            " (hint: no server runs, or its unix_socket_directories are others: patronictl show-config; then postgres.conninfo in pharos.yml)"
     }
 
     private func connect() async throws(PostgresError) -> PostgresConnection {

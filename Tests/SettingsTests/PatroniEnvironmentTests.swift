@@ -79,6 +79,21 @@ struct PatroniEnvironmentTests {
             ])
     }
 
+    @Test func `what finds etcd by DNS or through proxies, and what clients connect to, comes from it too`() throws {
+        let settings = try self.load(
+            "PATRONI_ETCD3_SRV=example.org\nPATRONI_ETCD3_SRV_SUFFIX=ha\nPATRONI_ETCD3_USE_PROXIES=on\n"
+                + "PATRONI_POSTGRESQL_CONNECT_ADDRESS=10.0.0.1:6543\n")
+        #expect(settings.etcd.discovery == .init(domain: "example.org", suffix: "ha"))
+        #expect(settings.etcd.members == .ignore)
+        #expect(settings.addresses.map(\.port) == [6543])
+        let off = try self.load("PATRONI_ETCD3_USE_PROXIES=off")
+        #expect(off.etcd.members == .learn)
+        let proxy = try self.load("PATRONI_ETCD3_PROXY=http://10.0.0.9:2399")
+        #expect(proxy.etcd.members == .ignore && proxy.etcd.endpoints == ["http://10.0.0.9:2399"])
+        let odd = try self.load("PATRONI_ETCD3_USE_PROXIES=maybe").warnings.map(\.description)
+        #expect(odd.first?.contains("'PATRONI_ETCD3_USE_PROXIES' is passed over, as by Patroni: it is neither") == true)
+    }
+
     @Test func `several files, the later over the earlier, and no file of Patroni's at all`() throws {
         let text =
             "PATRONI_SCOPE=a\nPATRONI_NAME=n\nPATRONI_ETCD3_HOST=h\nPATRONI_RESTAPI_LISTEN=:1\nPATRONI_POSTGRESQL_LISTEN=h\n"

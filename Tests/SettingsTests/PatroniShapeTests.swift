@@ -46,6 +46,9 @@ struct PatroniShapeTests {
         "etcd-login-user-only": half, "env-password": half,
         "rest-auth-null-password": "Patroni makes the password None of it",
         "etcd-srv": dns, "etcd-srv-domain": dns, "etcd-discovery-srv": dns,
+        "env-etcd-use-proxies": "with proxies Patroni gives up behind the first, before it would ask the next",
+        "bootstrap-dcs":
+            "the recorder has no dynamic configuration; what the cluster is made with is used, and warned of",
         "etcd-hosts-17": "Pharos uses 16, and says so",
         "etcd-certs-relative": "relative to where Patroni was started: warned of",
         "pg-socket-relative": "the socket is in the data directory; Patroni, which has a password, uses TCP",

@@ -2,6 +2,7 @@
 import Testing
 
 @testable import PostgresClient
+@testable import Shell
 
 /// Whether libpq's words mean that nobody was asked.
 struct PostgresErrorTests {
@@ -27,5 +28,19 @@ struct PostgresErrorTests {
         for host in ["10.0.0.1", "alert-db1", "could-not-load", "private key file", "tlsv1 alert"] {
             #expect(Self.kind(reason, host: host) == .connection, "\(host)")
         }
+    }
+}
+
+/// What is said beside a server's own words.
+struct PostgresHintTests {
+    private static func hint(_ message: String) -> String {
+        PostgresProbe.hint(PostgresError(kind: .connection, message: message))
+    }
+
+    @Test func `a socket that is not there may be looked for elsewhere`() {
+        let place = #"connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: "#
+        #expect(Self.hint(place + "No such file or directory").contains("patronictl show-config"))
+        #expect(Self.hint(place + "Connection refused") == "")
+        #expect(Self.hint(#"connection to server at "10.0.0.1", port 5432 failed: Connection refused"#) == "")
     }
 }
