@@ -51,11 +51,12 @@ extension Limits {
 
     /// Connections to PostgreSQL: this node's for the address and for the standby's own state; one of each probe; what Citus takes.
     static let postgresConnections = 2 + DetectorCore.probeLimit + Limits.citusConnections
-    /// Leaders and other coordinators that are asked, connections to them that are kept, nodes that are verified; and of each database: the one for
+    /// Leaders and other coordinators that are asked, connections to them that are kept, nodes that are verified, places where they were; and of each database: the one for
     /// reading and writing, a held transaction, who looks for what blocks it, its own digest, its settings, and copies.
     static let citusConnections =
         CitusCore.askedLimit + ServerIdentities.limit + RivalCoordinators.limit + NodeConnections.limit
-        + ClusterVerifier.nodesAtOnce + Settings.Citus.databaseLimit * (5 + CoordinatorDatabase.copiesAtOnce)
+        + ClusterVerifier.nodesAtOnce + ClusterVerifier.formerAtOnce + Settings.Citus.databaseLimit
+        * (5 + CoordinatorDatabase.copiesAtOnce)
 
     /// Listeners of the status: a Unix socket and an address.
     static let statusListeners = 2

@@ -35,7 +35,7 @@ struct Verify: ParsableCommand {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
             let found = await verifier.verified(
                 isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(),
-                places: rememberedPlaces(settings), points: points)
+                places: RememberedPlaces(settings), points: points)
             let reports = found.map {
                 VerificationReport(
                     database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint,

@@ -101,6 +101,19 @@ struct CitusSecondaryTests {
         #expect(self.pass(&other, .seconds(900), rows: Self.registered + [follower]) == [])
     }
 
+    @Test func `while none of a group's secondaries is fit, none is removed`() {
+        var script = CitusScript.settled(rows: Self.withThird) { $0.registersSecondaries = true }
+        _ = script.changed(
+            1, .member("a3", GroupMember(endpoint: Self.third.endpoint, isRunning: true, isPrimary: false)))
+        _ = self.pass(&script, .seconds(10), rows: Self.withThird)
+        _ = script.changed(1, Self.member(isRunning: false))
+        _ = script.on(.unusable([Self.a2, Self.third.endpoint]))
+        #expect(self.pass(&script, .seconds(900), rows: Self.withThird) == [], "which of them answers nobody can say")
+        // One is fit again.
+        #expect(
+            script.on(.unusable([Self.a2])) + self.pass(&script, .seconds(30), rows: Self.withThird) == [Self.remove])
+    }
+
     @Test func `what the failure detector holds failed is removed at once, and comes back when it is well`() {
         var script = CitusScript.settled(rows: Self.withThird) { $0.registersSecondaries = true }
         #expect(self.pass(&script, .seconds(60), rows: Self.withThird) == [], "Patroni says that it runs")

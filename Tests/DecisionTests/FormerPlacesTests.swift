@@ -30,12 +30,21 @@ struct FormerPlacesTests {
         #expect(found.map(\.code) == [.secondPrimary] && found.map(\.severity) == [.critical])
         #expect(found.first?.node == Self.old && found.first?.group == 1)
         #expect(Self.found(cutOff, group: 0).map(\.code) == [.secondCoordinator])
-        // Whose leader does not say who it is cannot be told apart from it.
-        let doubtful = Self.found(cutOff) { facts in
+    }
+
+    @Test func `what cannot be told from the leader is not called a second primary`() {
+        let server = ServerIdentity.server(system: "7", started: "100")
+        for answer in [NodeAnswer.unreachable(reason: "x"), .withoutCitus] {
+            let found = Self.found(server) { $0.nodes[VerificationTests.worker] = answer }.filter {
+                $0.node == Self.old
+            }
+            #expect(found.map(\.code) == [.notLookedAt] && found.map(\.severity) == [.warning])
+            #expect(found.first?.remedy.text.contains("Stop PostgreSQL") == false)
+        }
+        let unknown = Self.found(server) { facts in
             VerificationTests.change(&facts, VerificationTests.worker) { $0.server = .unknown(reason: "x") }
         }
-        #expect(doubtful.map(\.code) == [.secondPrimary])
-        #expect(doubtful.first?.evidence.contains("could not be asked who it is") == true)
+        #expect(unknown.filter { $0.node == Self.old }.map(\.code) == [.notLookedAt])
     }
 
     @Test func `a standby, the leader by another address, and another cluster's server are none`() {
@@ -60,11 +69,21 @@ struct FormerPlacesTests {
         ]
         let former = FormerPlaces(places, of: leaders, cluster: 7).byGroup
         #expect(former.keys.sorted() == [1])
-        #expect(former[1]?.map(\.host) == (2...9).map { "10.0.1.\($0)" }, "the newest")
+        #expect(former[1]?.map(\.host) == (0...9).map { "10.0.1.\($0)" })
         #expect(FormerPlaces(places, of: leaders, cluster: 8).byGroup.isEmpty)
         var many = KnownPlaces(cluster: 7)
         for group in 1...100 { for number in 0..<10 { many.learn(NodeEndpoint("h\(number)", group), of: group) } }
+        // Another group's member has the address now.
+        let moved = [1: leaders[1], 2: .init("b1", NodeEndpoint("10.0.1.9", 5432))].compactMapValues { $0 }
+        #expect(
+            FormerPlaces(places, of: moved, cluster: 7).byGroup[1]?.contains(NodeEndpoint("10.0.1.9", 5432)) == false)
         let all = FormerPlaces(many, of: (1...100).reduce(into: [:]) { $0[$1] = .init("x", nil) }, cluster: 7)
-        #expect(all.byGroup.values.reduce(0) { $0 + $1.count } == FormerPlaces.totalLimit)
+        #expect(all.byGroup.values.reduce(0) { $0 + $1.count } == FormerPlaces.limit)
+        #expect(all.leftOut == 1000 - FormerPlaces.limit)
+        let left = Self.found(.unknown(reason: "x")) { facts in
+            facts.former = [:]
+            facts.formerProblem = "too many"
+        }
+        #expect(left.map(\.code) == [.notLookedAt] && left.first?.evidence.contains("too many") == true)
     }
 }

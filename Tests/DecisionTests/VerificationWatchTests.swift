@@ -55,7 +55,7 @@ struct VerificationWatchTests {
         for member in ["c1", "c2", "c3"] {
             var watch = VerificationWatch(member: member)
             watch.begin(isWriter: true, at: begin)
-            let isAsked = watch.ask(isIdle: true, isSettled: true, at: begin + .seconds(60))
+            let isAsked = watch.ask(isIdle: true, isCalm: true, hasArrived: true, at: begin + .seconds(60))
             #expect(isAsked)
             phases.insert(watch.question.due - begin)
         }
@@ -115,15 +115,52 @@ struct VerificationWatchTests {
         }
     }
 
-    @Test func `a note of what could not be looked at hides nothing`() {
-        var script = Self.script()
+    @Test func `a note hides nothing but what may be at the places that it names`() {
         let one = Self.finding(.shardMissing)
-        let note = Self.finding(.notLookedAt, .note)
+        var note = Self.finding(.notLookedAt, .note)
         func found(_ findings: Finding...) -> VerificationOutcome {
             .ended([DatabaseVerification(Self.app, findings)])
         }
+        var script = Self.script()
         _ = Self.told(&script, found(one))
         #expect(Self.told(&script, found(note)) == [.findingGone(FindingPlace(Self.app, one))])
+        // A primary that was cut off does not answer for a moment.
+        let second = Self.finding(.secondPrimary)
+        script = Self.script()
+        _ = Self.told(&script, found(second, one))
+        note.unseen = [Self.a1]
+        #expect(Self.told(&script, found(note)) == [.findingGone(FindingPlace(Self.app, one))])
+        note.unseen = [NodeEndpoint("a9", 5432)]
+        #expect(Self.told(&script, found(note)) == [.findingGone(FindingPlace(Self.app, second))])
+    }
+
+    @Test func `a node that is down for good hides what is on it alone`() {
+        var script = Self.script()
+        let one = Self.finding(.shardMissing)
+        let down = Finding(.rowUnreachable, .warning, group: 1, node: NodeEndpoint("a9", 5432), "x", .init("y"))
+        func found(_ findings: Finding...) -> VerificationOutcome {
+            .ended([DatabaseVerification(Self.app, findings)])
+        }
+        _ = Self.told(&script, found(one, down))
+        #expect(Self.told(&script, found(down)) == [.findingGone(FindingPlace(Self.app, one))])
+        #expect(Self.told(&script, found(one, down)) == [.found(Self.app, one)], "it has come back")
+    }
+
+    @Test
+    func `what is hastened comes at the latest an hour after the last time, and never in the moment of a failover`() {
+        let begin = Instant(sinceBoot: .seconds(1000))
+        var watch = VerificationWatch(member: "c1")
+        watch.begin(isWriter: true, at: begin)
+        func ask(_ seconds: Int, isCalm: Bool = true, hasArrived: Bool = true) -> Bool {
+            watch.ask(isIdle: true, isCalm: isCalm, hasArrived: hasArrived, at: begin + .seconds(seconds))
+        }
+        #expect(ask(60))
+        var reports: [CitusReport] = []
+        watch.learn(.ended([]), askedAt: begin + .seconds(60), at: begin + .seconds(61), into: &reports)
+        watch.hasten(to: begin + .seconds(600))
+        #expect(!ask(3600), "not within an hour")
+        #expect(!ask(3661, isCalm: false, hasArrived: false))
+        #expect(ask(3662, hasArrived: false))
     }
 
     @Test func `places where members were go along with what is to be verified`() {

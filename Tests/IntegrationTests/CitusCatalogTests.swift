@@ -474,8 +474,21 @@ extension IntegrationTests {
                 return
             }
             #expect(!reason.contains("lock timeout"), "it was not waited for: \(reason)")
-            let isGone = try await eventually(within: .seconds(10)) { try await other.query(waiting).isEmpty }
+            // Its own limit for the locks is 2 s: that it is gone before is the release's doing.
+            let isGone = try await eventually(within: .milliseconds(1500)) { try await other.query(waiting).isEmpty }
             #expect(isGone)
+            // One that has not come as far as its connection.
+            ended = nil
+            let hasty = EventLoop.spawn {
+                ended = await database.hold(
+                    1, 2, GroupAuthority(clusterID: 7, revision: 5), limit: .seconds(30))
+            }
+            await Task.yield()
+            // Of another group it lets nothing go.
+            #expect(await database.releaseHold(3) == .holdEnded("postgres", group: 3, reason: "released"))
+            #expect(await database.releaseHold(1) == .holdEnded("postgres", group: 1, reason: "released"))
+            await hasty.value
+            #expect(ended == .holdEnded("postgres", group: 1, reason: "released"))
             database.stop()
         }
     }

@@ -193,7 +193,7 @@ extension IntegrationTests {
             places.learn(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[1]), of: 2)
             func found(_ places: KnownPlaces) async throws -> [String] {
                 let facts = try #require(
-                    await verifier.gather(isDeep: false, isAfterRestore: false, places: places).first)
+                    await verifier.gather(isDeep: false, isAfterRestore: false, places: RememberedPlaces(places)).first)
                 return verify(facts).filter { ![.restorePointsNotSafe, .failoverMayHang].contains($0.code) }
                     .map { "\($0.code.rawValue) \($0.severity) \($0.group ?? -1)" }
             }

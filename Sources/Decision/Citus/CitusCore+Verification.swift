@@ -11,12 +11,11 @@ extension CitusCore {
         _ view: GroupsView, at now: Instant, into actions: inout [CitusAction]
     ) {
         let isIdle = self.databases.allSatisfy { $0.update == nil && $0.hold == nil }
-        let isSettled =
-            self.databases.allSatisfy { $0.rows != nil && $0.isSettled }
-            && view.groups.values.allSatisfy { group in
-                group.leader != nil && group.leaderAt.map { now - $0 >= VerificationWatch.settling } ?? false
-            }
-        if self.verification.ask(isIdle: isIdle, isSettled: isSettled, at: now) {
+        let hasArrived = self.databases.allSatisfy { $0.rows != nil && $0.isSettled }
+        let isCalm = view.groups.values.allSatisfy { group in
+            group.leader != nil && group.leaderAt.map { now - $0 >= VerificationWatch.settling } ?? false
+        }
+        if self.verification.ask(isIdle: isIdle, isCalm: isCalm, hasArrived: hasArrived, at: now) {
             let suspects = self.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
             actions.append(.verify(suspects: suspects, places: self.places))
         }

@@ -9,11 +9,11 @@ extension CitusDatabase {
     ) {
         // Where the coordinator itself is switched over, its sessions end anyway.
         guard settings.mode == .own, group != settings.group, self.hold == nil, self.update == nil,
-            view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader.since,
+            view.isSwitchingOver, let leader = view.leader, self.lastHeld != leader,
             let row = self.primary(group)
         else { return }
         let authority = GroupAuthority(clusterID: clusterID, revision: view.leaderWritten)
-        self.lastHeld = leader.since
+        self.lastHeld = leader
         self.hold = Hold(group: group, leader: leader, until: now + Self.holdLimit)
         actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
     }

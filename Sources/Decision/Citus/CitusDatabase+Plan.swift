@@ -250,6 +250,14 @@ extension CitusDatabase {
             guard view.leader != nil, !view.isStandbyCluster else { continue }
             for (place, change) in SecondaryPlan.changes(group, view, rows, places) {
                 guard let due = damper.due(place, add: change.isAddition, at: now) else { continue }
+                if !change.isAddition {
+                    // While none of them is fit, all stay: which of them answers a query nobody can say.
+                    let isServed = rows.contains { row in
+                        row.isSecondary(of: group) && row.endpoint != place
+                            && (!places.knows(row.endpoint, of: group) || damper.isFit(row.endpoint))
+                    }
+                    guard isServed else { continue }
+                }
                 if due <= now {
                     next = (group, change)
                     break

@@ -96,7 +96,7 @@ package struct CitusDatabase: Sendable {
     let updateLimit: Duration
     var hold: Hold?
     /// The leadership for whose end a transaction was held last: once is enough.
-    var lastHeld: Int64?
+    var lastHeld: Group.Leader?
     var awaited: Synchronization?
     var settings: SettingsWatch
 

@@ -26,7 +26,7 @@ struct LeaderInquiry: Sendable {
     func isWritable(_ group: Group) -> Bool {
         guard group.leader == self.leader else { return false }
         if self.outOfRecoveryAt != nil { return true }
-        guard self.refusal != nil, let (member, revision) = group.leaderMember, revision > self.leader.since else {
+        guard self.refusal != nil, let (member, revision) = group.leaderMember, revision > group.leaderWritten else {
             return false
         }
         return member?.isPrimary == true && member?.isRunning == true

@@ -54,6 +54,8 @@ struct SecondaryDamper: Sendable {
         self.candidates[place]?.changes.append(now)
     }
 
+    func isFit(_ place: NodeEndpoint) -> Bool { self.candidates[place]?.isFit == true }
+
     /// When `place` may be registered (`add`) or removed; nil: not as it is now.
     func due(_ place: NodeEndpoint, add: Bool, at now: Instant) -> Instant? {
         guard let candidate = self.candidates[place], candidate.isFit == add else { return nil }

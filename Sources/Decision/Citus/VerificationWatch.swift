@@ -44,7 +44,7 @@ package struct VerificationWatch: Sendable {
     private(set) var last: ClusterVerification?
     private var standing: Set<FindingPlace> = []
     private var isFirst = true
-    /// Something was found wrong: nobody waits for the groups to settle.
+    /// Something was found wrong: nobody waits for what is on its way to the workers.
     private var isHastened = false
     /// By what a node's daily time differs from the others'.
     private let phase: Duration
@@ -69,21 +69,25 @@ package struct VerificationWatch: Sendable {
     /// Answers whether to verify now.
     /// - Parameters:
     ///   - isIdle: whether nothing is being changed.
-    ///   - isSettled: whether no group has changed its leader lately, and each change has arrived.
-    mutating func ask(isIdle: Bool, isSettled: Bool, at now: Instant) -> Bool {
-        let isPatient = self.isHastened || now - self.question.due >= Self.patience
-        guard self.question.isDue(at: now), isIdle, isSettled || isPatient else { return false }
+    ///   - isCalm: whether no group has changed its leader lately.
+    ///   - hasArrived: whether each change has arrived on the workers.
+    mutating func ask(isIdle: Bool, isCalm: Bool, hasArrived: Bool, at now: Instant) -> Bool {
+        let isSettled = isCalm && (hasArrived || self.isHastened)
+        guard self.question.isDue(at: now), isIdle, isSettled || now - self.question.due >= Self.patience else {
+            return false
+        }
         self.isHastened = false
         let pause = self.isFirst ? max(Self.again, self.phase) : Self.day
         self.question.ask(at: now, next: now + pause)
         return true
     }
 
-    /// Workers' copies of the metadata differ though Citus says that they do not: the whole is looked at now.
+    /// Workers' copies of the metadata differ though Citus says that they do not: the whole is looked at now, or an hour after the
+    /// last time.
     mutating func hasten(to now: Instant) {
-        guard self.question.due != .distantFuture, self.last.map({ now - $0.at >= Self.again }) ?? true else { return }
+        guard self.question.due != .distantFuture else { return }
         self.isHastened = true
-        self.question.due = min(self.question.due, now)
+        self.question.due = min(self.question.due, max(now, self.last.map { $0.at + Self.again } ?? now))
     }
 
     func wakeAt(after now: Instant, awakeSince: Instant) -> Instant {
@@ -132,7 +136,7 @@ package struct VerificationWatch: Sendable {
             guard !seen.contains(place), let database = databases.first(where: { $0.database == place.database }) else {
                 return false
             }
-            return database.findings.allSatisfy { $0.severity == .note || !$0.code.hides(place, group: $0.group) }
+            return database.findings.allSatisfy { !$0.hides(place) }
         }
         self.standing.subtract(gone)
         for place in gone.sorted(by: { $0.text < $1.text }).prefix(Self.toldLimit) {
@@ -155,11 +159,22 @@ extension Finding.Code {
         [.coordinatorUnreachable, .etcdUnreadable, .notLookedAt, .rowUnreachable, .rowUnverified].contains(self)
     }
 
-    /// Whether a finding of this code, in `group`, means that it could not be seen whether `place` is still so.
-    fileprivate func hides(_ place: FindingPlace, group: Int?) -> Bool {
-        let ofAll: [Finding.Code] = [.coordinatorUnreachable, .etcdUnreadable]
-        let ofOne: [Finding.Code] = [.notLookedAt, .rowUnreachable, .rowUnverified, .extensionMissing]
-        return ofAll.contains(self)
-            || ofOne.contains(self) && (group == nil || group == place.group || place.group == nil)
+}
+
+extension Finding {
+    /// Whether it means that it could not be seen whether `place` is still so.
+    fileprivate func hides(_ place: FindingPlace) -> Bool {
+        if !self.unseen.isEmpty {
+            return [.secondPrimary, .secondCoordinator].contains(place.code)
+                && place.node.map { self.unseen.contains($0) } ?? true
+        }
+        guard self.severity > .note else { return false }
+        if [.coordinatorUnreachable, .etcdUnreadable].contains(self.code) { return true }
+        guard [.notLookedAt, .rowUnreachable, .rowUnverified, .extensionMissing].contains(self.code) else {
+            return false
+        }
+        guard self.group == nil || self.group == place.group || place.group == nil else { return false }
+        // A dead node hides what is to be seen on it, not what is to be seen on the others of its group.
+        return self.node == nil || place.node == nil || self.node == place.node
     }
 }

@@ -53,7 +53,7 @@ struct Group: Sendable {
         case .to(let candidate, let since)?:
             // One from before this leader led has made it lead, or is out of date; and Patroni drops one that it cannot fulfil.
             let (isWell, isThere) = (self.members[leader.name]?.isRunning, self.members[candidate] != nil)
-            return since > leader.since && candidate != leader.name && isThere && isWell == true
+            return since > self.leaderWritten && candidate != leader.name && isThere && isWell == true
         case nil: return false
         }
     }

@@ -84,7 +84,7 @@ final class CitusLink {
         self.isVerifying = true
         let task = EventLoop.task { () -> [DatabaseVerification] in
             let found = await verifier.verified(
-                isDeep: false, isAfterRestore: false, suspects: suspects, places: places)
+                isDeep: false, isAfterRestore: false, suspects: suspects, places: RememberedPlaces(places))
             self.isVerifying = false
             return found.map { DatabaseVerification($0.facts.database, $0.findings) }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import Decision
-import EventLoop
+public import EventLoop
 public import Settings
 
 extension ClusterVerifier {
@@ -16,11 +16,27 @@ extension ClusterVerifier {
     }
 
     /// Most of them are switched off, and each costs its time limit.
-    private nonisolated static let formerAtOnce = 64
+    nonisolated static let formerAtOnce = 32
 }
 
-/// Where members of all groups were, as this node's daemon remembers it (`memory.json`); nothing where this user may not read that.
-@EventLoop
-public func rememberedPlaces(_ settings: Settings, folder: String = "/var/lib/pharos") -> KnownPlaces {
-    MemoryFile(folder: folder, followsForgetful: false).load(MemoryFile.Owner(settings)).memory.places
+/// Where members of all groups were, as far as anybody here remembers it.
+public struct RememberedPlaces: Sendable {
+    let places: KnownPlaces
+    private let unread: String?
+
+    public init(_ places: KnownPlaces = KnownPlaces()) { (self.places, self.unread) = (places, nil) }
+
+    /// As this node's daemon remembers it (`memory.json`).
+    @EventLoop
+    public init(_ settings: Settings, folder: String = "/var/lib/pharos") {
+        let found = MemoryFile(folder: folder, followsForgetful: false).load(MemoryFile.Owner(settings))
+        (self.places, self.unread) = (found.memory.places, found.problem)
+    }
+
+    /// Why it is not known where members of the cluster in this etcd were; nil where it is, or nobody asks for it.
+    func problem(_ cluster: UInt64) -> String? {
+        if let unread { return unread }
+        guard let known = self.places.cluster, known != cluster else { return nil }
+        return "what is remembered is of another etcd cluster"
+    }
 }

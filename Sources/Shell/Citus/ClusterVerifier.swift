@@ -39,8 +39,8 @@ public final class ClusterVerifier {
     /// What is found in each configured database. What is critical is looked for a second time, after a moment.
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     public func verified(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], places: KnownPlaces = KnownPlaces(),
-        points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [],
+        places: RememberedPlaces = RememberedPlaces(), points: [RestorePoint] = []
     ) async -> [(facts: ClusterFacts, findings: [Finding])] {
         func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
             await self.gather(
@@ -59,8 +59,8 @@ public final class ClusterVerifier {
     /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     ///   `places`: where members of any group were. `points`: restore points whose records a person has kept, beside those that etcd has.
     public func gather(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [], places: KnownPlaces = KnownPlaces(),
-        points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [],
+        places: RememberedPlaces = RememberedPlaces(), points: [RestorePoint] = []
     ) async -> [ClusterFacts] {
         var (leaders, clusterID, etcdProblem) = await self.leaders()
         for suspect in suspects {
@@ -70,7 +70,8 @@ public final class ClusterVerifier {
             leaders[0]?.others["\(suspect)"] = suspect
         }
         self.clusterID = clusterID
-        let former = self.identify(FormerPlaces(places, of: leaders, cluster: clusterID))
+        let formerPlaces = FormerPlaces(places.places, of: leaders, cluster: clusterID)
+        let former = self.identify(formerPlaces)
         var all: [ClusterFacts] = []
         for database in self.citus.core.databases {
             var facts = ClusterFacts(database: database, settings: self.citus.core, leaders: leaders)
@@ -80,6 +81,10 @@ public final class ClusterVerifier {
             if isAfterRestore { facts.restorePointRecords = await self.records(points) }
             await self.ask(&facts)
             facts.former = await former.value
+            facts.formerProblem =
+                places.problem(clusterID)
+                ?? (formerPlaces.leftOut == 0
+                    ? nil : "\(formerPlaces.leftOut) more places than the \(FormerPlaces.limit) that are asked")
             all.append(facts)
         }
         self.nodes.stop()

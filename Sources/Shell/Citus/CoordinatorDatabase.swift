@@ -18,6 +18,8 @@ final class CoordinatorDatabase {
     private var held: PostgresConnection?
     /// The one that is on its way to being held: it waits for its locks.
     private var acquiring: PostgresConnection?
+    /// What was asked to be held last, and the number of the wish: who has been let go meanwhile holds nothing.
+    private var wish = (group: -1, number: 0)
     /// The server's process that the update under way runs in.
     private var updatingPID: Int?
 
@@ -175,6 +177,7 @@ final class CoordinatorDatabase {
 
     func hold(_ group: Int, _ nodeID: Int, _ authority: GroupAuthority, limit: Duration) async -> CitusEvent {
         self.held = nil
+        self.wish = (group, self.wish.number + 1)
         // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
             [CitusUpdate.Part(group: group, steps: [], revision: authority.revision)],
@@ -188,10 +191,16 @@ final class CoordinatorDatabase {
     private func hold(
         _ group: Int, _ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse
     ) async -> CitusEvent {
+        let released = CitusEvent.holdEnded(self.name, group: group, reason: "released")
+        let number = self.wish.number
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
             try use.begin(connection)
+            guard self.wish.number == number else {
+                connection.end()
+                return released
+            }
             self.acquiring = connection
             defer { if self.acquiring === connection { self.acquiring = nil } }
             guard try await CitusCatalog(connection).canHold() else {
@@ -205,6 +214,10 @@ final class CoordinatorDatabase {
             let blocksOthers = try await CitusCatalog(connection).hasSharedShards()
             // Ended meanwhile.
             try use.begin(connection)
+            guard self.wish.number == number else {
+                connection.end()
+                return released
+            }
             self.held = connection
             connection.whenEnded { [unowned self, weak connection] in
                 // One that was taken since is another call's.
@@ -236,6 +249,10 @@ final class CoordinatorDatabase {
     }
 
     func releaseHold(_ group: Int) async -> CitusEvent {
+        let released = CitusEvent.holdEnded(self.name, group: group, reason: "released")
+        // What is held, or on its way, may be another group's by now.
+        guard self.wish.group == group else { return released }
+        self.wish.number += 1
         // The server gives up its wish for the locks within half a second (`client_connection_check_interval`).
         self.acquiring.take()?.end()
         if let connection = self.held.take() {
@@ -244,7 +261,7 @@ final class CoordinatorDatabase {
                 await CitusCatalog(connection).releaseHeld()
             }
         }
-        return .holdEnded(self.name, group: group, reason: "released")
+        return released
     }
 
     // MARK: - The settings

@@ -109,7 +109,7 @@ public final class RestorePointMaker {
         if let problem { return ["whether the same members lead still could not be looked at: etcd: \(problem)"] }
         return self.sessions.filter(\.isFirst).compactMap { session in
             self.verifier.revisions[session.group] == leaders[session.group]
-                ? nil : "the leader of group \(session.group) has changed meanwhile"
+                ? nil : "the leader key of group \(session.group) was written meanwhile: another member may have led"
         }
     }
 

@@ -15,6 +15,8 @@ public struct ClusterFacts: Hashable, Sendable {
     public var nodes: [NodeEndpoint: NodeAnswer] = [:]
     /// By group, who answers where a member was that etcd does not name any more: see ``FormerPlaces``.
     public var former: [Int: [NodeEndpoint: ServerIdentity]] = [:]
+    /// Why not everybody was asked where members were; nil if everybody was that is remembered.
+    public var formerProblem: String?
     /// Whether the tables of shards were looked for.
     public var isDeep = false
     /// What is on record of restore points, by their numbers; where etcd has none, what a person has handed in.

@@ -124,6 +124,8 @@ public struct Finding: Hashable, Sendable {
     public var node: NodeEndpoint?
     public var evidence: String
     public var remedy: Remedy
+    /// Of ``Code/notLookedAt``: the only places that it speaks of, if it speaks of places.
+    public var unseen: [NodeEndpoint] = []
 
     public init(
         _ code: Code, _ severity: Severity, group: Int? = nil, node: NodeEndpoint? = nil, _ evidence: String,
