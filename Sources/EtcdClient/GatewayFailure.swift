@@ -22,7 +22,7 @@ struct Failure: Error, Equatable {
 
     init(_ error: HTTPError) {
         self.init(Self.kind(error.kind), error.message)
-        self.blamesEndpoint = error.kind != .cancelled
+        self.blamesEndpoint = error.kind != .cancelled && error.kind != .crowded
         self.isCertain = !error.mayHaveBeenSent
     }
 
@@ -97,7 +97,8 @@ struct Failure: Error, Equatable {
     private static func kind(_ kind: HTTPError.Kind) -> EtcdError.Kind {
         switch kind {
         case .connect, .tls, .disconnected, .other: .unreachable
-        case .timeout: .timeout
+        // Later there may be room.
+        case .timeout, .crowded: .timeout
         case .bodyTooLarge: .malformed
         case .cancelled: .cancelled
         }

@@ -28,7 +28,7 @@ struct AddressOrder {
         switch error.kind {
         case .connect, .timeout, .tls: self.failed(transfer.addresses, of: host.name)
         // A kept connection that breaks says nothing of where the next one should lead to.
-        case .disconnected, .bodyTooLarge, .cancelled, .other: break
+        case .disconnected, .bodyTooLarge, .crowded, .cancelled, .other: break
         }
     }
 }

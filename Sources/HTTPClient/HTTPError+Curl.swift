@@ -27,7 +27,7 @@ extension Transfer {
         var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
         if self.isTooLarge {
             (kind, reason) = (
-                .bodyTooLarge,
+                self.isOneTooMany ? .crowded : .bodyTooLarge,
                 self.isOneTooMany ? "body over what all answers may be together" : "body over its limit"
             )
         } else if code == CURLE_OK {

@@ -111,6 +111,8 @@ public struct HTTPError: Error, Sendable, CustomStringConvertible {
         case disconnected
         /// The body was longer than `bodyLimit`.
         case bodyTooLarge
+        /// The answers that are arriving at this client were too long together: that is no fault of whoever sent this one.
+        case crowded
         /// The waiting task was cancelled, or the client closed.
         case cancelled
         /// The request could not be made, or the answer was not HTTP.

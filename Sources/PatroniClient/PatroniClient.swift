@@ -13,6 +13,8 @@ public struct PatroniError: Error, Sendable, Equatable, CustomStringConvertible 
         case tls
         /// Not JSON, or longer than 1 MB.
         case malformed
+        /// It was not read: other answers took the room that there is for all.
+        case crowded
         /// A status that these questions are never answered with.
         case status(Int)
         case cancelled
@@ -133,6 +135,7 @@ public final class PatroniClient {
         case .timeout: .timeout
         case .tls: .tls
         case .bodyTooLarge: .malformed
+        case .crowded: .crowded
         case .cancelled: .cancelled
         }
     }

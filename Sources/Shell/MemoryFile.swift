@@ -39,7 +39,12 @@ public final class MemoryFile {
     /// The write that is under way.
     private var writing: Task<Void, Never>?
     private var isFinishing = false
-    private var timer: EventSource?
+    private var timer: (source: EventSource, at: Instant)?
+    /// Whether what waits is more than places of members.
+    private var isUrgent = false
+    /// When a write began that was for the sake of places alone.
+    private var placesAt: Instant?
+    private let placesPause: Duration
     /// Writes that failed since the last one that did not.
     private var failures = 0
     private var failed: @EventLoop (String) -> Void = { _ in }
@@ -51,13 +56,19 @@ public final class MemoryFile {
     /// The address moves first; and 64 addresses that come at once are one write.
     private static let patience: Duration = .milliseconds(500)
     private static let retry: Duration = .seconds(60)
+    /// Where members are, anybody may change who can write Patroni's keys; each change is not worth a write.
+    public nonisolated static let usualPlacesPause: Duration = .seconds(30)
     /// A child on a disk that hangs cannot be ended, and keeps its slot: there are two.
     nonisolated static let failureLimit = 5
 
     /// - Parameters:
     ///   - folder: where the file is kept, such as `/var/lib/pharos`.
     ///   - followsForgetful: see ``Memory/followsForgetful``.
-    public init(folder: String, followsForgetful: Bool) {
+    ///   - placesPause: between two writes that nothing else is in than other places of members.
+    public init(
+        folder: String, followsForgetful: Bool, placesPause: Duration = MemoryFile.usualPlacesPause
+    ) {
+        self.placesPause = placesPause
         self.folder = folder
         self.path = folder + "/memory.json"
         self.followsForgetful = followsForgetful
@@ -176,10 +187,24 @@ public final class MemoryFile {
     }
 
     private func write(_ content: (memory: Memory, etcd: EtcdMemory?, owner: Owner)) {
+        if self.isMoreThanPlaces(content) { self.isUrgent = true }
         self.content = content
         guard self.failures < Self.failureLimit else { return }
         self.pending = Self.text(content.memory, content.owner, content.etcd)
-        self.wait(Self.patience)
+        self.wait(self.delay)
+    }
+
+    private func isMoreThanPlaces(_ content: (memory: Memory, etcd: EtcdMemory?, owner: Owner)) -> Bool {
+        guard let before = self.content, before.etcd == content.etcd, before.owner == content.owner else { return true }
+        var memory = before.memory
+        memory.places = content.memory.places
+        // Those of another etcd cluster are none of this one's.
+        return memory != content.memory || before.memory.places.cluster != content.memory.places.cluster
+    }
+
+    private var delay: Duration {
+        guard !self.isUrgent, let placesAt = self.placesAt else { return Self.patience }
+        return max(Self.patience, self.placesPause - (.now - placesAt))
     }
 
     /// Writes what still waits, once the write that is under way has ended: within a second in all.
@@ -201,15 +226,20 @@ public final class MemoryFile {
     var isBusy: Bool { self.writing != nil }
 
     private func wait(_ delay: Duration) {
-        guard self.timer == nil, !self.isBusy, !self.isFinishing else { return }
-        self.timer = .timer(after: delay) { [weak self] in
+        guard !self.isBusy, !self.isFinishing else { return }
+        let at = Instant.now + delay
+        if let timer = self.timer, timer.at <= at { return }
+        let source = EventSource.timer(after: delay) { [weak self] in
             self?.timer = nil
             self?.turn()
         }
+        self.timer = (source, at)
     }
 
     private func turn() {
         guard let bytes = self.pending else { return }
+        if !self.isUrgent { self.placesAt = .now }
+        self.isUrgent = false
         self.writing = EventLoop.task {
             let problem = await self.write(bytes, timeout: Self.timeout)
             self.writing = nil
@@ -223,7 +253,7 @@ public final class MemoryFile {
                 if self.pending == bytes { self.pending = nil }
             }
             if self.pending != nil, self.failures < Self.failureLimit {
-                self.wait(problem == nil ? Self.patience : Self.retry)
+                self.wait(problem == nil ? self.delay : Self.retry)
             }
         }
     }

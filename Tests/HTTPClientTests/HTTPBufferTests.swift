@@ -44,7 +44,7 @@ struct HTTPBufferTests {
             case .success(let count): whole += count == 100_000 ? 1 : 0
             case .failure(let error):
                 #expect(
-                    error.kind == .bodyTooLarge && error.message.hasSuffix("body over what all answers may be together")
+                    error.kind == .crowded && error.message.hasSuffix("body over what all answers may be together")
                 )
                 refused += 1
             }

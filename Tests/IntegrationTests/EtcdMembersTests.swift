@@ -36,13 +36,7 @@ private final class OneEndpoint {
         self.clusters = clusters
         self.client = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
         self.looking = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
-        let settings = try Settings.load(
-            text: """
-                scope: demo
-                member: n1
-                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                etcd: { endpoints: [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))] }
-                """)
+        let settings = try Settings.load(etcd: endpoints)
         self.directory = EtcdDirectory(
             settings.etcd, clusters, asked: self.looking, told: [self.client, self.looking], remembered: remembered,
             report: { [weak self] in self?.records.append($0) })

@@ -59,13 +59,7 @@ struct EtcdDirectoryTests {
             self.clients = [self.http, self.http].map {
                 EtcdClient(configuration, http: $0, clusters: clusters, jitter: { 0 })
             }
-            let settings = try Settings.load(
-                text: """
-                    scope: demo
-                    member: n1
-                    addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                    etcd: { endpoints: [\(endpoints.map { "\"\($0)\"" }.joined(separator: ", "))] }
-                    """)
+            let settings = try Settings.load(etcd: endpoints)
             self.directory = EtcdDirectory(
                 settings.etcd, clusters, asked: self.clients[0], told: self.clients, remembered: remembered,
                 report: { [weak self] in self?.records.append($0) })

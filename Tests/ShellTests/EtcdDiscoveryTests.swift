@@ -125,14 +125,7 @@ struct EtcdDiscoveryTests {
         private(set) var discovered: [String] = []
 
         init(_ server: TestNameServer, fallback: [String] = [], given: [String]? = nil) throws {
-            var settings = try Settings.load(
-                text: """
-                    scope: demo
-                    member: n1
-                    addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                    etcd: { endpoints: ["http://127.0.0.1:1"] }
-                    """
-            ).etcd
+            var settings = try Settings.load(etcd: ["http://127.0.0.1:1"]).etcd
             settings.endpoints = fallback
             self.clusters = EtcdClusters(ClusterChoice(configured: given ?? fallback, now: BootClock.microseconds))
             self.client = EtcdClient(
@@ -224,13 +217,7 @@ struct EtcdDiscoveryTests {
     @Test @EventLoop func `who remembers nothing asks all servers of a name before it believes one`() async throws {
         // 127.0.0.1 and ::1 are two servers here: one of three was rebuilt alone.
         let http = HTTPClient()
-        let settings = try Settings.load(
-            text: """
-                scope: demo
-                member: n1
-                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                etcd: { endpoints: ["http://etcd.test:2379"] }
-                """)
+        let settings = try Settings.load(etcd: ["http://etcd.test:2379"])
         let resolver = HostResolver(kind: .tool, lookUp: { _ in .addresses(["127.0.0.2", "127.0.0.3"]) })
         let endpoints = EtcdEndpoints(settings, nil, nil, longestTTL: { .zero })
         let client = EtcdClient(EtcdConfiguration(settings), http: http, clusters: endpoints.clusters, jitter: { 0 })
@@ -246,13 +233,7 @@ struct EtcdDiscoveryTests {
 
     @Test @EventLoop func `while failsafe mode covers an address, silence of etcd makes no other one believed`() throws
     {
-        let settings = try Settings.load(
-            text: """
-                scope: demo
-                member: n1
-                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                etcd: { endpoints: ["http://127.0.0.1:1"] }
-                """)
+        let settings = try Settings.load(etcd: ["http://127.0.0.1:1"])
         let isCovered = Box(true)
         let endpoints = EtcdEndpoints(settings, nil, nil, longestTTL: { .seconds(90) }, isCovered: { isCovered.value })
         #expect(endpoints.patience() >= .seconds(86_400))
@@ -264,13 +245,7 @@ struct EtcdDiscoveryTests {
         var memory = EtcdMemory(
             configured: ["srv db.test"], discovered: ["http://a:1"], learned: ["http://b:1"], cluster: 5)
         #expect(EtcdMemory(try #require(.parse(Array(memory.document.compact.utf8)))) == memory)
-        let settings = try Settings.load(
-            text: """
-                scope: demo
-                member: n1
-                addresses: [{ address: 10.0.0.3/24, interface: eth0 }]
-                etcd: { endpoints: ["http://127.0.0.1:1"] }
-                """)
+        let settings = try Settings.load(etcd: ["http://127.0.0.1:1"])
         var other = settings
         other.etcd.endpoints = []
         other.etcd.discovery = .init(domain: "db.test")

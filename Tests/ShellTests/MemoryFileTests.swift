@@ -43,6 +43,36 @@ struct MemoryFileTests {
         return try #require(outcome)
     }
 
+    /// As where somebody gives a member another address again and again.
+    @Test @EventLoop func `places alone are written now and then, and a trail at once`() async throws {
+        let folder = try TemporaryDirectory("memory")
+        let file = MemoryFile(folder: folder.path, followsForgetful: false, placesPause: .seconds(3600))
+        _ = file.load(Self.owner)
+        @EventLoop func text() -> String { String(decoding: folder.read("memory.json"), as: UTF8.self) }
+        var memory = Self.memory
+        file.write(memory, Self.owner)
+        try await waitUntil { text().contains("w1:6432") && !file.isBusy }
+        memory.places.learn(NodeEndpoint("x1", 5432), of: 0)
+        file.write(memory, Self.owner)
+        try await waitUntil { text().contains("x1:5432") && !file.isBusy }
+        for number in 2...9 {
+            memory.places.learn(NodeEndpoint("x\(number)", 5432), of: 0)
+            file.write(memory, Self.owner)
+            try await EventLoop.sleep(for: .milliseconds(200))
+        }
+        #expect(!text().contains("x2:5432"))
+        // With it comes what waits.
+        memory.trails.append(Addressed("10.0.0.9", Trail([.init(lease: 3, ttl: .seconds(30))])))
+        file.write(memory, Self.owner)
+        try await waitUntil { text().contains("10.0.0.9") }
+        #expect(text().contains("x9:5432"))
+        // And at the end all is written.
+        memory.places.learn(NodeEndpoint("last", 5432), of: 0)
+        file.write(memory, Self.owner)
+        await file.finish()
+        #expect(text().contains("last:5432"))
+    }
+
     @Test @EventLoop func `what was written is remembered by the next process, and by nobody else`() async throws {
         let folder = try TemporaryDirectory("memory")
         #expect(try await self.write(Self.memory, MemoryFile(folder: folder.path, followsForgetful: false)) == nil)

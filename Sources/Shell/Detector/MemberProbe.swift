@@ -81,6 +81,8 @@ final class MemberProbe {
             // Something answers there, and the two sides do not agree: on certificates, or on who may ask.
             case .tls, .status(401), .status(403):
                 return self.unasked(.patroni, of: id, at: api, error.message.firstLine, .certificate)
+            // Others' answers were in the way.
+            case .crowded: return .unasked(error.message.firstLine)
             case .unreachable, .timeout, .malformed, .status, .cancelled: return .failed(error.message.firstLine)
             }
         }
