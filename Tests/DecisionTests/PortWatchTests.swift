@@ -51,11 +51,35 @@ struct PortWatchTests {
         #expect(try #require(Self.untilTried(&n1)) <= .seconds(1))
         #expect(Self.answer(&n1, .accepted) == [])
         #expect(n1.status?.port == PortStatus(port: 6432, answer: .accepted, since: nil, isBelieved: true))
+        #expect(try #require(Self.untilTried(&n1)) <= .seconds(30))
+        #expect(Self.answer(&n1, .accepted) == [])
         for _ in 1...3 {
             let pause = try #require(Self.untilTried(&n1))
             #expect(pause > .seconds(28) && pause <= .seconds(30), "\(pause)")
             #expect(Self.answer(&n1, .accepted) == [])
         }
+    }
+
+    @Test func `several addresses that came one after the other are tried in the same turns`() throws {
+        let specs = (3...4).map {
+            AddressSpec(id: "10.0.0.\($0)", prefixLength: 24, interface: "eth0", acquire: .leaderKey, port: 6432)
+        }
+        var n1 = Script.started(
+            etcd(leader: "n2"), Script(specs), found: [])
+        func here(_ count: Int) -> [KernelState.Found] {
+            specs.prefix(count).map { .init(address: $0.id, place: $0.place, lifetime: .seconds(60)) }
+        }
+        // Whoever put them there: they are here.
+        _ = n1.on(.inspected(KernelState(found: here(1), usableInterfaces: ["eth0"]), since: n1.now))
+        _ = n1.on(
+            .inspected(KernelState(found: here(2), usableInterfaces: ["eth0"]), since: n1.now), after: .seconds(3))
+        var turns: [Int] = []
+        for _ in 0..<400 where n1.now.sinceBoot < .seconds(200) {
+            let tried = n1.wake().compactMap { if case .tryPort(let spec) = $0 { spec.id } else { nil } }
+            for id in tried { _ = n1.on(.portTried(id, port: 6432, .accepted, askedAt: n1.now)) }
+            if !tried.isEmpty { turns.append(tried.count) }
+        }
+        #expect(turns.suffix(3) == [2, 2, 2], "\(turns)")
     }
 
     @Test func `without a port none is tried, nor while the address is elsewhere`() {

@@ -38,6 +38,12 @@ struct PortWatch: Sendable {
     static let confirmationPause: Duration = .seconds(5)
     /// While clients are known to be turned away.
     static let recoveryPause: Duration = .seconds(10)
+    /// The next whole multiple of a pause: however many addresses are here, their ports are tried in the same turns.
+    private static func next(_ pause: Duration, after now: Instant) -> Instant {
+        let (time, period) = (now.sinceBoot.attoseconds, pause.attoseconds)
+        return Instant(sinceBoot: Duration(attoseconds: (time / period + 1) * period))
+    }
+
     /// So many tries in a row fail before it is believed.
     private static let believed = 2
 
@@ -63,12 +69,12 @@ struct PortWatch: Sendable {
             self.question.due = now + Self.firstPause
         }
         guard self.question.isDue(at: now) else { return false }
-        self.question.ask(at: now, next: now + Self.pause)
+        self.question.ask(at: now, next: Self.next(Self.pause, after: now))
         return true
     }
 
     mutating func giveUp(after limit: Duration, at now: Instant, awakeSince: Instant) -> Silence? {
-        self.question.giveUp(after: limit, at: now, awakeSince: awakeSince, next: now + Self.pause)
+        self.question.giveUp(after: limit, at: now, awakeSince: awakeSince, next: Self.next(Self.pause, after: now))
     }
 
     /// - Returns: what is to be told, if anything.
@@ -90,7 +96,7 @@ struct PortWatch: Sendable {
                 return nil
             }
             self.isOpen = false
-            self.question.due = now + Self.recoveryPause
+            self.question.due = Self.next(Self.recoveryPause, after: now)
             guard self.told.tells(answer == .refused ? .refused : .silent, at: now) else { return nil }
             self.isToldClosed = true
             return .portClosed(self.address, port: port, answer, for: now - closed.since, postgres)
