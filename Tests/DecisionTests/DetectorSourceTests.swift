@@ -242,7 +242,7 @@ struct DetectorSourceTests {
     ) -> [EtcdEndpointFinding] {
         names.map {
             EtcdEndpointFinding(
-                endpoint: $0, problem: lost.contains($0) ? "refused" : nil,
+                endpoint: $0, lost.contains($0) ? .failed("refused") : .answered,
                 elapsed: slow.contains($0) ? .seconds(1) : .milliseconds(2))
         }
     }
@@ -269,7 +269,23 @@ struct DetectorSourceTests {
         script.etcd = Self.endpoints(slow: ["c"])
         script.pass(.seconds(20))
         #expect(told().last == .slow(["c"]))
+        // Those that could not be asked are neither lost nor well: what was heard before counts for a window.
+        script.etcd = Self.endpoints()
+        script.pass(.seconds(20))
+        #expect(told().last == .well)
+        script.etcd = ["a", "b", "c"].map {
+            EtcdEndpointFinding(endpoint: $0, .unasked("no room"), elapsed: .milliseconds(2))
+        }
+        script.pass(.seconds(8))
+        #expect(told().last == .well)
+        script.pass(.seconds(20))
+        #expect(told().last == .unknown)
+        script.etcd = Self.endpoints(lost: ["a", "b", "c"])
+        script.pass(.seconds(20))
+        #expect(told().last == .noQuorum)
         // One that is configured no more is not missed.
+        script.etcd = Self.endpoints()
+        script.pass(.seconds(20))
         script.etcd = Self.endpoints(["a", "b"])
         script.pass(.seconds(2))
         #expect(told().last == .well)

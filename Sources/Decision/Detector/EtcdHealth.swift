@@ -3,14 +3,14 @@
 /// What one of etcd's endpoints said when it was asked for its health.
 public struct EtcdEndpointFinding: Hashable, Sendable {
     public let endpoint: String
-    /// nil: it is healthy, which means that it has a leader and takes part in a quorum.
-    public let problem: String?
+    /// ``ProbeOutcome/answered``: it is healthy, which means that it has a leader and takes part in a quorum.
+    public let outcome: ProbeOutcome
     /// How long the answer took.
     public let elapsed: Duration
 
-    public init(endpoint: String, problem: String?, elapsed: Duration) {
+    public init(endpoint: String, _ outcome: ProbeOutcome, elapsed: Duration) {
         self.endpoint = endpoint
-        self.problem = problem
+        self.outcome = outcome
         self.elapsed = elapsed
     }
 }
@@ -49,8 +49,8 @@ struct EtcdHealth: Sendable {
         self.prompt = self.prompt.filter { names.contains($0.key) }
         for finding in findings {
             self.reachable[finding.endpoint, default: DetectorTrack()].record(
-                finding.problem, profile, scale: scale, at: now)
-            guard finding.problem == nil else { continue }
+                finding.outcome, profile, scale: scale, at: now)
+            guard finding.outcome == .answered else { continue }
             self.prompt[finding.endpoint, default: DetectorTrack()].record(
                 finding.elapsed > Self.slowAfter ? "slow" : nil, profile, scale: scale, at: now)
         }
@@ -59,6 +59,9 @@ struct EtcdHealth: Sendable {
         let condition: EtcdCondition =
             if !names.isEmpty, lost.count == names.count {
                 .noQuorum
+            } else if !names.isEmpty, self.reachable.values.allSatisfy({ $0.state == .unknown }) {
+                // None could be asked, for as long as what was heard before counts.
+                .unknown
             } else if !lost.isEmpty {
                 .degraded(lost, of: names.count)
             } else if !slow.isEmpty {

@@ -32,14 +32,16 @@ struct EtcdHealthProbe {
         request.bodyLimit = 4096
         request.tls = self.tls
         let start = Instant.now
-        let problem: String?
+        let outcome: ProbeOutcome
         do throws(HTTPError) {
             let response = try await self.http.send(request)
-            problem = Self.problem(response.body)
+            outcome = Self.problem(response.body).map { .failed($0) } ?? .answered
         } catch {
-            problem = error.message.firstLine
+            // What took the room were the answers of others.
+            let reason = error.message.firstLine
+            outcome = error.kind == .crowded ? .unasked(reason) : .failed(reason)
         }
-        return EtcdEndpointFinding(endpoint: endpoint, problem: problem, elapsed: Instant.now - start)
+        return EtcdEndpointFinding(endpoint: endpoint, outcome, elapsed: Instant.now - start)
     }
 
     /// `{"health":"true"}`; etcd 3.4 says a boolean's name, later versions may add a reason.

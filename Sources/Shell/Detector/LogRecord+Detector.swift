@@ -132,7 +132,7 @@ extension Wording {
 
     static func text(_ condition: EtcdCondition) -> String {
         switch condition {
-        case .unknown: "its endpoints have not been asked yet"
+        case .unknown: "nothing is known of its endpoints: they have not been asked yet, or could not be"
         case .well: "every endpoint is healthy"
         case .slow(let endpoints): "slow to answer: \(endpoints.joined(separator: " "))"
         case .degraded(let endpoints, let count):
