@@ -148,7 +148,7 @@ extension LogRecord {
             let list = nodes.map { "\($0)" }.joined(separator: " ")
             self.init(
                 .citusUnsynchronized,
-                "pg_dist_node of \(database): the copies on \(list) differ from the coordinator's",
+                "pg_dist_node of \(database): the copies on \(list) differ from the coordinator's: in what, pharos verify says",
                 ["DATABASE": database, "GROUP": "", "NODES": list])
         case .holding(let database, let group, let leader):
             self.init(

@@ -14,7 +14,9 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
             Finding(
                 .coordinatorUnreachable, .critical, group: 0, node: facts.leaders[0]?.endpoint,
                 facts.coordinatorProblem ?? "no coordinator is known",
-                .init("Bring the coordinator up, or run this on its node.")))
+                .init(
+                    "Bring the coordinator up, or run this on its node. If it answers and refuses: pharos grant-sql, on its leader."
+                )))
         return findings
     }
     findings += checkCoordinator(facts, coordinator)
