@@ -83,6 +83,16 @@ extension CitusCatalog {
             started: there[0][5], timeline: there[0][6].flatMap { Int($0) })
     }
 
+    /// The version of the library that this server has loaded, such as `13.2.2`; nil where it does not say.
+    public func libraryVersion() async throws(CitusError) -> String? {
+        let isThere = try await self.query(
+            "select pg_catalog.to_regprocedure('pg_catalog.citus_version()') is not null")
+        guard isThere == [["t"]] else { return nil }
+        // `Citus 13.2.2 on x86_64-pc-linux-gnu, …`
+        let words = try await self.query("select pg_catalog.left(pg_catalog.citus_version(), 100)").first?.first ?? nil
+        return words?.split(separator: " ").dropFirst().first.map(String.init)
+    }
+
     /// At most 100, those of this database before others', the oldest first.
     public func preparedTransactions() async throws(CitusError) -> [CitusPrepared] {
         let rows = try await self.query(

@@ -107,6 +107,22 @@ struct VerificationCodesTests {
         #expect(told("14.0-1", "19.0") == ["version-untested note 0"])
     }
 
+    @Test func `a library of another version than the extension, on the leader and on who may lead next`() {
+        let standby = NodeEndpoint("10.0.1.2", 5432)
+        func told(_ leader: String?, _ other: String?) -> [String] {
+            Self.told { facts in
+                facts.leaders[1]?.others = ["a2": standby]
+                var node = NodeFacts(isInRecovery: true, localGroup: 1, citusVersion: "13.2-1")
+                node.citusLibrary = other
+                facts.nodes[standby] = .answered(node)
+                Scene.change(&facts, Scene.worker) { ($0.citusVersion, $0.citusLibrary) = ("13.2-1", leader) }
+            }
+        }
+        #expect(told("13.2.2", "13.2.0") == [] && told(nil, nil) == [] && told("x", "") == [])
+        #expect(told("13.2.2", "13.3.0") == ["versions-differ warning 1"])
+        #expect(told("14.0.0", "13.2.2") == ["versions-differ critical 1"])
+    }
+
     @Test func `a standby that receives another timeline than its leader writes`() {
         let standby = NodeEndpoint("10.0.1.2", 5432)
         func told(_ timeline: Int?, leader: Int? = 7, leaderIsStandby: Bool = false) -> [String] {

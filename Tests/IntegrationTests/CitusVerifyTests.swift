@@ -241,6 +241,23 @@ extension IntegrationTests {
             bench.scene.stop()
         }
 
+        /// The stand-in has no library.
+        @Test(.enabled(if: LocalCitus.isReal)) @EventLoop
+        func `a library that is not the extension's is found`() async throws {
+            let bench = try await VerifyBench()
+            let now = try #require(
+                try await bench.scene.session.query("select extversion from pg_extension where extname = 'citus'")
+                    .first?.first ?? nil)
+            func install(_ version: String) -> [String] {
+                ["update pg_extension set extversion = '\(version)' where extname = 'citus'"]
+            }
+            // Of all nodes' extensions, and of the one node's own library; and Citus refuses to say what stands in its catalogs.
+            try await bench.drift(
+                ["versions-differ 1", "not-looked-at 1", "versions-differ -"], on: "w1", install("11.0-1"),
+                undo: install(now))
+            bench.scene.stop()
+        }
+
         @Test @EventLoop func `a worker's database without Citus is a finding of its own`() async throws {
             let bench = try await VerifyBench()
             let ports = bench.scene.citus.ports

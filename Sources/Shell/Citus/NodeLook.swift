@@ -43,6 +43,9 @@ final class NodeLook {
             facts.server = .server(system: system, started: started, isInRecovery: identity.isInRecovery)
         }
         facts.timeline = identity.timeline
+        do throws(CitusError) { facts.citusLibrary = try await self.catalog.libraryVersion() } catch {
+            facts.unseen[.library] = try await self.refusal(error)
+        }
         do throws(CitusError) {
             for table in CitusTable.allCases {
                 guard let digest = try await self.catalog.digest(of: table), let its = CatalogTable(table) else {

@@ -8,6 +8,8 @@ public struct NodeFacts: Hashable, Sendable {
     /// Of the extension; nil where the server does not say.
     public var citusVersion: String?
     public var postgresVersion: String?
+    /// Of the library that is loaded, such as `13.2.2`; nil where the server does not say.
+    public var citusLibrary: String?
     /// Which server it is.
     public var server: ServerIdentity
     /// That it writes, or receives from its primary; nil where it does neither, or does not show it.
@@ -48,6 +50,7 @@ public struct NodeFacts: Hashable, Sendable {
         case sequences = "its sequences"
         case reachability = "whether Citus's nodes reach each other"
         case fence = "the table pharos.citus_fence"
+        case library = "which version of Citus's library it has loaded"
         case losses = "which shards the groups out of reach take along"
     }
 

@@ -116,7 +116,7 @@ extension NodeFacts.Aspect {
     fileprivate var needsRestoreFunctions: Bool {
         switch self {
         case .restorePoint, .contents, .sequences, .reachability: true
-        case .copies, .prepared, .settings, .shards, .fence, .catalogs, .losses: false
+        case .copies, .prepared, .settings, .shards, .fence, .catalogs, .losses, .library: false
         }
     }
 }

@@ -50,6 +50,26 @@ func checkSystems(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator
     return findings
 }
 
+/// A server whose library is of another version than the extension refuses every call of Citus's, `citus_update_node` too. A standby has
+/// the leader's extension, and its own library.
+func checkLibraries(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
+    members(facts, coordinator).compactMap { member in
+        guard let library = member.facts.citusLibrary.flatMap({ CitusRelease($0) }),
+            let installed = member.facts.citusVersion.flatMap({ CitusRelease($0) }), library != installed
+        else { return nil }
+        let consequence =
+            member.isLeader
+            ? "Citus refuses every call, and no row of pg_dist_node can follow"
+            : "once it leads, Citus refuses every call"
+        return Finding(
+            .versionsDiffer, member.isLeader ? .critical : .warning, group: member.group, node: member.endpoint,
+            "its library is Citus \(library), the extension \(installed): \(consequence)",
+            .init(
+                "Bring all members of the group to one version of the package; then, in each database of its leader, as a superuser:",
+                sql: ["alter extension citus update"], refusal: "it is an upgrade"))
+    }
+}
+
 /// A standby that follows another timeline than its leader writes follows somebody else.
 func checkTimelines(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
     var leaders: [Int: Int] = [:]

@@ -30,6 +30,7 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     findings += checkUnseen(servers, facts)
     findings += checkVersions(servers)
     findings += checkSystems(facts, coordinator) + checkTimelines(facts, coordinator)
+    findings += checkLibraries(facts, coordinator)
     findings += checkIrregularities(servers, facts)
     findings += checkContents(servers) + checkSequences(servers) + checkReachability(servers.first)
     findings += checkPrepared(servers, facts)
