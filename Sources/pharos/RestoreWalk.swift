@@ -14,7 +14,8 @@ struct RestoreWalk {
         (
             "every node is up, has Citus, and was looked at in every respect",
             [
-                .etcdUnreadable, .rowUnreachable, .rowUnverified, .rowInRecovery, .extensionMissing, .notLookedAt,
+                .etcdUnreadable, .rowUnreachable, .shardsOutOfReach, .rowUnverified, .rowInRecovery, .extensionMissing,
+                .notLookedAt,
                 .versionsDiffer,
             ]
         ),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import Decision
 import Testing
+
+@testable import Decision
 
 /// Whether clients find somebody at an address that is here.
 struct PortWatchTests {
@@ -193,5 +194,20 @@ struct PortWatchTests {
         #expect(n1.core.unansweredForLeases == [])
         #expect(Self.answer(&n1, .accepted) == [])
         #expect(n1.core.unanswered == [])
+    }
+
+    @Test func `another port is news, whatever was told of the one before`() {
+        let begin = Instant(sinceBoot: .seconds(1000))
+        var watch = PortWatch(Script.address, at: begin)
+        var now = begin
+        func tell(_ answer: PortAnswer, _ port: UInt16) -> Report? {
+            for _ in 0..<400 where !watch.advance(isHere: true, port: port, at: now) { now = now + .milliseconds(500) }
+            return watch.learn(answer, port: port, askedAt: now, .primary, at: now)
+        }
+        #expect(tell(.refused, 5432) == nil && tell(.refused, 5432) != nil)
+        // The advice was followed, and the pooler is down too.
+        #expect(tell(.refused, 6432) == nil && tell(.refused, 6432) != nil)
+        // Of this one nothing was said that could be over.
+        #expect(tell(.accepted, 7432) == nil)
     }
 }

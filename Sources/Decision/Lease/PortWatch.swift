@@ -58,6 +58,8 @@ struct PortWatch: Sendable {
         if self.port != port {
             self.port = port
             self.hereSince = nil
+            // What was told was told of another one.
+            (self.told, self.isToldClosed) = (Retelling(), false)
         }
         guard isHere, port != nil else {
             self.hereSince = nil
@@ -111,9 +113,9 @@ struct PortWatch: Sendable {
     private mutating func opened(_ port: UInt16, _ askedAt: Instant) -> Report? {
         let since = self.closed?.since
         (self.isOpen, self.closed, self.unknown) = (true, nil, nil)
+        self.told.over()
         guard self.isToldClosed else { return nil }
         self.isToldClosed = false
-        self.told.over()
         return .portOpen(self.address, port: port, after: since.map { askedAt - $0 })
     }
 

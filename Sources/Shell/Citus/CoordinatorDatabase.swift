@@ -10,16 +10,16 @@ import PostgresClient
 /// Every call ends by a timer of its own (``ConnectionUse``), with the connection that it uses.
 @EventLoop
 final class CoordinatorDatabase {
-    private let name: String
+    let name: String
     private let conninfo: String
     private let nodes: NodeConnections
-    private let deliver: @EventLoop (CitusEvent) -> Void
+    let deliver: @EventLoop (CitusEvent) -> Void
     private let kept: KeptConnection
-    private var held: PostgresConnection?
+    var held: PostgresConnection?
     /// The one that is on its way to being held: it waits for its locks.
-    private var acquiring: PostgresConnection?
+    var acquiring: PostgresConnection?
     /// What was asked to be held last, and the number of the wish: who has been let go meanwhile holds nothing.
-    private var wish = (group: -1, number: 0)
+    var wish = (group: -1, number: 0)
     /// The server's process that the update under way runs in.
     private var updatingPID: Int?
 
@@ -34,7 +34,7 @@ final class CoordinatorDatabase {
     /// For the rows: a connection that is prepared, and one query.
     nonisolated static let readLimit: Duration = .seconds(12)
     /// For a rollback.
-    private static let releaseLimit: Duration = .seconds(6)
+    static let releaseLimit: Duration = .seconds(6)
 
     init(
         _ name: String, conninfo: String, nodes: NodeConnections, deliver: @escaping @EventLoop (CitusEvent) -> Void
@@ -59,7 +59,7 @@ final class CoordinatorDatabase {
     }
 
     /// A connection for one call.
-    private func open() async throws(PostgresError) -> PostgresConnection {
+    func open() async throws(PostgresError) -> PostgresConnection {
         try await PostgresConnector(resolver: self.nodes.resolver).connect(
             self.conninfo, database: self.name, timeout: Self.connectTimeout)
     }
@@ -115,7 +115,7 @@ final class CoordinatorDatabase {
     }
 
     /// What came of an update, and the group because of which nothing was changed, if it is one.
-    private struct Ended: Sendable {
+    struct Ended: Sendable {
         var outcome: UpdateOutcome
         var cause: Int?
 
@@ -171,97 +171,6 @@ final class CoordinatorDatabase {
                 return .synchronizationInterrupted(name, count: 0, problem: reason)
             }
         }
-    }
-
-    // MARK: - A held transaction
-
-    func hold(_ group: Int, _ nodeID: Int, _ authority: GroupAuthority, limit: Duration) async -> CitusEvent {
-        self.held = nil
-        self.wish = (group, self.wish.number + 1)
-        // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
-        let update = CitusUpdate(
-            [CitusUpdate.Part(group: group, steps: [], revision: authority.revision)],
-            etcdCluster: authority.clusterID, lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
-        let late = CitusEvent.holdEnded(self.name, group: group, reason: "no answer within \(update.limit)")
-        return await ConnectionUse.run(within: update.limit, late: late) {
-            await self.hold(group, update, nodeID, limit: limit, $0)
-        }
-    }
-
-    private func hold(
-        _ group: Int, _ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse
-    ) async -> CitusEvent {
-        let released = CitusEvent.holdEnded(self.name, group: group, reason: "released")
-        let number = self.wish.number
-        do throws(CitusError) {
-            let connection: PostgresConnection
-            do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }
-            try use.begin(connection)
-            guard self.wish.number == number else {
-                connection.end()
-                return released
-            }
-            self.acquiring = connection
-            defer { if self.acquiring === connection { self.acquiring = nil } }
-            guard try await CitusCatalog(connection).canHold() else {
-                return .holdEnded(
-                    self.name, group: group,
-                    reason: "Citus before 12.1 cannot let writes wait: those to the old leader fail")
-            }
-            if let refusal = try await CitusCatalog(connection).hold(update, nodeID: nodeID, limit: limit) {
-                return .holdEnded(self.name, group: group, reason: UpdateOutcome(.refused(refusal)).reason)
-            }
-            let blocksOthers = try await CitusCatalog(connection).hasSharedShards()
-            // Ended meanwhile.
-            try use.begin(connection)
-            guard self.wish.number == number else {
-                connection.end()
-                return released
-            }
-            self.held = connection
-            connection.whenEnded { [unowned self, weak connection] in
-                // One that was taken since is another call's.
-                guard let connection, self.held === connection else { return }
-                self.held = nil
-                self.deliver(.holdEnded(self.name, group: group, reason: "the server ended the transaction"))
-            }
-            return .held(self.name, group: group, blocksOthers: blocksOthers)
-        } catch {
-            return .holdEnded(self.name, group: group, reason: error.reason)
-        }
-    }
-
-    func commitHold(_ update: RowUpdate, askedAt: Instant) async -> CitusEvent {
-        // Whatever comes of it: nothing is held after that.
-        guard let connection = self.held.take() else {
-            return Ended(failed: "the held transaction has ended").event(self.name, [update.group], askedAt)
-        }
-        let limit = CitusUpdate([update]).limit
-        let ended = await ConnectionUse.run(within: limit, late: Ended(late: limit)) { use in
-            do throws(CitusError) {
-                try use.begin(connection)
-                return Ended(try await CitusCatalog(connection).commitHeld(CitusUpdate([update])))
-            } catch {
-                return Ended(error)
-            }
-        }
-        return ended.event(self.name, [update.group], askedAt)
-    }
-
-    func releaseHold(_ group: Int) async -> CitusEvent {
-        let released = CitusEvent.holdEnded(self.name, group: group, reason: "released")
-        // What is held, or on its way, may be another group's by now.
-        guard self.wish.group == group else { return released }
-        self.wish.number += 1
-        // The server gives up its wish for the locks within half a second (`client_connection_check_interval`).
-        self.acquiring.take()?.end()
-        if let connection = self.held.take() {
-            await ConnectionUse.run(within: Self.releaseLimit, late: ()) { use in
-                do throws(CitusError) { try use.begin(connection) } catch { return }
-                await CitusCatalog(connection).releaseHeld()
-            }
-        }
-        return released
     }
 
     // MARK: - The settings
