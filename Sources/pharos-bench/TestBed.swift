@@ -42,6 +42,7 @@ final class TestBed {
     private(set) var etcd: EtcdServer?
     private(set) var observer: AddressObserver?
     private var programs: [Program] = []
+    private var listeners: [Int32] = []
     private let namespaces: Namespaces
 
     nonisolated static func namespace(_ name: String) -> String { Namespaces.name(self.kind, name) }
@@ -105,7 +106,11 @@ final class TestBed {
         for node in [Node.a, .b, .bench] {
             try await self.namespaces.attach(node.name, Self.address(node.number) + "/24")
         }
-        try self.namespaces.enter(Node.bench.name)
+        // A daemon tries the port of an address that it holds: PostgreSQL's place has who listens, and says nothing.
+        for node in [Node.a, .b, .bench] {
+            try self.namespaces.enter(node.name)
+            self.listeners.append(try TCPSocket.listen("0.0.0.0", 5432))
+        }
         for node in [Node.a, .b] { try await self.namespaces.identify(node.name, as: node.id) }
         self.observer = try AddressObserver()
         let etcd = EtcdServer(address: Self.address(Self.etcdNumber))
@@ -129,6 +134,8 @@ final class TestBed {
         await EventLoop.spawn {
             for program in self.programs.reversed() { await program.stop(SIGKILL) }
             self.programs = []
+            for listener in self.listeners { close(listener) }
+            self.listeners = []
             self.observer = nil
             self.etcd = nil
             await self.namespaces.removeAll()
