@@ -27,7 +27,7 @@ struct SimulationTests {
     }
 
     @Test func `every kind of fault is injected`() {
-        let summary = Simulator.run(seeds: 500, count: 16, rounds: 3)
+        let summary = Simulator.run(seeds: 500, count: 32, rounds: 3)
         for kind in FaultKind.allCases { #expect(summary.faults[kind] > 0, "\(kind.rawValue)") }
     }
 
