@@ -42,6 +42,17 @@ struct ClockTests {
         #expect(n1.reports == [])
     }
 
+    @Test func `a clock that errs by as much as is allowed for is within it`() {
+        var n1 = Script.holding()
+        let allowed = n1.core.node.settings.clockDrift
+        for rate in [allowed, -allowed] {
+            _ = n1.on(.clockMeasured(partsPerMillion: rate))
+            #expect(n1.reports == [])
+        }
+        _ = n1.on(.clockMeasured(partsPerMillion: allowed + 1))
+        #expect(n1.reports == [.clockBeyondDrift(partsPerMillion: allowed + 1)])
+    }
+
     @Test func `the margin grows with the drift that is allowed for`() {
         for (drift, margin) in [(10_000, 2.3), (90_000, 4.7), (200_000, 8)] as [(Int, Double)] {
             let settings = CoreSettings(member: "n1", node: "b", addresses: [], clockDrift: drift)

@@ -31,6 +31,22 @@ struct FailsafeTests {
         #expect(n1.stance == .leave(.noLeader))
     }
 
+    @Test func `what failsafe mode covered in an earlier outage is not told of a later one`() {
+        func holds(_ script: Script) -> Bool {
+            script.reports.contains { if case .failsafeHolds = $0 { true } else { false } }
+        }
+        var n1 = Script.holding(isFailsafeEnabled: true)
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(10))
+        _ = n1.on(.patroni(self.inactive, askedAt: n1.now), after: .seconds(1))
+        _ = n1.on(.patroni(self.active, askedAt: n1.now), after: .seconds(1))
+        #expect(holds(n1))
+        _ = n1.read(etcd(leader: "n1", holder: mine(11), isFailsafeEnabled: true))
+        _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(10))
+        // Patroni has been silent for so long that its answer covers nothing.
+        _ = n1.on(.patroni(self.active, askedAt: n1.now))
+        #expect(!holds(n1) && n1.core.node.failsafeUntil.map { $0 < n1.now } == true)
+    }
+
     @Test func `failsafe mode puts nothing on that has lapsed`() {
         var n1 = Script.holding(isFailsafeEnabled: true)
         _ = n1.on(.readFailed(reason: "timeout"), after: .seconds(20))
