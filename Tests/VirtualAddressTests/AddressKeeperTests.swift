@@ -32,14 +32,7 @@ struct AddressKeeperTests {
         let warnings = Recorder<VirtualAddress>()
         let keeper = AddressKeeper(
             node.commands,
-            promotes: { interface in
-                // What it asks the kernel for it does before it waits: in the node's namespace.
-                var task: Task<Bool, Never>?
-                node.enter {
-                    task = Task.immediate { @EventLoop in await SecondaryPromotion.ensure(on: interface) }
-                }
-                return await task?.value == true
-            }, report: warnings.record)
+            promotes: { await node.promotesSecondaries(on: $0) }, report: warnings.record)
         keeper.follow(Set(try ours.map { try virtual($0).address.address }))
         return (keeper, warnings)
     }
@@ -466,5 +459,15 @@ struct AddressKeeperTests {
         #expect(again.twin(of: place, configured: two.address) == two)
         again.lost(two)
         #expect(again.twin(of: place, configured: two.address) == nil)
+    }
+}
+
+extension TestNamespace {
+    /// Sees to it that the kernel promotes secondaries on an interface of this namespace.
+    @EventLoop func promotesSecondaries(on interface: String) async -> Bool {
+        // What it asks the kernel for it does before it waits: in the node's namespace.
+        var task: Task<Bool, Never>?
+        self.enter { task = Task.immediate { @EventLoop in await SecondaryPromotion.ensure(on: interface) } }
+        return await task?.value == true
     }
 }

@@ -78,14 +78,8 @@ struct InterfaceKindTests {
     @EventLoop private func keeper(in node: TestNamespace) throws -> AddressKeeper {
         let keeper = AddressKeeper(
             node.commands,
-            promotes: { interface in
-                // What it asks the kernel for it does before it waits: in the node's namespace.
-                var task: Task<Bool, Never>?
-                node.enter {
-                    task = Task.immediate { @EventLoop in await SecondaryPromotion.ensure(on: interface) }
-                }
-                return await task?.value == true
-            }, report: { Issue.record("the own addresses hang on \($0)") })
+            promotes: { await node.promotesSecondaries(on: $0) },
+            report: { Issue.record("the own addresses hang on \($0)") })
         keeper.follow(Set(try Self.ours.map { try virtual($0).address.address }))
         return keeper
     }

@@ -8,22 +8,23 @@ import PostgresClient
 extension CoordinatorDatabase {
     func hold(_ group: Int, _ nodeID: Int, _ authority: GroupAuthority, limit: Duration) async -> CitusEvent {
         self.held = nil
-        self.wish = (group, self.wish.number + 1)
+        let number = self.wish.number + 1
+        self.wish = (group, number)
         // Others wait behind a wish for a lock: where it is not granted soon, they had better not.
         let update = CitusUpdate(
             [CitusUpdate.Part(group: group, steps: [], revision: authority.revision)],
             etcdCluster: authority.clusterID, lockTimeout: Self.lockTimeout, statementTimeout: Self.statementTimeout)
         let late = CitusEvent.holdEnded(self.name, group: group, reason: "no answer within \(update.limit)")
         return await ConnectionUse.run(within: update.limit, late: late) {
-            await self.hold(group, update, nodeID, limit: limit, $0)
+            await self.hold(group, number, update, nodeID, limit: limit, $0)
         }
     }
 
+    /// - Parameter number: the wish's, from when it was made: it may have been let go before this begins.
     private func hold(
-        _ group: Int, _ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse
+        _ group: Int, _ number: Int, _ update: CitusUpdate, _ nodeID: Int, limit: Duration, _ use: ConnectionUse
     ) async -> CitusEvent {
         let released = CitusEvent.holdEnded(self.name, group: group, reason: "released")
-        let number = self.wish.number
         do throws(CitusError) {
             let connection: PostgresConnection
             do throws(PostgresError) { connection = try await self.open() } catch { throw .database(error) }

@@ -52,7 +52,11 @@ func checkFormer(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator)
                     }
                     // Else the address has gone to another cluster's server.
                     guard system == ledSystem, server.relation(to: led) != .same else { continue }
-                    findings.append(secondPrimary(group, place, leader.name))
+                    findings.append(
+                        secondPrimary(
+                            group, place,
+                            "a server of this group accepts writes at \(place), where a member was that etcd does not name any more, and \(leader.name) leads"
+                        ))
                 }
             }
             if !unasked.isEmpty {
@@ -81,14 +85,15 @@ private func unjudged(_ group: Int, _ place: NodeEndpoint, _ leader: String) -> 
     return finding
 }
 
-private func secondPrimary(_ group: Int, _ place: NodeEndpoint, _ leader: String) -> Finding {
+/// A server of a group accepts writes beside the one that leads.
+func secondPrimary(_ group: Int, _ place: NodeEndpoint, _ what: String) -> Finding {
     let consequence =
         group == 0
         ? "its background worker writes its own pg_dist_node over those of the workers"
         : "what is written to it is lost"
     return Finding(
         group == 0 ? .secondCoordinator : .secondPrimary, .critical, group: group, node: place,
-        "a server of this group accepts writes at \(place), where a member was that etcd does not name any more, and \(leader) leads: \(consequence)",
+        "\(what): \(consequence)",
         .init(
             "Stop PostgreSQL there at once, see that no postgres process is left, verify again, and let Patroni bring it back as a standby.",
             refusal: "Pharos does not stop PostgreSQL"))

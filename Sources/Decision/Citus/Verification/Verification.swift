@@ -84,16 +84,7 @@ private func checkWritable(_ facts: ClusterFacts) -> [Finding] {
                     ))
             case .withoutCitus?, nil: return nil
             }
-            let consequence =
-                group == 0
-                ? "its background worker writes its own pg_dist_node over those of the workers"
-                : "what is written to it is lost"
-            return Finding(
-                group == 0 ? .secondCoordinator : .secondPrimary, .critical, group: group, node: endpoint,
-                "\(name) accepts writes, but \(leader.name) leads: \(consequence)",
-                .init(
-                    "Stop PostgreSQL there at once, see that no postgres process is left, verify again, and let Patroni bring it back as a standby.",
-                    refusal: "Pharos does not stop PostgreSQL"))
+            return secondPrimary(group, endpoint, "\(name) accepts writes, but \(leader.name) leads")
         }
     }
 }
