@@ -58,7 +58,8 @@ public struct Core: Sendable {
                 $0, member: settings.member, places: memory.places, limits: settings.limits, at: now)
         }
         self.detector = settings.detector.map {
-            DetectorCore($0, member: settings.member, limits: settings.limits, at: now)
+            DetectorCore(
+                $0, member: settings.member, addresses: settings.addresses.map(\.id), limits: settings.limits, at: now)
         }
         self.ledger = settings.detector.map { Ledger(member: MemberID($0.group, settings.member)) }
         self.read = Question(due: now, pace: Self.etcdPace)
@@ -150,6 +151,7 @@ public struct Core: Sendable {
         self.node.settings = LeaseSettings(settings)
         self.node.limits = settings.limits
         self.detector?.limits = settings.limits
+        self.detector?.lookAfter(settings.addresses.map(\.id))
         self.node.ttlMayHaveChanged(from: ttl, at: now)
         for index in self.leases.indices {
             let id = self.leases[index].id

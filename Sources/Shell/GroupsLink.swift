@@ -4,6 +4,7 @@ import EtcdClient
 import EtcdValues
 import EventLoop
 import Journal
+import LeaseKeys
 
 /// What etcd holds of all groups: Patroni's keys, and what other daemons have published of their members.
 ///
@@ -33,6 +34,8 @@ final class GroupsLink {
 
     /// Keys of all groups that one read accepts.
     nonisolated static let keyLimit = 10_000
+    /// Addresses of one group that are looked at.
+    private static let holderLimit = 64
     /// Between attempts to read: what cannot be read may be 10,000 keys.
     private static let pauses = Backoff(first: .seconds(3), longest: .seconds(30))
     private static let request = "following the members and groups in etcd"
@@ -66,33 +69,44 @@ final class GroupsLink {
         self.handedOver = []
         defer { self.handedOver = nil }
         do throws(EtcdError) {
-            let (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            var (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
             guard snapshot.clusterID == self.clusterID else {
                 self.etcd.dropCurrentEndpoint("another etcd cluster answers")
                 throw EtcdError(
                     kind: .unreachable, message: "another etcd cluster answers than the one that the addresses follow",
                     endpoint: "")
             }
+            if !self.others.holders.isEmpty {
+                pairs += try await self.etcd.commit(
+                    Transaction(compares: [], success: self.others.holders.map { .range($0, limit: Self.holderLimit) })
+                ).responses.flatMap { response -> [KeyValue] in
+                    if case .range(let pairs) = response { pairs } else { [] }
+                }
+            }
             self.followed = (snapshot.clusterID, snapshot.revision)
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
             var claims: [Int: String] = [:]
+            var holders: [Int: [AddressID: String]] = [:]
             for pair in pairs {
                 switch self.others.kind(of: pair.keyText) {
                 case .observation(let observer): published[observer] = DetectorKeys.observation(pair.value)
                 case .switchover(let group): claims[group] = DetectorKeys.claimant(pair.value)
+                case .holder(let group, let address):
+                    holders[group, default: [:]][address] = PharosKeys.holder(pair).member
                 case nil: break
                 }
             }
             self.deliver(.detector(.observationsRead(published)))
             self.deliver(.detector(.claimsRead(claims)))
+            self.deliver(.groups(.heldRead(holders)))
             // What came meanwhile may be newer than what was read.
             let handedOver = self.handedOver ?? []
             self.handedOver = nil
             for change in handedOver { self.receive(change.clusterID, change.revision, change.events) }
             if handedOver.count >= Self.handOverLimit { self.follower?.renew() }
-            let ranges = KeyRange.joined(self.keys.ranges + self.others.ranges)
+            let ranges = KeyRange.joined(self.keys.ranges + self.others.watched)
             return EtcdFollower.Reading(
                 clusterID: snapshot.clusterID, revision: snapshot.revision,
                 ranges: ranges.flatMap { $0.subtracting(self.watchedElsewhere) })
@@ -120,7 +134,7 @@ final class GroupsLink {
         for event in events {
             let meant = self.keys.changes(event)
             changes += meant
-            if meant.isEmpty, let news = self.others.event(event) { self.deliver(.detector(news)) }
+            if meant.isEmpty, let news = self.others.event(event) { self.deliver(news) }
         }
         if !changes.isEmpty { self.deliver(.groups(.changed(clusterID: clusterID, revision: revision, changes))) }
     }

@@ -18,7 +18,8 @@ extension Settings {
             limits: AnswerLimits(request: self.lease.requestTimeout), citus: self.citus?.core,
             detector: DetectorSettings(
                 self.detector.profile, group: self.memberID.group, watchesAllGroups: self.watchesAllGroups,
-                seed: self.seed, lagLimit: self.detector.lagLimit, onGrayFailure: self.detector.onGrayFailure))
+                seed: self.seed, lagLimit: self.detector.lagLimit, onGrayFailure: self.detector.onGrayFailure,
+                version: Version.text))
     }
 
     /// This node's member and its group.

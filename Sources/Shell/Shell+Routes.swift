@@ -27,11 +27,12 @@ extension Shell {
     func answer(_ path: String) -> StatusServer.Answer {
         switch path {
         case "/", "/status": StatusServer.Answer(body: self.statusJSON())
+        case "/cluster": StatusServer.Answer(body: self.clusterJSON())
         case "/health":
             self.core.isHealthy
                 ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
                 : StatusServer.Answer(status: 503, contentType: "text/plain", body: self.statusLine + "\n")
-        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /health"}"# + "\n")
+        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /cluster, /health"}"# + "\n")
         }
     }
 }

@@ -13,7 +13,8 @@ struct Pharos: ParsableCommand {
         abstract: "Keeps a virtual IP address on the PostgreSQL node that Patroni leads, and never on two.",
         version: Version.text,
         subcommands: [
-            Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Why.self, History.self, Show.self,
+            Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Cluster.self, Watch.self, Crosscheck.self,
+            Why.self, History.self, Show.self,
             Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
             Release.self,
         ])
@@ -45,8 +46,10 @@ func complain(_ text: String) {
 }
 
 /// Runs `operation` on the event loop, to its end, on this thread.
-func runOnLoop(_ operation: @escaping @EventLoop () async -> Int32) -> ExitCode {
-    blockSignals(SIGCHLD)
+///
+/// - Parameter blocking: the signals that it takes as events.
+func runOnLoop(blocking signals: [CInt] = [], _ operation: @escaping @EventLoop () async -> Int32) -> ExitCode {
+    for number in [SIGCHLD] + signals { blockSignals(number) }
     signal(SIGPIPE, SIG_IGN)
     EventLoop.spawn { EventLoop.exit(code: await operation()) }
     return ExitCode(EventLoop.shared.executor.run())

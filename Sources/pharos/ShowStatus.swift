@@ -21,10 +21,10 @@ struct ShowStatus: ParsableCommand {
 
     /// What the daemon answers.
     @EventLoop
-    static func ask(_ socket: String) async throws(HTTPError) -> HTTPResponse {
+    static func ask(_ socket: String, path: String = "/status") async throws(HTTPError) -> HTTPResponse {
         let http = HTTPClient()
         defer { http.close() }
-        var request = HTTPRequest(.get, "http://localhost/status")
+        var request = HTTPRequest(.get, "http://localhost\(path)")
         request.unixSocket = socket
         request.timeout = .seconds(2)
         return try await http.send(request)
@@ -37,11 +37,16 @@ struct ShowStatus: ParsableCommand {
         return StatusText(status).isInOrder ? 0 : 1
     }
 
-    /// The daemon's status, as text and read; nil if there is none, which has been said.
+    /// What the daemon answers, as text and read; nil if there is nothing, which has been said.
     @EventLoop
-    static func answer(_ socket: String) async -> (body: String, status: JSON)? {
+    static func answer(_ socket: String, path: String = "/status") async -> (body: String, status: JSON)? {
         do throws(HTTPError) {
-            let response = try await self.ask(socket)
+            let response = try await self.ask(socket, path: path)
+            guard response.status == 200 else {
+                complain(
+                    "pharos: the daemon here does not know \(path): it is of another version; systemctl restart pharos")
+                return nil
+            }
             guard let status = JSON.parse(response.body) else {
                 complain("pharos: the daemon's answer is not JSON")
                 return nil

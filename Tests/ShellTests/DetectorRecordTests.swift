@@ -106,9 +106,40 @@ struct DetectorRecordTests {
         #expect(citus.kind(of: "/pharos/demo/2/switchover") == .switchover(group: 2))
         #expect(plain.kind(of: "/pharos/demo/quarantine") == nil)
         for key in [
-            "/pharos/demo/2/address/10.0.0.1", "/pharos/demo/x/observations/b", "/pharos/demo/2/observations/a/b",
+            "/pharos/demo/2/address/n1", "/pharos/demo/2/trail/10.0.0.1", "/pharos/demo/x/observations/b",
+            "/pharos/demo/2/observations/a/b",
             "/pharos/demo/-1/observations/b", "/pharos/other/2/observations/b", "/pharos/demo/2/observations/",
         ] { #expect(citus.kind(of: key) == nil, "\(key)") }
+    }
+
+    @Test(arguments: ["/service/", "/other/"]) func `who holds an address is read and watched in each layout`(
+        namespace: String
+    ) {
+        for layout in [GroupKeys.Layout.scopes([0: "demo", 1: "demo-w"]), .citusMode] {
+            let keys = DetectorKeys(root: "/pharos/", namespace: namespace, scope: "demo", layout)
+            // The addresses' keys do not lie below the namespace.
+            for (group, prefix) in layout == .citusMode
+                ? [(0, "demo/0/"), (1, "demo/1/")] : [(0, "demo/"), (1, "demo-w/")]
+            {
+                let key = "/pharos/\(prefix)address/10.0.0.1"
+                #expect(keys.kind(of: key) == .holder(group: group, "10.0.0.1"))
+                let bytes = Array(key.utf8)
+                func isWithin(_ ranges: [KeyRange]) -> Bool {
+                    ranges.contains {
+                        !bytes.lexicographicallyPrecedes($0.start) && bytes.lexicographicallyPrecedes($0.end ?? [])
+                    }
+                }
+                #expect(isWithin(keys.ranges + keys.holders) && isWithin(keys.watched), "\(key)")
+                for key in [keys.observation(of: MemberID(group, "n2")), keys.switchover(of: group)].compactMap(\.self)
+                {
+                    let bytes = Array(key.utf8)
+                    #expect(
+                        keys.watched.contains {
+                            !bytes.lexicographicallyPrecedes($0.start) && bytes.lexicographicallyPrecedes($0.end ?? [])
+                        })
+                }
+            }
+        }
     }
 
     @Test func `two clusters of one scope in two namespaces share nothing of what they say of their members`() {

@@ -11,11 +11,14 @@ public struct DetectorSettings: Hashable, Sendable {
     /// How many bytes of the write-ahead log a standby may be behind.
     public var lagLimit: Int64
     public var onGrayFailure: GrayPolicy
+    /// This daemon's version, for the others to see; nil: it does not say.
+    public var version: String?
 
     public init(
         _ profile: DetectorProfile = .hyperscale, group: Int = 0, watchesAllGroups: Bool = false, seed: UInt64,
-        lagLimit: Int64 = 16 << 20, onGrayFailure: GrayPolicy = .alert
+        lagLimit: Int64 = 16 << 20, onGrayFailure: GrayPolicy = .alert, version: String? = nil
     ) {
+        self.version = version
         self.profile = profile
         self.onGrayFailure = onGrayFailure
         self.lagLimit = lagLimit
@@ -118,14 +121,19 @@ package struct DetectorCore: Sendable {
     /// later, which counts as this daemon's own fault, not as the member's.
     package static let probeLimit = 128
 
-    init(_ settings: DetectorSettings, member: String, limits: AnswerLimits = AnswerLimits(), at now: Instant) {
+    init(
+        _ settings: DetectorSettings, member: String, addresses: [AddressID]? = nil,
+        limits: AnswerLimits = AnswerLimits(), at now: Instant
+    ) {
         self.settings = settings
         self.limits = limits
         self.member = MemberID(settings.group, member)
         self.wakeAt = now
         self.etcd = EtcdHealth(at: now)
         self.healthDue = now + settings.profile.interval
-        self.observation = Observation(group: settings.watchesAllGroups ? nil : settings.group)
+        self.observation = Observation(
+            group: settings.watchesAllGroups ? nil : settings.group, addresses: addresses?.sorted(),
+            version: settings.version)
     }
 
     var profile: DetectorProfile { self.settings.profile }
@@ -215,6 +223,14 @@ package struct DetectorCore: Sendable {
         }
         self.grayLeaderships.removeAll { $0.leader == id }
         self.reconsider(id, view, at: now, &reports)
+    }
+
+    /// The addresses that this daemon looks after are others now.
+    mutating func lookAfter(_ addresses: [AddressID]) {
+        let addresses = addresses.sorted()
+        guard addresses != self.observation.addresses else { return }
+        self.observation.addresses = addresses
+        self.isPublished = false
     }
 
     mutating func forget(_ id: MemberID) {

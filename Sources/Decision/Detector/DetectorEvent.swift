@@ -113,11 +113,17 @@ public struct Observation: Hashable, Sendable {
     public var isIsolated: Bool
     /// For whom an operator has vouched there, and which time it was: for every daemon.
     public var acknowledged: [MemberID: Int64]
+    /// The addresses that it looks after, sorted, and its version; nil where its version does not say so yet.
+    public var addresses: [AddressID]?
+    public var version: String?
 
     public init(
-        group: Int?, doubts: [MemberID: Doubt] = [:], isIsolated: Bool = false, acknowledged: [MemberID: Int64] = [:]
+        group: Int?, doubts: [MemberID: Doubt] = [:], isIsolated: Bool = false, acknowledged: [MemberID: Int64] = [:],
+        addresses: [AddressID]? = nil, version: String? = nil
     ) {
         self.acknowledged = acknowledged
+        self.addresses = addresses
+        self.version = version
         self.group = group
         self.doubts = doubts
         self.isIsolated = isIsolated

@@ -7,6 +7,10 @@ public enum GroupsEvent: Hashable, Sendable {
     case unread(reason: String)
     /// A watch delivered changes; `revision` is the newest among them.
     case changed(clusterID: UInt64, revision: Int64, [GroupChange])
+    /// Who holds which address, of every group: all that there are.
+    case heldRead([Int: [AddressID: String]])
+    /// Who holds an address of a group now; nil: nobody.
+    case held(group: Int, AddressID, by: String?)
 }
 
 /// What Patroni keeps in etcd about one member of a group.

@@ -8,6 +8,8 @@
 /// Invariant: knowledge moves to an older revision only where etcd is another one, or was rebuilt.
 package struct GroupsView: Sendable {
     private(set) var groups: [Int: Group] = [:]
+    /// Who holds which address, by group. For people to see: nothing is decided on it.
+    private(set) var holders: [Int: [AddressID: String]] = [:]
     /// The etcd cluster that the groups were read from, and the newest revision that is known of it.
     private(set) var clusterID: UInt64?
     private(set) var revision: Int64 = 0
@@ -22,6 +24,8 @@ package struct GroupsView: Sendable {
 
     /// More groups are not looked at.
     package static let groupLimit = 1024
+    /// Nor more addresses of one group.
+    package static let addressLimit = 64
 
     init(_ schedule: GroupsSchedule, at now: Instant) {
         self.schedule = schedule
@@ -31,7 +35,8 @@ package struct GroupsView: Sendable {
 
     // MARK: - What is learned
 
-    mutating func learn(_ event: GroupsEvent, at now: Instant) -> GroupsNews {
+    /// Answers what it changed for those who look; nil: nothing.
+    mutating func learn(_ event: GroupsEvent, at now: Instant) -> GroupsNews? {
         switch event {
         case .read(let snapshot, let sentAt):
             // Whoever asked for it, and whenever: it is as true as it is old.
@@ -57,7 +62,29 @@ package struct GroupsView: Sendable {
             self.learn(changes, at: revision, now: now, &learned)
             self.dropVanished(among: Set(learned.news.map(\.group)), &learned)
             return .changed(learned)
+        case .heldRead(let holders):
+            self.holders = [:]
+            for (group, held) in holders.sorted(by: { $0.key < $1.key }) {
+                for (address, holder) in held.sorted(by: { $0.key < $1.key }) { self.hold(group, address, holder) }
+            }
+            return nil
+        case .held(let group, let address, let holder):
+            self.hold(group, address, holder)
+            return nil
         }
+    }
+
+    private mutating func hold(_ group: Int, _ address: AddressID, _ holder: String?) {
+        guard let holder else {
+            self.holders[group]?[address] = nil
+            if self.holders[group]?.isEmpty == true { self.holders[group] = nil }
+            return
+        }
+        let held = self.holders[group]
+        guard held?[address] != nil || held?.count ?? 0 < Self.addressLimit,
+            held != nil || self.holders.count < Self.groupLimit
+        else { return }
+        self.holders[group, default: [:]][address] = holder
     }
 
     private mutating func advance(to revision: Int64, at now: Instant) {

@@ -132,3 +132,10 @@ public struct FailoverSpan: Hashable, Sendable, CaseIterable {
         return .took(max(end - start, .zero))
     }
 }
+
+extension FailoverRecord {
+    /// Whether something that was to come of it has not.
+    var isUnderWay: Bool {
+        FailoverSpan.allCases.contains { if case .notFinished = $0.length(in: self) { true } else { false } }
+    }
+}

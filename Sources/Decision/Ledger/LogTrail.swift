@@ -27,7 +27,7 @@ struct LogTrail: Sendable {
 
     mutating func learn(_ event: GroupsEvent, of group: Int, at now: Instant) {
         switch event {
-        case .unread: break
+        case .unread, .heldRead, .held: break
         case .changed(let clusterID, let revision, let changes):
             guard clusterID == self.clusterID else { return }
             for change in changes where change.group == group {

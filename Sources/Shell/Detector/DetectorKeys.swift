@@ -4,11 +4,12 @@ import EtcdClient
 import EtcdValues
 import LeaseKeys
 import LenientJSON
+import NetworkAddress
 import PatroniClient
 import PatroniValues
 
-/// The failure detector's keys in etcd, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a daemon
-/// holds of others; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below
+/// What the daemons keep in etcd for each other, for each group below `<root><scope>/[group/]`: `observations/<member>`, what a
+/// daemon holds of others and looks after; `address/<address>`, who holds one; `switchover`, the claim of the daemon that asks Patroni for one. And the ledger, below
 /// `<root><scope>/history/[group/]`: `<revision>` and, beside it, `<revision>.metadata`. And restore points, below
 /// `<root><scope>/backups/points/`.
 ///
@@ -17,15 +18,20 @@ import PatroniValues
 struct DetectorKeys: Sendable {
     /// For all groups below one scope.
     private let cluster: String
+    /// The same where the keys of the addresses are: without regard to the namespace.
+    private let clusterOfAddresses: String
     /// By group, where each is a scope of its own.
-    private let groups: [(group: Int, prefix: String)]
+    private let groups: [(group: Int, prefix: String, ofAddresses: String)]
 
     private static let observations = "observations/"
+    private static let addresses = "address/"
     private static let switchover = "switchover"
     private static let history = "history/"
     static let metadata = ".metadata"
     /// Members that an observation may doubt; more are not published.
     private static let doubtLimit = 1024
+    /// Addresses that a daemon may look after, and characters of one.
+    private static let (addressLimit, addressLength) = (64, 64)
     /// Bytes of an observation that is read.
     private static let sizeLimit = 1 << 20
 
@@ -33,15 +39,19 @@ struct DetectorKeys: Sendable {
     enum Kind: Hashable {
         case observation(MemberID)
         case switchover(group: Int)
+        case holder(group: Int, AddressID)
     }
 
     init(root: String, namespace: String, scope: String, _ layout: GroupKeys.Layout) {
         func prefix(_ scope: String) -> String { root + scope + "/" + Self.folder(of: namespace) }
         self.cluster = prefix(scope)
+        self.clusterOfAddresses = root + scope + "/"
         switch layout {
         case .citusMode: self.groups = []
         case .scopes(let scopes):
-            self.groups = scopes.sorted { $0.key < $1.key }.map { (group: $0.key, prefix: prefix($0.value)) }
+            self.groups = scopes.sorted { $0.key < $1.key }.map {
+                (group: $0.key, prefix: prefix($0.value), ofAddresses: root + $0.value + "/")
+            }
         }
     }
 
@@ -60,14 +70,28 @@ struct DetectorKeys: Sendable {
         return "namespace/\(name)/"
     }
 
-    /// What is followed: observations and claims, which are next to each other but for the quarantine's key. The ledger is not
+    /// What is read: observations and claims, which are next to each other but for the quarantine's key. The ledger is not
     /// among them: it grows, and nobody who follows needs it.
     var ranges: [KeyRange] {
-        // What begins with a group's number.
-        if self.groups.isEmpty {
-            return [KeyRange(start: Array((self.cluster + "0").utf8), end: Array((self.cluster + ":").utf8))]
-        }
+        if self.groups.isEmpty { return [Self.groups(below: self.cluster)] }
         return self.groups.map { .from($0.prefix + Self.observations, through: $0.prefix + Self.switchover) }
+    }
+
+    /// What begins with a group's number.
+    private static func groups(below prefix: String) -> KeyRange {
+        KeyRange(start: Array((prefix + "0").utf8), end: Array((prefix + ":").utf8))
+    }
+
+    /// Where the holders of addresses stand beside ``ranges``, which are as many as one transaction may read.
+    var holders: [KeyRange] {
+        guard self.groups.isEmpty else { return self.groups.map { .prefix($0.ofAddresses + Self.addresses) } }
+        return self.cluster == self.clusterOfAddresses ? [] : [Self.groups(below: self.clusterOfAddresses)]
+    }
+
+    /// What is watched, in as few ranges as may be. The ledger's keys, which may lie between, change with the leader.
+    var watched: [KeyRange] {
+        guard !self.groups.isEmpty, self.cluster == self.clusterOfAddresses else { return self.ranges + self.holders }
+        return self.groups.map { .from($0.prefix + Self.addresses, through: $0.prefix + Self.switchover) }
     }
 
     /// What a group's keys begin with; nil: it has no place here.
@@ -116,14 +140,31 @@ struct DetectorKeys: Sendable {
 
     /// What stands under a key; nil: nothing that is followed.
     func kind(of key: String) -> Kind? {
-        for (group, prefix) in self.groups where key.hasPrefix(prefix) {
-            if let kind = Self.kind(group, key.dropFirst(prefix.count)) { return kind }
+        guard self.groups.isEmpty else {
+            for group in self.groups {
+                if key.hasPrefix(group.ofAddresses),
+                    let address = Self.address(of: key.dropFirst(group.ofAddresses.count))
+                {
+                    return .holder(group: group.group, address)
+                }
+                if key.hasPrefix(group.prefix), let kind = Self.kind(group.group, key.dropFirst(group.prefix.count)) {
+                    return kind
+                }
+            }
+            return nil
         }
-        guard self.groups.isEmpty, key.hasPrefix(self.cluster) else { return nil }
-        let parts = key.dropFirst(self.cluster.count).split(
-            separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        if let (group, rest) = Self.split(key, below: self.clusterOfAddresses), let address = Self.address(of: rest) {
+            return .holder(group: group, address)
+        }
+        return Self.split(key, below: self.cluster).flatMap { Self.kind($0.group, $0.rest) }
+    }
+
+    /// `<prefix><group>/<rest>`
+    private static func split(_ key: String, below prefix: String) -> (group: Int, rest: Substring)? {
+        guard key.hasPrefix(prefix) else { return nil }
+        let parts = key.dropFirst(prefix.count).split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let group = Int(parts[0]), group >= 0 else { return nil }
-        return Self.kind(group, parts[1])
+        return (group, parts[1])
     }
 
     private static func kind(_ group: Int, _ rest: Substring) -> Kind? {
@@ -134,14 +175,28 @@ struct DetectorKeys: Sendable {
         return .observation(MemberID(group, name))
     }
 
+    private static func address(of rest: Substring) -> AddressID? {
+        rest.hasPrefix(Self.addresses) ? self.address(String(rest.dropFirst(Self.addresses.count))) : nil
+    }
+
     /// What a watch event means; nil: nothing.
-    func event(_ event: WatchEvent) -> DetectorEvent? {
+    func event(_ event: WatchEvent) -> Event? {
         let value = event.kind == .put ? event.keyValue.value : nil
         switch self.kind(of: event.keyValue.keyText) {
-        case .observation(let observer): return .observed(observer, value.flatMap { Self.observation($0) })
-        case .switchover(let group): return .switchoverClaimed(group: group, by: value.map { Self.claimant($0) })
+        case .observation(let observer): return .detector(.observed(observer, value.flatMap { Self.observation($0) }))
+        case .switchover(let group):
+            return .detector(.switchoverClaimed(group: group, by: value.map { Self.claimant($0) }))
+        case .holder(let group, let address):
+            let holder = event.kind == .put ? PharosKeys.holder(event.keyValue).member : nil
+            return .groups(.held(group: group, address, by: holder))
         case nil: return nil
         }
+    }
+
+    /// Nil for what is no address: anybody may write a key.
+    private static func address(_ text: String) -> AddressID? {
+        guard text.utf8.count <= Self.addressLength else { return nil }
+        return IPAddress(text).map(\.description)
     }
 
     // MARK: - Values
@@ -172,10 +227,11 @@ struct DetectorKeys: Sendable {
         let acknowledged = observation.acknowledged.sorted { $0.key < $1.key }.prefix(Self.doubtLimit).map { id, time in
             ["group": .number(id.group), "member": .string(id.name), "at": .number(time)] as JSONDocument
         }
-        let document: JSONDocument = [
-            "group": .number(observation.group), "isolated": .bool(observation.isIsolated), "doubts": .list(doubts),
-            "acknowledged": .list(acknowledged),
-        ]
+        let document = JSONDocument.members(
+            .init("group", .number(observation.group)), .init("isolated", .bool(observation.isIsolated)),
+            .init("doubts", .list(doubts)), .init("acknowledged", .list(acknowledged)),
+            observation.addresses.map { .init("addresses", .list($0.map { .string($0) })) },
+            observation.version.map { .init("version", .string($0)) })
         return Array(document.compact.utf8)
     }
 
@@ -205,6 +261,12 @@ struct DetectorKeys: Sendable {
             else { continue }
             acknowledged[MemberID(Int(number), name)] = time
         }
-        return Observation(group: group, doubts: doubts, isIsolated: isIsolated, acknowledged: acknowledged)
+        let addresses = (json["addresses"]?.array)?.prefix(Self.addressLimit).compactMap { entry in
+            entry.string.flatMap { Self.address($0) }
+        }
+        let version = (json["version"]?.string).flatMap { patroniLeader(Array($0.utf8)) }
+        return Observation(
+            group: group, doubts: doubts, isIsolated: isIsolated, acknowledged: acknowledged,
+            addresses: addresses?.sorted(), version: version)
     }
 }

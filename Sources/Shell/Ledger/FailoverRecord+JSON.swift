@@ -24,12 +24,14 @@ extension FailoverRecord {
     private static let noteLimit = 32
 
     /// `now` and `wall` are the same moment, by the clock of this boot and in milliseconds since 1970.
-    func json(at now: Instant, _ wall: Int64) -> String {
+    func json(at now: Instant, _ wall: Int64) -> String { self.document(at: now, wall).compact }
+
+    func document(at now: Instant, _ wall: Int64) -> JSONDocument {
         let notes = self.notes.map {
             ["at": .integer(Self.time($0.at, now, wall)), "text": .string($0.text)] as JSONDocument
         }
         let (cause, detail) = Self.code(self.cause)
-        let document: JSONDocument = [
+        return [
             "id": .integer(self.revision), "group": .number(self.group), "from": .text(self.from),
             "to": .string(self.to), "cause": .string(cause), "cause_detail": .text(detail),
             "detection_budget_ms": .integer(Int64(self.detectionBudget / .milliseconds(1))),
@@ -41,7 +43,6 @@ extension FailoverRecord {
                 }), "notes": .list(notes),
             "lost": self.lostDocument(at: now, wall),
         ]
-        return document.compact
     }
 
     static func time(_ instant: Instant, _ now: Instant, _ wall: Int64) -> Int64 {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import EventLoop
+import Glibc
+import HTTPClient
+import LenientJSON
+
+struct Watch: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show the whole cluster, again each second, with what goes on. End it with q.",
+        discussion: """
+            Colours only where NO_COLOR is not set. Into a pipe, or with --once, it prints one picture and ends. Exit status: that \
+            of `pharos cluster` for the last picture.
+            """)
+    @Flag(help: "Print one picture, whole, and end.") var once = false
+    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+
+    func run() throws {
+        let (socket, isOnce) = (self.socket, self.once || isatty(STDOUT_FILENO) == 0)
+        let code =
+            isOnce
+            ? runOnLoop { await Self.once(socket) }
+            : runOnLoop(blocking: [SIGINT, SIGTERM, SIGWINCH]) {
+                await Screen(socket).run()
+            }
+        guard code == .success else { throw code }
+    }
+
+    @EventLoop
+    private static func once(_ socket: String) async -> Int32 {
+        guard let (_, cluster) = await ShowStatus.answer(socket, path: "/cluster"),
+            let (_, status) = await ShowStatus.answer(socket)
+        else { return ClusterText.unknown }
+        print(WatchText(cluster: cluster, status: status).lines(nil).joined(separator: "\n"))
+        return ClusterText(cluster).exitStatus
+    }
+
+    /// The terminal while the picture is shown: its other screen, no cursor, keys as they are typed; as it was in the end.
+    @EventLoop
+    private final class Screen {
+        private let socket: String
+        private let isColoured = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
+        private var sources: [EventSource] = []
+        private var before = termios()
+        private var exitStatus = ClusterText.unknown
+        private var isOver = false
+        private var ended: CheckedContinuation<Void, Never>?
+
+        init(_ socket: String) { self.socket = socket }
+
+        func run() async -> Int32 {
+            let isTerminal = tcgetattr(STDIN_FILENO, &self.before) == 0
+            if isTerminal {
+                var raw = self.before
+                raw.c_lflag &= ~tcflag_t(ICANON | ECHO)
+                tcsetattr(STDIN_FILENO, TCSANOW, &raw)
+            }
+            self.write("\u{1b}[?1049h\u{1b}[?25l")
+            self.sources = [SIGINT, SIGTERM].map { .signal($0) { self.end() } }
+            self.sources.append(.signal(SIGWINCH) { EventLoop.spawn { await self.draw() } })
+            if isTerminal { self.sources.append(.descriptor(STDIN_FILENO, .read) { _ in self.key() }) }
+            while !self.isOver {
+                await self.draw()
+                guard !self.isOver else { break }
+                await self.pause()
+            }
+            self.sources = []
+            self.write("\u{1b}[?25h\u{1b}[?1049l")
+            if isTerminal { tcsetattr(STDIN_FILENO, TCSANOW, &self.before) }
+            return self.exitStatus
+        }
+
+        private func pause() async {
+            let timer = EventSource.timer(after: .seconds(1)) { self.wake() }
+            await withCheckedContinuation { self.ended = $0 }
+            _ = timer
+        }
+
+        private func wake() {
+            self.ended?.resume()
+            self.ended = nil
+        }
+
+        private func end() {
+            self.isOver = true
+            self.wake()
+        }
+
+        /// q, or the end of the input.
+        private func key() {
+            var byte: UInt8 = 0
+            guard read(STDIN_FILENO, &byte, 1) == 1, byte != UInt8(ascii: "q"), byte != 3 else { return self.end() }
+        }
+
+        private func draw() async {
+            var size = winsize()
+            let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 && size.ws_row > 1
+            let room = isKnown ? (columns: Int(size.ws_col), rows: Int(size.ws_row) - 1) : (columns: 80, rows: 23)
+            var lines: [String]
+            if let cluster = await self.ask("/cluster"), let status = await self.ask("/status") {
+                self.exitStatus = ClusterText(cluster).exitStatus
+                lines = WatchText(cluster: cluster, status: status).lines(room)
+            } else {
+                self.exitStatus = ClusterText.unknown
+                lines = ["! no daemon answers at \(self.socket): systemctl status pharos"]
+            }
+            guard !self.isOver else { return }
+            self.write(WatchText.frame(lines, isColoured: self.isColoured))
+        }
+
+        private func ask(_ path: String) async -> JSON? {
+            // What went wrong is said by what is shown.
+            guard let answer = try? await ShowStatus.ask(self.socket, path: path), answer.status == 200 else {
+                return nil
+            }
+            return JSON.parse(answer.body)
+        }
+
+        private func write(_ text: String) {
+            var bytes = Array(text.utf8)[...]
+            while !bytes.isEmpty {
+                let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+                guard count > 0 || errno == EINTR else { return self.end() }
+                bytes = bytes.dropFirst(max(0, count))
+            }
+        }
+    }
+}
