@@ -19,6 +19,9 @@ extension Core {
     /// Whether etcd answered the last read.
     public var hasContact: Bool { self.node.hasView && self.node.contactLostAt == nil }
 
+    /// Whether it was told to stop, and to give everything back.
+    public var isStopping: Bool { self.node.isStopping }
+
     /// The member that the leader key names, as far as is known.
     public var leader: String? { self.node.leader }
 

@@ -243,10 +243,11 @@ public final class Shell {
         self.endpoints.stop()
         self.groups.stop()
         self.citus?.stop()
-        self.detector.stop()
         self.ledger.stop()
         EventLoop.spawn {
             self.kernel.stop()
+            // The next process publishes in its place.
+            if self.core.isStopping { await self.detector.withdraw() } else { self.detector.stop() }
             await self.services.memory?.finish()
             self.status = nil
             self.services.exit()

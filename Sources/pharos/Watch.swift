@@ -109,11 +109,8 @@ struct Watch: ParsableCommand {
         }
 
         private func ask(_ path: String) async -> JSON? {
-            // What went wrong is said by what is shown.
-            guard let answer = try? await ShowStatus.ask(self.socket, path: path), answer.status == 200 else {
-                return nil
-            }
-            return JSON.parse(answer.body)
+            let answer = try? await ShowStatus.ask(self.socket, path: path)  // Why not is said by what is shown.
+            return answer.flatMap { $0.status == 200 ? JSON.parse($0.body) : nil }
         }
 
         private func write(_ text: String) {

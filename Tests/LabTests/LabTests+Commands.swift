@@ -40,6 +40,46 @@ extension LabTests {
         }
     }
 
+    @Test @EventLoop func `the whole cluster is shown from any node, and what is the matter with it`() async throws {
+        try await Scene.play("pharos cluster") { scene in
+            let (leader, standby, third) = (scene.leader, scene.others[0], scene.others[1])
+            @EventLoop func pharos(_ arguments: String...) async throws -> (code: Int32?, text: String) {
+                let outcome = try await scene.lab.exec(standby, ["pharos"] + arguments)
+                return (outcome.exitCode, outcome.text)
+            }
+            // Until every member has been asked once.
+            try await scene.wait("the cluster to be in order", .seconds(60)) { try await pharos("cluster").code == 0 }
+            let table = try await pharos("cluster").text.split(separator: "\n").map(String.init)
+            #expect(table[0].hasPrefix("demo, as the daemon of \(standby) knows it (etcd is watched, read"))
+            #expect(table[1].hasPrefix("GROUP  MEMBER"))
+            for node in [leader, standby, third] {
+                let row = try #require(table.first { $0.contains(" \(node) ") }).split(separator: " ").map(String.init)
+                #expect(row[2] == (node == leader ? "leader" : "standby") && row[3] == "well", "\(row)")
+                let held = row.filter { $0 == Scene.v4 || $0 == Scene.v6 }
+                #expect(held == (node == leader ? Scene.addresses : []), "\(row)")
+            }
+            let check = try await pharos("cluster", "--check")
+            #expect(check.code == 0 && check.text.hasPrefix("PHAROS OK - 1 groups, 3 members, 2 of 2"), "\(check.text)")
+            #expect(try await pharos("watch").text.contains("last records here:"), "into a pipe: one picture")
+            let screen = try await scene.lab.exec(
+                standby, ["sh", "-c", "timeout 10 script -qec 'timeout --foreground -s INT 3 pharos watch' /dev/null"])
+            #expect(screen.text.contains("\u{1b}[?1049h") && screen.text.contains("\u{1b}[?1049l"), "\(screen.text)")
+            let reached = try await pharos("crosscheck")
+            #expect(reached.code == 0 && reached.text.contains("by \(leader)/0"), "\(reached.text)")
+
+            try await scene.run(third, "systemctl", "stop", "pharos")
+            // One that stops says so.
+            try await scene.wait("the daemon to be missed", .seconds(5)) {
+                let missed = try await pharos("cluster")
+                return missed.code == 1 && missed.text.contains("- \(third) (group 0): no Pharos publishes there")
+            }
+            try await scene.run(third, "systemctl", "start", "pharos")
+            try await scene.wait("the cluster to be in order again", .seconds(60)) {
+                try await pharos("cluster").code == 0
+            }
+        }
+    }
+
     @Test @EventLoop func `the unit is clean and confined`() async throws {
         try await Scene.play("the unit") { scene in
             // Manual pages are not looked up: the nodes have no man.

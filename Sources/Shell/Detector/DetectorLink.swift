@@ -45,6 +45,12 @@ final class DetectorLink {
         self.observation?.stop()
     }
 
+    /// The same, and others do not hear of this daemon any more.
+    func withdraw() async {
+        self.nodes.stop()
+        await self.observation?.withdraw()
+    }
+
     func carryOut(_ action: DetectorAction) {
         let now = Instant.now
         switch action {

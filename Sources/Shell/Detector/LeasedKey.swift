@@ -19,6 +19,7 @@ final class LeasedKey {
 
     private static let pause: Duration = .milliseconds(500)
     private static let retry: Duration = .seconds(1)
+    private static let patience: Duration = .milliseconds(500)
 
     init(_ etcd: EtcdClient, _ key: String) {
         self.etcd = etcd
@@ -35,6 +36,16 @@ final class LeasedKey {
     func stop() {
         self.wanted = nil
         self.timer = nil
+    }
+
+    /// Ends the key at once, for good; waits for that for a moment at most.
+    func withdraw() async {
+        self.stop()
+        guard let lease = self.lease?.id else { return }
+        let revocation = EventLoop.spawn {
+            _ = try? await self.etcd.revokeLease(lease)  // Where that fails, the key ends by itself.
+        }
+        _ = try? await EventLoop.value(of: revocation, within: Self.patience)  // Nobody waits for longer.
     }
 
     private func turn() {
