@@ -108,9 +108,13 @@ extension LabTests {
             }
             try await expectNone("at first")
             // Patroni 4 registers standbys too, in the database that it knows. They would be in the way of what follows.
-            let sync =
-                "; update pg_dist_node set metadatasynced = false where groupid = 1; select citus_stand_in.sync()"
-            try await scene.lab.sql("delete from pg_dist_node where noderole = 'secondary'\(sync)", on: coordinator)
+            // In two transactions: Citus itself synchronizes what is committed.
+            @EventLoop func sync(after statement: String) async throws {
+                let unsynchronized = "update pg_dist_node set metadatasynced = false where groupid = 1"
+                try await scene.lab.sql("\(statement); \(unsynchronized)", on: coordinator)
+                try await scene.lab.sql("select citus_stand_in.sync()", on: coordinator)
+            }
+            try await sync(after: "delete from pg_dist_node where noderole = 'secondary'")
             let standby = LabLayout.address(try scene.other(than: worker))
             let row = "update pg_dist_node set"
             try await scene.lab.sql(
@@ -170,7 +174,11 @@ extension LabTests {
                 try await scene.lab.sql(inject, on: node)
                 let found = try await codes()
                 #expect(found.isSuperset(of: expected), "\(inject): \(found), not \(expected)")
-                try await scene.lab.sql(undo + (node == coordinator && undo == right ? sync : ""), on: node)
+                if node == coordinator, undo == right {
+                    try await sync(after: undo)
+                } else {
+                    try await scene.lab.sql(undo, on: node)
+                }
                 // The prepared transaction is told as soon as it is a minute old, which may be in any of these rounds.
                 try await expectNone("after \(undo)", but: ["orphaned-prepared"])
             }
