@@ -46,6 +46,8 @@ public enum Report: Hashable, Sendable {
     case addedByOthers(AddressID, interface: String, prefixLength: Int)
     /// Somebody else gave the address a lifetime beyond its right; nil: an endless one. It is given its own anew.
     case lifetimeChangedByOthers(AddressID, interface: String, lifetime: Duration?)
+    /// Others have removed it, added it or changed its lifetime so many times within so short a time that it is a fight.
+    case foughtOver(AddressID, interface: String, times: Int, within: Duration)
     case duplicateSeen(AddressID, linkAddress: String)
     case inspectionFailed(reason: String)
     /// This node's clock is being corrected faster than the margin allows for; negative: slowed down.

@@ -2,13 +2,15 @@
 
 /// When something that goes on is told again: at once, then after 10 minutes, an hour, and from then on once a day. What is another
 /// cause is told at once, and so is what had been over, or had not happened for ``forgotten``.
-struct Retelling<Cause: Hashable & Sendable>: Hashable, Sendable {
+package struct Retelling<Cause: Hashable & Sendable>: Hashable, Sendable {
     private struct Told: Hashable, Sendable {
         var count: Int
         var at: Instant
         var seenAt: Instant
     }
     private var told: [Cause: Told] = [:]
+
+    package init() {}
 
     static var pauses: [Duration] { [.seconds(600), .seconds(3600), .seconds(86_400)] }
     /// Who has not been seen for so long has gone, and is news when it comes back.
@@ -17,7 +19,7 @@ struct Retelling<Cause: Hashable & Sendable>: Hashable, Sendable {
     static var limit: Int { 16 }
 
     /// Whether it is to be told now that `cause` has been seen.
-    mutating func tells(_ cause: Cause, at now: Instant) -> Bool {
+    package mutating func tells(_ cause: Cause, at now: Instant) -> Bool {
         if var before = self.told[cause], now - before.seenAt < Self.forgotten {
             before.seenAt = now
             let isDue = now - before.at >= Self.pauses[min(before.count, Self.pauses.count) - 1]
@@ -37,5 +39,5 @@ struct Retelling<Cause: Hashable & Sendable>: Hashable, Sendable {
     }
 
     /// It is over: the next time is news.
-    mutating func over() { self.told = [:] }
+    package mutating func over() { self.told = [:] }
 }

@@ -19,6 +19,7 @@ extension LogKind {
             .switchoverAnswered, .logLost:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
+            .addressFoughtOver,
             .citusUpdateFailed,
             .citusRefused:
             .error

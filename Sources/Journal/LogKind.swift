@@ -112,6 +112,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case addressAddedByOthers = "105d7646e5024d1b820b06682ff2992a"
     /// Somebody else changed the address's lifetime.
     case addressLifetimeChanged = "1795a898d6714f399eddc8320b6ba608"
+    /// Others change an address again and again.
+    case addressFoughtOver = "347efb1233fd4d908ed9aebf6663ec7d"
     /// Another node answers for the address.
     case duplicateHolder = "2ed91cc11e6f48c98dafe6636e763de7"
     /// Nobody takes clients at an address that is here.

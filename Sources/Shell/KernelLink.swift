@@ -23,6 +23,8 @@ final class KernelLink {
     private var unannounced: [AddressID: Int] = [:]
     /// All announcements of the first second.
     private static let unannouncedPatience = 4
+    /// Why each could not be announced: what lasts, as on an interface that is no Ethernet, is told with growing pauses.
+    private var announceFailures: [AddressID: Retelling<AnnouncementError>] = [:]
     /// Interfaces that were seen without their carrier.
     private var severed: Set<String> = []
     /// When it was last told that changes may have been missed, and why, in microseconds since boot.
@@ -64,6 +66,7 @@ final class KernelLink {
         let ids = Set(ids)
         self.addresses = self.addresses.filter { ids.contains($0.key) }
         self.interfaces = self.interfaces.filter { ids.contains($0.key) }
+        self.announceFailures = self.announceFailures.filter { ids.contains($0.key) }
         self.keeper?.follow(Set(self.addresses.values))
         self.announcer?.follow(Set(self.addresses.values))
     }
@@ -217,6 +220,8 @@ final class KernelLink {
             // Only those on which an address of ours can stand, so that their number is bounded.
             if !self.configuredNames(of: interface).isEmpty { self.severed.insert(interface) }
         } else if self.severed.remove(interface) != nil {
+            // Whatever was in the way there may have gone.
+            self.announceFailures = [:]
             for name in self.configuredNames(of: interface) { self.deliver(.linkReturned(interface: name)) }
         }
     }
@@ -253,6 +258,7 @@ final class KernelLink {
         switch report {
         case .failed(let address, let error):
             let id = address.address.address.description
+            guard self.announceFailures[id, default: Retelling()].tells(error, at: .now) else { return }
             self.report(
                 LogRecord(
                     .announceFailed, "\(id) could not be announced on \(address.interface): \(error)",
@@ -260,7 +266,9 @@ final class KernelLink {
         case .duplicate(let address, let linkAddress):
             self.deliver(.duplicateSeen(address.address.address.description, linkAddress: linkAddress.description))
         case .withheld(let address, .unknown): self.noteUnannounced(address)
-        case .announced(let address, _, _): self.unannounced[address.address.address.description] = nil
+        case .announced(let address, _, _):
+            self.unannounced[address.address.address.description] = nil
+            self.announceFailures[address.address.address.description] = nil
         // Where the address has gone, and why, is the core's to say.
         case .withheld(_, .absent), .withheld(_, .rightEnded): break
         }

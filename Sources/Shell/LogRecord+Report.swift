@@ -104,7 +104,7 @@ extension LogRecord {
             .memberClash:
             self.init(leaseReport: report)
         case .assigned, .assignFailed, .removed, .removeFailed, .lapsed, .removedByOthers, .addedByOthers,
-            .lifetimeChangedByOthers, .duplicateSeen, .failsafeHolds:
+            .lifetimeChangedByOthers, .foughtOver, .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
         case .portClosed, .portOpen, .portUntried: self.init(portReport: report)
         case .logLost(let record): self.init(lost: record)
@@ -219,6 +219,11 @@ extension LogRecord {
                 .addressLifetimeChanged,
                 "somebody set the lifetime of \(id) on \(interface): \(given). It is set right, or the address removed",
                 ["ADDRESS": id, "INTERFACE": interface, "LIFETIME": lifetime.map(Wording.text) ?? "forever"])
+        case .foughtOver(let id, let interface, let times, let span):
+            self.init(
+                .addressFoughtOver,
+                "somebody has removed \(id) on \(interface), added it or changed its lifetime \(times) times within \(Wording.text(span)): another program here takes it for its own. What Pharos puts right each time is no longer told. Look for it: systemctl --type=service | grep -Ei 'vip-manager|keepalived|ucarp|networking|networkd|NetworkManager', and take the address out of its configuration",
+                ["ADDRESS": id, "INTERFACE": interface, "CHANGES": "\(times)", "AFTER": Wording.text(span)])
         case .duplicateSeen(let id, let linkAddress):
             self.init(
                 .duplicateHolder,

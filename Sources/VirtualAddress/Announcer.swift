@@ -26,7 +26,7 @@ public struct AnnouncementError: Error, Hashable, Sendable, CustomStringConverti
     public var description: String {
         switch self.kind {
         case .noDevice: "no such interface"
-        case .notEthernet: "not an Ethernet interface"
+        case .notEthernet: "not an Ethernet interface, so there is nobody to tell; others must have a route to it"
         case .down: "the interface is down"
         case .notPermitted: "not permitted (CAP_NET_RAW is needed)"
         case .failed(let number): "\(self.call): \(String(cString: strerror(number)))"

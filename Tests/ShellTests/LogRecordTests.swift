@@ -109,6 +109,9 @@ struct LogRecordTests {
             .lifetimeChangedByOthers(id, interface: "eth0", lifetime: .seconds(600)), .addressLifetimeChanged,
             ["ADDRESS": id, "INTERFACE": "eth0", "LIFETIME": "600.0 s"], "600.0 s"),
         Row(
+            .foughtOver(id, interface: "eth0", times: 4, within: .seconds(3)), .addressFoughtOver,
+            ["ADDRESS": id, "INTERFACE": "eth0", "CHANGES": "4", "AFTER": "3.0 s"], "4 times within 3.0 s"),
+        Row(
             .duplicateSeen(id, linkAddress: "02:00"), .duplicateHolder, ["ADDRESS": id, "LINK_ADDRESS": "02:00"],
             "another node"),
         Row(.inspectionFailed(reason: "why"), .inspectionFailed, ["REASON": "why"], "why"),
@@ -183,7 +186,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 42
+    private static let caseCount = 43
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -230,9 +233,10 @@ struct LogRecordTests {
         case .portClosed: 39
         case .portOpen: 40
         case .portUntried: 41
-        case .logLost: 42  // LostLogTests has its cases.
-        case .citus: 42  // CitusRecordTests has its cases.
-        case .detector: 42  // DetectorRecordTests has its cases.
+        case .foughtOver: 42
+        case .logLost: 43  // LostLogTests has its cases.
+        case .citus: 43  // CitusRecordTests has its cases.
+        case .detector: 43  // DetectorRecordTests has its cases.
         }
     }
 }

@@ -26,6 +26,7 @@ extension AddressLease {
 
     mutating func leaseGranted(_ id: LeaseID, ttl: Duration, goodUntil: Instant, into actions: inout [Action]) {
         let lease = KeySide.Lease(id: id, ttl: ttl, goodUntil: goodUntil)
+        self.refusals.over()
         switch self.key {
         case .granting: self.key = .granted(lease, retryAt: nil)
         case .adopting(let old, .granting): self.key = .adopting(old: old, .granted(lease, retryAt: nil))
@@ -41,7 +42,9 @@ extension AddressLease {
         case .adopting(let old, .granting): self.key = .adopting(old: old, .waiting(retryAt: now + .seconds(1)))
         case .none, .granted, .acquiring, .adopting, .held, .returning, .revoking: return
         }
-        actions.append(.report(.leaseRefused(self.id, reason: reason)))
+        if self.refusals.tells(Self.cause("?", reason), at: now) {
+            actions.append(.report(.leaseRefused(self.id, reason: reason)))
+        }
     }
 
     /// Answers whether a read of before says that the keep-alive means nothing.
@@ -138,7 +141,7 @@ extension AddressLease {
     mutating func assigned(at now: Instant, into actions: inout [Action]) {
         guard case .assigning(let until) = self.kernel.command else { return }
         self.failures.over()
-        if self.kernel.assigned(at: now) {
+        if self.kernel.assigned(at: now), !self.meddling.isFight(at: now) {
             actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
         }
     }
@@ -157,10 +160,13 @@ extension AddressLease {
     mutating func removed(
         _ place: KernelPlace, wasPresent: Bool, at now: Instant, into actions: inout [Action]
     ) -> Bool {
+        let isFought = self.kernel.holdsForeign && self.meddling.isFight(at: now)
         let removal = self.kernel.removed(place, wasPresent: wasPresent, configured: self.spec.place, at: now)
         self.failures.over()
         switch removal {
         case .decided(let reason):
+            // What others put there each time.
+            guard !isFought else { break }
             actions.append(.report(.removed(self.id, interface: place.interface, reason: reason)))
         case .lapsed: actions.append(.report(.lapsed(self.id, interface: place.interface)))
         case .unexpected: break
@@ -206,21 +212,36 @@ extension AddressLease {
             // by then was not ended by anybody.
             let hasLapsed = until.map { $0 - now <= .milliseconds(2600) } ?? false
             let interface = self.spec.interface
-            actions.append(
-                .report(
-                    hasLapsed
-                        ? .lapsed(self.id, interface: interface) : .removedByOthers(self.id, interface: interface)))
+            if hasLapsed {
+                actions.append(.report(.lapsed(self.id, interface: interface)))
+            } else {
+                self.tell(.removedByOthers(self.id, interface: interface), on: interface, at: now, into: &actions)
+            }
         }
         if isDuplicate { self.kernel.foundDuplicate() }
         if let foreign, self.kernel.lostLifetime() {
             let interface = self.spec.interface
-            actions.append(
-                .report(.lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime)))
+            self.tell(
+                .lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime), on: interface,
+                at: now, into: &actions)
         }
         for appeared in surprise.appeared where !isFirst {
             let place = appeared == self.spec.place ? standsIn ?? appeared : appeared
-            actions.append(
-                .report(.addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength)))
+            self.tell(
+                .addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength),
+                on: place.interface, at: now, into: &actions)
+        }
+    }
+
+    /// Tells what others have done, or that they do it again and again.
+    private mutating func tell(
+        _ report: Report, on interface: String, at now: Instant, into actions: inout [Action]
+    ) {
+        switch self.meddling.noted(at: now) {
+        case .thisTime: actions.append(.report(report))
+        case .fight(let times, let span):
+            actions.append(.report(.foughtOver(self.id, interface: interface, times: times, within: span)))
+        case .nothing: break
         }
     }
 

@@ -27,6 +27,10 @@ struct AddressLease: Sendable {
     var interfaceState = InterfaceState.unlisted
     /// Commands on it that fail again and again for one reason are not told each time.
     var failures = Retelling<String>()
+    /// Leases that etcd refuses are not told each second.
+    var refusals = Retelling<String>()
+    /// What others do to it here.
+    var meddling = Meddling()
     /// By their link addresses, the stations that answer for it.
     var duplicates = Retelling<String>()
     var hasBeenInspected = false
