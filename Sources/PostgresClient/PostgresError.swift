@@ -24,16 +24,25 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
     public let message: String
     /// The server's code, where it gave one: such as 57P03 while it starts, 57P01 when it ends the connection.
     public let sqlState: String?
+    /// The server's own function that refused a connection, in no language, where it said so.
+    public let routine: String?
     public var description: String { "postgres: \(self.message)" }
 
-    public init(kind: Kind, message: String, sqlState: String? = nil) {
+    public init(kind: Kind, message: String, sqlState: String? = nil, routine: String? = nil) {
         self.kind = kind
         self.message = message
         self.sqlState = sqlState
+        self.routine = routine
+    }
+
+    /// Whether the server has room, and the role that asks, or the database, has used up what it was allowed (`CONNECTION LIMIT`). The code
+    /// is that of a server without room (53300).
+    public var isLimitOfRole: Bool {
+        self.sqlState == "53300" && ["InitializeSessionUserId", "CheckMyDatabase"].contains(self.routine)
     }
 
     /// What libpq says of a failed connection with `PQERRORS_VERBOSE`: `… FATAL:  28P01: password authentication …`, then
-    /// lines of no use here.
+    /// more lines, such as `LOCATION:  InitializeSessionUserId, miscinit.c:763`.
     init(connectionMessage text: String, needsPassword: Bool) {
         let line = text.split(separator: "\n").first { !$0.isEmpty }.map(String.init) ?? "no connection"
         let parts = line.split(separator: ":").map { String($0.drop { $0 == " " }) }
@@ -43,11 +52,21 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
         let said = line.firstRange(of: " failed: ").map { line[$0.upperBound...] } ?? line[...]
         let isOurs = state == nil && Self.ours.contains { said.contains($0) }
         self.init(
-            kind: isRefusal ? .authentication : isOurs ? .notAsked : .connection, message: line, sqlState: state)
+            kind: isRefusal ? .authentication : isOurs ? .notAsked : .connection, message: line, sqlState: state,
+            routine: Self.routine(in: text))
     }
 
-    /// What libpq, which has no codes for it, and OpenSSL say where the two sides do not agree on TLS, or a file of this side's cannot be used
-    /// (PostgreSQL 15 to 18, src/interfaces/libpq/fe-secure-openssl.c, fe-secure-common.c, fe-connect.c). A connection that breaks within
+    /// The last line that ends with a place in the server's source; the word before the place is translated.
+    private static func routine(in text: String) -> String? {
+        guard let line = text.split(separator: "\n").last(where: { $0.contains(".c:") }),
+            let comma = line.lastIndex(of: ",")
+        else { return nil }
+        return line[..<comma].split(separator: " ").last.map(String.init)
+    }
+
+    /// What libpq, which has no codes for it, and OpenSSL say where the two sides do not agree on TLS or on how to log in, where the string
+    /// demands another kind of server, or where a file or a port of this side's cannot be had
+    /// (PostgreSQL 15 to 18, src/interfaces/libpq/fe-secure-openssl.c, fe-secure-common.c, fe-connect.c, fe-auth.c). A connection that breaks within
     /// TLS ("SSL SYSCALL error", "unexpected eof") is not among it: so does a server that dies.
     private static let ours = [
         "certificate verify failed", "does not match host name",
@@ -56,6 +75,8 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
         "SSL error: tlsv13 alert", "SSL error: sslv3 alert", "SSL error: ssl/tls alert",
         "wrong version number",
         "unsupported protocol", "server does not support SSL", "could not create socket", "Too many open files",
+        "Cannot assign requested address", "channel binding", "authentication method", "SASL authentication",
+        "GSSAPI encryption required", "session is read-only", "session is not read-only", "hot standby mode",
     ]
 
     private static func isState(_ part: String) -> Bool {

@@ -43,6 +43,14 @@ enum ConninfoRules {
         do { return try ConnectionString(text).targets().first?.port ?? 5432 } catch { return 5432 }
     }
 
+    /// Whether a kind of server is demanded.
+    static func choosesServer(_ text: String) -> Bool {
+        // What cannot be read has been refused.
+        do { return try ConnectionString(text)["target_session_attrs"].map { $0 != "any" } ?? false } catch {
+            return false
+        }
+    }
+
     /// Whether a server is named, or a port.
     static func namesServer(_ text: String) -> Bool {
         // What cannot be read has been refused.
@@ -114,6 +122,12 @@ extension PharosFileReader {
                 said.position,
                 "'node_conninfo' in '\(fields.section)': 'host', 'hostaddr' and 'port' have no effect: each node is reached where "
                     + "it says that it is; leave them out")
+        }
+        if ConninfoRules.choosesServer(said.value) {
+            self.problems.warning(
+                said.position,
+                "'node_conninfo' in '\(fields.section)': 'target_session_attrs' has no effect: each node is asked for what it is; leave "
+                    + "it out")
         }
         return said
     }

@@ -43,7 +43,8 @@ final class NodeConnections {
     ) async throws(PostgresError) -> PostgresConnection {
         let port = UInt16(exactly: endpoint.port)
         guard let port, port > 0 else { throw PostgresError(kind: .notAsked, message: "there is no such port") }
-        let (text, _) = try PostgresConnector.parse(self.conninfo)
+        // Each is asked for what it is, whatever kind of server the string would look for.
+        let text = try PostgresConnector.parse(self.conninfo).text + " target_session_attrs=any"
         let isNumeric = IPAddress(endpoint.host) != nil
         // A certificate is checked against the name that the server goes by, an address too.
         let place: ConnectionTarget.Place =

@@ -92,6 +92,7 @@ struct MemberProbeTests {
         let connection = try await PostgresConnection(server.conninfo)
         _ = try await connection.query("create role nobody login")
         _ = try await connection.query("alter role nobody set default_transaction_read_only = on")
+        _ = try await connection.query("create role few login connection limit 0")
 
         var records: [LogRecord] = []
         let stranger = await Self.probe("user=stranger") { records.append($0) }
@@ -99,8 +100,20 @@ struct MemberProbeTests {
             #expect(await Self.ask(stranger, port) == ProbeFindings(patroni: Self.noAPI, postgres: .answered))
         }
         #expect(records.map(\.kind) == [.memberUnasked, .probeRefused], "each is said once")
+        // What this role, or this role here, may not do, others may.
+        let few = await Self.probe("user=few") { records.append($0) }
+        #expect(await Self.ask(few, port).postgres == .answered)
+        #expect(records.last?.message.contains("too many connections for role") == true)
+        for wish in ["user=nobody", "user=postgres target_session_attrs=standby"] {
+            let findings = await Self.ask(Self.probe(wish), port)
+            #expect(findings.postgres == .answered && findings.isPrimary == true, "\(wish): \(findings)")
+        }
+        _ = try await connection.query("alter system set default_transaction_read_only = on")
+        _ = try await connection.query("select pg_reload_conf()")
         #expect(
-            await Self.ask(Self.probe("user=nobody"), port).postgres == .failed("transactions are read-only there"))
+            try await eventually(within: .seconds(20)) {
+                await Self.ask(Self.probe(), port).postgres == .failed("transactions are read-only there")
+            })
 
         // Those who are connected go on working; nobody else gets in.
         server.freeze()

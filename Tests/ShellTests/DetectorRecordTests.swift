@@ -205,7 +205,7 @@ struct DetectorRecordTests {
             primary == ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: true, position: 123_456_789))
         let standby = MemberProbe.findings(["t", "on", "99", nil])
         #expect(standby == ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: false, position: 99))
-        #expect(MemberProbe.findings(["f", "on", "1", "x"]).postgres == .failed("transactions are read-only there"))
+        #expect(MemberProbe.findings(["f", "true", "1", "x"]).postgres == .failed("transactions are read-only there"))
         for row in [[], ["f"], [nil, nil, nil, nil]] { #expect(MemberProbe.findings(row).postgres != .answered) }
         #expect(MemberProbe.findings(["t", "on", nil, nil]).position == nil)
     }

@@ -71,7 +71,7 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
         case .follows:
             "another leader of the group was unusable within the last 22 minutes: what makes it so follows the leadership, and would again"
         case .outOfConnections:
-            "its connections, or those of the role that asks, are used up: the application's follow the leadership, and would use up the next one's"
+            "its connections are used up: the application's follow the leadership, and would use up the next one's"
         case .noCandidate: "no standby is fit to lead"
         }
     }

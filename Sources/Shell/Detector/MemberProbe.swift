@@ -18,9 +18,13 @@ final class MemberProbe {
     private var complaints = Complaints<String>()
 
     /// Whether it accepts writes, how far its write-ahead log is, and, on a primary, a write: one record in the log that nobody
-    /// reads, flushed to this server's disk, which is what is being tested, and not waited for on any standby.
+    /// reads, flushed to this server's disk, which is what is being tested, and not waited for on any standby. Transactions may be
+    /// read-only for this role or database alone (`alter role … set`), which says nothing of the server; the record is written then, too.
     private static let question = """
-        select pg_is_in_recovery(), current_setting('transaction_read_only'),
+        select pg_is_in_recovery(),
+               case when pg_is_in_recovery() or current_setting('transaction_read_only') = 'off' then 'off'
+                    else (select source not in ('user', 'database', 'database user', 'client')
+                            from pg_settings where name = 'default_transaction_read_only')::text end,
                pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, '0/0'),
                case when not pg_is_in_recovery() then
                  (set_config('synchronous_commit', 'local', true) || pg_logical_emit_message(true, 'pharos', 'probe')) end
@@ -129,16 +133,16 @@ final class MemberProbe {
         guard isInRecovery == "f" else {
             return ProbeFindings(patroni: .answered, postgres: .answered, isPrimary: false, position: position)
         }
-        let isReadOnly = row[1] == "on"
+        let isReadOnly = row[1] == "true"
         return ProbeFindings(
             patroni: .answered, postgres: isReadOnly ? .failed("transactions are read-only there") : .answered,
             isPrimary: true,
             position: position)
     }
 
-    /// SQLSTATE classes 28 (role, password, pg_hba), 3D (database) and 42 (rights).
+    /// SQLSTATE classes 28 (role, password, pg_hba), 3D (database) and 42 (rights); and a limit of the role's own.
     nonisolated static func isRefusal(_ error: PostgresError) -> Bool {
-        if error.kind == .authentication { return true }
+        if error.kind == .authentication || error.isLimitOfRole { return true }
         return error.sqlState.map { state in ["28", "3D", "42"].contains { state.hasPrefix($0) } } ?? false
     }
 
@@ -172,7 +176,7 @@ final class MemberProbe {
         case (.certificate, .patroni):
             "Name the authority of its certificate with patroni.ca_file in pharos.yml of this node; where Patroni asks for one, this node's certificate with patroni.cert_file and patroni.key_file"
         case (.certificate, .postgres):
-            "Look at sslmode, sslrootcert, sslcert and sslkey of detector.conninfo in pharos.yml of this node"
+            "Look at sslmode, sslrootcert, sslcert and sslkey of detector.node_conninfo (else citus.node_conninfo) in pharos.yml of this node"
         }
     }
 }
