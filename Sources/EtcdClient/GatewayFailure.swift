@@ -39,6 +39,10 @@ struct Failure: Error, Equatable {
     init(status: Int, body: [UInt8]) {
         let answer = JSON.parse(body, limit: 1 << 16)
         self.init(status: status, answer: answer ?? .null)
+        // Whoever is no etcd may still say what is wrong; nothing is concluded from it.
+        guard answer == nil, let line = body.split(separator: UInt8(ascii: "\n")).first, line.first != UInt8(ascii: "<")
+        else { return }
+        self.message = Self.printable(self.message + ": " + String(decoding: line.prefix(200), as: UTF8.self))
     }
 
     init(status: Int, answer: JSON) {

@@ -34,7 +34,10 @@ extension Transfer {
             if easy.hasWholeHead { return .success(easy.status) }
             (kind, reason) = (.disconnected, "connection closed within the answer's head")
         }
-        let message = "\(self.request.printableURL): \(reason)"
+        // What OpenSSL says where the answer to its first words is no TLS at all.
+        let hint =
+            reason.contains("wrong version number") ? " (nobody speaks TLS there: http:// instead of https://?)" : ""
+        let message = "\(self.request.printableURL): \(reason)\(hint)"
         return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
     }
 }

@@ -174,6 +174,16 @@ struct FailureTests {
         #expect(failure.kind == .unreachable && failure.blamesEndpoint && !failure.isCertain)
     }
 
+    @Test func `what answers is no etcd, or speaks TLS there, and its own words are told`() {
+        let plain = "Client sent an HTTP request to an HTTPS server.\n"
+        let failure = Failure(status: 400, body: Array(plain.utf8))
+        #expect(failure.kind == .malformed && failure.blamesEndpoint)
+        #expect(failure.message == "HTTP status 400: Client sent an HTTP request to an HTTPS server.")
+        let other = Failure(status: 403, body: Array("no leader \u{1b}[31m\0here".utf8))
+        #expect(other.kind == .permissionDenied && other.message == "HTTP status 403: no leader  [31m here")
+        #expect(Failure(status: 502, body: Array("<html>Bad gateway</html>".utf8)).message == "HTTP status 502")
+    }
+
     @Test func `a peer's words are cut to one printable line`() {
         let text = #"{"code":13,"message":"a\nb\u0000\#(String(repeating: "x", count: 5000))"}"#
         let message = Failure(status: 500, body: Array(text.utf8)).message
