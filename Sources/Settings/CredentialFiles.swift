@@ -13,6 +13,8 @@ package struct CredentialFiles {
     func password(_ path: Sourced<String>, _ problems: inout DiagnosticList) -> Sourced<Secret>? {
         guard let file = self.read(path, limit: Self.passwordLimit, isSecret: true, &problems) else { return nil }
         var bytes = file.contents[...]
+        // A byte order mark, which some editors put there and none shows, is no part of it either.
+        if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes = bytes.dropFirst(3) }
         if bytes.last == UInt8(ascii: "\n") { bytes = bytes.dropLast() }
         if bytes.last == UInt8(ascii: "\r") { bytes = bytes.dropLast() }
         guard let text = String(validating: bytes, as: UTF8.self), !text.isEmpty,

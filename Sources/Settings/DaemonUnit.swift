@@ -7,6 +7,8 @@ public struct DaemonUnit: Sendable {
     /// Where systemd puts what `LoadCredential=` names.
     static let credentialFolder = "/run/credentials/\(Self.name)/"
 
+    /// Whom the service runs as.
+    public private(set) var user = "pharos"
     /// Folders that the daemon does not see, and the line of the unit that hides each.
     public private(set) var hidden: [(folder: String, directive: String)] = []
     /// The groups that it is in besides those of its user.
@@ -37,6 +39,8 @@ public struct DaemonUnit: Sendable {
             switch key {
             case "PrivateTmp", "ProtectHome":
                 single[key] = value.lowercased()
+            case "User" where !value.isEmpty:
+                self.user = value
             case "SupplementaryGroups":
                 // An empty one forgets those before it, as in every list.
                 self.groups = value.isEmpty ? [] : self.groups + UnitText.words(value)
@@ -66,7 +70,7 @@ public struct DaemonUnit: Sendable {
         }
     }
 
-    private static func isOff(_ value: String) -> Bool { ["no", "false", "off", "0"].contains(value) }
+    private static func isOff(_ value: String) -> Bool { ["no", "n", "false", "f", "off", "0"].contains(value) }
 
     /// The line of the unit that hides `path` from the daemon; nil if it sees it, as far as the unit says.
     public func hides(_ path: String) -> String? {

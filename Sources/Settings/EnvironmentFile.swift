@@ -16,7 +16,9 @@ package enum EnvironmentFile {
     /// A unit is known by its section `[Service]`. What is no text, or no assignment, is passed over, as by systemd.
     static func assignments(in bytes: [UInt8]) -> [Assignment] {
         guard let text = String(validating: bytes, as: UTF8.self) else { return [] }
-        let isUnit = text.split(whereSeparator: \.isNewline).contains { trimmed($0) == "[Service]" }
+        let isUnit = text.split(whereSeparator: \.isNewline).contains {
+            ["[Service]", "\u{feff}[Service]"].contains(trimmed($0))
+        }
         let found = isUnit ? UnitText(text).environment : self.plain(text)
         // The last one counts.
         var places: [String: Int] = [:]
@@ -120,7 +122,10 @@ struct UnitText {
     init(_ text: String) {
         var isService = false
         var open: Entry?
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        // A byte order mark and Windows' line ends are none of systemd's trouble either.
+        let text = text.unicodeScalars.first == "\u{feff}" ? String(text.unicodeScalars.dropFirst()) : text
+        let isEnd = { (character: Character) in ["\n", "\r\n", "\r"].contains(character) }
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: isEnd).enumerated() {
             let line = trimmed(line)
             if line.hasPrefix("#") || line.hasPrefix(";") { continue }
             if open == nil, line.hasPrefix("[") {

@@ -22,10 +22,13 @@ struct UnitFiles {
             break
         }
         var places: [String: String] = [:]
-        for folder in Self.folders {
-            guard case .success(let names) = self.environment.list("\(folder)/\(unit).d") else { continue }
-            for name in names where name.hasSuffix(".conf") && places[name] == nil {
-                places[name] = "\(folder)/\(unit).d/\(name)"
+        // What is dropped into this very unit hides what has the same name for all services.
+        for dropIns in ["\(unit).d", "service.d"] {
+            for folder in Self.folders {
+                guard case .success(let names) = self.environment.list("\(folder)/\(dropIns)") else { continue }
+                for name in names where name.hasSuffix(".conf") && places[name] == nil {
+                    places[name] = "\(folder)/\(dropIns)/\(name)"
+                }
             }
         }
         for (_, path) in places.sorted(by: { $0.key < $1.key }).prefix(Self.limit) {

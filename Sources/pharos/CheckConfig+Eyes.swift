@@ -36,8 +36,8 @@ struct DaemonEyes {
             guard case .failure(let error) = result, error.isAboutRights else { break }
             let groups = DaemonUser.groupNames(self.unit).joined(separator: ", ")
             notes.append(
-                "the daemon reads as user \(DaemonUser.name), in the groups: \(groups). What a group may read it reads as a member (usermod "
-                    + "--append --groups GROUP \(DaemonUser.name), then systemctl restart pharos). A file that only postgres or root may read is handed "
+                "the daemon reads as user \(self.unit.user), in the groups: \(groups). What a group may read it reads as a member (usermod "
+                    + "--append --groups GROUP \(self.unit.user), then systemctl restart pharos). A file that only postgres or root may read is handed "
                     + "to it with LoadCredential= (docs/operations.md, \"Files that only postgres or root may read\")")
         }
         return notes

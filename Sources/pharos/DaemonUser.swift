@@ -2,10 +2,8 @@
 import Glibc
 import Settings
 
-/// The user that the daemon runs as, whom PostgreSQL's peer authentication knows.
+/// The user that the daemon runs as, as its unit says, whom PostgreSQL's peer authentication knows.
 enum DaemonUser {
-    static let name = "pharos"
-
     /// What says to whom a process belongs, as systemd sets it for the daemon. libpq looks for certificates and password files
     /// below HOME: root's it would find, and not be allowed to read.
     static func environment(of entry: passwd) -> [(name: String, value: String)] {
@@ -31,12 +29,12 @@ enum DaemonUser {
     /// From now on this process has the daemon's rights, if it had root's: what connects to databases needs no more, and is
     /// let in as the daemon is. Answers why not, if that fails; without such a user nothing changes.
     static func become(_ unit: DaemonUnit = DaemonUnit()) -> String? {
-        guard geteuid() == 0, let entry = getpwnam(self.name) else { return nil }
+        guard geteuid() == 0, let entry = getpwnam(unit.user) else { return nil }
         let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
         // Before the rights: the entry is the library's, and the next look-up overwrites it.
         let environment = self.environment(of: entry.pointee)
         guard self.join(unit, group), setgid(group) == 0, setuid(user) == 0 else {
-            return "cannot become the user \(self.name): \(String(cString: strerror(errno)))"
+            return "cannot become the user \(unit.user): \(String(cString: strerror(errno)))"
         }
         for variable in environment { setenv(variable.name, variable.value, 1) }
         return nil
@@ -44,7 +42,7 @@ enum DaemonUser {
 
     /// The user's own groups, and those of the unit.
     private static func join(_ unit: DaemonUnit, _ group: gid_t) -> Bool {
-        guard initgroups(self.name, group) == 0 else { return false }
+        guard initgroups(unit.user, group) == 0 else { return false }
         var present = [gid_t](repeating: 0, count: Int(max(0, getgroups(0, nil))))
         let count = getgroups(Int32(present.count), &present)
         guard count >= 0 else { return false }
@@ -54,12 +52,12 @@ enum DaemonUser {
 
     /// The names of the groups that the daemon is in.
     static func groupNames(_ unit: DaemonUnit) -> [String] {
-        guard let entry = getpwnam(self.name) else { return unit.groups }
+        guard let entry = getpwnam(unit.user) else { return unit.groups }
         let own = entry.pointee.pw_gid
         // As many as the kernel allows.
         var count: Int32 = 65_536
         var numbers = [gid_t](repeating: 0, count: Int(count))
-        guard getgrouplist(self.name, own, &numbers, &count) >= 0 else { return unit.groups }
+        guard getgrouplist(unit.user, own, &numbers, &count) >= 0 else { return unit.groups }
         let all = Set(numbers.prefix(Int(count)) + self.groups(unit.groups).numbers)
         return all.map { number in getgrgid(number).map { String(cString: $0.pointee.gr_name) } ?? "\(number)" }
             .sorted()
@@ -77,10 +75,12 @@ enum DaemonUser {
     static func look<Value>(_ unit: DaemonUnit, _ body: () -> Value) -> (value: Value, eyes: Eyes) {
         guard geteuid() == 0 else {
             let me = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "\(geteuid())"
-            return (body(), me == self.name ? .daemon : .own("as \(me), not as the daemon's user: run this as root"))
+            return (body(), me == unit.user ? .daemon : .own("as \(me), not as the daemon's user: run this as root"))
         }
-        guard let entry = getpwnam(self.name) else {
-            return (body(), .own("as root: there is no user \(self.name) yet (systemd-sysusers makes it)"))
+        guard let entry = getpwnam(unit.user) else {
+            let way =
+                unit.user == DaemonUnit.shipped.user ? " yet (systemd-sysusers makes it)" : ", which the unit names"
+            return (body(), .own("as root: there is no user \(unit.user)\(way)"))
         }
         let (user, group) = (entry.pointee.pw_uid, entry.pointee.pw_gid)
         let former = getegid()
@@ -93,6 +93,6 @@ enum DaemonUser {
         _ = seteuid(0)
         _ = setegid(former)
         _ = setgroups(Int(max(0, count)), groups)
-        return (value, isOther ? .daemon : .own("as root: the user \(self.name) could not be taken on (\(problem))"))
+        return (value, isOther ? .daemon : .own("as root: the user \(unit.user) could not be taken on (\(problem))"))
     }
 }

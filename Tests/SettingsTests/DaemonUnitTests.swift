@@ -48,6 +48,19 @@ struct DaemonUnitTests {
         #expect(try self.unit("ProtectHome=tmpfs").hides("/root/x") == "ProtectHome=tmpfs")
     }
 
+    @Test func `drop-ins of Windows' editors count, and those for all services, and another user`() throws {
+        let files = Files([
+            Self.dropIn: "\u{feff}[Service]\r\nUser=patroni\r\nPrivateTmp=n\r\nSupplementaryGroups=a \\\r\n b\r\n",
+            "/etc/systemd/system/service.d/override.conf": "[Service]\nProtectHome=no\n",
+            "/etc/systemd/system/service.d/harden.conf": "[Service]\nInaccessiblePaths=/srv\n",
+            Self.shipped: "[Service]\nUser=pharos\nPrivateTmp=yes\nProtectHome=yes\n",
+        ])
+        let unit = DaemonUnit(files.environment)
+        #expect(unit.user == "patroni" && DaemonUnit.shipped.user == "pharos")
+        #expect(unit.groups == ["a", "b"])
+        #expect(unit.hidden.map(\.folder) == ["/home", "/root", "/run/user", "/srv"])
+    }
+
     @Test func `a file that is hidden is told with the line that hides it, on trial as a warning`() throws {
         let text = "patroni_config: /home/me/patroni.yml\naddresses: [{ address: 10.10.10.3/24, interface: eth1 }]"
         let files = Files(["pharos.yml": text, "/home/me/patroni.yml": patroni])

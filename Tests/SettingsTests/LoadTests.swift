@@ -218,7 +218,11 @@ struct CredentialFileTests {
         #expect(errors.count == 1 && errors[0].hasPrefix("pharos.yml:4:66: "), "\(errors)")
     }
 
-    @Test(arguments: [("secret", "secret"), ("secret\n", "secret"), ("se cret\r\n", "se cret"), ("ßecret ", "ßecret ")])
+    @Test(
+        arguments: [
+            ("secret", "secret"), ("secret\n", "secret"), ("se cret\r\n", "se cret"), ("ßecret ", "ßecret "),
+            ("\u{feff}secret\n", "secret"),
+        ])
     func `the line's end is no part of the password`(contents: String, password: String) throws {
         #expect(try self.files(password: contents).load().etcd.password?.reveal() == password)
     }
