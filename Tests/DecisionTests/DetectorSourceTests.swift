@@ -283,6 +283,24 @@ struct DetectorSourceTests {
         script.etcd = Self.endpoints(lost: ["a", "b", "c"])
         script.pass(.seconds(20))
         #expect(told().last == .noQuorum)
+        // Where the only one of the configuration is lost, those that etcd has told show that there is a quorum; they alone are not
+        // missed.
+        func known(lost: Set<String>) -> [EtcdEndpointFinding] {
+            ["a", "b", "c"].map {
+                EtcdEndpointFinding(
+                    endpoint: $0, lost.contains($0) ? .failed("refused") : .answered, elapsed: .milliseconds(2),
+                    isConfigured: $0 == "a")
+            }
+        }
+        script.etcd = known(lost: ["b", "c"])
+        script.pass(.seconds(20))
+        #expect(told().last == .well)
+        script.etcd = known(lost: ["a"])
+        script.pass(.seconds(20))
+        #expect(told().last == .degraded(["a"], of: 1))
+        script.etcd = known(lost: ["a", "b", "c"])
+        script.pass(.seconds(20))
+        #expect(told().last == .noQuorum)
         // One that is configured no more is not missed.
         script.etcd = Self.endpoints()
         script.pass(.seconds(20))

@@ -7,9 +7,13 @@ public struct EtcdEndpointFinding: Hashable, Sendable {
     public let outcome: ProbeOutcome
     /// How long the answer took.
     public let elapsed: Duration
+    /// Whether the configuration names it. One that etcd has told says only whether there is a quorum: nobody has promised that this
+    /// node reaches it.
+    public let isConfigured: Bool
 
-    public init(endpoint: String, _ outcome: ProbeOutcome, elapsed: Duration) {
+    public init(endpoint: String, _ outcome: ProbeOutcome, elapsed: Duration, isConfigured: Bool = true) {
         self.endpoint = endpoint
+        self.isConfigured = isConfigured
         self.outcome = outcome
         self.elapsed = elapsed
     }
@@ -45,6 +49,7 @@ struct EtcdHealth: Sendable {
         _ findings: [EtcdEndpointFinding], _ profile: DetectorProfile, scale: Int, at now: Instant
     ) -> EtcdCondition? {
         let names = Set(findings.map(\.endpoint))
+        let configured = Set(findings.filter(\.isConfigured).map(\.endpoint))
         self.reachable = self.reachable.filter { names.contains($0.key) }
         self.prompt = self.prompt.filter { names.contains($0.key) }
         for finding in findings {
@@ -54,16 +59,17 @@ struct EtcdHealth: Sendable {
             self.prompt[finding.endpoint, default: DetectorTrack()].record(
                 finding.elapsed > Self.slowAfter ? "slow" : nil, profile, scale: scale, at: now)
         }
-        let lost = Self.failed(self.reachable)
-        let slow = Self.failed(self.prompt)
+        let all = Self.failed(self.reachable)
+        let lost = all.filter(configured.contains)
+        let slow = Self.failed(self.prompt).filter(configured.contains)
         let condition: EtcdCondition =
-            if !names.isEmpty, lost.count == names.count {
+            if !names.isEmpty, all.count == names.count {
                 .noQuorum
             } else if !names.isEmpty, self.reachable.values.allSatisfy({ $0.state == .unknown }) {
                 // None could be asked, for as long as what was heard before counts.
                 .unknown
             } else if !lost.isEmpty {
-                .degraded(lost, of: names.count)
+                .degraded(lost, of: configured.count)
             } else if !slow.isEmpty {
                 .slow(slow)
             } else {

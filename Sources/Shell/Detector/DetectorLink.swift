@@ -36,7 +36,11 @@ final class DetectorLink {
             patroni,
             member: settings.member)
         self.etcdHealth = EtcdHealthProbe(
-            http: http, endpoints: { etcd.configuredEndpoints }, tls: TLSFiles(settings.etcd.tls))
+            http: http,
+            endpoints: {
+                etcd.endpointStates.filter { !$0.isForeign }.map { (url: $0.url, isConfigured: $0.isConfigured) }
+            },
+            tls: TLSFiles(settings.etcd.tls))
         self.deliver = deliver
     }
 

@@ -10,22 +10,22 @@ import LenientJSON
 @EventLoop
 struct EtcdHealthProbe {
     let http: HTTPClient
-    /// Those that are not learned.
-    let endpoints: @EventLoop () -> [String]
+    /// Those of the configuration, and behind them those that etcd has told; none that belongs to another cluster.
+    let endpoints: @EventLoop () -> [(url: String, isConfigured: Bool)]
     let tls: TLSFiles?
 
     nonisolated static let limit = 16
 
     func ask(timeout: Duration) async -> [EtcdEndpointFinding] {
         let tasks = self.endpoints().prefix(Self.limit).map { endpoint in
-            EventLoop.task { await self.ask(endpoint, timeout) }
+            EventLoop.task { await self.ask(endpoint.url, isConfigured: endpoint.isConfigured, timeout) }
         }
         var findings: [EtcdEndpointFinding] = []
         for task in tasks { findings.append(await task.value) }
         return findings
     }
 
-    private func ask(_ endpoint: String, _ timeout: Duration) async -> EtcdEndpointFinding {
+    private func ask(_ endpoint: String, isConfigured: Bool, _ timeout: Duration) async -> EtcdEndpointFinding {
         var request = HTTPRequest(.get, endpoint + "/health")
         request.timeout = timeout
         request.connectTimeout = timeout
@@ -41,7 +41,8 @@ struct EtcdHealthProbe {
             let reason = error.message.firstLine
             outcome = error.kind == .crowded ? .unasked(reason) : .failed(reason)
         }
-        return EtcdEndpointFinding(endpoint: endpoint, outcome, elapsed: Instant.now - start)
+        return EtcdEndpointFinding(
+            endpoint: endpoint, outcome, elapsed: Instant.now - start, isConfigured: isConfigured)
     }
 
     /// `{"health":"true"}`; etcd 3.4 says a boolean's name, later versions may add a reason.
