@@ -25,8 +25,10 @@ extension Core {
     /// The member that the leader key names, as far as is known.
     public var leader: String? { self.node.leader }
 
-    /// What the local PostgreSQL said last.
-    public var postgres: PostgresState? { self.node.postgres }
+    /// What the local PostgreSQL said last; nil where it is not asked now, since what it said before may be long past.
+    public var postgres: PostgresState? {
+        self.node.isLeader || self.leases.contains(where: \.isInMaintenance) ? self.node.postgres : nil
+    }
 
     /// For so long a right to an address may be in force at most, whichever etcd cluster it came from.
     public func longestTTL(at now: Instant) -> Duration {

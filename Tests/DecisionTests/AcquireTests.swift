@@ -22,6 +22,14 @@ struct AcquireTests {
         #expect(n1.status?.until == until)
     }
 
+    @Test func `what PostgreSQL said while this node led is not told where it leads no more`() {
+        var n1 = Script.holding()
+        _ = n1.postgres(.unreachable(reason: "the database system is shutting down"))
+        #expect(n1.core.postgres == .unreachable(reason: "the database system is shutting down"))
+        _ = n1.watched(8, .leader("n2"))
+        #expect(n1.core.postgres == nil)
+    }
+
     @Test func `a member that does not lead gets a lease ready with its second read, and does nothing else`() {
         var n1 = Script()
         #expect(n1.on(.tick) == [.read, .inspect])

@@ -86,7 +86,9 @@ struct LedgerTests {
         let assigned = Report.assigned("10.0.0.3", interface: "eth0", lifetime: .seconds(27))
         #expect(writer.record(assigned)?.phases[.addressMoved] == writer.script.now)
         _ = writer.pass(.seconds(1))
-        #expect(writer.record(assigned)?.phases[.addressMoved] == writer.script.now, "the last address counts")
+        #expect(writer.record(assigned) == nil, "whoever took it off meanwhile is another matter")
+        let second = Report.assigned("10.0.0.4", interface: "eth0", lifetime: .seconds(27))
+        #expect(writer.record(second)?.phases[.addressMoved] == writer.script.now, "the last address counts")
         writer.ledger.record(
             .startAnnouncing(AddressSpec(id: "10.0.0.3", prefixLength: 24, interface: "eth0", acquire: .writable)),
             writer.script.core, writer.script.view.groups, at: writer.script.now)
@@ -103,6 +105,20 @@ struct LedgerTests {
         let last = try #require(change)
         #expect(last.phases[.standbyBack] == writer.script.now)
         #expect(writer.record(assigned) == nil, "a renewal much later is no part of it")
+    }
+
+    @Test func `a failure that was over before the leader changed is no part of it`() throws {
+        var writer = Writer(DetectorScript(.fast))
+        _ = writer.pass(.seconds(60))
+        writer.script.findings["n2"] = DetectorScript.dead
+        _ = writer.pass(.seconds(3))
+        writer.script.findings["n2"] = nil
+        _ = writer.pass(.seconds(2))
+        let tracks = try #require(writer.script.core.targets[MemberID(0, "n2")])
+        #expect(tracks.postgres.firstFailureAt != nil && tracks.postgres.misses == 0, "it still counts")
+        Self.lost(&writer)
+        let record = try #require(Self.won(&writer))
+        #expect(record.cause == .unknown && record.phases[.firstFailure] == nil)
     }
 
     @Test func `a planned switchover is told from a failure, and from what Pharos has asked for`() throws {

@@ -19,6 +19,8 @@ struct Ledger: Sendable {
     /// The members that stood by when the leader changed, and those of them that have been seen to do so since.
     private var standbys: Set<String> = []
     private var seen: Set<String> = []
+    /// The addresses that have reached a phase of the open record: as many as there are.
+    private var reached: [FailoverRecord.Phase: Set<AddressID>] = [:]
     private var hasChanged = false
     /// What may yet belong to a record: verdicts on the leader, and what was done about them.
     private var recent: [FailoverRecord.Note] = []
@@ -104,12 +106,12 @@ struct Ledger: Sendable {
     ) {
         let isOurs = self.open?.to == self.member.name
         switch action {
-        case .startAnnouncing where isOurs: self.reach(.announced, at: now, isRepeatable: true)
+        case .startAnnouncing(let spec) where isOurs: self.reach(.announced, of: spec.id, at: now)
         case .report(.contactMade(_, _, let leader)): self.lastLeader = leader
         case .report(.leaderChanged(let before, let leader, let revision)):
             self.leaderChanged(before, leader, revision, detector, groups, expected, at: now)
         case .report(.postgresChanged(.primary)) where isOurs: self.reach(.writable, at: now)
-        case .report(.assigned) where isOurs: self.reach(.addressMoved, at: now, isRepeatable: true)
+        case .report(.assigned(let id, _, _)) where isOurs: self.reach(.addressMoved, of: id, at: now)
         case .report(.detector(let report)): self.record(report, at: now)
         default: break  // Nothing that a failover is made of.
         }
@@ -164,7 +166,7 @@ struct Ledger: Sendable {
         record.by = self.member.name
         self.standbys = Set((groups[group]?.members ?? [:]).keys).union([former])
         self.standbys.remove(leader)
-        self.seen = []
+        (self.seen, self.reached) = ([], [:])
         self.open = record
         if let target = detector.targets[MemberID(group, former)] { self.learn(of: target, upTo: lostAt) }
         self.hasChanged = true
@@ -173,7 +175,8 @@ struct Ledger: Sendable {
     /// What the failure detector knew of the leader before.
     private mutating func learn(of former: DetectorCore.Target, upTo lost: Instant) {
         let tracks = [former.patroni, former.postgres]
-        let failure = tracks.compactMap(\.firstFailureAt).min()
+        // A failure that was over when the leader changed has nothing to do with it, though it may still count.
+        let failure = tracks.filter { $0.misses > 0 || self.blame != nil }.compactMap(\.firstFailureAt).min()
         self.open?.phases[.lastHealthy] = tracks.compactMap(\.lastHealthyAt).min()
         guard let failure, failure <= lost || self.blame != nil else { return }
         self.open?.phases[.firstFailure] = failure
@@ -219,10 +222,16 @@ struct Ledger: Sendable {
         if self.seen == self.standbys { self.reach(.standbyBack, at: now) }
     }
 
-    /// `isRepeatable`: the last time counts, as long as the first minute lasts; where there are several addresses or databases.
-    private mutating func reach(_ phase: FailoverRecord.Phase, at now: Instant, isRepeatable: Bool = false) {
+    /// `address`: of several addresses the last one counts, as long as the first minute lasts; of each one the first time, since what
+    /// puts it there again is another matter.
+    private mutating func reach(_ phase: FailoverRecord.Phase, of address: AddressID? = nil, at now: Instant) {
         guard let open = self.open, let gained = open.phases[.keyGained] else { return }
-        if open.phases[phase] != nil, !isRepeatable || now - gained > .seconds(60) { return }
+        if open.phases[phase] != nil {
+            guard let address, now - gained <= .seconds(60), self.reached[phase]?.contains(address) != true else {
+                return
+            }
+        }
+        if let address { self.reached[phase, default: []].insert(address) }
         self.open?.phases[phase] = now
         self.hasChanged = true
     }
