@@ -81,6 +81,9 @@ test: .build/packages-test stage ## Unit, simulation, integration (real etcd, Po
 test-long: .build/packages-test stage ## Hours: real daemons and a real etcd, frozen, cut and restored at random (FOR=2h, SEED=N), and an older version beside.
 	scripts/test-long
 
+test-patroni: .build/packages-test stage build-lab ## Scenes of the lab on Patroni 4.1 from PyPI, which `make test` does not play (SCENES='LabTests\+Restore').
+	scripts/test-patroni
+
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
@@ -112,4 +115,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test test-long simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage demo demo-down test test-long test-patroni simulate mutants mutants-sample docs format lint build-bench bench bench-check

@@ -141,7 +141,7 @@ struct NodeFiles {
             "citus.node_conninfo: sslmode=prefer tcp_user_timeout=3000 \(keepalives)",
             "archive_mode: \"on\"",
             "archive_command: \"test ! -d \(Self.archive) || cp %p \(Self.archive)/%f\"",
-        ] + (self.options.suite == .trixie ? ["reserved_connections: 3"] : [])
+        ] + (self.options.suite.recipe.hasReservedConnections ? ["reserved_connections: 3"] : [])
     }
 
     private func citusMode(_ group: LabGroup) -> String {

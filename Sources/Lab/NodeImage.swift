@@ -41,7 +41,7 @@ struct NodeImage: Sendable {
     /// FNV-1a over all that determines the image, behind the release's name: a name for a cache, no secret depends on it.
     static func key(_ suite: LabSuite) -> String {
         let recipe =
-            "\(self.version) \(suite.rawValue) \(suite.packages.joined(separator: " ")) \(self.quiet) \(self.script)"
+            "\(self.version) \(suite.rawValue) \(suite.packages.joined(separator: " ")) \(self.quiet) \(self.script(suite))"
         let hash = recipe.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
         return "\(suite.rawValue)-\(String(hash, radix: 16))"
     }
@@ -72,7 +72,7 @@ struct NodeImage: Sendable {
             throw LabError(.host, "no Debian mirror found in the host's APT configuration")
         }
         try await Host.run(
-            group.command(["debootstrap", "--variant=minbase", suite.rawValue, temporary, origin.mirror]),
+            group.command(["debootstrap", "--variant=minbase", suite.recipe.archive, temporary, origin.mirror]),
             timeout: .seconds(900)
         )
         try await self.copyPackageConfiguration(to: temporary, sources: origin.lines)
@@ -81,7 +81,7 @@ struct NodeImage: Sendable {
             try Host.makeFolder("\(temporary)/\(folder)")
             try Host.write("\(temporary)/\(name)", text, mode: name.hasSuffix("policy-rc.d") ? 0o755 : 0o644)
         }
-        try Host.write("\(temporary)/root/install", self.script)
+        try Host.write("\(temporary)/root/install", self.script(suite))
         try await Host.run(
             group.command(["chroot", temporary, "/bin/sh", "/root/install"] + suite.packages),
             timeout: .seconds(1500)
@@ -103,7 +103,7 @@ struct NodeImage: Sendable {
             try Host.makeFolder("\(root)/\(folder)")
             try await Host.run(["cp", "-a", "/\(folder)/.", "\(root)/\(folder)/"])
         }
-        for file in ["etc/resolv.conf", "etc/hosts"] where Host.exists("/\(file)") {
+        for file in ["etc/resolv.conf", "etc/hosts", "etc/pip.conf"] where Host.exists("/\(file)") {
             try await Host.run(["cp", "-L", "/\(file)", "\(root)/\(file)"])
         }
         guard let sources else { return }
@@ -132,13 +132,14 @@ struct NodeImage: Sendable {
         "etc/systemd/system-preset/00-pharos-lab.preset": "disable *\n",
     ]
 
-    /// Installs its arguments; then takes away what a node does not need at boot.
-    private static let script = """
+    /// Installs its arguments, and Patroni where it is not among them; then takes away what a node does not need at boot.
+    static func script(_ suite: LabSuite) -> String {
+        """
         set -e
         export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
         apt-get -q -o Acquire::Retries=3 update
         apt-get -q -y -o Acquire::Retries=3 --no-install-recommends install "$@"
-        apt-get clean
+        \(suite.recipe.patroniOfPyPI.map(PatroniOfPyPI.script) ?? "")apt-get clean
         rm -rf /var/lib/apt/lists/* /var/lib/etcd/* /root/install /usr/sbin/policy-rc.d /etc/resolv.conf
         systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \\
             e2scrub_reap.service fstrim.timer systemd-pstore.service console-getty.service getty.target \\
@@ -150,4 +151,5 @@ struct NodeImage: Sendable {
         : > /etc/machine-id
 
         """
+    }
 }

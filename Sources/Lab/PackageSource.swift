@@ -37,8 +37,8 @@ struct PackageSource: Equatable, Sendable {
             // Only what Debian calls so in every release: a third party's `bookworm-…` need not exist for another one, and
             // would bring other versions than Debian's.
             let lines = ["", "-updates", "-security"].flatMap { part in
-                host.filter { $0.suite == other.rawValue + part && $0.component == "main" }.map { source in
-                    "deb [signed-by=\(self.keyring)] \(source.site) \(suite.rawValue)\(part) main"
+                host.filter { $0.suite == other.recipe.archive + part && $0.component == "main" }.map { source in
+                    "deb [signed-by=\(self.keyring)] \(source.site) \(suite.recipe.archive)\(part) main"
                 }
             }
             return Origin(mirror: base.site, lines: lines)
@@ -47,7 +47,7 @@ struct PackageSource: Equatable, Sendable {
     }
 
     private static func base(_ suite: LabSuite, _ host: [PackageSource]) -> PackageSource? {
-        host.first { $0.suite == suite.rawValue && $0.component == "main" }
+        host.first { $0.suite == suite.recipe.archive && $0.component == "main" }
     }
 
     /// Of the package debian-archive-keyring, which debootstrap uses too.

@@ -8,7 +8,11 @@ extension LabSuite: ExpressibleByArgument {}
 
 struct Up: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Start a lab; an earlier one is replaced.")
-    @Option(help: "The nodes' Debian: bookworm (12) or trixie (13); without it, $PHAROS_LAB_SUITE, or else 12.")
+    @Option(
+        help: """
+            The nodes' Debian: bookworm (12), trixie (13) or trixie-patroni-4.1 (13 with Patroni 4.1); without it, \
+            $PHAROS_LAB_SUITE, or else 12.
+            """)
     var suite: LabSuite?
     @Option(help: "Nodes in the cluster.") var nodes = 3
     @Flag(help: "Switch Patroni's failsafe_mode on.") var failsafe = false

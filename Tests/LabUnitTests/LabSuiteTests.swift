@@ -7,12 +7,14 @@ struct LabSuiteTests {
     @Test func `a release that the lab does not know is refused, with those that it knows`() throws {
         try LabSuite.check(nil)
         for suite in LabSuite.allCases { try LabSuite.check(suite.rawValue) }
-        for wrong in ["", "13", "Trixie", "sid", "bookworm "] {
+        for wrong in ["", "13", "Trixie", "sid", "bookworm ", "trixie-patroni"] {
             let error = #expect(throws: LabError.self) { try LabSuite.check(wrong) }
             #expect(error?.kind == .usage)
             #expect(
-                error?.message
-                    == "PHAROS_LAB_SUITE is '\(wrong)'; expected bookworm (Debian 12) or trixie (Debian 13), or leave it unset"
+                error?.message == """
+                    PHAROS_LAB_SUITE is '\(wrong)'; expected bookworm (Debian 12) or trixie (Debian 13) or \
+                    trixie-patroni-4.1 (Debian 13, Patroni 4.1.5), or leave it unset
+                    """
             )
         }
     }
@@ -29,10 +31,28 @@ struct LabSuiteTests {
             options.suite = suite
             let text = NodeFiles(node: "n1", options: options, password: "secret").all.map(\.text).joined()
             for other in LabSuite.allCases {
-                #expect(text.contains("/postgresql/\(other.recipe.postgres)/") == (other == suite))
-                #expect(suite.packages.contains("postgresql-\(other.recipe.postgres)") == (other == suite))
+                let isSame = other.recipe.archive == suite.recipe.archive
+                #expect(text.contains("/postgresql/\(other.recipe.postgres)/") == isSame)
+                #expect(suite.packages.contains("postgresql-\(other.recipe.postgres)") == isSame)
             }
         }
+    }
+
+    @Test func `Patroni is Debian's package, or another version in its place, with everything else the same`() {
+        let (debian, other) = (LabSuite.trixie, LabSuite.trixiePatroni41)
+        #expect(debian.packages.contains("patroni") && !other.packages.contains { $0.hasPrefix("patroni") })
+        #expect(
+            Set(debian.packages).symmetricDifference(other.packages)
+                == ["patroni", "python3-etcd", "python3-pip", "python3-systemd", "python3-venv"])
+        #expect(!NodeImage.script(debian).contains("pip"))
+        let script = NodeImage.script(other)
+        #expect(script.contains("'patroni[etcd3]==4.1.5'") && !script.contains("://"))
+        // Its word to systemd is what starts its unit; and the lab knows it by this path.
+        #expect(script.contains("\nType=notify\n"))
+        #expect(script.contains("\nExecStart=/usr/bin/patroni /etc/patroni/config.yml\n"))
+        #expect(
+            PackageSource.origin(of: other, host: PackageSource.parse(Self.host))
+                == PackageSource.origin(of: debian, host: PackageSource.parse(Self.host)))
     }
 
     private static let host = """
