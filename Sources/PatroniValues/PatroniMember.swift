@@ -40,18 +40,36 @@ public struct PatroniMember: Sendable, Equatable {
 
 /// A member's tags: what it may be used for.
 public struct PatroniTags: Sendable, Equatable {
+    /// Also by a `failover_priority` of 0 or less, unless `nofailover` itself is set.
     public let noFailover: Bool
     public let noLoadBalance: Bool
+    /// Also by a `sync_priority` (Patroni 4.1) of 0 or less, unless `nosync` itself is set.
     public let noSync: Bool
     public let cloneFrom: Bool
-    public let failoverPriority: Int64?
 
     init(_ tags: [String: JSON]) {
-        func flag(_ name: String) -> Bool { tags[name].flatMap(FieldReader.flag) ?? false }
-        self.noFailover = flag("nofailover")
+        func flag(_ name: String) -> Bool { tags[name].flatMap(Self.isTrue) ?? false }
+        func isExcluded(_ name: String, _ priority: String) -> Bool {
+            tags[name].flatMap(Self.isTrue) ?? tags[priority]?.int64.map { $0 <= 0 } ?? false
+        }
+        self.noFailover = isExcluded("nofailover", "failover_priority")
         self.noLoadBalance = flag("noloadbalance")
-        self.noSync = flag("nosync")
+        self.noSync = isExcluded("nosync", "sync_priority")
         self.cloneFrom = flag("clonefrom")
-        self.failoverPriority = tags["failover_priority"]?.int64
+    }
+
+    /// Patroni takes tags as Python takes values for true or false: any text but the empty one is true, also `false`. Nil: it is not
+    /// set.
+    private static func isTrue(_ value: JSON) -> Bool? {
+        switch value {
+        case .null: nil
+        case .bool(let flag): flag
+        case .integer(let number): number != 0
+        case .unsigned: true
+        case .fraction(let number): number != 0
+        case .string(let text): !text.isEmpty
+        case .array(let elements): !elements.isEmpty
+        case .object(let members): !members.isEmpty
+        }
     }
 }

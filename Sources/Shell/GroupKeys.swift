@@ -117,7 +117,7 @@ struct GroupKeys: Sendable {
             isPrimary: member.role == .primary,
             // Patroni 3.0 does not say; later ones say `streaming`, `in archive recovery`, or nothing.
             servesReads: !member.tags.noLoadBalance && member.replicationState.map { $0 == "streaming" } ?? true,
-            mayLead: !member.tags.noFailover && member.tags.failoverPriority != 0,
+            mayLead: !member.tags.noFailover,
             api: member.apiURL, isStandbyLeader: member.role == .standbyLeader)
     }
 

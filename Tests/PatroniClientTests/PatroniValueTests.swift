@@ -131,6 +131,25 @@ struct PatroniValueTests {
         #expect(PatroniRole("odd") == .other("odd"))
     }
 
+    /// As `patroni/tags.py` of 4.1 has it.
+    @Test(arguments: [
+        (#"{}"#, false), (#"{"nofailover":true}"#, true), (#"{"nofailover":"false"}"#, true),
+        (#"{"nofailover":""}"#, false), (#"{"nofailover":null,"failover_priority":0}"#, true),
+        (#"{"failover_priority":0}"#, true), (#"{"failover_priority":"0"}"#, true),
+        (#"{"failover_priority":-1}"#, true),
+        (#"{"failover_priority":1}"#, false), (#"{"failover_priority":"odd"}"#, false),
+        // The plain tag comes before the priority.
+        (#"{"nofailover":false,"failover_priority":0}"#, false), (#"{"nofailover":1,"failover_priority":5}"#, true),
+    ])
+    func `who may lead is read from the tags as Patroni reads it`(tags: String, isExcluded: Bool) {
+        let member = PatroniMember(name: "n", value: Array(#"{"tags":\#(tags)}"#.utf8))
+        #expect(member.tags.noFailover == isExcluded)
+        let synchronous = tags.replacing("nofailover", with: "nosync").replacing(
+            "failover_priority", with: "sync_priority")
+        let other = PatroniMember(name: "n", value: Array(#"{"tags":\#(synchronous)}"#.utf8))
+        #expect(other.tags.noSync == isExcluded && !other.tags.noFailover)
+    }
+
     @Test func `a leader is a name`() {
         #expect(patroniLeader(Array("pg1".utf8)) == "pg1")
         for bad in [[], [0xFF], Array("a\nb".utf8), [UInt8](repeating: 97, count: 256)] as [[UInt8]] {
