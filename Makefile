@@ -8,12 +8,18 @@ PREFIX ?= /usr
 STAGE := .build/stage
 # The two programs of a node as they are installed: without symbols. `pharos run` looks for pharosd beside itself.
 STRIPPED := .build/stripped
+# What `install-built` installs: these, or those with symbols for a package that keeps them apart.
+PROGRAMS ?= $(STRIPPED)
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DEB := .build/deb
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
 TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
 	etcd-server etcd-client postgresql-15 openssl dnsmasq-base
 BENCH_PACKAGES := vip-manager
-RELEASE := swift build -c release --static-swift-stdlib
+DEB_PACKAGES := debhelper dpkg-dev lintian
+# No folder beside the program is searched for libraries: there are none.
+RELEASE := swift build -c release --static-swift-stdlib --disable-local-rpath
 
 help: ## Show what there is.
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -28,6 +34,10 @@ help: ## Show what there is.
 
 .build/packages-bench: .build/packages-test
 	@scripts/install-packages $(BENCH_PACKAGES)
+	@mkdir -p .build && touch $@
+
+.build/packages-deb: .build/packages-build
+	@scripts/install-packages $(DEB_PACKAGES)
 	@mkdir -p .build && touch $@
 
 # The only C++ library in its folder, so that the linker takes it instead of the shared one: see Package.swift.
@@ -48,19 +58,24 @@ build-lab: .build/packages-test
 install: build ## Install on this node; DESTDIR and PREFIX as usual.
 	@$(MAKE) --no-print-directory install-built
 
+# The one list of what belongs on a node, for the stage and for the package. The command writes the shells' completions.
 install-built:
-	install -D -m 0755 $(STRIPPED)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
-	install -D -m 0755 $(STRIPPED)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
-	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos.service
-	install -D -m 0644 systemd/pharos-again.service $(DESTDIR)$(PREFIX)/lib/systemd/system/pharos-again.service
+	install -D -m 0755 $(PROGRAMS)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
+	install -D -m 0755 $(PROGRAMS)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
+	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(UNITDIR)/pharos.service
+	install -D -m 0644 systemd/pharos-again.service $(DESTDIR)$(UNITDIR)/pharos-again.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
-	install -D -m 0644 config/pharos.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/pharos.yml
 	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8
 	install -D -m 0644 docs/pharosd.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharosd.8
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions
+	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/vendor-completions fish/vendor_completions.d)
+	$(PROGRAMS)/pharos --generate-completion-script bash | sed '1{/^#!/d}' >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pharos
+	$(PROGRAMS)/pharos --generate-completion-script zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_pharos
+	$(PROGRAMS)/pharos --generate-completion-script fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pharos.fish
+	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/doc/pharos/,docs/decisions examples)
 	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/pharos/
+	install -m 0644 config/*.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/
 	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
 	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
 	install -d -m 0755 $(DESTDIR)/etc/pharos
@@ -69,13 +84,16 @@ stage: build
 	rm -rf $(STAGE)
 	@$(MAKE) --no-print-directory install-built DESTDIR=$(STAGE)
 
+deb: .build/packages-deb build ## Make the Debian package, for Debian 12 and 13, in .build/deb; DEB_VERSION to choose its version.
+	scripts/deb "$$($(RELEASE) --show-bin-path)" $(DEB) $(DEB_VERSION)
+
 demo: stage build-lab ## A real cluster: switchover, failover, a frozen daemon, and a timeline of each.
 	"$$($(RELEASE) --show-bin-path)/pharos-lab" demo --install $(STAGE)
 
 demo-down: build-lab ## Take the demo's cluster down.
 	"$$($(RELEASE) --show-bin-path)/pharos-lab" down
 
-test: .build/packages-test stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
+test: .build/packages-test .build/packages-deb stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
 	scripts/test
 
 test-long: .build/packages-test stage ## Hours: real daemons and a real etcd, frozen, cut and restored at random (FOR=2h, SEED=N), and an older version beside.
@@ -115,4 +133,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage demo demo-down test test-long test-patroni simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni simulate mutants mutants-sample docs format lint build-bench bench bench-check

@@ -17,12 +17,12 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 /// How the daemon and the command are linked for release, for the sake of the daemon's resident memory: relative relocations
 /// packed (1 MB of them would be read at the start, and stay), nothing exported, so that what is not used can be left out,
 /// equal functions kept once, and the C++ library static where `make` has put it into .build/lean. Needs the toolchain's own
-/// linker and glibc 2.36.
+/// linker and glibc 2.36. And, for safety, every symbol bound at the start: the table of them is read-only from then on.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
         ["-use-ld=lld", "-L\(Context.packageDirectory)/.build/lean"]
             + [
-                "-z", "pack-relative-relocs", "--no-export-dynamic", "--icf=safe",
+                "-z", "pack-relative-relocs", "-z", "now", "--no-export-dynamic", "--icf=safe",
             ].flatMap { ["-Xlinker", $0] },
         .when(configuration: .release))
 ]
