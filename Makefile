@@ -15,7 +15,7 @@ DEB := .build/deb
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
 TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
-	etcd-server etcd-client postgresql-15 openssl dnsmasq-base
+	etcd-server etcd-client postgresql-15 openssl dnsmasq-base prometheus python3-prometheus-client
 BENCH_PACKAGES := vip-manager
 DEB_PACKAGES := debhelper dpkg-dev lintian
 # No folder beside the program is searched for libraries: there are none.

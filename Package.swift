@@ -68,6 +68,7 @@ let package = Package(
         module("SeededRandom"),
         module("Secrets"),
         module("LenientJSON"),
+        module("Metrics", ["LenientJSON"]),
         module("EtcdValues"),
         module("PatroniValues", ["LenientJSON"]),
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
@@ -107,7 +108,7 @@ let package = Package(
             name: "pharos",
             dependencies: [
                 "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
-                "NetworkAddress", "Settings",
+                "Metrics", "NetworkAddress", "Settings",
                 "Shell", "VirtualAddress", arguments,
             ],
             swiftSettings: strict, linkerSettings: lean),
@@ -154,6 +155,7 @@ let package = Package(
         tests("EventLoopTests", ["CLinux", "EventLoop", "TestSupport"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("RouteNetlinkTests", ["NetworkAddress", "RouteNetlink", "TestSupport"], exclude: ["Fixtures"]),
+        tests("MetricsTests", ["EventLoop", "LenientJSON", "Metrics"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("ConninfoTests", ["Conninfo", "EventLoop", "TestSupport"]),
@@ -181,7 +183,7 @@ let package = Package(
             "ShellTests",
             [
                 "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
-                "LeaseKeys", "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues",
+                "LeaseKeys", "LenientJSON", "Metrics", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues",
                 "PostgresClient",
                 "Secrets", "ServiceRecords", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
             ]

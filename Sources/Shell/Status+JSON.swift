@@ -14,7 +14,8 @@ extension Shell {
         let view = self.core.believedSnapshot
         let document = JSONDocument.members(
             .init("scope", .string(self.settings.scope)), .init("member", .string(self.settings.member)),
-            .init("node", .string(self.node)), .init("uptime_seconds", .seconds(now - self.startedAt)),
+            .init("node", .string(self.node)), .init("version", .string(Version.text)),
+            .init("uptime_seconds", .seconds(now - self.startedAt)),
             .init("has_contact", .bool(self.core.hasContact)),
             .init("unanswered", .list(self.core.unanswered.map { $0.document(at: now) })),
             .init("leader", .text(view?.leader)), .init("is_leader", .bool(view?.leader == self.settings.member)),
@@ -32,7 +33,8 @@ extension Shell {
             .init("addresses", .list(self.core.addressStatuses.map { self.document($0, at: now) })),
             self.core.citusStatus.map { .init("citus", $0.document(at: now)) },
             self.core.detectorStatus.map { .init("detector", $0.document(at: now)) },
-            .init("loop", self.loopDocument), .init("stale_names", .list(self.staleNames(at: now))),
+            .init("records", self.recordCounts), .init("loop", self.loopDocument),
+            .init("stale_names", .list(self.staleNames(at: now))),
             .init(
                 "events",
                 .list(
@@ -58,6 +60,12 @@ extension Shell {
             "lifetime_seconds": .seconds(status.until.map { max(.zero, $0 - now) }),
             "port": status.port?.document(at: now) ?? .null,
         ]
+    }
+
+    /// Of those kinds of which there was one.
+    private var recordCounts: JSONDocument {
+        let counts = self.history.counts.map { JSONDocument.Member("\($0.key)", .number($0.value)) }
+        return .object(counts.sorted { $0.name < $1.name })
     }
 
     private var loopDocument: JSONDocument {
