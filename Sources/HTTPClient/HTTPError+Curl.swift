@@ -22,6 +22,15 @@ extension HTTPError.Kind {
 }
 
 extension Transfer {
+    /// What is likely behind OpenSSL's words where TLS did not come about.
+    private static func hint(_ code: CURLcode, _ reason: String) -> String {
+        // The answer to its first words is no TLS at all; or who hears them hangs up, as etcd does.
+        if reason.contains("wrong version number") { return " (nobody speaks TLS there: http:// instead of https://?)" }
+        let isCut = ["SSL_ERROR_SYSCALL", "unexpected eof"].contains { reason.contains($0) }
+        guard code == CURLE_SSL_CONNECT_ERROR, isCut else { return "" }
+        return " (the connection broke at the first words of TLS: http:// instead of https://?)"
+    }
+
     /// What came of it, as libcurl says.
     func outcome(_ easy: EasyHandle, _ code: CURLcode) -> Result<Int, HTTPError> {
         var (kind, reason) = (HTTPError.Kind(code), easy.message(for: code))
@@ -34,10 +43,7 @@ extension Transfer {
             if easy.hasWholeHead { return .success(easy.status) }
             (kind, reason) = (.disconnected, "connection closed within the answer's head")
         }
-        // What OpenSSL says where the answer to its first words is no TLS at all.
-        let hint =
-            reason.contains("wrong version number") ? " (nobody speaks TLS there: http:// instead of https://?)" : ""
-        let message = "\(self.request.printableURL): \(reason)\(hint)"
+        let message = "\(self.request.printableURL): \(reason)\(Self.hint(code, reason))"
         return .failure(HTTPError(kind: kind, message: message, mayHaveBeenSent: easy.hasSentRequest))
     }
 }

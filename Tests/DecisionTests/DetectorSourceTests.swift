@@ -301,6 +301,19 @@ struct DetectorSourceTests {
         script.etcd = known(lost: ["a", "b", "c"])
         script.pass(.seconds(20))
         #expect(told().last == .noQuorum)
+        // An alarm is told at once, as often as it is raised; where nobody answers, that comes first.
+        func alarmed(_ names: [String]) -> [EtcdEndpointFinding] {
+            ["a", "b"].map { EtcdEndpointFinding(endpoint: $0, .answered, elapsed: .milliseconds(2), alarms: names) }
+        }
+        script.etcd = alarmed([])
+        script.pass(.seconds(20))
+        #expect(told().last == .well)
+        script.etcd = alarmed(["NOSPACE"])
+        script.pass(.seconds(3))
+        #expect(told().last == .alarm(["NOSPACE"]))
+        script.etcd = alarmed([])
+        script.pass(.seconds(3))
+        #expect(told().last == .well)
         // One that is configured no more is not missed.
         script.etcd = Self.endpoints()
         script.pass(.seconds(20))

@@ -2,9 +2,12 @@
 import Decision
 import EtcdClient
 import EtcdValues
+import EventLoop
+import HTTPClient
 import Journal
 import LeaseKeys
 import PostgresClient
+import TestSupport
 import Testing
 
 @testable import Shell
@@ -61,11 +64,44 @@ struct DetectorRecordTests {
         }
         for (condition, priority) in [
             (EtcdCondition.noQuorum, LogRecord.Priority.critical), (.degraded(["http://a"], of: 3), .warning),
-            (.slow(["http://a"]), .warning), (.well, .notice),
+            (.slow(["http://a"]), .warning), (.well, .notice), (.alarm(["NOSPACE"]), .critical),
+            (.alarm(["CORRUPT"]), .critical),
         ] {
             let record = LogRecord(DetectorReport.etcd(condition))
             #expect(record.priority == priority && record.message.hasPrefix("etcd: "))
         }
+    }
+
+    @Test func `an etcd that is full is not called one without a quorum`() throws {
+        let status =
+            #"{"header":{"revision":"1238"},"version":"3.4.23","errors":["memberID:171 alarm:NOSPACE ","memberID:12 alarm:NOSPACE "]}"#
+        let errors = try #require(EtcdHealthProbe.errors(Array(status.utf8)))
+        #expect(EtcdHealthProbe.alarms(in: errors) == ["NOSPACE", "NOSPACE"])
+        #expect(EtcdHealthProbe.alarms(in: ["etcdserver: no leader", "alarm:", "memberID:1 alarm:\u{1b}[31m"]) == [])
+        for body in ["", "{}", "[]", #"{"errors":{}}"#] { #expect(EtcdHealthProbe.errors(Array(body.utf8)) == nil) }
+    }
+
+    @Test(
+        arguments: [
+            (#""memberID:171 alarm:NOSPACE ""#, ProbeOutcome.answered, ["NOSPACE"]),
+            (#""etcdserver: no leader","memberID:171 alarm:NOSPACE ""#, .failed("unhealthy"), ["NOSPACE"]),
+            (#""etcdserver: no leader""#, .failed("unhealthy"), []),
+        ] as [(String, ProbeOutcome, [String])])
+    @EventLoop func `an endpoint says which alarm makes it unhealthy`(
+        errors: String, outcome: ProbeOutcome, alarms: [String]
+    ) async throws {
+        EventLoop.shared.executor.startThread()
+        let server = try ScriptedServer { connection in
+            while let path = try await connection.readRequest() {
+                let isHealth = path.contains("/health")
+                try await connection.write(
+                    httpAnswer(
+                        isHealth ? 503 : 200, isHealth ? #"{"health":"false"}"# : #"{"errors":[\#(errors)]}"#))
+            }
+        }
+        let probe = EtcdHealthProbe(http: HTTPClient(), endpoints: { [(server.url, true)] }, tls: nil)
+        let finding = await probe.ask(timeout: .seconds(20)).first
+        #expect(finding?.outcome == outcome && finding?.alarms == alarms)
     }
 
     // MARK: - Observations

@@ -10,8 +10,13 @@ public struct EtcdEndpointFinding: Hashable, Sendable {
     /// Whether the configuration names it. One that etcd has told says only whether there is a quorum: nobody has promised that this
     /// node reaches it.
     public let isConfigured: Bool
+    /// The alarms that etcd has raised, such as `NOSPACE`, for which it calls itself unhealthy though it has a quorum.
+    public let alarms: [String]
 
-    public init(endpoint: String, _ outcome: ProbeOutcome, elapsed: Duration, isConfigured: Bool = true) {
+    public init(
+        endpoint: String, _ outcome: ProbeOutcome, elapsed: Duration, isConfigured: Bool = true, alarms: [String] = []
+    ) {
+        self.alarms = alarms
         self.endpoint = endpoint
         self.isConfigured = isConfigured
         self.outcome = outcome
@@ -29,6 +34,8 @@ public enum EtcdCondition: Hashable, Sendable {
     case degraded([String], of: Int)
     /// None is healthy.
     case noQuorum
+    /// It has raised these alarms, as when its database is full: a fact, which nobody has to second.
+    case alarm([String])
 }
 
 /// The failure detector's view of etcd's endpoints, each judged by its own score like any other target. It takes no second opinion:
@@ -62,12 +69,15 @@ struct EtcdHealth: Sendable {
         let all = Self.failed(self.reachable)
         let lost = all.filter(configured.contains)
         let slow = Self.failed(self.prompt).filter(configured.contains)
+        let alarms = Set(findings.flatMap(\.alarms)).sorted()
         let condition: EtcdCondition =
             if !names.isEmpty, all.count == names.count {
                 .noQuorum
             } else if !names.isEmpty, self.reachable.values.allSatisfy({ $0.state == .unknown }) {
                 // None could be asked, for as long as what was heard before counts.
                 .unknown
+            } else if !alarms.isEmpty {
+                .alarm(alarms)
             } else if !lost.isEmpty {
                 .degraded(lost, of: configured.count)
             } else if !slow.isEmpty {

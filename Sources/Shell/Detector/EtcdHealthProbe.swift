@@ -32,17 +32,54 @@ struct EtcdHealthProbe {
         request.bodyLimit = 4096
         request.tls = self.tls
         let start = Instant.now
-        let outcome: ProbeOutcome
+        var elapsed = Duration.zero
+        var alarms: [String] = []
+        var outcome: ProbeOutcome
         do throws(HTTPError) {
             let response = try await self.http.send(request)
+            elapsed = Instant.now - start
             outcome = Self.problem(response.body).map { .failed($0) } ?? .answered
+            if case .failed = outcome, let errors = await self.errors(endpoint, timeout - elapsed) {
+                alarms = Self.alarms(in: errors)
+                // It has a leader, and nothing else against it.
+                if !alarms.isEmpty, alarms.count == errors.count { outcome = .answered }
+            }
         } catch {
+            elapsed = Instant.now - start
             // What took the room were the answers of others.
             let reason = error.message.firstLine
             outcome = error.kind == .crowded ? .unasked(reason) : .failed(reason)
         }
         return EtcdEndpointFinding(
-            endpoint: endpoint, outcome, elapsed: Instant.now - start, isConfigured: isConfigured)
+            endpoint: endpoint, outcome, elapsed: elapsed, isConfigured: isConfigured, alarms: alarms)
+    }
+
+    /// What an endpoint that calls itself unhealthy has against itself (`Status` of etcd's maintenance API, which takes no rights; from 3.4
+    /// on); nil where it does not say.
+    private func errors(_ endpoint: String, _ timeout: Duration) async -> [String]? {
+        guard timeout > .zero else { return nil }
+        var request = HTTPRequest(.post, endpoint + "/v3/maintenance/status")
+        request.body = Array("{}".utf8)
+        request.timeout = timeout
+        request.connectTimeout = timeout
+        request.bodyLimit = 4096
+        request.tls = self.tls
+        do throws(HTTPError) {
+            return Self.errors(try await self.http.send(request).body)
+        } catch { return nil }
+    }
+
+    nonisolated static func errors(_ body: [UInt8]) -> [String]? {
+        JSON.parse(body, limit: 4096)?["errors"]?.array?.prefix(64).compactMap(\.string)
+    }
+
+    /// `memberID:8586… alarm:NOSPACE `: the names, each once.
+    nonisolated static func alarms(in errors: [String]) -> [String] {
+        errors.compactMap { error in
+            guard let start = error.firstRange(of: "alarm:")?.upperBound else { return nil }
+            let name = error[start...].prefix { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_") }.prefix(40)
+            return name.isEmpty ? nil : String(name)
+        }
     }
 
     /// `{"health":"true"}`; etcd 3.4 says a boolean's name, later versions may add a reason.

@@ -35,7 +35,7 @@ extension LogRecord {
             let isWell = condition == .well || condition == .unknown
             self.init(
                 isWell ? .etcdWell : .etcdDegraded, "etcd: \(Wording.text(condition))",
-                ["REASON": Wording.text(condition)], priority: condition == .noQuorum ? .critical : nil)
+                ["REASON": Wording.text(condition)], priority: Self.priority(of: condition))
         case .switchingOver, .switchoverEnded, .notSwitchingOver: self.init(response: report)
         case .splitBrain(let group, let members) where members.isEmpty:
             self.init(
@@ -124,6 +124,15 @@ extension Evidence {
     var isTelling: Bool { self.state != .unknown }
 }
 
+extension LogRecord {
+    private static func priority(of condition: EtcdCondition) -> LogRecord.Priority? {
+        switch condition {
+        case .noQuorum, .alarm: .critical
+        case .unknown, .well, .slow, .degraded: nil
+        }
+    }
+}
+
 extension Wording {
     static func text(_ evidence: Evidence) -> String {
         let reason = evidence.state == .healthy ? "" : evidence.reason.map { " (\($0))" } ?? ""
@@ -138,6 +147,10 @@ extension Wording {
         case .degraded(let endpoints, let count):
             "\(endpoints.count) of \(count) endpoints are lost: \(endpoints.joined(separator: " ")). Another may cost the quorum"
         case .noQuorum: "no endpoint is healthy: there is no quorum, or this node is cut off from it"
+        case .alarm(let names) where names.contains("NOSPACE"):
+            "the alarm NOSPACE: its database is full, and it takes nothing new: no address is acquired, and no leader elected, until there is room. What is held is renewed. On one of its nodes: etcdctl compact REVISION; etcdctl defrag --cluster; etcdctl alarm disarm. Then raise --quota-backend-bytes, or see what fills it"
+        case .alarm(let names):
+            "it has raised the alarm \(names.joined(separator: ", ")): etcdctl alarm list; see etcd's manual before anything is disarmed"
         }
     }
 
