@@ -16,7 +16,11 @@ enum PatroniDialect {
         }
         // Marks count from behind a byte order mark.
         let bytes = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? Array(bytes.dropFirst(3)) : bytes
-        if let mark = self.tab(in: bytes, outside: document.opaque) {
+        if let (mark, isTab) = self.stranger(in: bytes, outside: document.opaque) {
+            // As in a file that was put together of several; libyaml passes over it at the beginning of a line.
+            guard isTab else {
+                throw refuse(mark, "a byte order mark within the file, which shows nothing; write this line anew")
+            }
             throw refuse(mark, "a tab between words or at a line's end or start; use blanks")
         }
         for (index, node) in document.nodes.enumerated() {
@@ -48,20 +52,25 @@ enum PatroniDialect {
                 + "as of PyYAML 6.0.4; say it once, or outside of '<<'")
     }
 
-    /// The first tab that is neither in quotes, nor in a block of text, nor in a comment. `opaque`: where quotes and blocks are,
-    /// in characters, in the order of the text.
-    private static func tab(in bytes: [UInt8], outside opaque: [Range<Int>]) -> YAMLDocument.Mark? {
-        guard bytes.contains(UInt8(ascii: "\t")) else { return nil }
+    /// The first tab, or byte order mark, that is neither in quotes, nor in a block of text, nor in a comment. `opaque`: where quotes and
+    /// blocks are, in characters, in the order of the text.
+    private static func stranger(
+        in bytes: [UInt8], outside opaque: [Range<Int>]
+    ) -> (mark: YAMLDocument.Mark, isTab: Bool)? {
+        guard bytes.contains(UInt8(ascii: "\t")) || bytes.contains(0xef) else { return nil }
         var (character, line, column) = (0, 1, 1)
         var (isComment, before) = (false, UInt8(ascii: "\n"))
         var rest = opaque[...]
-        for byte in bytes where byte & 0xc0 != 0x80 {
+        for (index, byte) in bytes.enumerated() where byte & 0xc0 != 0x80 {
             while let first = rest.first, first.upperBound <= character { rest = rest.dropFirst() }
             let isOpaque = rest.first?.contains(character) ?? false
             if byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") {
                 isComment = false
             } else if !isOpaque, !isComment {
-                if byte == UInt8(ascii: "\t") { return .init(line: line, column: column) }
+                if byte == UInt8(ascii: "\t") { return (.init(line: line, column: column), true) }
+                if byte == 0xef, bytes[index...].starts(with: [0xef, 0xbb, 0xbf]) {
+                    return (.init(line: line, column: column), false)
+                }
                 isComment = byte == UInt8(ascii: "#") && [0x0a, 0x0d, 0x20].contains(before)
             }
             character += 1

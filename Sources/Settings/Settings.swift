@@ -197,6 +197,20 @@ public struct Settings: Sendable, Equatable {
         return changed == other
     }
 
+    /// The keys, other than of what can change in a running daemon, whose values are others there; without values. Empty where only
+    /// secrets are.
+    public func keysOfDifferences(from other: Settings) -> [String] {
+        func fixed(_ settings: Settings) -> [String: String] {
+            let changeable = ["addresses[", "lease.ttl", "lease.margin", "lease.clock_drift"]
+            let kept = settings.provenance.filter { setting in
+                !changeable.contains { setting.key.hasPrefix($0) }
+            }
+            return Dictionary(kept.map { ($0.key, $0.value) }) { $1 }
+        }
+        let (one, two) = (fixed(self), fixed(other))
+        return Set(one.keys).union(two.keys).filter { one[$0] != two[$0] }.sorted()
+    }
+
     /// Every secret in here, to be kept out of logs.
     public var secrets: [Secret] { [self.etcd.password, self.patroni.password].compactMap(\.self) }
 }

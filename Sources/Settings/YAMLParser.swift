@@ -46,14 +46,14 @@ struct YAMLParser {
             throw YAMLError(mark: .start, message: "the file is larger than \(limits.bytes) bytes")
         }
         // A byte order mark is no part of the text (YAML 1.2, 5.2); libyaml, told the encoding, takes it for one.
-        if bytes.starts(with: [0xef, 0xbb, 0xbf]) { return try self.parse(Array(bytes.dropFirst(3)), limits: limits) }
+        let text = bytes.starts(with: [0xef, 0xbb, 0xbf]) ? bytes.dropFirst(3) : bytes[...]
         // libyaml keeps a pointer to the parser inside the parser: it must not move.
         let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
         parser.initialize(to: yaml_parser_t())
         defer { parser.deallocate() }
         guard yaml_parser_initialize(parser) == 1 else { throw YAMLError(mark: .start, message: "out of memory") }
         defer { yaml_parser_delete(parser) }
-        let result = bytes.withUnsafeBufferPointer { buffer -> Result<YAMLDocument, YAMLError> in
+        let result = text.withUnsafeBufferPointer { buffer -> Result<YAMLDocument, YAMLError> in
             yaml_parser_set_encoding(parser, YAML_UTF8_ENCODING)
             yaml_parser_set_input_string(parser, buffer.baseAddress, buffer.count)
             do throws(YAMLError) {
@@ -212,6 +212,11 @@ struct YAMLParser {
             if let context = parser.context { message += ", " + String(cString: context) }
             if Self.isTab(parser.problem_mark, in: bytes) {
                 message += "; a tab cannot indent, use blanks"
+            }
+            // Nothing shows it, and libyaml does not name it.
+            if let offset = bytes.indices.first(where: { bytes[$0...].starts(with: [0xef, 0xbb, 0xbf]) }) {
+                let mark = YAMLDocument.Mark(offset: offset, in: bytes)
+                message += "; a byte order mark stands in line \(mark.line): write that line anew"
             }
             return YAMLError(mark: .init(parser.problem_mark), message: message)
         default:  // libyaml's own enum: memory

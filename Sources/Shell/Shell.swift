@@ -222,7 +222,10 @@ public final class Shell {
     /// Takes over new settings; answers why not, if they need a restart.
     public func reload(_ settings: Settings) -> String? {
         guard self.settings.differsOnlyInAddresses(from: settings) else {
-            return "only addresses and lease can change in a running daemon; for the rest: systemctl restart pharos"
+            let keys = self.settings.keysOfDifferences(from: settings)
+            let what = keys.isEmpty ? "a secret differs, too" : "\(keys.joined(separator: ", ")) would change, too"
+            return
+                "only addresses and lease can change in a running daemon, and \(what): systemctl restart pharos (addresses stay)"
         }
         self.settings = settings
         for client in [self.etcd.client, self.looking] { client.setLimits(as: EtcdConfiguration(settings)) }

@@ -103,6 +103,19 @@ struct HostileFileTests {
         #expect((300..<4700).contains(loaded), "\(loaded)")
     }
 
+    @Test func `a file of byte order marks is no trouble, and one within Patroni's file is refused`() throws {
+        _ = files(String(repeating: "\u{feff}", count: 300_000)).errors()
+        let mark = "\u{feff}"
+        _ = try files(mark + minimal, patroni: mark + patroni).load()
+        let quoted = "x: '\(mark)'\n# \(mark)\n" + patroni
+        _ = try files(minimal, patroni: quoted).load()
+        // As PyYAML has it, these are keys with another name, or no YAML at all.
+        for text in [mark + mark + patroni, "# first\n" + mark + patroni, patroni + "\n" + mark + "# last\n"] {
+            let errors = files(minimal, patroni: text).errors()
+            #expect(errors.count == 1 && errors[0].contains("a byte order mark "), "\(errors)")
+        }
+    }
+
     @Test(arguments: ["[", "{", "- ", "{a: ", "? ", "&a [", "!x {"])
     func `deep nesting is refused`(text: String) {
         let errors = files(String(repeating: text, count: 50_000)).errors()

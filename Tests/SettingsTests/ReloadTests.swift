@@ -116,6 +116,9 @@ struct ReloadTests {
                 let (one, other) = (try self.load(change.0), try self.load(change.1))
                 #expect(one != other, "\(key)")
                 #expect(one.differsOnlyInAddresses(from: other) == change.isReloadable, "\(key)")
+                // What is refused is named, but for secrets.
+                let keys = one.keysOfDifferences(from: other)
+                #expect(keys.isEmpty == (change.isReloadable || key.hasSuffix("password_file")), "\(key): \(keys)")
                 #expect(one.differsOnlyInAddresses(from: one), "\(key)")
             }
         }
