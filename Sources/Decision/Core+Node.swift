@@ -73,7 +73,7 @@ extension Core {
         if let newest = self.listedSince, since < newest { return }
         self.listedSince = since
         self.inspectionFailure = nil
-        self.node.interfaces = (state.usableInterfaces, state.downInterfaces)
+        self.node.interfaces = (state.usableInterfaces, state.downInterfaces, state.severedInterfaces)
         for index in self.leases.indices {
             let interface = self.node.state(of: self.leases[index].spec.interface)
             self.leases[index].inspected(state, interface, since: since, at: now, into: &actions)

@@ -30,6 +30,9 @@ extension Core {
         self.node.isLeader || self.leases.contains(where: \.isInMaintenance) ? self.node.postgres : nil
     }
 
+    /// Why the kernel's addresses cannot be listed at present, so that nobody has looked where they are; nil: they were.
+    public var listingFailure: String? { self.inspectionFailure }
+
     /// For so long a right to an address may be in force at most, whichever etcd cluster it came from.
     public func longestTTL(at now: Instant) -> Duration {
         self.leases.map(\.longestTrailTTL).reduce(self.node.longestTTL(at: now), max)
@@ -48,7 +51,7 @@ extension Core {
                 id: lease.id, prefixLength: lease.spec.prefixLength, interface: lease.spec.interface,
                 stance: lease.stance, isHere: lease.isHere,
                 holder: lease.holder.value?.member, lease: lease.key.lease?.id,
-                until: lease.kernel.until,
+                until: lease.kernel.until, interfaceState: lease.interfaceState,
                 port: self.ports.first { $0.address == lease.id }?.status)
         }
     }
@@ -68,6 +71,7 @@ public struct AddressStatus: Hashable, Sendable {
     public let lease: LeaseID?
     /// The end of the lifetime that the kernel was given.
     public let until: Instant?
+    public let interfaceState: InterfaceState
     /// Whether clients find somebody there; nil where that is not tried.
     public let port: PortStatus?
 }

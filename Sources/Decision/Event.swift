@@ -258,9 +258,15 @@ public struct KernelState: Hashable, Sendable {
     /// Names of the interfaces that exist and are up.
     public var usableInterfaces: Set<String>
     public var downInterfaces: Set<String>
+    /// Those of the interfaces that are up which have no carrier.
+    public var severedInterfaces: Set<String>
 
-    public init(found: [Found], usableInterfaces: Set<String>, downInterfaces: Set<String> = []) {
+    public init(
+        found: [Found], usableInterfaces: Set<String>, downInterfaces: Set<String> = [],
+        severedInterfaces: Set<String> = []
+    ) {
         self.found = found
+        self.severedInterfaces = severedInterfaces
         self.usableInterfaces = usableInterfaces
         self.downInterfaces = downInterfaces
     }

@@ -49,6 +49,9 @@ public enum Report: Hashable, Sendable {
     /// Others have removed it, added it or changed its lifetime so many times within so short a time that it is a fight.
     case foughtOver(AddressID, interface: String, times: Int, within: Duration)
     case duplicateSeen(AddressID, linkAddress: String)
+    /// The interface of an address that belongs here has gone, is down, or has no carrier.
+    case linkLost(AddressID, interface: String, LinkTrouble)
+    case linkBack(AddressID, interface: String)
     case inspectionFailed(reason: String)
     /// This node's clock is being corrected faster than the margin allows for; negative: slowed down.
     case clockBeyondDrift(partsPerMillion: Int)

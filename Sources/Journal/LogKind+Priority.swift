@@ -12,14 +12,14 @@ extension LogKind {
             .pauseChanged,
             .leaseAdopted,
             .leaseShortened,
-            .addressAcquired, .portOpen,
+            .addressAcquired, .portOpen, .linkBack,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
             .switchoverAnswered, .logLost:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
-            .addressFoughtOver,
+            .addressFoughtOver, .linkLost,
             .citusUpdateFailed,
             .citusRefused:
             .error

@@ -114,6 +114,10 @@ public enum LogKind: String, CaseIterable, Sendable {
     case addressLifetimeChanged = "1795a898d6714f399eddc8320b6ba608"
     /// Others change an address again and again.
     case addressFoughtOver = "347efb1233fd4d908ed9aebf6663ec7d"
+    /// The interface of an address that belongs here has gone, is down, or has no carrier.
+    case linkLost = "5fd201b29cf64ceca44a2ee640de1815"
+    /// It is back.
+    case linkBack = "30fba8b44b4143298f7f4883440685e5"
     /// Another node answers for the address.
     case duplicateHolder = "2ed91cc11e6f48c98dafe6636e763de7"
     /// Nobody takes clients at an address that is here.

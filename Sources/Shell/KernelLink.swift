@@ -86,8 +86,11 @@ final class KernelLink {
             }
             let up = kernel.interfaces.filter(\.isUp).flatMap(\.names)
             let down = kernel.interfaces.filter { !$0.isUp }.flatMap(\.names)
+            let severed = kernel.interfaces.filter { $0.isUp && !$0.isLowerUp }.flatMap(\.names)
             return .inspected(
-                KernelState(found: found, usableInterfaces: Set(up), downInterfaces: Set(down)), since: since)
+                KernelState(
+                    found: found, usableInterfaces: Set(up), downInterfaces: Set(down),
+                    severedInterfaces: Set(severed)), since: since)
         } catch {
             return .inspectionFailed(reason: error.description)
         }

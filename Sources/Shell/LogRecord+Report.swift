@@ -15,7 +15,7 @@ extension LogRecord {
             let last = age.map { "Its last answer is from \(Wording.text($0)) ago" } ?? "It has not answered yet"
             self.init(
                 .contactLost,
-                "etcd cannot be read: \(reason). \(last). An address that is here stays until its lifetime ends; nothing is acquired. Check from this node: etcdctl endpoint health --cluster",
+                "etcd cannot be read: \(reason). \(last). An address that is here stays until its lifetime ends; nothing is acquired. \(Wording.remedy(etcd: reason))",
                 ["REASON": reason, "LAST_READ": age.map { Wording.text($0) } ?? ""])
         case .contactRestored(let span):
             self.init(
@@ -107,6 +107,7 @@ extension LogRecord {
             .lifetimeChangedByOthers, .foughtOver, .duplicateSeen, .failsafeHolds:
             self.init(kernelReport: report)
         case .portClosed, .portOpen, .portUntried: self.init(portReport: report)
+        case .linkLost, .linkBack: self.init(linkReport: report)
         case .logLost(let record): self.init(lost: record)
         case .citus(let report): self.init(report)
         case .detector(let report): self.init(report)

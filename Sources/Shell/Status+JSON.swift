@@ -30,6 +30,7 @@ extension Shell {
             .init("paused", .bool(view?.patroni?.isPaused ?? false)),
             .init("failsafe_mode", .bool(view?.patroni?.isFailsafeEnabled ?? false)),
             .init("postgres", .text(self.core.postgres.map { Wording.code($0) })),
+            .init("listing_failure", .text(self.core.listingFailure)),
             .init("addresses", .list(self.core.addressStatuses.map { self.document($0, at: now) })),
             self.core.citusStatus.map { .init("citus", $0.document(at: now)) },
             self.core.detectorStatus.map { .init("detector", $0.document(at: now)) },
@@ -50,12 +51,13 @@ extension Shell {
     private func document(_ status: AddressStatus, at now: Instant) -> JSONDocument {
         [
             "address": .string(status.id), "interface": .string(status.interface),
+            "interface_state": .string(Wording.code(status.interfaceState)),
             "prefix_length": .number(status.prefixLength),
             "label": .text(self.settings.addresses.first { $0.prefix.address.description == status.id }?.label),
             "is_here": .bool(status.isHere), "holder": .text(status.holder),
             "stance": .string(Wording.code(status.stance)),
             "reason": .text(status.stance.reason.map { Wording.code($0) }),
-            "explanation": .string(Wording.text(status.stance)),
+            "explanation": .string(Wording.explanation(status)),
             "lease": .text(status.lease.map { String($0, radix: 16) }),
             "lifetime_seconds": .seconds(status.until.map { max(.zero, $0 - now) }),
             "port": status.port?.document(at: now) ?? .null,

@@ -99,6 +99,9 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
             case .cancelled: "cancelled"
             case .unreadable: "its output cannot be understood"
             case .elsewhere: "it stands in another place"
+            // `ip` itself gives up so where it may not even lay its rights down.
+            case .other(let code) where self.output.isEmpty:
+                "exit code \(code), without a word: has the service CAP_NET_ADMIN? (systemctl cat pharos)"
             case .other(let code): "exit code \(code)"
             }
         let command = self.command.isEmpty ? "" : self.command.joined(separator: " ") + ": "

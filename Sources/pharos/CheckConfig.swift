@@ -81,10 +81,13 @@ struct CheckConfig: ParsableCommand {
         return 0
     }
 
-    /// Nil where the node has an interface that is called so.
+    /// Nil where the node has an interface that is called so, and nothing against it.
     static func doubt(_ name: String, in interfaces: [NetworkInterface]) -> String? {
         func has(_ name: String) -> Bool { interfaces.contains { ([$0.name] + $0.alternativeNames).contains(name) } }
-        guard !has(name) else { return nil }
+        if let interface = interfaces.first(where: { ([$0.name] + $0.alternativeNames).contains(name) }) {
+            if !interface.isUp { return "interface \(name) is down: no address is acquired on it" }
+            return interface.isLowerUp ? nil : "interface \(name) has no carrier: nobody would find an address there"
+        }
         let names = interfaces.map(\.name).joined(separator: ", ")
         let own = name.split(separator: "@", maxSplits: 1).first.map(String.init) ?? ""
         let advice = own != name && has(own) ? ". Its name is \(own): ip prints its parent behind an @" : ""

@@ -9,7 +9,9 @@ struct StatusText {
     init(_ status: JSON) { self.status = status }
 
     var isInOrder: Bool {
-        guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted else { return false }
+        guard self.status["has_contact"]?.bool == true, !self.isWatchInterrupted,
+            self.status["listing_failure"]?.string == nil
+        else { return false }
         let endpoints = self.status["etcd"]?["endpoints"]?.array ?? []
         guard endpoints.allSatisfy({ $0["is_foreign"]?.bool != true }) else { return false }
         if let citus = self.status["citus"], !CitusStatusText(citus).isInOrder { return false }
@@ -17,16 +19,24 @@ struct StatusText {
         let addresses = self.status["addresses"]?.array ?? []
         guard addresses.allSatisfy({ PortText($0)?.isInOrder != false }) else { return false }
         guard self.status["is_leader"]?.bool == true else { return true }
-        return addresses.allSatisfy { $0["is_here"]?.bool == true }
+        return addresses.allSatisfy { $0["is_here"]?.bool == true && !Self.hasLinkTrouble($0) }
     }
+
+    private static func hasLinkTrouble(_ address: JSON) -> Bool {
+        ["no_carrier", "down", "missing"].contains(address["interface_state"]?.string)
+    }
+
+    /// Whether etcd has ever been read: else nothing is known of who leads, and of who holds what.
+    private var hasRead: Bool { self.status["etcd"]?["revision"]?.int64 != 0 }
 
     private var isWatchInterrupted: Bool { self.status["etcd"]?["is_watching"]?.bool == false }
 
     var text: String {
         var lines: [String] = []
         func string(_ name: String) -> String? { self.status[name]?.string }
-        let leader = string("leader") ?? "nobody"
-        let role = self.status["is_leader"]?.bool == true ? "this node leads" : "\(leader) leads"
+        let leads =
+            string("leader").map { "\($0) leads" } ?? (self.hasRead ? "nobody leads" : "who leads is not known yet")
+        let role = self.status["is_leader"]?.bool == true ? "this node leads" : leads
         lines.append("\(string("scope") ?? "?")/\(string("member") ?? "?"): \(role)")
         let etcd = self.status["etcd"]
         let contact = self.status["has_contact"]?.bool == true
@@ -40,6 +50,9 @@ struct StatusText {
         }
         if let postgres = string("postgres") {
             lines.append("\(postgres == "unreachable" ? "!" : " ") PostgreSQL \(postgres)")
+        }
+        if let failure = string("listing_failure") {
+            lines.append("! kernel     its addresses cannot be listed, so where they are is not known: \(failure)")
         }
         if self.status["paused"]?.bool == true { lines.append("! Patroni    maintenance mode") }
         for address in self.status["addresses"]?.array ?? [] {
@@ -96,13 +109,15 @@ struct StatusText {
         let name = "\(address["address"]?.string ?? "?")/\(address["prefix_length"]?.int64 ?? 0)"
         let place = address["interface"]?.string ?? "?"
         let label = address["label"]?.string.map { " (\($0))" } ?? ""
-        let mark = isHere == isLeader ? " " : "!"
+        let mark = isHere == isLeader && !(isLeader && Self.hasLinkTrouble(address)) ? " " : "!"
         let explanation = address["explanation"]?.string ?? ""
         if isHere {
             let lifetime = address["lifetime_seconds"]?.int64.map { ", for \($0) s unless renewed" } ?? ""
             return "\(mark) \(name)\(label)  here, on \(place)\(lifetime); \(explanation)"
         }
-        let holder = address["holder"]?.string.map { "held by \($0)" } ?? "held by nobody"
+        let holder =
+            address["holder"]?.string.map { "held by \($0)" }
+            ?? (self.hasRead ? "held by nobody" : "its holder is not known yet")
         return "\(mark) \(name)\(label)  not here, \(holder); \(explanation)"
     }
 }

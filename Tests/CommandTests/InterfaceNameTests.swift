@@ -11,6 +11,15 @@ struct InterfaceNameTests {
         NetworkInterface(name: "mac0", index: 3, isUp: true, isLowerUp: true),
     ]
 
+    @Test func `an interface that nobody can use now is a doubt, too`() {
+        let interfaces = [
+            NetworkInterface(name: "eth1", index: 4, isUp: false, isLowerUp: false),
+            NetworkInterface(name: "eth2", alternativeNames: ["lan"], index: 5, isUp: true, isLowerUp: false),
+        ]
+        #expect(CheckConfig.doubt("eth1", in: interfaces)?.hasPrefix("interface eth1 is down") == true)
+        #expect(CheckConfig.doubt("lan", in: interfaces)?.hasPrefix("interface lan has no carrier") == true)
+    }
+
     private static func doubt(_ name: String) -> String? { CheckConfig.doubt(name, in: Self.interfaces) }
 
     @Test(arguments: ["eth0", "enp19s0", "mac0"]) func `a name and another name are both right`(name: String) throws {

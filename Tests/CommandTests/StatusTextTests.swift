@@ -32,6 +32,33 @@ struct StatusTextTests {
         #expect(try lines(ofLoop: loop).isEmpty)
     }
 
+    @Test func `who leads is not told before etcd has said anything`() throws {
+        func text(_ revision: Int) throws -> String {
+            let text =
+                #"{"scope":"demo","member":"n2","has_contact":false,"leader":null,"etcd":{"endpoint":"https://a:1","revision":\#(revision)},"addresses":[{"address":"10.0.0.3","prefix_length":24,"is_here":false,"holder":null,"explanation":"waits"}]}"#
+            return StatusText(try #require(JSON.parse(Array(text.utf8)))).text
+        }
+        #expect(try text(0).hasPrefix("demo/n2: who leads is not known yet\n"))
+        #expect(try text(0).contains("not here, its holder is not known yet; waits"))
+        #expect(try text(7).hasPrefix("demo/n2: nobody leads\n"))
+        #expect(try text(7).contains("not here, held by nobody; waits"))
+    }
+
+    @Test(arguments: [("usable", true), ("unlisted", true), ("no_carrier", false), ("down", false), ("missing", false)])
+    func `an address that nobody finds on its interface is marked`(state: String, isInOrder: Bool) throws {
+        let text =
+            #"{"has_contact":true,"is_leader":true,"etcd":{"is_watching":true},"addresses":[{"address":"10.0.0.3","is_here":true,"interface_state":"\#(state)"}]}"#
+        let status = StatusText(try #require(JSON.parse(Array(text.utf8))))
+        #expect(status.isInOrder == isInOrder)
+        #expect(status.text.contains("\n! 10.0.0.3/0") == !isInOrder)
+    }
+
+    @Test func `addresses that nobody could list are not in order`() throws {
+        let text = #"{"has_contact":true,"etcd":{"is_watching":true},"listing_failure":"no ip"}"#
+        let status = StatusText(try #require(JSON.parse(Array(text.utf8))))
+        #expect(!status.isInOrder && status.text.contains("\n! kernel     its addresses cannot be listed"))
+    }
+
     @Test func `several endpoints of etcd are told, and where they come from`() throws {
         let text = #"""
             {"has_contact":true,"etcd":{"is_watching":true,"endpoint":"http://b:1","endpoints":[

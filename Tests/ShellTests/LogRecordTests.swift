@@ -112,6 +112,18 @@ struct LogRecordTests {
             .foughtOver(id, interface: "eth0", times: 4, within: .seconds(3)), .addressFoughtOver,
             ["ADDRESS": id, "INTERFACE": "eth0", "CHANGES": "4", "AFTER": "3.0 s"], "4 times within 3.0 s"),
         Row(
+            .linkLost(id, interface: "eth0", .severed), .linkLost,
+            ["ADDRESS": id, "INTERFACE": "eth0", "REASON": "interface eth0 has no carrier"],
+            "and interface eth0 has no carrier: clients on other hosts do not find it there"),
+        Row(
+            .linkLost(id, interface: "eth0", .down), .linkLost,
+            ["ADDRESS": id, "INTERFACE": "eth0", "REASON": "interface eth0 is down"], "ip link set eth0 up"),
+        Row(
+            .linkLost(id, interface: "eth0", .missing), .linkLost,
+            ["ADDRESS": id, "INTERFACE": "eth0", "REASON": "interface eth0 does not exist"], "ip -br link"),
+        Row(
+            .linkBack(id, interface: "eth0"), .linkBack, ["ADDRESS": id, "INTERFACE": "eth0"], "can be used again"),
+        Row(
             .duplicateSeen(id, linkAddress: "02:00"), .duplicateHolder, ["ADDRESS": id, "LINK_ADDRESS": "02:00"],
             "another node"),
         Row(.inspectionFailed(reason: "why"), .inspectionFailed, ["REASON": "why"], "why"),
@@ -186,7 +198,7 @@ struct LogRecordTests {
         }
     }
 
-    private static let caseCount = 43
+    private static let caseCount = 45
 
     /// Which case it is. A new case does not compile here until it has a number, and then wants a row.
     private static func number(_ report: Report) -> Int {
@@ -234,9 +246,11 @@ struct LogRecordTests {
         case .portOpen: 40
         case .portUntried: 41
         case .foughtOver: 42
-        case .logLost: 43  // LostLogTests has its cases.
-        case .citus: 43  // CitusRecordTests has its cases.
-        case .detector: 43  // DetectorRecordTests has its cases.
+        case .linkLost: 43
+        case .linkBack: 44
+        case .logLost: 45  // LostLogTests has its cases.
+        case .citus: 45  // CitusRecordTests has its cases.
+        case .detector: 45  // DetectorRecordTests has its cases.
         }
     }
 }

@@ -214,7 +214,8 @@ extension AddressLease {
             let interface = self.spec.interface
             if hasLapsed {
                 actions.append(.report(.lapsed(self.id, interface: interface)))
-            } else {
+            } else if interfaceState != .missing {
+                // It went with its interface otherwise, or with its name, which is told.
                 self.tell(.removedByOthers(self.id, interface: interface), on: interface, at: now, into: &actions)
             }
         }
@@ -230,6 +231,16 @@ extension AddressLease {
             self.tell(
                 .addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength),
                 on: place.interface, at: now, into: &actions)
+        }
+    }
+
+    /// Tells that clients do not find the address on its interface, or may again.
+    mutating func watchLink(at now: Instant, into actions: inout [Action]) {
+        switch self.link.look(self.interfaceState, isHeld: self.key.isHeld, at: now) {
+        case .lost(let trouble):
+            actions.append(.report(.linkLost(self.id, interface: self.spec.interface, trouble)))
+        case .back: actions.append(.report(.linkBack(self.id, interface: self.spec.interface)))
+        case nil: break
         }
     }
 

@@ -29,6 +29,8 @@ struct AddressLease: Sendable {
     var failures = Retelling<String>()
     /// Leases that etcd refuses are not told each second.
     var refusals = Retelling<String>()
+    /// What is told of its interface while it belongs here.
+    var link = LinkWatch()
     /// What others do to it here.
     var meddling = Meddling()
     /// By their link addresses, the stations that answer for it.
@@ -126,6 +128,7 @@ struct AddressLease: Sendable {
             actions.append(.report(.stanceChanged(self.id, stance)))
         }
         self.right = self.reckonRight(node, at: now)
+        if self.link.concerns(self.interfaceState) { self.watchLink(at: now, into: &actions) }
         self.endAnnouncing(into: &actions)
         self.settleKernel(node, at: now, into: &actions)
         self.beginAnnouncing(at: now, into: &actions)

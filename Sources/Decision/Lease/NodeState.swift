@@ -29,7 +29,7 @@ struct NodeState: Sendable {
     private var patroniAnsweredAt: Instant?
     private var patroniSilence: (length: Duration, until: Instant)?
     /// Names of the interfaces that exist; nil: they have not been listed yet.
-    var interfaces: (usable: Set<String>, down: Set<String>)?
+    var interfaces: (usable: Set<String>, down: Set<String>, severed: Set<String>)?
     var isStopping = false
     /// etcd went back in time under an unchanged cluster number: its mark proves nothing until it is written again.
     var isMarkDoubtful = false { didSet { self.summarize() } }
@@ -175,6 +175,7 @@ struct NodeState: Sendable {
 
     func state(of interface: String) -> InterfaceState {
         guard let interfaces = self.interfaces else { return .unlisted }
+        if interfaces.severed.contains(interface) { return .severed }
         if interfaces.usable.contains(interface) { return .usable }
         return interfaces.down.contains(interface) ? .down : .missing
     }

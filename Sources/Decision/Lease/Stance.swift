@@ -78,9 +78,6 @@ struct StanceFacts {
     var isHistoryTrusted: Bool
 }
 
-/// `unlisted`: the kernel has not been asked for its interfaces yet.
-enum InterfaceState { case usable, down, missing, unlisted }
-
 extension Stance {
     /// The rules, in order: the first that applies decides.
     // Inlined: the facts are put together for this call alone, at every event.
@@ -106,7 +103,7 @@ extension Stance {
         case .unlisted: return .wait(.interfacesUnlisted)
         case .missing: return .wait(.interfaceMissing(facts.interface))
         case .down: return .wait(.interfaceDown(facts.interface))
-        case .usable: break
+        case .usable, .severed: break
         }
         if facts.policy == .writable {
             switch facts.postgres {

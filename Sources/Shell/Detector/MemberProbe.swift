@@ -112,7 +112,11 @@ final class MemberProbe {
             let reason = error.message.firstLine
             // A server that turns this role away works, as far as it can be seen.
             if error.kind == .notAsked {
-                let outcome = self.unasked(.postgres, of: id, at: "\(endpoint)", reason, .certificate)
+                let isShort = ["could not create socket", "Too many open files", "Cannot assign requested"].contains {
+                    reason.contains($0)
+                }
+                let outcome = self.unasked(
+                    .postgres, of: id, at: "\(endpoint)", reason, isShort ? .shortage : .certificate)
                 return ProbeFindings(patroni: .answered, postgres: outcome)
             }
             guard Self.isRefusal(error) else {
@@ -156,7 +160,7 @@ final class MemberProbe {
     }
 
     /// Where the reason is to be sought that a member could not be asked.
-    private enum Cause: String { case key, name, certificate }
+    private enum Cause: String { case key, name, certificate, shortage }
 
     /// Says once that a member cannot be asked from here, and why.
     private func unasked(
@@ -175,8 +179,10 @@ final class MemberProbe {
         case (.name, _): "Let this node's name servers or /etc/hosts know the name"
         case (.certificate, .patroni):
             "Name the authority of its certificate with patroni.ca_file in pharos.yml of this node; where Patroni asks for one, this node's certificate with patroni.cert_file and patroni.key_file"
+        case (.shortage, _):
+            "This node has nothing left to connect with: LimitNOFILE= and RestrictAddressFamilies= of the unit (systemctl cat pharos), and ports (ss -s)"
         case (.certificate, .postgres):
-            "Look at sslmode, sslrootcert, sslcert and sslkey of detector.node_conninfo (else citus.node_conninfo) in pharos.yml of this node"
+            "Look at sslmode, sslrootcert, sslcert, sslkey, channel_binding and require_auth of detector.node_conninfo (else citus.node_conninfo) in pharos.yml of this node"
         }
     }
 }
