@@ -12,13 +12,22 @@ public struct NetworkInterface: Hashable, Sendable {
     public let isUp: Bool
     /// Whether it has a carrier (`IFF_LOWER_UP`).
     public let isLowerUp: Bool
+    /// The interface that this one is a part of: a bridge, a bond, a VRF.
+    public let master: String?
+    /// Whether it is a VRF: a routing table of its own for the interfaces that are part of it.
+    public let isVRF: Bool
 
-    public init(name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool) {
+    public init(
+        name: String, alternativeNames: [String] = [], index: Int, isUp: Bool, isLowerUp: Bool, master: String? = nil,
+        isVRF: Bool = false
+    ) {
         self.name = name
         self.alternativeNames = alternativeNames
         self.index = index
         self.isUp = isUp
         self.isLowerUp = isLowerUp
+        self.master = master
+        self.isVRF = isVRF
     }
 }
 
@@ -84,6 +93,12 @@ public struct KernelAddresses: Hashable, Sendable {
     /// The interface of this name, or of this alternative name.
     public func interface(named name: String) -> NetworkInterface? {
         self.interfaces.first { $0.name == name } ?? self.interfaces.first { $0.alternativeNames.contains(name) }
+    }
+
+    /// The VRF that the interface is in; nil: it is in none.
+    public func vrf(of name: String) -> String? {
+        let master = self.interface(named: name)?.master.flatMap { self.interface(named: $0) }
+        return master?.isVRF == true ? master?.name : nil
     }
 
     /// Every place that has this very address, whatever the prefix length and the interface. More than one is possible:

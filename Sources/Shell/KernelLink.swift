@@ -141,6 +141,9 @@ final class KernelLink {
     /// The kernel's own name of an interface that may be configured by another one.
     func ownName(of interface: String) -> String { self.keeper?.interface(interface) ?? interface }
 
+    /// The VRF that an interface is in.
+    func vrf(of interface: String) -> String? { self.keeper?.vrf(of: interface) }
+
     /// As the announcer knows it: sockets know interfaces by the kernel's own names only.
     private func announced(_ address: VirtualAddress) -> VirtualAddress {
         VirtualAddress(address: address.address, interface: self.ownName(of: address.interface))

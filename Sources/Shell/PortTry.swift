@@ -11,12 +11,22 @@ import NetworkAddress
 enum PortTry {
     nonisolated static let timeout: Duration = .seconds(5)
 
-    static func connect(to address: AddressID, _ port: UInt16, on interface: String) async -> PortAnswer {
+    /// - Parameters:
+    ///   - vrf: the VRF that the interface is in: from outside of it the address is not this node's.
+    ///   - enter: surrounds whatever depends on the network namespace.
+    static func connect(
+        to address: AddressID, _ port: UInt16, on interface: String, in vrf: String? = nil,
+        enter: @EventLoop (() -> Void) -> Void = { $0() }
+    ) async -> PortAnswer {
         guard let target = IPAddress(address) else { return .unknown(reason: "not an address: \(address)") }
         let flags = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let descriptor = socket(target.isIPv6 ? AF_INET6 : AF_INET, flags, 0)
+        var descriptor: Int32 = -1
+        enter { descriptor = socket(target.isIPv6 ? AF_INET6 : AF_INET, flags, 0) }
         guard descriptor >= 0 else { return self.answer(to: errno) }
         defer { close(descriptor) }
+        if let vrf, setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, vrf, socklen_t(vrf.utf8.count)) != 0 {
+            return self.answer(to: errno)
+        }
         let begun =
             target.isIPv6
             ? self.begin(descriptor, v6(target, port, interface)) : self.begin(descriptor, v4(target, port))

@@ -84,8 +84,9 @@ extension Shell {
         case .tryPort(let spec):
             guard let port = spec.port else { return }
             let interface = self.kernel.ownName(of: spec.interface)
+            let vrf = self.kernel.vrf(of: spec.interface)
             self.answer {
-                let answer = await PortTry.connect(to: spec.id, port, on: interface)
+                let answer = await PortTry.connect(to: spec.id, port, on: interface, in: vrf)
                 return .portTried(spec.id, port: port, answer, askedAt: now)
             }
         case .readGroups: self.answer { .groups(await self.groups.read(sentAt: now)) }

@@ -71,7 +71,7 @@ extension CommandFailure {
     /// `ip` ended by itself and said no, so nothing of it is under way any more.
     fileprivate var isRefusal: Bool {
         switch self.kind {
-        case .noDevice, .noIPv6, .other: true
+        case .noDevice, .noIPv6, .onlyOnce, .other: true
         case .tooLate, .timedOut, .notPermitted, .notStarted, .noSlot, .cancelled, .unreadable, .elsewhere: false
         }
     }

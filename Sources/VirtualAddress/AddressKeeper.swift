@@ -7,7 +7,8 @@ public import NetworkAddress
 ///
 /// - Where the node has an address whose subnet contains ours, ours stands alone (IPv4 /32, IPv6 /128); see
 ///   ``Neighborhood``. What stands there with the configured length, as earlier versions put it, is moved without a gap:
-///   first the new place, then away with the old one. (IPv6 has an address once on an interface: it stays as it stands.)
+///   first the new place, then away with the old one. (IPv6, and an ipvlan, has an address once on an interface: it stays as it
+///   stands.)
 /// - Where ours came first and the node's own stands behind it, it is not taken off before `promote_secondaries` is in
 ///   force for the interface. Where that cannot be, it is reported, and ours stays as it is until it must leave.
 ///
@@ -48,6 +49,9 @@ public final class AddressKeeper {
     /// The kernel's name of an interface, where the configuration may use an alternative one.
     public func interface(_ name: String) -> String { self.neighborhood.interface(name) }
 
+    /// The VRF that an interface is in, by any name of it; nil: it is in none.
+    public func vrf(of interface: String) -> String? { self.neighborhood.kernel?.vrf(of: interface) }
+
     /// Lists all, and sees to it that nothing of the node's own hangs on an address of ours.
     public func list() async throws(CommandFailure) -> KernelAddresses {
         let kernel = try await self.commands.list()
@@ -73,6 +77,9 @@ public final class AddressKeeper {
     public func assign(_ virtual: VirtualAddress, until: Int64) async -> Result<AssignOutcome, CommandFailure> {
         let assignment = await self.assignment(of: virtual)
         let outcome = await self.paced(assignment.place) { await $0.assign(assignment.place, until: until) }
+        if case .failure(let failure) = outcome, failure.kind == .onlyOnce, let former = assignment.former {
+            return await self.paced(former) { await $0.assign(former, until: until) }
+        }
         // What stays of the old place, should this fail, may have a lifetime that others made endless: it must be done again.
         guard case .success = outcome, let former = assignment.former else { return outcome }
         if case .failure(let failure) = await self.paced(former, { await $0.removeExactly(former) }) {

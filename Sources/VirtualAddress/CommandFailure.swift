@@ -12,6 +12,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         case noDevice
         /// IPv6 is switched off on the interface.
         case noIPv6
+        /// The interface, an ipvlan, has an address only once, and has this one already with another prefix length.
+        case onlyOnce
         /// The process lacks CAP_NET_ADMIN.
         case notPermitted
         /// The program could not be started; the value is an errno.
@@ -71,6 +73,8 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
         case .some(let code):
             if text.contains("Cannot find device") || text.contains("does not exist") {
                 kind = .noDevice
+            } else if text.contains("already assigned to an ipvlan device") {
+                kind = .onlyOnce
             } else if text.contains("Operation not permitted") {
                 kind = .notPermitted
             } else if text.contains("IPv6 is disabled")
@@ -93,6 +97,7 @@ public struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible
             case .noDevice: "no such interface"
             case .noIPv6:
                 "IPv6 is switched off on the interface: sysctl net.ipv6.conf.NAME.disable_ipv6 must be 0"
+            case .onlyOnce: "an ipvlan has an address only once, also with those beside it on the same parent"
             case .notPermitted: "not permitted (CAP_NET_ADMIN is needed)"
             case .notStarted(let number): "cannot be started (errno \(number))"
             case .noSlot: "not started, since too many commands of ip are under way"

@@ -102,7 +102,10 @@ extension NetworkInterface {
             alternativeNames: try link.member("altnames", \.strings) ?? [],
             index: try link.required("ifindex", \.number),
             isUp: flags.contains("UP"),
-            isLowerUp: flags.contains("LOWER_UP")
+            isLowerUp: flags.contains("LOWER_UP"),
+            master: try link.member("master", \.string),
+            // Of all masters it alone does without ARP: its kind is said in the detailed listing only, which is long.
+            isVRF: flags.contains("MASTER") && flags.contains("NOARP")
         )
     }
 }

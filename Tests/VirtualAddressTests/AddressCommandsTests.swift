@@ -27,6 +27,7 @@ struct CommandTextTests {
             (2, "RTNETLINK answers: Permission denied\n", .other(2)),
             (125, "", .timedOut),
             (nil, "", .timedOut),
+            (2, "Error: Address already assigned to an ipvlan device.\n", .onlyOnce),
         ] as [(Int32?, String, CommandFailure.Kind)]
     )
     func `the words of ip are told apart`(code: Int32?, text: String, kind: CommandFailure.Kind) {

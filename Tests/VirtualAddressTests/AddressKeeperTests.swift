@@ -390,6 +390,29 @@ struct AddressKeeperTests {
         }
     }
 
+    /// As an ipvlan, in the kernel's words (6.1).
+    @Test @EventLoop func `an interface that has an address only once keeps ours where it stands`() async throws {
+        try await TestNetwork.with(nodes: 1) { nodes in
+            let ours = try virtual("10.77.0.100/24")
+            let refusal = "Error: Address already assigned to an ipvlan device."
+            let script = "case \"$*\" in *\" replace 10.77.0.100/32 \"*) echo '\(refusal)'; exit 2;; esac; exec \"$@\""
+            var commands = AddressCommands(command: ["/bin/sh", "-c", script, "sh"] + nodes[0].command)
+            commands.listTimeout = .seconds(60)
+            let keeper = AddressKeeper(
+                commands, promotes: { await nodes[0].promotesSecondaries(on: $0) },
+                report: { Issue.record("the own addresses hang on \($0)") })
+            keeper.follow([ours.address.address])
+            try await hold(keeper, ours)
+            try await nodes[0].ip("addr", "add", "10.77.0.1/24", "dev", "eth0")
+            try await hold(keeper, ours)
+            #expect(try await places("10.77.0.100/24", in: nodes[0]) == [ours])
+            try await release(keeper, ours)
+            #expect(try await nodes[0].commands.list().places(of: ours.address.address).isEmpty)
+            let own = try await nodes[0].ip("-o", "addr", "show", "dev", "eth0")
+            #expect(own.contains(" 10.77.0.1/24 "), "\(own)")
+        }
+    }
+
     @Test @EventLoop func `a node that cannot run a command in time gets more for the next, and a shorter lifetime`()
         async throws
     {

@@ -55,6 +55,24 @@ struct KernelAddressesTests {
         #expect(try read.places(of: #require(IPAddress("10.77.0.10"))).isEmpty)
     }
 
+    /// As iproute2 6.1 prints them, without their addresses.
+    @Test func `an interface's VRF is known, and no bridge or bond is taken for one`() throws {
+        let json = #"""
+            [{"ifindex":2,"ifname":"blue","flags":["NOARP","MASTER","UP","LOWER_UP"],"addr_info":[]},
+             {"ifindex":3,"ifname":"bond0","flags":["BROADCAST","MULTICAST","MASTER","UP","LOWER_UP"],"master":"blue",
+              "addr_info":[]},
+             {"ifindex":4,"ifname":"eth1","flags":["BROADCAST","MULTICAST","SLAVE","UP"],"master":"bond0","addr_info":[]},
+             {"ifindex":5,"ifname":"br0","flags":["BROADCAST","MULTICAST","UP"],"addr_info":[]},
+             {"ifindex":6,"ifname":"eth2","altnames":["enp1s0"],"flags":["UP"],"master":"br0","addr_info":[]},
+             {"ifindex":7,"ifname":"eth3","altnames":["enp2s0"],"flags":["UP"],"master":"blue","addr_info":[]},
+             {"ifindex":8,"ifname":"eth4","flags":["UP"],"master":"gone","addr_info":[]}]
+            """#
+        let read = try #require(KernelAddresses(json: Array(json.utf8)))
+        #expect(read.unreadable == 0)
+        #expect(["bond0", "eth3", "enp2s0"].map { read.vrf(of: $0) } == ["blue", "blue", "blue"])
+        #expect(["blue", "eth1", "br0", "eth2", "enp1s0", "eth4", "absent"].allSatisfy { read.vrf(of: $0) == nil })
+    }
+
     @Test func `what cannot be understood is counted, and the rest kept`() throws {
         let json = #"""
             [{}, 5, {"ifname":"eth1"}, {"ifindex":"2","ifname":"eth2"},
