@@ -20,7 +20,7 @@ public enum LabSuite: String, Codable, Sendable, CaseIterable {
         /// PostgreSQL's major version, as Debian's paths name it.
         public let postgres: String
         /// The version of Patroni that comes from PyPI; nil: Debian's package.
-        let patroniOfPyPI: String?
+        public let patroniOfPyPI: String?
         /// Packages that the other release has not, or has under another name.
         let packages: [String]
         /// Whether Patroni refuses an etcd that has the number of the one it knew and a younger history, until it is

@@ -26,6 +26,28 @@ extension LabTests {
         }
     }
 
+    /// Patroni 4.1 leaves the leader key where it is meanwhile.
+    @Test(
+        .enabled(
+            if: LabSuite.chosen.recipe.patroniOfPyPI != nil, "Patroni 4.1 brings demote-cluster: make test-patroni"))
+    @EventLoop
+    func `a cluster that is demoted to a standby cluster gives the addresses up, and has them back when promoted`()
+        async throws
+    {
+        try await Scene.play("demoted to a standby cluster and back") { scene in
+            let patronictl = ["patronictl", "-c", "/etc/patroni/config.yml"]
+            // There is nobody to follow.
+            try await scene.lab.run(
+                scene.leader,
+                patronictl + ["demote-cluster", "--force", "--host", "10.77.0.99", "--port", "5432", "demo"])
+            try await scene.awaitHolders([], .seconds(40))
+            try await scene.awaitLog(scene.leader, "PostgreSQL here is in recovery and accepts no writes")
+            #expect(try await scene.lab.leader() == scene.leader)
+            try await scene.lab.run(scene.leader, patronictl + ["promote-cluster", "--force", "demo"])
+            try await scene.awaitHolders([scene.leader], .seconds(60))
+        }
+    }
+
     @Test @EventLoop func `in maintenance with Patroni stopped the address stays`() async throws {
         try await Scene.play("maintenance mode with Patroni stopped") { scene in
             let node = scene.leader
