@@ -96,11 +96,15 @@ demo-down: build-lab ## Take the demo's cluster down.
 test: .build/packages-test .build/packages-deb stage ## Unit, simulation, integration (real etcd, PostgreSQL) and lab tests (real nodes).
 	scripts/test
 
-test-long: .build/packages-test stage ## Hours: real daemons and a real etcd, frozen, cut and restored at random (FOR=2h, SEED=N), and an older version beside.
+test-long: .build/packages-qemu stage ## Hours: real daemons and a real etcd, frozen, cut and restored at random (FOR=2h, SEED=N), an older version beside; then test-qemu.
 	scripts/test-long
 
 test-patroni: .build/packages-test stage build-lab ## Scenes of the lab on Patroni 4.1 from PyPI, which `make test` does not play (SCENES='LabTests\+Restore').
 	scripts/test-patroni
+
+test-qemu: .build/packages-qemu ## VLAN, bond, VRF and ipvlan, which this kernel may lack, on Debian's kernel in QEMU.
+	swift build --build-tests
+	scripts/test-qemu
 
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
@@ -133,4 +137,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni test-qemu simulate mutants mutants-sample docs format lint build-bench bench bench-check

@@ -13,18 +13,18 @@ extension IsolationScene {
     }
 
     func hasAddress() async throws -> Bool {
-        try await self.node.ip("-o", "address", "show", "dev", "eth0").contains(" \(Self.address)/")
+        try await self.node.ip("-o", "address", "show", "dev", self.interface).contains(" \(Self.address)/")
     }
 
     /// The leader key names this node; waits for the address. From here on it must stay.
-    func lead(_ key: String = "/service/demo/leader") async throws {
+    func lead(_ key: String = "/service/demo/leader", within limit: Duration = .seconds(30)) async throws {
         try await self.put([(key, "n1")])
-        try await self.follow()
+        try await self.follow(within: limit)
     }
 
     /// Waits for the address, which must stay from here on.
-    func follow() async throws {
-        let isHere = try await eventually(within: .seconds(30)) {
+    func follow(within limit: Duration = .seconds(30)) async throws {
+        let isHere = try await eventually(within: limit) {
             guard let last = self.kernelNews.last, !last.hasPrefix("Deleted") else { return false }
             return try await self.hasAddress()
         }

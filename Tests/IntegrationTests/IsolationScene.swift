@@ -36,6 +36,8 @@ final class IsolationScene {
     let etcd: LocalEtcd
     let client: EtcdClient
     let systemd: Receiver
+    /// Where the address stands.
+    var interface = "eth0"
     private(set) var proxies: [RecordingProxy] = []
     private(set) var daemon: TestProcess?
     private var monitor: TestProcess?
@@ -149,7 +151,7 @@ final class IsolationScene {
             member: n1
             etcd: { endpoints: [\(urls)]\(etcd) }
             addresses:
-              - { address: \(Self.address)/16, interface: eth0, acquire: \(acquire), port: \(port) }
+              - { address: \(Self.address)/16, interface: \(self.interface), acquire: \(acquire), port: \(port) }
             lease: { ttl: \(Self.ttl.components.seconds)s, margin: 2s }
             status: { socket: \(self.socket) }
             \(more)
