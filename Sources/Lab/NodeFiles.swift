@@ -79,7 +79,7 @@ struct NodeFiles {
                   parameters:
                     fsync: "off"
                     shared_buffers: 16MB
-                    max_connections: \(self.options.citus == nil ? 60 : 160)
+                    max_connections: \(self.options.citus == nil ? 100 : 160)
                     max_wal_size: 256MB
                     wal_keep_size: 64MB
                     wal_log_hints: "on"

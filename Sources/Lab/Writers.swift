@@ -3,8 +3,8 @@ public import EventLoop
 import Glibc
 import PostgresClient
 
-/// Sessions that write through the coordinator to the worker's shards, as an application does: one write after another, each
-/// with patience, and a new connection after an error. To be run in the client's network namespace; see
+/// Sessions that write through the coordinator to the worker's shards, or to a plain cluster, as an application does: one write
+/// after another, each with patience, and a new connection after an error. To be run in the client's network namespace; see
 /// ``Lab/startWriters(_:for:)``.
 @EventLoop
 public final class Writers {
@@ -25,6 +25,7 @@ public final class Writers {
     }
 
     private let address: String
+    private let isCitus: Bool
     private var report = Report()
     private var lastSuccess: Int64
     private var hasEnded = false
@@ -34,9 +35,12 @@ public final class Writers {
     /// A write that is not answered by then is given up: far beyond what a switchover may take.
     private static let patience: Duration = .seconds(30)
 
-    /// - Parameter address: the coordinator's virtual address.
-    public init(_ address: String) {
+    /// - Parameters:
+    ///   - address: the virtual address, with Citus the coordinator's.
+    ///   - isCitus: whether the lab's cluster is one of Citus.
+    public init(_ address: String, isCitus: Bool) {
         self.address = address
+        self.isCitus = isCitus
         self.lastSuccess = BootClock.microseconds
     }
 
@@ -51,16 +55,24 @@ public final class Writers {
         return self.report
     }
 
+    private var database: String { self.isCitus ? LabCitus.databases[0] : "postgres" }
+
+    /// Each session writes a row of its own.
+    private func statement(_ number: Int) -> String {
+        self.isCitus
+            ? "select citus_stand_in.write('items', \(number))"
+            : "insert into beat values ('writer \(number)', 1) on conflict (address) do update set count = beat.count + 1"
+    }
+
     private func write(_ number: Int) async {
         while !self.hasEnded {
             do {
                 let connection = try await PostgresConnection(
-                    "hostaddr=\(self.address) user=writer dbname=\(LabCitus.databases[0]) sslmode=disable "
+                    "hostaddr=\(self.address) user=writer dbname=\(self.database) sslmode=disable "
                         + "gssencmode=disable application_name=writer tcp_user_timeout=3000", timeout: .seconds(3))
                 while !self.hasEnded {
                     let begun = BootClock.microseconds
-                    _ = try await connection.query(
-                        "select citus_stand_in.write('items', \(number))", timeout: Self.patience)
+                    _ = try await connection.query(self.statement(number), timeout: Self.patience)
                     self.succeed(begun)
                     try await EventLoop.sleep(for: Self.pause)
                 }

@@ -6,7 +6,7 @@ import Lab
 struct WriteThrough: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "writers",
-        abstract: "Write through the coordinator from many sessions; print what they saw, as JSON.",
+        abstract: "Write through the first address from many sessions; print what they saw, as JSON.",
         shouldDisplay: false
     )
     @Option(help: "Sessions at once.") var sessions = 50
@@ -16,7 +16,7 @@ struct WriteThrough: ParsableCommand {
         let (sessions, seconds) = (self.sessions, self.seconds)
         runOnLoop { () async throws(LabError) in
             let lab = try Lab.running()
-            let writers = Writers(lab.options.plainAddresses[0])
+            let writers = Writers(lab.options.plainAddresses[0], isCitus: lab.options.citus != nil)
             print(try await writers.run(sessions: sessions, for: .seconds(seconds)).json())
             return 0
         }

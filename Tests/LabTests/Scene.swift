@@ -57,7 +57,7 @@ struct Scene {
         return issue
     }
 
-    static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+    nonisolated static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// Whether a lab may be started: it takes root rights, minutes, and the staged daemon.
     nonisolated static var isPossible: Bool { getenv("PHAROS_LAB_STAGE") != nil }
