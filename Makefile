@@ -18,6 +18,7 @@ TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=
 	etcd-server etcd-client postgresql-15 openssl dnsmasq-base prometheus python3-prometheus-client
 BENCH_PACKAGES := vip-manager
 DEB_PACKAGES := debhelper dpkg-dev lintian
+QEMU_PACKAGES := qemu-system-x86 busybox-static cpio kmod
 # No folder beside the program is searched for libraries: there are none.
 RELEASE := swift build -c release --static-swift-stdlib --disable-local-rpath
 
@@ -38,6 +39,10 @@ help: ## Show what there is.
 
 .build/packages-deb: .build/packages-build
 	@scripts/install-packages $(DEB_PACKAGES)
+	@mkdir -p .build && touch $@
+
+.build/packages-qemu: .build/packages-test
+	@scripts/install-packages $(QEMU_PACKAGES)
 	@mkdir -p .build && touch $@
 
 # The only C++ library in its folder, so that the linker takes it instead of the shared one: see Package.swift.
