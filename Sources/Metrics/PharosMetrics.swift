@@ -22,7 +22,7 @@ public struct PharosMetrics {
     private static func flag(_ value: JSON?) -> Double { value?.bool == true ? 1 : 0 }
     private static func one(_ value: Double) -> [Sample] { [Sample([], value)] }
     /// No sample where it is not known.
-    private static func known(_ labels: [(name: String, value: String)] = [], _ value: Int64?) -> [Sample] {
+    private static func known(_ labels: [(name: String, value: String)], _ value: Int64?) -> [Sample] {
         value.map { [Sample(labels, Double($0))] } ?? []
     }
     /// One series for each state, 1 for the one that is.
@@ -47,7 +47,7 @@ public struct PharosMetrics {
             MetricFamily("pharos_build_info", .info, "What runs, and for whom", [Sample(labels, 1)]),
             MetricFamily(
                 "pharos_uptime_seconds", .gauge, "How long the daemon has run",
-                Self.known(self.status["uptime_seconds"]?.int64)),
+                Self.known([], self.status["uptime_seconds"]?.int64)),
             MetricFamily(
                 "pharos_leads", .gauge, "Whether Patroni's leader key names this member",
                 Self.one(Self.flag(self.status["is_leader"]))),
@@ -179,7 +179,7 @@ public struct PharosMetrics {
                 "pharos_citus_findings", .gauge, "Findings of the last verification by this daemon", verified),
             MetricFamily(
                 "pharos_citus_verification_age_seconds", .gauge, "How old the last verification is",
-                Self.known(citus["verification"]?["seconds_ago"]?.int64)),
+                Self.known([], citus["verification"]?["seconds_ago"]?.int64)),
         ]
     }
 
