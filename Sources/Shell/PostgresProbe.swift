@@ -42,6 +42,11 @@ final class PostgresProbe {
     /// What is likely to be behind it, where that is not plain.
     nonisolated static func hint(_ error: PostgresError) -> String {
         if error.kind == .authentication { return " (hint: CREATE ROLE pharos LOGIN, and a line in pg_hba)" }
+        if error.isLimitOfRole { return " (hint: alter role pharos connection limit -1; or a larger one)" }
+        if error.sqlState == "53300" {
+            return
+                " (hint: its connections are used up; leave some for the daemon: reserved_connections and pg_use_reserved_connections, from PostgreSQL 16 on, or raise max_connections)"
+        }
         if let hint = DaemonUnit.hint(failedSocket: error.message) { return " (hint: \(hint))" }
         guard error.message.contains("socket \""), error.message.contains("No such file") else { return "" }
         return

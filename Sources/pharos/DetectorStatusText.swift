@@ -27,7 +27,9 @@ struct DetectorStatusText {
     }
 
     var isInOrder: Bool {
-        !self.isCutOff && self.splits.isEmpty
+        // Without it nobody can be elected, and nothing acquired.
+        let isEtcdUsable = !["no_quorum", "alarm"].contains(self.status["etcd_condition"]?.string)
+        return !self.isCutOff && self.splits.isEmpty && isEtcdUsable
             && self.targets.allSatisfy { Self.isInOrder($0) && !Self.isSuppressed($0) }
     }
 

@@ -53,6 +53,14 @@ struct StatusTextTests {
         #expect(status.text.contains("\n! 10.0.0.3/0") == !isInOrder)
     }
 
+    @Test(arguments: [("well", true), ("degraded", true), ("slow", true), ("no_quorum", false), ("alarm", false)])
+    func `an etcd in which nothing can be acquired is not in order`(condition: String, isInOrder: Bool) throws {
+        let text =
+            #"{"has_contact":true,"etcd":{"is_watching":true},"detector":{"etcd":"why","is_etcd_well":false,"etcd_condition":"\#(condition)"}}"#
+        let status = StatusText(try #require(JSON.parse(Array(text.utf8))))
+        #expect(status.isInOrder == isInOrder && status.text.contains("! etcd       why"))
+    }
+
     @Test func `addresses that nobody could list are not in order`() throws {
         let text = #"{"has_contact":true,"etcd":{"is_watching":true},"listing_failure":"no ip"}"#
         let status = StatusText(try #require(JSON.parse(Array(text.utf8))))

@@ -48,6 +48,17 @@ struct LinkWatchTests {
         #expect(self.see(&n1, found: false) == [.linkBack(self.address, interface: "eth0")])
     }
 
+    @Test func `an address that goes with its interface to another name was added there by nobody`() {
+        var n1 = Script.holding()
+        _ = n1.on(.kernelChanged, after: .milliseconds(200))
+        let elsewhere = KernelPlace(interface: "dmx", prefixLength: 32)
+        let found = [KernelState.Found(address: self.address, place: elsewhere, lifetime: .seconds(20))]
+        let actions = n1.on(
+            .inspected(KernelState(found: found, usableInterfaces: ["dmx"]), since: n1.now))
+        #expect(n1.reports == [.linkLost(self.address, interface: "eth0", .missing)])
+        #expect(actions.contains(.removeStray(self.address, elsewhere)))
+    }
+
     @Test func `what comes and goes is told with growing pauses, and what lasts again`() {
         var watch = LinkWatch()
         var told: [Int] = []

@@ -72,6 +72,15 @@ struct PostgresHintTests {
         PostgresProbe.hint(PostgresError(kind: .connection, message: message))
     }
 
+    @Test func `a server without a connection left, and a role without one, are told apart`() {
+        func hint(_ routine: String?) -> String {
+            PostgresProbe.hint(PostgresError(kind: .connection, message: "no", sqlState: "53300", routine: routine))
+        }
+        #expect(hint("InitializeSessionUserId").contains("alter role pharos connection limit"))
+        #expect(hint("InitProcess").contains("pg_use_reserved_connections"))
+        #expect(hint(nil).contains("max_connections"))
+    }
+
     @Test func `a socket that is not there may be looked for elsewhere`() {
         let place = #"connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: "#
         #expect(Self.hint(place + "No such file or directory").contains("patronictl show-config"))

@@ -226,7 +226,9 @@ extension AddressLease {
                 .lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime), on: interface,
                 at: now, into: &actions)
         }
-        for appeared in surprise.appeared where !isFirst {
+        // What goes from an interface that is no more goes with it to its new name.
+        let hasMoved = surprise.hasVanished && interfaceState == .missing
+        for appeared in surprise.appeared where !isFirst && !hasMoved {
             let place = appeared == self.spec.place ? standsIn ?? appeared : appeared
             self.tell(
                 .addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength),

@@ -12,7 +12,7 @@ extension DetectorStatus {
             "profile": self.profile.document, "is_isolated": .bool(self.isIsolated), "is_cut_off": .bool(self.isCutOff),
             "local_health": .number(self.multiplier),
             "no_switchover_because": .text(self.obstacle.map { Wording.text($0) }),
-            "etcd": .string(Wording.text(self.etcd)),
+            "etcd": .string(Wording.text(self.etcd)), "etcd_condition": .string(Wording.code(self.etcd)),
             "is_etcd_well": .bool(self.etcd == .well || self.etcd == .unknown),
             "groups_read_seconds_ago": .seconds(self.viewReadAt.map { max(.zero, now - $0) }),
             "is_view_old": .bool(self.isViewOld), "split_brains": .list(splits),

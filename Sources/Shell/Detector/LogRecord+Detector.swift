@@ -154,6 +154,17 @@ extension Wording {
         }
     }
 
+    static func code(_ condition: EtcdCondition) -> String {
+        switch condition {
+        case .unknown: "unknown"
+        case .well: "well"
+        case .slow: "slow"
+        case .degraded: "degraded"
+        case .noQuorum: "no_quorum"
+        case .alarm: "alarm"
+        }
+    }
+
     static func text(_ outcome: SwitchoverOutcome) -> String {
         switch outcome {
         case .done(let text): "Patroni says: \(text)"
