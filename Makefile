@@ -69,6 +69,9 @@ install-built:
 	install -D -m 0755 $(PROGRAMS)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
 	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(UNITDIR)/pharos.service
 	install -D -m 0644 systemd/pharos-again.service $(DESTDIR)$(UNITDIR)/pharos-again.service
+	sed -f systemd/instance.sed systemd/pharos.service >$(DESTDIR)$(UNITDIR)/pharos@.service
+	sed -f systemd/instance.sed systemd/pharos-again.service >$(DESTDIR)$(UNITDIR)/pharos-again@.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/pharos@.service $(DESTDIR)$(UNITDIR)/pharos-again@.service
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog

@@ -201,7 +201,10 @@ let package = Package(
         tests("LabTests", ["EventLoop", "Lab", "LenientJSON"]),
         tests(
             "CommandTests",
-            ["Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd"]),
+            [
+                "Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd",
+                arguments,
+            ]),
         tests(
             "DaemonTests",
             ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),

@@ -3,9 +3,8 @@
 /// What the unit of the daemon gives it and keeps from it, drop-ins included: whoever judges a configuration in the daemon's place
 /// has to look with its eyes.
 public struct DaemonUnit: Sendable {
-    public static let name = "pharos.service"
-    /// Where systemd puts what `LoadCredential=` names.
-    static let credentialFolder = "/run/credentials/\(Self.name)/"
+    /// As systemd is asked for it.
+    public let name: String
 
     /// Whom the service runs as.
     public private(set) var user = "pharos"
@@ -23,16 +22,18 @@ public struct DaemonUnit: Sendable {
     ]
 
     /// As it is installed on this machine; as it is shipped where it is not.
-    public init(_ environment: SettingsEnvironment = .system) {
-        let files = UnitFiles(environment: environment).files(of: Self.name)
-        let isInstalled = files.contains { $0.path.hasSuffix("/" + Self.name) }
+    public init(_ environment: SettingsEnvironment = .system, instance: DaemonInstance = DaemonInstance()) {
+        let names = (instance.name == nil ? [] : ["pharos@.service"]) + ["\(instance.unit).service"]
+        let files = names.flatMap { UnitFiles(environment: environment).files(of: $0) }
+        let isInstalled = files.contains { file in names.contains { file.path.hasSuffix("/" + $0) } }
         let lines = files.flatMap {
             UnitText(String(decoding: $0.bytes, as: UTF8.self)).entries.map { ($0.key, $0.value) }
         }
-        self.init(lines: (isInstalled ? [] : Self.shippedLines) + lines)
+        self.init(lines: (isInstalled ? [] : Self.shippedLines) + lines, name: instance.unit)
     }
 
-    init(lines: [(key: String, value: String)]) {
+    init(lines: [(key: String, value: String)], name: String = DaemonInstance().unit) {
+        self.name = name
         var single: [String: String] = [:]
         var inaccessible: [String] = []
         for (key, value) in lines {
@@ -53,7 +54,7 @@ public struct DaemonUnit: Sendable {
                 guard let id = parts.first, key == "LoadCredential", parts.count == 2, parts[1].hasPrefix("/") else {
                     break
                 }
-                self.credentials[Self.credentialFolder + id] = String(parts[1])
+                self.credentials["/run/credentials/\(name).service/\(id)"] = String(parts[1])
             default:  // text, not cases of ours
                 break
             }

@@ -12,6 +12,8 @@ struct Resolution {
     let environment: SettingsEnvironment
     var problems: DiagnosticList
     private var provenance: [EffectiveSetting] = []
+    /// Whose settings they are.
+    var instance = DaemonInstance()
 
     /// The shortest TTL that Patroni uses, whatever it is told.
     static let shortestPatroniTTL = Duration.seconds(20)
@@ -19,7 +21,6 @@ struct Resolution {
     static let defaultLeaseRoot = "/pharos/"
     static let defaultNamespace = "/service/"
     static let defaultPatroniURL = EndpointURL(isTLS: false, host: "127.0.0.1", port: 8008)
-    static let defaultSocket = "/run/pharos/pharos.sock"
 
     init(pharos: PharosFile, patroni: PartialSettings?, environment: SettingsEnvironment, problems: DiagnosticList) {
         self.pharos = pharos
@@ -55,13 +56,14 @@ struct Resolution {
         let citus = self.citus(scope: scope, group: group)
         let detector = self.detector()
         let alert = self.alert()
-        let socket = self.noted("status.socket", self.pharos.statusSocket, Self.defaultSocket) { $0 }
+        let socket = self.noted("status.socket", self.pharos.statusSocket, self.instance.socket) { $0 }
         self.note("status.listen", self.pharos.statusListen, \.description)
         guard let scope, let member, let etcd else { return nil }
         self.checkRoots(patroni: "\(namespace)\(scope)/", pharos: "\(lease.root)\(scope)/address/")
         guard !self.problems.hasErrors else { return nil }
         if let incomplete = patroni.incomplete { self.problems.warning(incomplete.position, incomplete.value) }
         return Settings(
+            instance: self.instance,
             scope: scope,
             member: member,
             namespace: namespace,

@@ -3,7 +3,7 @@ import NetworkAddress
 
 extension Settings {
     /// Where pharos.yml is unless said otherwise.
-    public static let defaultPath = "/etc/pharos/pharos.yml"
+    public static let defaultPath = DaemonInstance().configuration
     /// Bytes of pharos.yml or patroni.yml.
     public static let fileLimit = 1 << 20
     /// Reads of a configuration that somebody may be writing until it is given up, and the pause between two of them.
@@ -24,6 +24,7 @@ extension Settings {
         problems = reader.problems
         let patroni = self.patroniSettings(pharos, environment, &problems)
         var resolution = Resolution(pharos: pharos, patroni: patroni, environment: environment, problems: problems)
+        resolution.instance = DaemonInstance(configuration: path)
         let settings = resolution.resolve()
         if let failure = resolution.problems.failure { throw failure }
         guard var settings else { throw SettingsError(diagnostics: []) }

@@ -8,6 +8,8 @@ public import Secrets
 ///
 /// Patroni's environment variables (`PATRONI_…`) belong to another process: they are read from the files that pharos.yml names.
 public struct Settings: Sendable, Equatable {
+    /// Which of the host's daemons these are for, by their file's path.
+    public var instance = DaemonInstance()
     /// The cluster's name: Patroni's `scope`.
     public var scope: String
     /// This node's name in the cluster: Patroni's `name`.

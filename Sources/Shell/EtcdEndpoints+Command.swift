@@ -10,9 +10,9 @@ extension EtcdClient {
     /// the majority.
     static func ofCommand(
         _ settings: Settings, _ http: HTTPClient, _ configuration: EtcdConfiguration? = nil,
-        folder: String = "/var/lib/pharos"
+        folder: String? = nil
     ) async -> EtcdClient {
-        let file = MemoryFile(folder: folder, followsForgetful: false)
+        let file = MemoryFile(folder: folder ?? settings.instance.stateFolder, followsForgetful: false)
         let endpoints = EtcdEndpoints(
             settings, file.load(MemoryFile.Owner(settings)).etcd, nil, longestTTL: { .zero })
         let client = EtcdClient(

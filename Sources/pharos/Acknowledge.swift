@@ -13,7 +13,7 @@ struct Acknowledge: ParsableCommand {
             """)
     @Argument(help: "The member's name.") var member: String
     @Option(help: "Its Citus group.") var group = 0
-    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+    @OptionGroup var daemon: SocketOption
 
     func validate() throws {
         let isGood = self.member.utf8.allSatisfy { $0 > 32 && $0 < 127 && !"/?#%".utf8.contains($0) }
@@ -23,7 +23,7 @@ struct Acknowledge: ParsableCommand {
     }
 
     func run() throws {
-        let (path, socket) = ("/acknowledge/\(self.group)/\(self.member)", self.socket)
+        let (path, socket) = ("/acknowledge/\(self.group)/\(self.member)", self.daemon.path)
         let code = runOnLoop { await Self.post(path, socket) }
         guard code == .success else { throw code }
     }

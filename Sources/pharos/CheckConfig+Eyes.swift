@@ -6,9 +6,15 @@ import Settings
 struct DaemonEyes {
     let unit: DaemonUnit
 
+    /// Those of the daemon that the configuration at `path` belongs to.
+    init(of path: String) { self.unit = DaemonUnit(instance: DaemonInstance(configuration: path)) }
+
+    /// Whether a file at `path` is no service's.
+    static func isTrial(_ path: String) -> Bool { path != DaemonInstance(configuration: path).configuration }
+
     /// As the daemon would load it, and warnings about how that was found out.
     func load(_ path: String) -> (result: Result<Settings, SettingsError>, notes: [String]) {
-        self.look(isTrial: path != Settings.defaultPath) { environment throws(SettingsError) in
+        self.look(isTrial: Self.isTrial(path)) { environment throws(SettingsError) in
             try Settings.load(path: path, environment: environment)
         }
     }
@@ -26,8 +32,8 @@ struct DaemonEyes {
 
     private func notes<Value>(_ eyes: DaemonUser.Eyes, _ result: Result<Value, SettingsError>) -> [String] {
         var notes = DaemonUser.groups(self.unit.groups).missing.map { group in
-            "warning: there is no group \(group), which \(DaemonUnit.name) names: the service does not start (216/GROUP). Make it "
-                + "(groupadd --system \(group)), or name another: systemctl edit pharos, then [Service], SupplementaryGroups= and "
+            "warning: there is no group \(group), which \(self.unit.name).service names: the service does not start (216/GROUP). Make it "
+                + "(groupadd --system \(group)), or name another: systemctl edit \(self.unit.name), then [Service], SupplementaryGroups= and "
                 + "SupplementaryGroups=GROUP"
         }
         switch eyes {
@@ -37,7 +43,7 @@ struct DaemonEyes {
             let groups = DaemonUser.groupNames(self.unit).joined(separator: ", ")
             notes.append(
                 "the daemon reads as user \(self.unit.user), in the groups: \(groups). What a group may read it reads as a member (usermod "
-                    + "--append --groups GROUP \(self.unit.user), then systemctl restart pharos). A file that only postgres or root may read is handed "
+                    + "--append --groups GROUP \(self.unit.user), then systemctl restart \(self.unit.name)). A file that only postgres or root may read is handed "
                     + "to it with LoadCredential= (docs/operations.md, \"Files that only postgres or root may read\")")
         }
         return notes

@@ -15,13 +15,14 @@ struct CheckConfig: ParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() throws {
-        let eyes = DaemonEyes(unit: DaemonUnit())
+        let eyes = DaemonEyes(of: self.file.path)
         let (result, notes) = eyes.load(self.file.path)
         switch result {
         case .success(let settings):
             for setting in settings.provenance { print(setting.description) }
             for warning in settings.warnings + settings.unseenEnvironment() { complain(warning.description) }
             for warning in eyes.warnings(settings) + notes { complain(warning) }
+            try Self.compare(settings, self.file.path)
             let code = runOnLoop {
                 await Self.lookAtEtcd(settings)
                 return await Self.warnOfInterfaces(settings)
@@ -33,6 +34,14 @@ struct CheckConfig: ParsableCommand {
             for note in notes { complain(note) }
             throw ExitStatus.configuration
         }
+    }
+
+    /// Other daemons of this host must not share what each has for itself.
+    private static func compare(_ settings: Settings, _ path: String) throws {
+        let conflicts = ClusterConflicts(settings, path: path)
+        for warning in conflicts.warnings { complain("warning: \(warning)") }
+        for error in conflicts.errors { complain("\(path): \(error)") }
+        guard conflicts.errors.isEmpty else { throw ExitStatus.configuration }
     }
 
     /// What would change in `pg_dist_node`, before it does. That it cannot be looked at is no fault of the configuration's.
@@ -92,38 +101,5 @@ struct CheckConfig: ParsableCommand {
         let own = name.split(separator: "@", maxSplits: 1).first.map(String.init) ?? ""
         let advice = own != name && has(own) ? ". Its name is \(own): ip prints its parent behind an @" : ""
         return "this node has no interface \(name); it has \(names)\(advice)"
-    }
-}
-
-struct Initialize: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "init", abstract: "Write a pharos.yml for a node whose Patroni is configured already.")
-    @Option(name: .customLong("from-patroni"), help: "Patroni's configuration file, as an absolute path.")
-    var patroni: String
-    @Option(help: "The virtual address with its prefix length, such as 10.10.10.3/24.") var address: String
-    @Option(help: "The interface that it belongs on.") var interface: String
-    @Option(help: "Where to write; - for standard output.") var output = "/etc/pharos/pharos.yml"
-    @Flag(help: "Replace an existing file.") var force = false
-
-    func run() throws {
-        let eyes = DaemonEyes(unit: DaemonUnit())
-        let (result, notes) = eyes.look(isTrial: self.output != Settings.defaultPath) {
-            environment throws(SettingsError) in
-            try renderConfiguration(
-                fromPatroni: self.patroni, address: self.address, interface: self.interface, environment: environment)
-        }
-        for note in notes { complain(note) }
-        guard case .success(let (text, settings)) = result else {
-            if case .failure(let error) = result { complain(error.description) }
-            throw ExitStatus.configuration
-        }
-        for warning in settings.unseenEnvironment() { complain(warning.description) }
-        for warning in eyes.warnings(settings) { complain(warning) }
-        if self.output == "-" { return print(text, terminator: "") }
-        if let problem = NewFile.write(text, to: self.output, replacing: self.force) {
-            complain("pharos: \(self.output): \(problem)")
-            throw ExitStatus.configuration
-        }
-        print("wrote \(self.output); next: pharos check-config, then systemctl enable --now pharos")
     }
 }

@@ -3,6 +3,7 @@ import ArgumentParser
 import EventLoop
 import HTTPClient
 import LenientJSON
+import Settings
 
 struct Cluster: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,16 +14,17 @@ struct Cluster: ParsableCommand {
             """)
     @Flag(help: "Print the daemon's answer as JSON.") var json = false
     @Flag(help: "Print one line with figures, for Nagios, Icinga and their like.") var check = false
-    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+    @OptionGroup var daemon: SocketOption
 
     func validate() throws {
         guard !(self.json && self.check) else { throw ValidationError("either --json or --check") }
     }
 
     func run() throws {
-        let (socket, isJSON, isCheck) = (self.socket, self.json, self.check)
+        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let (isJSON, isCheck) = (self.json, self.check)
         let code = runOnLoop {
-            guard let (body, cluster) = await ShowStatus.answer(socket, path: "/cluster") else {
+            guard let (body, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster") else {
                 if isCheck { print("PHAROS UNKNOWN - the daemon does not answer") }
                 return ClusterText.unknown
             }
@@ -41,12 +43,12 @@ struct Crosscheck: ParsableCommand {
             Made of what the daemons publish in etcd. Exit status: 0 everybody is reached by everybody who asks, 1 somebody is \
             not, 3 not known: the daemon does not answer, or has not read the groups.
             """)
-    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+    @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let socket = self.socket
+        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
         let code = runOnLoop {
-            guard let (_, cluster) = await ShowStatus.answer(socket, path: "/cluster") else {
+            guard let (_, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster") else {
                 return ClusterText.unknown
             }
             let text = CrosscheckText(cluster)

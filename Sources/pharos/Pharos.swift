@@ -28,8 +28,44 @@ struct Pharos: ParsableCommand {
 
 /// Where the configuration is.
 struct ConfigurationOption: ParsableArguments {
-    @Option(name: [.customLong("config"), .customShort("c")], help: "The configuration file.")
-    var path = Settings.defaultPath
+    @Option(
+        name: [.customLong("config"), .customShort("c")],
+        help: "The configuration file; without it /etc/pharos/pharos.yml.")
+    var config: String?
+    @Option(help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.") var cluster: String?
+
+    var path: String { self.config ?? ClusterName.instance(self.cluster).configuration }
+
+    func validate() throws {
+        try ClusterName.check(self.cluster)
+        guard self.config == nil || self.cluster == nil else {
+            throw ValidationError("--config and --cluster both say which file: one of them is enough")
+        }
+    }
+}
+
+/// Where the daemon of this node answers.
+struct SocketOption: ParsableArguments {
+    @Option(help: "The daemon's socket; without it /run/pharos/pharos.sock.") var socket: String?
+    @Option(help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.") var cluster: String?
+
+    var instance: DaemonInstance { ClusterName.instance(self.cluster) }
+    var path: String { self.socket ?? self.instance.socket }
+
+    func validate() throws { try ClusterName.check(self.cluster) }
+}
+
+/// One of several clusters on a host, as it is named on a command line.
+enum ClusterName {
+    static func check(_ name: String?) throws {
+        guard let name, DaemonInstance(named: name) == nil else { return }
+        throw ValidationError("'\(name)' is no cluster's name: letters, digits, _ - and . (and not pharos)")
+    }
+
+    /// Nil, and what ``check(_:)`` refuses: the plain one.
+    static func instance(_ name: String?) -> DaemonInstance {
+        name.flatMap(DaemonInstance.init(named:)) ?? DaemonInstance()
+    }
 }
 
 /// The exit statuses of sysexits(3) that are used.

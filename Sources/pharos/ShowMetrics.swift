@@ -14,10 +14,10 @@ struct ShowMetrics: ParsableCommand {
             """)
     @Flag(name: .customLong("openmetrics"), help: "OpenMetrics 1.0 instead of Prometheus's text format 0.0.4.")
     var isOpenMetrics = false
-    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+    @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, format) = (self.socket, self.isOpenMetrics ? Exposition.openMetrics : .prometheus)
+        let (socket, format) = (self.daemon.path, self.isOpenMetrics ? Exposition.openMetrics : .prometheus)
         let code = runOnLoop {
             let status = await Self.ask(socket, "/status")
             let cluster = status == nil ? nil : await Self.ask(socket, "/cluster")

@@ -3,19 +3,19 @@ import ArgumentParser
 import EventLoop
 import HTTPClient
 import LenientJSON
+import Settings
 
 struct ShowStatus: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show what the daemon of this node knows, holds, and why.",
         discussion: "Exit status: 0 in order, 1 something needs attention, 69 the daemon does not answer.")
     @Flag(help: "Print the daemon's answer as JSON.") var json = false
-    @Option(help: "The daemon's socket.") var socket = Self.defaultSocket
-    static let defaultSocket = "/run/pharos/pharos.sock"
+    @OptionGroup var daemon: SocketOption
 
     func run() throws {
         let isJSON = self.json
-        let socket = self.socket
-        let code = runOnLoop { await Self.show(socket, isJSON: isJSON) }
+        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let code = runOnLoop { await Self.show(socket, unit, isJSON: isJSON) }
         guard code == .success else { throw code }
     }
 
@@ -31,20 +31,22 @@ struct ShowStatus: ParsableCommand {
     }
 
     @EventLoop
-    private static func show(_ socket: String, isJSON: Bool) async -> Int32 {
-        guard let (body, status) = await self.answer(socket) else { return ExitStatus.unavailableNumber }
+    private static func show(_ socket: String, _ unit: String, isJSON: Bool) async -> Int32 {
+        guard let (body, status) = await self.answer(socket, unit) else { return ExitStatus.unavailableNumber }
         if isJSON { print(body, terminator: "") } else { print(StatusText(status).text, terminator: "") }
         return StatusText(status).isInOrder ? 0 : 1
     }
 
     /// What the daemon answers, as text and read; nil if there is nothing, which has been said.
     @EventLoop
-    static func answer(_ socket: String, path: String = "/status") async -> (body: String, status: JSON)? {
+    static func answer(
+        _ socket: String, _ unit: String, path: String = "/status"
+    ) async -> (body: String, status: JSON)? {
         do throws(HTTPError) {
             let response = try await self.ask(socket, path: path)
             guard response.status == 200 else {
                 complain(
-                    "pharos: the daemon here does not know \(path): it is of another version; systemctl restart pharos")
+                    "pharos: the daemon here does not know \(path): it is of another version; systemctl restart \(unit)")
                 return nil
             }
             guard let status = JSON.parse(response.body) else {
@@ -54,7 +56,7 @@ struct ShowStatus: ParsableCommand {
             return (String(decoding: response.body, as: UTF8.self), status)
         } catch {
             complain(
-                "pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status pharos; journalctl -u pharos -n 50"
+                "pharos: no daemon answers at \(socket): \(error.description)\nhint: systemctl status \(unit); journalctl -u \(unit) -n 50"
             )
             return nil
         }

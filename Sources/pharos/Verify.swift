@@ -34,7 +34,7 @@ struct Verify: ParsableCommand {
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
             let found = await verifier.verified(
-                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(),
+                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(settings),
                 places: RememberedPlaces(settings), points: points)
             let reports = found.map {
                 VerificationReport(
@@ -139,9 +139,9 @@ struct Repair: ParsableCommand {
 
 /// The second coordinators that this node's daemon has found; none where it does not run.
 @EventLoop
-private func rivalsKnownToDaemon() async -> [NodeEndpoint] {
+private func rivalsKnownToDaemon(_ settings: Settings) async -> [NodeEndpoint] {
     do throws(HTTPError) {
-        let status = JSON.parse(try await ShowStatus.ask(ShowStatus.defaultSocket).body)
+        let status = JSON.parse(try await ShowStatus.ask(settings.status.socket).body)
         let rivals = status?["citus"]?["rival_coordinators"]?.array ?? []
         return rivals.compactMap { $0.string.flatMap { NodeEndpoint($0) } }
     } catch {

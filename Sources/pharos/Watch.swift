@@ -4,6 +4,7 @@ import EventLoop
 import Glibc
 import HTTPClient
 import LenientJSON
+import Settings
 
 struct Watch: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,23 +14,24 @@ struct Watch: ParsableCommand {
             of `pharos cluster` for the last picture.
             """)
     @Flag(help: "Print one picture, whole, and end.") var once = false
-    @Option(help: "The daemon's socket.") var socket = ShowStatus.defaultSocket
+    @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, isOnce) = (self.socket, self.once || isatty(STDOUT_FILENO) == 0)
+        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let isOnce = self.once || isatty(STDOUT_FILENO) == 0
         let code =
             isOnce
-            ? runOnLoop { await Self.once(socket) }
+            ? runOnLoop { await Self.once(socket, unit) }
             : runOnLoop(blocking: [SIGINT, SIGTERM, SIGWINCH]) {
-                await Screen(socket).run()
+                await Screen(socket, unit).run()
             }
         guard code == .success else { throw code }
     }
 
     @EventLoop
-    private static func once(_ socket: String) async -> Int32 {
-        guard let (_, cluster) = await ShowStatus.answer(socket, path: "/cluster"),
-            let (_, status) = await ShowStatus.answer(socket)
+    private static func once(_ socket: String, _ unit: String) async -> Int32 {
+        guard let (_, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster"),
+            let (_, status) = await ShowStatus.answer(socket, unit)
         else { return ClusterText.unknown }
         print(WatchText(cluster: cluster, status: status).lines(nil).joined(separator: "\n"))
         return ClusterText(cluster).exitStatus
@@ -38,7 +40,7 @@ struct Watch: ParsableCommand {
     /// The terminal while the picture is shown: its other screen, no cursor, keys as they are typed; as it was in the end.
     @EventLoop
     private final class Screen {
-        private let socket: String
+        private let (socket, unit): (String, String)
         private let isColoured = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
         private var sources: [EventSource] = []
         private var before = termios()
@@ -46,7 +48,7 @@ struct Watch: ParsableCommand {
         private var isOver = false
         private var ended: CheckedContinuation<Void, Never>?
 
-        init(_ socket: String) { self.socket = socket }
+        init(_ socket: String, _ unit: String) { (self.socket, self.unit) = (socket, unit) }
 
         func run() async -> Int32 {
             let isTerminal = tcgetattr(STDIN_FILENO, &self.before) == 0
@@ -102,7 +104,7 @@ struct Watch: ParsableCommand {
                 lines = WatchText(cluster: cluster, status: status).lines(room)
             } else {
                 self.exitStatus = ClusterText.unknown
-                lines = ["! no daemon answers at \(self.socket): systemctl status pharos"]
+                lines = ["! no daemon answers at \(self.socket): systemctl status \(self.unit)"]
             }
             guard !self.isOver else { return }
             self.write(WatchText.frame(lines, isColoured: self.isColoured))

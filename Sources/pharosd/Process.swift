@@ -46,7 +46,7 @@ final class Process {
         self.preparation = nil
         self.lock = prepared.lock
         self.adopt(prepared.settings)
-        let memory = MemoryFile(folder: Self.stateFolder, followsForgetful: prepared.followsForgetful)
+        let memory = MemoryFile(folder: self.stateFolder, followsForgetful: prepared.followsForgetful)
         let shell = Shell(prepared.settings, self.services(prepared.ip, memory))
         self.shell = shell
         shell.start()
@@ -123,8 +123,8 @@ final class Process {
     }
 
     /// systemd's, of the unit's StateDirectory; outside of a unit the same by its usual name.
-    private static var stateFolder: String {
-        getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? "/var/lib/pharos"
+    private var stateFolder: String {
+        getenv("STATE_DIRECTORY").map { String(cString: $0) } ?? DaemonInstance(configuration: self.path).stateFolder
     }
 
     // MARK: - systemd

@@ -51,6 +51,8 @@ extension LabTests {
             let absence = try scene.timeline().absence(of: Scene.v4, since: begun, until: Lab.now)
             #expect(absence == 0, "nobody held the address for \(absence) ms")
 
+            try await scene.playInstance(node, reinstall: new)
+
             // Masked, it stays so, and as it is.
             let kept = try await scene.property(node, "MainPID")
             try await scene.run(node, "systemctl", "mask", "--quiet", "pharos")
@@ -79,6 +81,37 @@ extension Scene {
         let states = try await self.lab.exec(
             node, ["sh", "-c", "systemctl is-enabled pharos; systemctl is-active pharos"])
         return states.text.split(separator: "\n").joined(separator: " ")
+    }
+
+    /// The same cluster by a name, as one of several of the host: refused beside the plain one, then in its place.
+    fileprivate func playInstance(_ node: String, reinstall package: String) async throws {
+        try await self.run(node, "ln", "-s", "config.yml", "/etc/patroni/15-main.yml")
+        let made = try await self.lab.run(
+            node, ["pharos", "init", "--cluster", "15-main", "--address", "\(Self.v4)/24", "--interface", "eth0"])
+        #expect(made.contains("wrote /etc/pharos/15-main.yml; next: pharos check-config --cluster 15-main"), "\(made)")
+        let refused = try await self.lab.exec(node, ["pharos", "check-config", "--cluster", "15-main"])
+        let reason = "the address \(Self.v4): /etc/pharos/pharos.yml says the same"
+        #expect(refused.exitCode == 78 && refused.text.contains(reason), "\(refused.text)")
+        try await self.run(node, "systemctl", "disable", "--now", "--quiet", "pharos")
+        try await self.run(node, "mv", "/etc/pharos/pharos.yml", "/root/")
+        let checked = try await self.lab.exec(node, ["pharos", "check-config", "--cluster", "15-main"])
+        #expect(checked.exitCode == 0, "\(checked.text)")
+        // Its memory is its own, and new: it waits for one lease's time before it takes the address, and the scene does not.
+        try await self.run(node, "systemctl", "start", "pharos@15-main")
+        let process = ["systemctl", "show", "-P", "MainPID", "pharos@15-main"]
+        let before = try await self.lab.run(node, process)
+        try await self.lab.apt(node, "install", "--reinstall", package)
+        #expect(try await self.lab.run(node, process) != before)
+        let status = try await self.lab.exec(node, ["pharos", "status", "--cluster", "15-main"])
+        #expect(status.text.contains("demo/\(node): this node leads"), "\(status.text)")
+        for path in ["/run/pharos@15-main/pharos.lock", "/var/lib/pharos/15-main"] {
+            try await self.run(node, "test", "-e", path)
+        }
+        try await self.run(node, "systemctl", "stop", "pharos@15-main")
+        try await self.run(node, "rm", "/etc/pharos/15-main.yml", "/etc/patroni/15-main.yml")
+        try await self.run(node, "mv", "/root/pharos.yml", "/etc/pharos/")
+        try await self.run(node, "systemctl", "enable", "--now", "--quiet", "pharos")
+        try await self.awaitHolder(node)
     }
 
     fileprivate func awaitHolder(_ node: String) async throws {

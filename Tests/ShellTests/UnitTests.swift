@@ -62,6 +62,27 @@ struct UnitTests {
         #expect(try PharosUnit.text("Makefile").contains("systemd/pharos-again.service $(DESTDIR)"))
     }
 
+    /// Two daemons of one host that had one folder in common would end each other's sockets, locks and memories.
+    @Test func `a cluster's own unit differs from the plain one in whatever a daemon has for itself`() throws {
+        let script = try PharosUnit.text("systemd/instance.sed").split(separator: "\n").filter { !$0.hasPrefix("#") }
+        // What is replaced is there, each a whole line, or the name of a unit.
+        let unit = try PharosUnit.text("systemd/pharos.service")
+        for line in script.dropFirst().dropLast(2) {
+            let former = line.split(separator: "|")[1].dropFirst().dropLast()
+            #expect(unit.contains("\n\(former)\n"), "\(former)")
+        }
+        let replaced = script.joined(separator: "\n")
+        let instance = DaemonInstance(configuration: "/etc/pharos/NAME.yml")
+        func said(_ text: String) -> String { text.replacing("NAME", with: "%i") }
+        #expect(replaced.contains("--config \(said(instance.configuration))|"))
+        #expect(replaced.contains("RuntimeDirectory=\(said(instance.runtimeFolder.replacing("/run/", with: "")))|"))
+        #expect(replaced.contains("StateDirectory=\(said(instance.stateFolder.replacing("/var/lib/", with: "")))|"))
+        #expect(replaced.contains("|\(said(instance.unit)).service|"))
+        for name in ["pharos@.service", "pharos-again@.service"] {
+            #expect(try PharosUnit.text("Makefile").contains(">$(DESTDIR)$(UNITDIR)/\(name)"))
+        }
+    }
+
     /// A command of the operator's that takes too much memory is ended alone.
     @Test func `a child that memory runs out for does not stop the daemon`() throws {
         #expect(try PharosUnit.value("OOMPolicy") == "continue")

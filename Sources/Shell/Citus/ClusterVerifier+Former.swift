@@ -28,8 +28,9 @@ public struct RememberedPlaces: Sendable {
 
     /// As this node's daemon remembers it (`memory.json`).
     @EventLoop
-    public init(_ settings: Settings, folder: String = "/var/lib/pharos") {
-        let found = MemoryFile(folder: folder, followsForgetful: false).load(MemoryFile.Owner(settings))
+    public init(_ settings: Settings, folder: String? = nil) {
+        let found = MemoryFile(folder: folder ?? settings.instance.stateFolder, followsForgetful: false).load(
+            MemoryFile.Owner(settings))
         (self.places, self.unread) = (found.memory.places, found.problem)
     }
 
