@@ -53,14 +53,13 @@ extension LabTests {
 
             try await scene.playInstance(node, reinstall: new)
 
-            // Masked, it stays so, and as it is.
-            let kept = try await scene.property(node, "MainPID")
-            try await scene.run(node, "systemctl", "mask", "--quiet", "pharos")
-            let said = try await scene.lab.apt(node, "install", "--reinstall", new)
-            #expect(said.contains("pharos.service is masked and was not restarted"), "\(said)")
-            #expect(try await scene.unit(node) == "masked active")
-            #expect(try await scene.property(node, "MainPID") == kept)
+            // Masked, it stays so, and off.
+            try await scene.run(node, "systemctl", "mask", "--now", "--quiet", "pharos")
+            try await scene.lab.apt(node, "install", "--reinstall", new)
+            #expect(try await scene.unit(node) == "masked inactive")
             try await scene.run(node, "systemctl", "unmask", "--quiet", "pharos")
+            try await scene.run(node, "systemctl", "start", "pharos")
+            try await scene.awaitHolder(node)
 
             let removal = try await scene.lab.apt(node, "remove", "pharos")
             #expect(removal.contains("this node holds \(Scene.v4): it is released now"), "\(removal)")
