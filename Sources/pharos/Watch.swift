@@ -40,7 +40,8 @@ struct Watch: ParsableCommand {
     /// The terminal while the picture is shown: its other screen, no cursor, keys as they are typed; as it was in the end.
     @EventLoop
     private final class Screen {
-        private let (socket, unit): (String, String)
+        private let socket: String
+        private let unit: String
         private let isColoured = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
         private var sources: [EventSource] = []
         private var before = termios()
