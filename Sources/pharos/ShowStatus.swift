@@ -46,7 +46,8 @@ struct ShowStatus: ParsableCommand {
             let response = try await self.ask(socket, path: path)
             guard response.status == 200 else {
                 complain(
-                    "pharos: the daemon here does not know \(path): it is of another version; systemctl restart \(unit)")
+                    "pharos: the daemon here does not know \(path): it is of another version; systemctl restart \(unit)"
+                )
                 return nil
             }
             guard let status = JSON.parse(response.body) else {
