@@ -11,36 +11,49 @@ struct Meddling: Hashable, Sendable {
         case nothing
     }
 
-    private var count = 0
-    private var firstAt: Instant?
+    /// How often in a row, and since when.
+    private struct Series: Hashable, Sendable {
+        var count = 0
+        var since: Instant
+
+        mutating func add(at now: Instant, afresh: Bool) {
+            if afresh { self = Series(since: now) }
+            self.count += 1
+        }
+    }
+
+    /// Times with less than ``pause`` between them, and with less than ``calm``.
+    private var burst = Series(since: .beforeAll)
+    private var whole = Series(since: .beforeAll)
     private var lastAt: Instant?
     private var told = Retelling<Bool>()
 
-    /// So many times are told one by one: a person who tries something, or puts it right.
-    static let patience = 3
-    /// Nobody has touched it for so long: the next time is told by itself.
+    /// So many times in a row are told one by one: a person who tries something, a network manager that applies what it was given.
+    static let patience = 8
+    static let pause: Duration = .seconds(20)
+    /// And so many where they are further apart, as by a timer.
+    static let longPatience = 60
     static let calm: Duration = .seconds(600)
+    /// What this node does so soon after one more time, it does against that.
+    static let aftermath: Duration = .seconds(5)
 
     /// Somebody has done something to it.
     mutating func noted(at now: Instant) -> Telling {
-        if !self.isRecent(at: now) { self = Meddling() }
-        let first = self.firstAt ?? now
-        (self.count, self.firstAt, self.lastAt) = (self.count + 1, first, now)
-        if self.count <= Self.patience { return .thisTime }
-        return self.told.tells(true, at: now) ? .fight(times: self.count, within: now - first) : .nothing
+        let gap = self.lastAt.map { now - $0 } ?? Self.calm
+        if gap >= Self.calm { self.told.over() }
+        self.burst.add(at: now, afresh: gap >= Self.pause)
+        self.whole.add(at: now, afresh: gap >= Self.calm)
+        self.lastAt = now
+        guard self.isFight else { return .thisTime }
+        let series = self.burst.count > Self.patience ? self.burst : self.whole
+        return self.told.tells(true, at: now) ? .fight(times: series.count, within: now - series.since) : .nothing
     }
 
-    /// What this node does so soon after one more time, it does against that.
-    static let aftermath: Duration = .seconds(5)
+    private var isFight: Bool { self.burst.count > Self.patience || self.whole.count > Self.longPatience }
 
     /// Whether what is done now is an answer in a fight, which is not told each time either.
     func isFight(at now: Instant) -> Bool {
         guard let lastAt = self.lastAt else { return false }
-        return self.count > Self.patience && now - lastAt < Self.aftermath
-    }
-
-    private func isRecent(at now: Instant) -> Bool {
-        guard let lastAt = self.lastAt else { return false }
-        return now - lastAt < Self.calm
+        return self.isFight && now - lastAt < Self.aftermath
     }
 }
