@@ -100,7 +100,7 @@ public struct PharosMetrics {
                 each { labels, address in
                     guard let port = address["port"], port["is_believed"]?.bool == true,
                         let state = port["state"]?.string,
-                        state != "untried"
+                        ["open", "refused", "silent"].contains(state)
                     else { return [] }
                     return [Sample(labels, state == "open" ? 1 : 0)]
                 }),
@@ -163,7 +163,10 @@ public struct PharosMetrics {
                 Self.one(Self.flag(citus["is_writer"]))),
             MetricFamily(
                 "pharos_citus_readable", .gauge, "Whether pg_dist_node could be read last",
-                each { [Sample($0, $1["unreadable"]?.string == nil ? 1 : 0)] }),
+                each { labels, database in
+                    if database["unreadable"]?.string != nil { return [Sample(labels, 0)] }
+                    return database["rows"]?.int64 == nil ? [] : [Sample(labels, 1)]
+                }),
             MetricFamily(
                 "pharos_citus_rows", .gauge, "Rows of pg_dist_node", each { Self.known($0, $1["rows"]?.int64) }),
             MetricFamily(
@@ -188,7 +191,8 @@ public struct PharosMetrics {
     /// As `Wording` of the shell names them.
     package static let problems = [
         "cut_off", "past", "paused", "no_leader", "several_primaries", "address_unheld", "address_held_by_another",
-        "member_not_well", "no_candidate", "candidate_unknown", "no_daemon", "address_looked_after_by_some",
+        "member_not_well", "no_candidate", "no_standby", "candidate_unknown", "no_daemon",
+        "address_looked_after_by_some",
         "versions_differ",
     ]
     /// As the failure detector names them.

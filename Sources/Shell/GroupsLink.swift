@@ -34,8 +34,6 @@ final class GroupsLink {
 
     /// Keys of all groups that one read accepts.
     nonisolated static let keyLimit = 10_000
-    /// Addresses of one group that are looked at.
-    private static let holderLimit = 64
     /// Between attempts to read: what cannot be read may be 10,000 keys.
     private static let pauses = Backoff(first: .seconds(3), longest: .seconds(30))
     private static let request = "following the members and groups in etcd"
@@ -77,11 +75,7 @@ final class GroupsLink {
                     endpoint: "")
             }
             if !self.others.holders.isEmpty {
-                pairs += try await self.etcd.commit(
-                    Transaction(compares: [], success: self.others.holders.map { .range($0, limit: Self.holderLimit) })
-                ).responses.flatMap { response -> [KeyValue] in
-                    if case .range(let pairs) = response { pairs } else { [] }
-                }
+                pairs += try await self.readHolders()
             }
             self.followed = (snapshot.clusterID, snapshot.revision)
             self.complaints.succeeded(Self.request)
@@ -123,6 +117,22 @@ final class GroupsLink {
         }
     }
 
+    private func readHolders() async throws(EtcdError) -> [KeyValue] {
+        let reads = self.others.holders.map { Transaction.Operation.range($0, limit: Self.keyLimit) }
+        let response = try await self.etcd.commit(Transaction(compares: [], success: reads))
+        var all: [KeyValue] = []
+        for case .range(let pairs) in response.responses {
+            guard pairs.count < Self.keyLimit else { throw Self.tooMany }
+            all += pairs
+        }
+        return all
+    }
+
+    /// What was cut off would pass for gone.
+    private static var tooMany: EtcdError {
+        EtcdError(kind: .malformed, message: "more than \(Self.keyLimit) keys of one scope or cluster", endpoint: "")
+    }
+
     /// What changed at one revision, and may concern the groups.
     func receive(_ clusterID: UInt64, _ revision: Int64, _ events: [WatchEvent]) {
         if let count = self.handedOver?.count, count < Self.handOverLimit {
@@ -159,11 +169,7 @@ final class GroupsLink {
         var (facts, remaining): ([GroupChange], [KeyValue]) = ([], [])
         for (index, operation) in response.responses.enumerated() {
             guard case .range(let pairs) = operation else { continue }
-            // What was cut off would pass for gone.
-            guard pairs.count < Self.keyLimit else {
-                throw EtcdError(
-                    kind: .malformed, message: "more than \(Self.keyLimit) keys of one scope or cluster", endpoint: "")
-            }
+            guard pairs.count < Self.keyLimit else { throw Self.tooMany }
             if index < keys.ranges.count { facts += keys.facts(pairs) } else { remaining += pairs }
         }
         return (

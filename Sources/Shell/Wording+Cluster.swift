@@ -22,6 +22,8 @@ extension Wording {
             "\(id): \(verdict.rawValue): \(reason)\(since.map { ", for \(self.text(max(.zero, now - $0)))" } ?? "")"
         case .noCandidate(let group, let leader):
             "group \(group): nobody could take over from \(leader): no other member is well, runs, and may lead"
+        case .noStandby(let group, let leader):
+            "group \(group): \(leader) is alone: nobody could take over from it"
         case .candidateUnknown(let group, let leader):
             "group \(group): whether anybody could take over from \(leader) is not known: no daemon that publishes has asked another member yet"
         case .noDaemon(let id): "\(id): no Pharos publishes there: no address can come to it"
@@ -45,6 +47,7 @@ extension Wording {
         case .notWell(let id, _, _, _):
             "on the coordinator's or its own group's nodes: pharos why; on \(id.name): patronictl list"
         case .noCandidate: "patronictl list: is a standby down, too far behind, or tagged nofailover?"
+        case .noStandby: "add a member to the group; for one that is alone on purpose nothing is to be done"
         case .candidateUnknown: "pharos why says who is asked, and what came of it"
         case .noDaemon(let id): "on \(id.name): systemctl status pharos; journalctl -u pharos -n 50"
         case .lookedAfterBySome(_, let address, _, let others):
@@ -65,6 +68,7 @@ extension Wording {
         case .heldByAnother: "address_held_by_another"
         case .notWell: "member_not_well"
         case .noCandidate: "no_candidate"
+        case .noStandby: "no_standby"
         case .candidateUnknown: "candidate_unknown"
         case .noDaemon: "no_daemon"
         case .lookedAfterBySome: "address_looked_after_by_some"

@@ -55,7 +55,7 @@ struct Watch: ParsableCommand {
             let isTerminal = tcgetattr(STDIN_FILENO, &self.before) == 0
             if isTerminal {
                 var raw = self.before
-                raw.c_lflag &= ~tcflag_t(ICANON | ECHO)
+                raw.c_lflag &= ~tcflag_t(ICANON | ECHO | ISIG)
                 tcsetattr(STDIN_FILENO, TCSANOW, &raw)
             }
             self.write("\u{1b}[?1049h\u{1b}[?25l")
@@ -89,10 +89,12 @@ struct Watch: ParsableCommand {
             self.wake()
         }
 
-        /// q, or the end of the input.
+        /// q, what else would end or stop a program (Ctrl-C, Ctrl-Z, Ctrl-\), or the end of the input.
         private func key() {
             var byte: UInt8 = 0
-            guard read(STDIN_FILENO, &byte, 1) == 1, byte != UInt8(ascii: "q"), byte != 3 else { return self.end() }
+            guard read(STDIN_FILENO, &byte, 1) == 1, ![UInt8(ascii: "q"), 3, 26, 28].contains(byte) else {
+                return self.end()
+            }
         }
 
         private func draw() async {

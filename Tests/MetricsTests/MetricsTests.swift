@@ -103,6 +103,14 @@ struct MetricsTests {
         #expect(!text.contains(#"pharos_address_port_open{address="fd00::9"}"#))
     }
 
+    @Test(arguments: ["unknown", "untried"]) func `what could not be looked at has no figure`(state: String) throws {
+        let text =
+            #"{"addresses":[{"address":"10.0.0.9","port":{"state":"\#(state)","is_believed":true}}],"citus":{"databases":[{"database":"app"}]}}"#
+        let status = try #require(JSON.parse(Array(text.utf8)))
+        let families = PharosMetrics.families(status: status, cluster: nil).filter { !$0.samples.isEmpty }
+        #expect(!families.contains { ["pharos_address_port_open", "pharos_citus_readable"].contains($0.name) })
+    }
+
     @Test func `there are fewer than 100 series, and at most 15 for each member`() throws {
         func series(_ members: Int) throws -> Int {
             try Self.families(members: members).reduce(0) { $0 + $1.samples.count }

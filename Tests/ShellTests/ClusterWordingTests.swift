@@ -13,7 +13,7 @@ struct ClusterWordingTests {
         .unheld(group: 1, "10.0.0.9", leader: "w1"),
         .heldByAnother(group: 1, "10.0.0.9", holder: "w2", leader: "w1"),
         .notWell(Self.id, .nodeFailed, reason: "neither answers", since: nil), .noCandidate(group: 1, leader: "w1"),
-        .candidateUnknown(group: 1, leader: "w1"), .noDaemon(Self.id),
+        .noStandby(group: 1, leader: "w1"), .candidateUnknown(group: 1, leader: "w1"), .noDaemon(Self.id),
         .lookedAfterBySome(group: 1, "10.0.0.9", by: ["w1"], not: ["w2"]), .versionsDiffer(["1", "2"]),
     ]
 

@@ -22,6 +22,8 @@ public enum ClusterProblem: Hashable, Sendable {
     case notWell(MemberID, DetectorVerdict, reason: String, since: Instant?)
     /// Nobody could take over from the leader: no member beside it is well, runs and may lead.
     case noCandidate(group: Int, leader: String)
+    /// There is nobody beside the leader: a group of one.
+    case noStandby(group: Int, leader: String)
     /// Whether somebody could is not known: of no member beside the leader is anything known.
     case candidateUnknown(group: Int, leader: String)
     /// No daemon of this member publishes: nobody keeps an address there, and one source less is heard.
@@ -34,7 +36,7 @@ public enum ClusterProblem: Hashable, Sendable {
     public var severity: Severity {
         switch self {
         case .cutOff, .noLeader, .severalPrimaries, .unheld, .heldByAnother, .noCandidate: .critical
-        case .isPast, .paused, .candidateUnknown, .noDaemon, .lookedAfterBySome, .versionsDiffer: .warning
+        case .isPast, .paused, .noStandby, .candidateUnknown, .noDaemon, .lookedAfterBySome, .versionsDiffer: .warning
         case .notWell(_, let verdict, _, _): verdict.needsSomebody ? .critical : .warning
         }
     }
@@ -44,7 +46,8 @@ public enum ClusterProblem: Hashable, Sendable {
         switch self {
         case .cutOff, .isPast, .paused, .versionsDiffer: nil
         case .noLeader(let group), .severalPrimaries(let group, _), .unheld(let group, _, _),
-            .heldByAnother(let group, _, _, _), .noCandidate(let group, _), .candidateUnknown(let group, _),
+            .heldByAnother(let group, _, _, _), .noCandidate(let group, _), .noStandby(let group, _),
+            .candidateUnknown(let group, _),
             .lookedAfterBySome(let group, _, _, _):
             group
         case .notWell(let id, _, _, _), .noDaemon(let id): id.group
@@ -60,7 +63,9 @@ public enum ClusterProblem: Hashable, Sendable {
         if !isCurrent { problems.append(.isPast) }
         if isPaused { problems.append(.paused) }
         for group in groups { problems += self.find(in: group) }
-        let versions = Set(groups.flatMap { $0.members.compactMap(\.version) })
+        // A daemon of an earlier version publishes, and does not say which it is.
+        let daemons = groups.flatMap(\.members).filter(\.hasDaemon)
+        let versions = Set(daemons.map { $0.version ?? "one that does not say its version" })
         if versions.count > 1 { problems.append(.versionsDiffer(versions.sorted())) }
         let critical = problems.filter { $0.severity == .critical }
         return critical + problems.filter { $0.severity != .critical }
@@ -83,7 +88,9 @@ public enum ClusterProblem: Hashable, Sendable {
                 $0.id.name != leader && $0.mayLead && $0.isRunning && $0.isSynchronous != false
                     && !$0.verdict.needsSomebody
             }
-            if candidates.isEmpty {
+            if !group.members.contains(where: { $0.id.name != leader }) {
+                problems.append(.noStandby(group: group.number, leader: leader))
+            } else if candidates.isEmpty {
                 problems.append(.noCandidate(group: group.number, leader: leader))
             } else if candidates.allSatisfy({ $0.verdict == .unknown }) {
                 problems.append(.candidateUnknown(group: group.number, leader: leader))

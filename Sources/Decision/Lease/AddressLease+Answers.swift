@@ -141,7 +141,10 @@ extension AddressLease {
     mutating func assigned(at now: Instant, into actions: inout [Action]) {
         guard case .assigning(let until) = self.kernel.command else { return }
         self.failures.over()
-        if self.kernel.assigned(at: now), !self.meddling.isFight(at: now) {
+        let lease = self.key.lease?.id
+        // The first time under each lease: what a failover is made of. After that it may be one answer of many in a fight.
+        if self.kernel.assigned(at: now), lease != self.assignedUnder || !self.meddling.isFight(at: now) {
+            self.assignedUnder = lease
             actions.append(.report(.assigned(self.id, interface: self.spec.interface, lifetime: until - now)))
         }
     }
@@ -165,8 +168,8 @@ extension AddressLease {
         self.failures.over()
         switch removal {
         case .decided(let reason):
-            // What others put there each time.
-            guard !isFought else { break }
+            // What others put there each time. What this node held, and gives up, is told.
+            if isFought, !self.key.isHeld || reason == .foreign || reason == .misplaced { break }
             actions.append(.report(.removed(self.id, interface: place.interface, reason: reason)))
         case .lapsed: actions.append(.report(.lapsed(self.id, interface: place.interface)))
         case .unexpected: break

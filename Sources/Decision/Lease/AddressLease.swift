@@ -33,6 +33,7 @@ struct AddressLease: Sendable {
     var link = LinkWatch()
     /// What others do to it here.
     var meddling = Meddling()
+    var assignedUnder: LeaseID?  // The lease under which it was last told to stand here.
     /// By their link addresses, the stations that answer for it.
     var duplicates = Retelling<String>()
     var hasBeenInspected = false

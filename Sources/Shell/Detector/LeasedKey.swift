@@ -69,10 +69,13 @@ final class LeasedKey {
                 let answer = try await self.etcd.keepAlive(lease.id)
                 if answer.ttl <= 0 { self.lease = nil }
             }
+            // Stopped meanwhile: nothing begins any more.
+            guard self.wanted != nil else { return Self.pause }
             if self.lease?.ttl != ttl {
                 self.written = nil
                 self.lease = (try await self.etcd.grantLease(seconds: ttl.components.seconds).id, ttl)
             }
+            guard self.wanted != nil else { return Self.pause }
             if let lease = self.lease, self.written != value {
                 let put = Transaction(compares: [], success: [.put(key: self.key, value: value, lease: lease.id)])
                 _ = try await self.etcd.commit(put)
