@@ -130,18 +130,18 @@ extension LabTests {
                 set -e
                 cp -p /etc/patroni/config.yml /etc/patroni/tmp.yml
                 sed -i 's|unix_socket_directories:.*|unix_socket_directories: /tmp|' /etc/patroni/tmp.yml
-                sed 's|^patroni_config:.*|patroni_config: /etc/patroni/tmp.yml|' /etc/pharos/pharos.yml >/etc/pharos/tmp.yml
+                sed 's|^patroni_config:.*|patroni_config: /etc/patroni/tmp.yml|' /etc/pharos/pharos.yml >/srv/pharos-tmp.yml
                 """)
-            let told = try await scene.lab.exec(node, ["pharos", "check-config", "--config", "/etc/pharos/tmp.yml"])
+            let told = try await scene.lab.exec(node, ["pharos", "check-config", "--config", "/srv/pharos-tmp.yml"])
             #expect(told.exitCode == 0 && told.text.contains("PrivateTmp=yes"), "\(told.text)")
             // The daemon's own record says it, too.
             try await scene.run(node, "cp", "-p", "/etc/pharos/pharos.yml", "/root/")
-            try await scene.run(node, "cp", "/etc/pharos/tmp.yml", "/etc/pharos/pharos.yml")
+            try await scene.run(node, "cp", "/srv/pharos-tmp.yml", "/etc/pharos/pharos.yml")
             try await scene.run(node, "systemctl", "restart", "pharos")
             _ = try await scene.insistOnSwitchover(to: node)
             try await scene.awaitLog(node, "its unit says PrivateTmp=yes", .seconds(30))
             try await scene.run(node, "cp", "-p", "/root/pharos.yml", "/etc/pharos/pharos.yml")
-            try await scene.run(node, "rm", "/etc/patroni/tmp.yml", "/etc/pharos/tmp.yml")
+            try await scene.run(node, "rm", "/etc/patroni/tmp.yml", "/srv/pharos-tmp.yml")
             try await scene.run(node, "systemctl", "restart", "pharos")
             try await scene.awaitHolders([node], .seconds(40))
         }
