@@ -311,6 +311,15 @@ struct DetectorSourceTests {
         script.etcd = alarmed(["NOSPACE"])
         script.pass(.seconds(3))
         #expect(told().last == .alarm(["NOSPACE"]))
+        // Whoever cannot be asked for a moment, or not for its alarms, has not said that they are over.
+        let before = told().count
+        for outcome in [ProbeOutcome.unasked("no room"), .failed("unhealthy")] {
+            script.etcd = ["a", "b"].map { EtcdEndpointFinding(endpoint: $0, outcome, elapsed: .milliseconds(2)) }
+            script.pass(.seconds(3))
+            script.etcd = alarmed(["NOSPACE"])
+            script.pass(.seconds(3))
+        }
+        #expect(told().count == before && told().last == .alarm(["NOSPACE"]))
         script.etcd = alarmed([])
         script.pass(.seconds(3))
         #expect(told().last == .well)

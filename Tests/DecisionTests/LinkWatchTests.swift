@@ -46,6 +46,10 @@ struct LinkWatchTests {
             self.see(&n1, found: false, up: ["eth1"]) == [.linkLost(self.address, interface: "eth0", .missing)])
         #expect(n1.stance == .hold && n1.status?.isHere == false)
         #expect(self.see(&n1, found: false) == [.linkBack(self.address, interface: "eth0")])
+        // The next time it goes with the address is told too: of that nothing else is.
+        _ = n1.on(.assigned(self.address))
+        #expect(
+            self.see(&n1, found: false, up: ["eth1"]) == [.linkLost(self.address, interface: "eth0", .missing)])
     }
 
     @Test func `an address that goes with its interface to another name was added there by nobody`() {

@@ -82,6 +82,21 @@ struct MeddlingTests {
         #expect(records.count < 20, "\(records)")
     }
 
+    @Test func `in a fight too, what a new leader's address arrives by is told`() {
+        var n1 = Script.started(etcd(leader: "n2", holder: theirs(40)))
+        for _ in 0...(2 * Meddling.patience) {
+            _ = n1.on(.kernelSaw(.init(address: self.address, place: Script.place)), after: .seconds(1))
+            guard n1.listed([Script.place]).contains(.remove(self.address, Script.place)) else { continue }
+            _ = n1.on(.removed(self.address, Script.place, wasPresent: true))
+        }
+        _ = n1.read(etcd(leader: "n1", revision: 50))
+        _ = n1.postgres(.primary)
+        _ = n1.granted(11)
+        _ = n1.acquired(11, 51)
+        _ = n1.on(.assigned(self.address))
+        #expect(n1.reports.contains { if case .assigned = $0 { true } else { false } }, "\(n1.reports)")
+    }
+
     @Test func `leases that are refused are told at once and with growing pauses, another reason anew`() {
         var n1 = Script.started(etcd(leader: "n1"))
         _ = n1.postgres(.primary)

@@ -44,6 +44,8 @@ struct EtcdHealth: Sendable {
     private(set) var condition = EtcdCondition.unknown
     private var reachable: [String: DetectorTrack] = [:]
     private var prompt: [String: DetectorTrack] = [:]
+    /// What each endpoint that still answers has said last of alarms: that it could not be asked once is no all-clear.
+    private var alarms: [String: [String]] = [:]
     var question: Question
 
     /// Half of the time after which etcd's members elect another leader, by default.
@@ -62,14 +64,17 @@ struct EtcdHealth: Sendable {
         for finding in findings {
             self.reachable[finding.endpoint, default: DetectorTrack()].record(
                 finding.outcome, profile, scale: scale, at: now)
+            if !finding.alarms.isEmpty { self.alarms[finding.endpoint] = finding.alarms }
             guard finding.outcome == .answered else { continue }
+            self.alarms[finding.endpoint] = finding.alarms
             self.prompt[finding.endpoint, default: DetectorTrack()].record(
                 finding.elapsed > Self.slowAfter ? "slow" : nil, profile, scale: scale, at: now)
         }
         let all = Self.failed(self.reachable)
         let lost = all.filter(configured.contains)
         let slow = Self.failed(self.prompt).filter(configured.contains)
-        let alarms = Set(findings.flatMap(\.alarms)).sorted()
+        self.alarms = self.alarms.filter { names.contains($0.key) && !all.contains($0.key) }
+        let alarms = Set(self.alarms.values.joined()).sorted()
         let condition: EtcdCondition =
             if !names.isEmpty, all.count == names.count {
                 .noQuorum

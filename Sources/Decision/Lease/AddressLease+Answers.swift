@@ -217,9 +217,12 @@ extension AddressLease {
             let interface = self.spec.interface
             if hasLapsed {
                 actions.append(.report(.lapsed(self.id, interface: interface)))
-            } else if interfaceState != .missing {
-                // It went with its interface otherwise, or with its name, which is told.
-                self.tell(.removedByOthers(self.id, interface: interface), on: interface, at: now, into: &actions)
+            } else {
+                // With its interface, or with its name, it was removed by nobody.
+                let isTaken = interfaceState == .missing
+                self.tell(
+                    isTaken ? nil : .removedByOthers(self.id, interface: interface), on: interface, at: now,
+                    into: &actions)
             }
         }
         if isDuplicate { self.kernel.foundDuplicate() }
@@ -229,9 +232,9 @@ extension AddressLease {
                 .lifetimeChangedByOthers(self.id, interface: interface, lifetime: foreign.lifetime), on: interface,
                 at: now, into: &actions)
         }
-        // What goes from an interface that is no more goes with it to its new name.
+        // What goes from an interface that is no more goes with it to its new name: to one.
         let hasMoved = surprise.hasVanished && interfaceState == .missing
-        for appeared in surprise.appeared where !isFirst && !hasMoved {
+        for appeared in surprise.appeared.dropFirst(hasMoved ? 1 : 0) where !isFirst {
             let place = appeared == self.spec.place ? standsIn ?? appeared : appeared
             self.tell(
                 .addedByOthers(self.id, interface: place.interface, prefixLength: place.prefixLength),
@@ -249,12 +252,13 @@ extension AddressLease {
         }
     }
 
-    /// Tells what others have done, or that they do it again and again.
+    /// Tells what others have done, or that they do it again and again; nil: what the interface's going tells.
     private mutating func tell(
-        _ report: Report, on interface: String, at now: Instant, into actions: inout [Action]
+        _ report: Report?, on interface: String, at now: Instant, into actions: inout [Action]
     ) {
         switch self.meddling.noted(at: now) {
-        case .thisTime: actions.append(.report(report))
+        case .thisTime:
+            if let report { actions.append(.report(report)) } else { self.link.noteTakenAddress() }
         case .fight(let times, let span):
             actions.append(.report(.foughtOver(self.id, interface: interface, times: times, within: span)))
         case .nothing: break

@@ -27,12 +27,21 @@ struct LinkWatch: Hashable, Sendable {
 
     private var told = Retelling<LinkTrouble>()
     private var isToldLost = false
+    /// It took the address with it, of which nothing else is told.
+    private var tookAddress = false
+
+    /// The interface has gone, and the address with it: told, however often that has been.
+    mutating func noteTakenAddress() {
+        self.told.over()
+        self.tookAddress = true
+    }
 
     /// Whether anything may have to be told.
     func concerns(_ state: InterfaceState) -> Bool { self.isToldLost || state.trouble != nil }
 
     mutating func look(_ state: InterfaceState, isHeld: Bool, at now: Instant) -> News? {
-        guard isHeld, let trouble = state.trouble else {
+        defer { self.tookAddress = false }
+        guard isHeld || self.tookAddress, let trouble = state.trouble else {
             defer { self.isToldLost = false }
             return isHeld && self.isToldLost ? .back : nil
         }
