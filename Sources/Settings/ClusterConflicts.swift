@@ -12,15 +12,23 @@ public struct ClusterConflicts: Sendable {
     public private(set) var warnings: [String] = []
 
     /// Compares `settings`, read from `path`, with all others of this host; with none, if `path` is no place for a service's.
-    public init(_ settings: Settings, path: String, environment: SettingsEnvironment = .system) {
+    ///
+    /// - Parameter isTrial: it was named by its path, as a copy is that shall replace another file. Then nothing keeps it from being
+    ///   used while its own unit is not.
+    public init(
+        _ settings: Settings, path: String, isTrial: Bool = false, environment: SettingsEnvironment = .system
+    ) {
         let own = DaemonInstance(configuration: path)
         guard own.configuration == path else { return }
+        let isOnlyTried = isTrial && !own.isInUse(environment)
         for other in DaemonInstance.all(environment).filter({ $0 != own }).prefix(Self.limit) {
             let name = other.configuration
             do throws(SettingsError) {
                 let found = Self.shared(settings, try Settings.load(path: name, environment: environment))
                 let lines = found.certain.map { "\($0): \(name) says the same" }
-                if other.isInUse(environment) {
+                if isOnlyTried {
+                    self.warnings += lines.map { "\($0) (right for a copy; \(own.unit) must not be started with it)" }
+                } else if other.isInUse(environment) {
                     self.errors += lines
                 } else {
                     self.warnings += lines.map { "\($0) (\(other.unit) is not in use; it must not be started so)" }

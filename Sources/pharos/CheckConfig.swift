@@ -22,7 +22,7 @@ struct CheckConfig: ParsableCommand {
             for setting in settings.provenance { print(setting.description) }
             for warning in settings.warnings + settings.unseenEnvironment() { complain(warning.description) }
             for warning in eyes.warnings(settings) + notes { complain(warning) }
-            try Self.compare(settings, self.file.path)
+            try Self.compare(settings, self.file)
             let code = runOnLoop {
                 await Self.lookAtEtcd(settings)
                 return await Self.warnOfInterfaces(settings)
@@ -37,8 +37,9 @@ struct CheckConfig: ParsableCommand {
     }
 
     /// Other daemons of this host must not share what each has for itself.
-    private static func compare(_ settings: Settings, _ path: String) throws {
-        let conflicts = ClusterConflicts(settings, path: path)
+    private static func compare(_ settings: Settings, _ file: ConfigurationOption) throws {
+        let path = file.path
+        let conflicts = ClusterConflicts(settings, path: path, isTrial: file.config != nil)
         for warning in conflicts.warnings { complain("warning: \(warning)") }
         for error in conflicts.errors { complain("\(path): \(error)") }
         guard conflicts.errors.isEmpty else { throw ExitStatus.configuration }

@@ -50,6 +50,23 @@ struct ClusterConflictsTests {
         return ClusterConflicts(settings, path: "/etc/pharos/a.yml", environment: environment)
     }
 
+    @Test func `a copy that is only tried is warned of, and refused once its unit is in use`() throws {
+        let text = Self.text(scope: "a", address: 3)
+        var files = Files([
+            "/etc/pharos/pharos.yml": text, "/etc/pharos/new.yml": text, Self.wants + "/pharos.service": "",
+        ])
+        func conflicts(isTrial: Bool) throws -> ClusterConflicts {
+            let environment = files.environment
+            let settings = try Settings.load(path: "/etc/pharos/new.yml", environment: environment)
+            return ClusterConflicts(settings, path: "/etc/pharos/new.yml", isTrial: isTrial, environment: environment)
+        }
+        let tried = try conflicts(isTrial: true)
+        #expect(tried.errors.isEmpty && tried.warnings.contains { $0.contains("right for a copy; pharos@new") })
+        #expect(try !conflicts(isTrial: false).errors.isEmpty)
+        files = files.adding(Self.wants + "/pharos@new.service", "")
+        #expect(try !conflicts(isTrial: true).errors.isEmpty)
+    }
+
     @Test func `two clusters that share nothing are no conflict, and each has a socket of its own`() throws {
         let found = try self.conflicts(
             Self.text(scope: "a", address: 3), Self.text(scope: "b", address: 4, port: 5433))
