@@ -101,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "pharosd",
             dependencies: [
-                "Conninfo", "EventLoop", "Journal", "Secrets", "Settings", "Shell", "VirtualAddress",
+                "CLinux", "Conninfo", "EventLoop", "Journal", "Secrets", "Settings", "Shell", "VirtualAddress",
             ],
             swiftSettings: strict, linkerSettings: lean + insteadOfGnuTLS),
         .executableTarget(
@@ -155,7 +155,9 @@ let package = Package(
         tests("EventLoopTests", ["CLinux", "EventLoop", "TestSupport"]),
         tests("NetworkAddressTests", ["NetworkAddress"]),
         tests("RouteNetlinkTests", ["NetworkAddress", "RouteNetlink", "TestSupport"], exclude: ["Fixtures"]),
-        tests("MetricsTests", ["EventLoop", "LenientJSON", "Metrics"]),
+        tests(
+            "MetricsTests", ["EventLoop", "HTTPClient", "LenientJSON", "Metrics", "StatusServer", "TestSupport"],
+            exclude: ["Rules"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
         tests("SecretsTests", ["Secrets"]),
         tests("ConninfoTests", ["Conninfo", "EventLoop", "TestSupport"]),
@@ -209,7 +211,7 @@ let package = Package(
             "DaemonTests",
             ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),
         tests("HistoriesTests", ["pharos-histories"]),
-        tests("BenchTests", ["Lab", "LenientJSON", "pharos-bench"]),
+        tests("BenchTests", ["Lab", "LenientJSON", "NetworkBed", "TestSupport", "pharos-bench"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -13,6 +13,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -71,6 +73,53 @@ static inline int linux_promote_secondaries(int index) {
     else result = -answer.error.error;
     close(descriptor);
     return result;
+}
+
+/// Fills in an abstract name (unix(7)): one of the network namespace, no file's, gone with who holds it. Answers its length; 0 if too long.
+static inline socklen_t linux_abstract_name(const char *name, struct sockaddr_un *address) {
+    size_t length = strlen(name);
+    memset(address, 0, sizeof *address);
+    if (length == 0 || length > sizeof address->sun_path - 1) return 0;
+    address->sun_family = AF_UNIX;
+    memcpy(address->sun_path + 1, name, length);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length);
+}
+
+/// Takes an abstract name; answers the socket that holds it, or a negated errno: EADDRINUSE where somebody else does.
+static inline int linux_take_name(const char *name) {
+    struct sockaddr_un address;
+    socklen_t length = linux_abstract_name(name, &address);
+    if (length == 0) return -ENAMETOOLONG;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return -errno;
+    // Listened at, so that whoever finds the name taken can ask the kernel who has it. Nobody is ever let in.
+    if (bind(descriptor, (struct sockaddr *)&address, length) != 0 || listen(descriptor, 64) != 0) {
+        int error = errno;
+        close(descriptor);
+        return -error;
+    }
+    return descriptor;
+}
+
+/// Connects to whoever listens at an abstract name, and fills in the process and the user that it had when it began to. Answers a socket that
+/// hangs up when that ends, or a negated errno: ECONNREFUSED where nobody listens.
+static inline int linux_reach_name(const char *name, pid_t *process, uid_t *user) {
+    struct sockaddr_un address;
+    socklen_t length = linux_abstract_name(name, &address);
+    if (length == 0) return -ENAMETOOLONG;
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) return -errno;
+    struct { pid_t process; uid_t user; gid_t group; } holder;
+    socklen_t size = sizeof holder;
+    if (connect(descriptor, (struct sockaddr *)&address, length) != 0
+        || getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &holder, &size) != 0) {
+        int error = errno;
+        close(descriptor);
+        return -error;
+    }
+    *process = holder.process;
+    *user = holder.user;
+    return descriptor;
 }
 
 /// The bytes that a pipe holds; -1 where that cannot be told.

@@ -17,6 +17,8 @@ final class Preparation {
         let settings: Settings
         let ip: String
         let lock: InstanceLock
+        /// Nil where the file is no service's, or somebody else has its name.
+        let hostLock: HostLock?
         /// Whether a process before this one, in this boot, was of a version that remembers nothing.
         let followsForgetful: Bool
     }
@@ -32,7 +34,9 @@ final class Preparation {
     private let path: String
     private let folder: String
     private let findIP: () -> String?
+    private let hostLockName: (_ settings: Settings, _ path: String) -> String?
     private let tell: @EventLoop (_ record: LogRecord, _ status: String) -> Void
+    private var taker: (name: String, taker: HostLockTaker)?
     private var looks = 0
     private var isStopped = false
     private var alarm: Alarm?
@@ -47,11 +51,13 @@ final class Preparation {
     init(
         path: String, folder: String = Preparation.runtimeFolder,
         findIP: @escaping () -> String? = { AddressCommands.findIP() },
+        hostLockName: @escaping (_ settings: Settings, _ path: String) -> String? = HostLock.name,
         tell: @escaping @EventLoop (_ record: LogRecord, _ status: String) -> Void
     ) {
         self.path = path
         self.folder = folder
         self.findIP = findIP
+        self.hostLockName = hostLockName
         self.tell = tell
     }
 
@@ -99,6 +105,7 @@ final class Preparation {
                 kind: .startWaits, message: "there is no ip program: install iproute2; it is looked for every 2 s",
                 status: "waiting for the program ip (package iproute2)")
         }
+        let hostLock = try self.hostLock(settings)
         // By a user who may, such as root by hand; in the unit systemd has made it.
         mkdir(self.folder, 0o755)
         let path = self.folder + "/pharos.lock"
@@ -110,7 +117,30 @@ final class Preparation {
         case .success(let lock):
             // Always, so that the next process finds it.
             let didRemember = Self.leaveTrace(in: self.folder)
-            return Prepared(settings: settings, ip: ip, lock: lock, followsForgetful: wasHere && !didRemember)
+            return Prepared(
+                settings: settings, ip: ip, lock: lock, hostLock: hostLock, followsForgetful: wasHere && !didRemember)
+        }
+    }
+
+    private func hostLock(_ settings: Settings) throws(Lack) -> HostLock? {
+        guard let name = self.hostLockName(settings, self.path) else { return nil }
+        if self.taker?.name != name { self.taker = (name, HostLockTaker(name)) }
+        guard let taker = self.taker?.taker else { return nil }
+        switch taker.take() {
+        case .taken(let lock): return lock
+        case .held(let holder):
+            throw Lack(
+                kind: .startWaits,
+                message:
+                    "\(holder) on this host looks after member \(settings.member) of \(settings.scope) already. Nothing is done here until it ends. "
+                    + "Keep one of the two: systemctl disable --now UNIT",
+                status: "waiting for the end of \(holder)")
+        case .squatted(let holder):
+            let text =
+                "the name \(name), by which daemons of one host keep each other out, is taken by \(holder), which is no daemon. "
+                + "It is done without: see that only one unit looks after member \(settings.member) of \(settings.scope)"
+            self.tell(LogRecord(.startWaits, text, priority: .warning), "starting")
+            return nil
         }
     }
 

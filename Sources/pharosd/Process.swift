@@ -17,7 +17,7 @@ final class Process {
     private var watchdog: EventSource?
     private var shell: Shell?
     private var preparation: Preparation?
-    private var lock: InstanceLock?
+    private var locks: (instance: InstanceLock, host: HostLock?)?
     private var isStopping = false
     /// A reload is under way; SIGHUP meanwhile asks for another.
     private var isReloading = false
@@ -44,7 +44,7 @@ final class Process {
         self.preparation = preparation
         guard let prepared = await preparation.run() else { return EventLoop.exit(code: 0) }
         self.preparation = nil
-        self.lock = prepared.lock
+        self.locks = (prepared.lock, prepared.hostLock)
         self.adopt(prepared.settings)
         let memory = MemoryFile(folder: self.stateFolder, followsForgetful: prepared.followsForgetful)
         let shell = Shell(prepared.settings, self.services(prepared.ip, memory))
