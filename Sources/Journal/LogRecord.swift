@@ -55,4 +55,12 @@ public struct LogRecord: Sendable, Equatable {
         self.fields = fields.map { Field($0.key, $0.value) }
         self.priority = priority ?? kind.priority
     }
+
+    /// The record with each of its texts as `rewrite` has it.
+    public func rewritten(_ rewrite: (String) -> String) -> LogRecord {
+        var record = self
+        record.message = rewrite(self.message)
+        record.fields = self.fields.map { Field($0.name, rewrite($0.value)) }
+        return record
+    }
 }

@@ -6,7 +6,7 @@
 /// A file anywhere else is taken for one of `pharos.service`: whoever starts a daemon with it says where its socket is.
 public struct DaemonInstance: Sendable, Hashable {
     static let folder = "/etc/pharos"
-    private static let plain = "pharos"
+    static let plain = "pharos"
     /// So that the socket's path has room in an address of its kind.
     private static let nameLimit = 64
 

@@ -8,7 +8,7 @@ extension Shell {
     func clusterJSON() -> String {
         let now = Instant.now
         guard let status = self.core.clusterStatus else { return "null\n" }
-        return self.redacted(
+        return self.outward(
             JSONDocument.members(
                 .init("scope", .string(self.settings.scope)), .init("seen_by", .string(self.settings.member)),
                 .init("time", .integer(WallClock.seconds)), .init("is_current", .bool(status.isCurrent)),

@@ -156,9 +156,11 @@ public final class Shell {
         self.kernel = KernelLink(
             ipPath: services.ipPath, deliver: { sink.deliver($0) }, report: { sink.report($0) })
         self.kernel.forget(memory.memory.trails.map(\.address))
+        let patroni = PatroniProbe(Self.patroni(settings, self.http), report: { sink.report($0) })
+        self.patroni = patroni
         self.postgres = PostgresProbe(
-            conninfo: settings.postgres.conninfo, resolver: names, ended: { sink.deliver(.postgresDisconnected) })
-        self.patroni = PatroniProbe(Self.patroni(settings, self.http), report: { sink.report($0) })
+            conninfo: settings.postgres.conninfo, resolver: names, patroni: { await patroni.ask() },
+            ended: { sink.deliver(.postgresDisconnected) })
         self.citus = settings.citus.map {
             CitusLink(settings, $0, looking, resolver: namesOfOthers, deliver: { sink.deliver(.citus($0)) })
         }
@@ -257,8 +259,8 @@ public final class Shell {
         }
     }
 
-    /// The text without secrets, as it may leave the process.
-    func redacted(_ text: String) -> String { self.services.redact(text) }
+    /// The text as it may leave the process: without secrets, and with commands as they are typed for this daemon.
+    func outward(_ text: String) -> String { self.settings.instance.addressed(self.services.redact(text)) }
 
     var etcdEndpoints: [EtcdClient.EndpointState] { self.etcd.client.endpointStates }
     var etcdEndpoint: String { self.etcd.client.currentEndpoint }
@@ -269,6 +271,10 @@ public final class Shell {
     var watchInterruption: String? { self.follower.interruption }
 
     func log(_ record: LogRecord) {
+        var record = record
+        // What is typed on a host with several clusters.
+        let instance = self.settings.instance
+        if instance.name != nil { record = record.rewritten(instance.addressed) }
         self.history.append(record)
         self.services.log(record)
         self.alert?.tell(record)

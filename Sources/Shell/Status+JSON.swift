@@ -45,7 +45,7 @@ extension Shell {
                             "message": .string(entry.message),
                         ]
                     })))
-        return self.redacted(document.readable(lines: 2) + "\n")
+        return self.outward(document.readable(lines: 2) + "\n")
     }
 
     private func document(_ status: AddressStatus, at now: Instant) -> JSONDocument {

@@ -21,15 +21,15 @@ struct Cluster: ParsableCommand {
     }
 
     func run() throws {
-        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
         let (isJSON, isCheck) = (self.json, self.check)
         let code = runOnLoop {
-            guard let (body, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster") else {
+            guard let (body, cluster) = await ShowStatus.answer(socket, instance.unit, path: "/cluster") else {
                 if isCheck { print("PHAROS UNKNOWN - the daemon does not answer") }
                 return ClusterText.unknown
             }
             let text = ClusterText(cluster)
-            print(isJSON ? body : isCheck ? text.check + "\n" : text.text, terminator: "")
+            print(isJSON ? body : isCheck ? text.check + "\n" : instance.addressed(text.text), terminator: "")
             return text.exitStatus
         }
         guard code == .success else { throw code }
@@ -46,13 +46,13 @@ struct Crosscheck: ParsableCommand {
     @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
         let code = runOnLoop {
-            guard let (_, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster") else {
+            guard let (_, cluster) = await ShowStatus.answer(socket, instance.unit, path: "/cluster") else {
                 return ClusterText.unknown
             }
             let text = CrosscheckText(cluster)
-            print(text.text, terminator: "")
+            print(instance.addressed(text.text), terminator: "")
             return text.exitStatus
         }
         guard code == .success else { throw code }

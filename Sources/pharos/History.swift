@@ -49,9 +49,10 @@ struct Show: ParsableCommand {
             guard let records = await readHistory(settings) else { return ExitStatus.unavailableNumber }
             let record = id == "last" ? records.last : records.first { "\($0.revision)" == id }
             guard let record else {
+                let advice = settings.instance.addressed("see `pharos history`")
                 complain(
                     records.isEmpty
-                        ? "pharos: no change of leader is on record" : "pharos: no record \(id); see `pharos history`")
+                        ? "pharos: no change of leader is on record" : "pharos: no record \(id); \(advice)")
                 return 1
             }
             print(isJSON ? record.json + "\n" : HistoryText([record]).timeline(record), terminator: "")

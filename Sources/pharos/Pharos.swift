@@ -14,7 +14,7 @@ struct Pharos: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Cluster.self, Watch.self, Crosscheck.self,
-            Why.self, History.self, Show.self,
+            Why.self, ShowMetrics.self, History.self, Show.self,
             Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
             Release.self,
         ])

@@ -97,7 +97,11 @@ struct ListRestorePoints: ParsableCommand {
                     print("[" + points.map(\.json).joined(separator: ",\n ") + "]")
                 } else {
                     for point in points { print(RestorePointText.line(point)) }
-                    if points.isEmpty { print("no restore point is on record; make one: pharos restore-point NAME") }
+                    if points.isEmpty {
+                        print(
+                            settings.instance.addressed(
+                                "no restore point is on record; make one: pharos restore-point NAME"))
+                    }
                 }
                 for problem in problems { complain("pharos: " + LogRecord.escaped(problem)) }
                 return problems.isEmpty ? 0 : 1

@@ -4,6 +4,7 @@ import EventLoop
 import HTTPClient
 import LenientJSON
 import Metrics
+import Settings
 
 struct ShowMetrics: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,11 +18,13 @@ struct ShowMetrics: ParsableCommand {
     @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, format) = (self.daemon.path, self.isOpenMetrics ? Exposition.openMetrics : .prometheus)
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
+        let format = self.isOpenMetrics ? Exposition.openMetrics : .prometheus
         let code = runOnLoop {
             let status = await Self.ask(socket, "/status")
             let cluster = status == nil ? nil : await Self.ask(socket, "/cluster")
-            print(format.text(PharosMetrics.families(status: status, cluster: cluster)), terminator: "")
+            let families = PharosMetrics.families(status: status, cluster: cluster, instance: instance.name)
+            print(format.text(families), terminator: "")
             return 0
         }
         guard code == .success else { throw code }

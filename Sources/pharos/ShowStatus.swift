@@ -14,8 +14,8 @@ struct ShowStatus: ParsableCommand {
 
     func run() throws {
         let isJSON = self.json
-        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
-        let code = runOnLoop { await Self.show(socket, unit, isJSON: isJSON) }
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
+        let code = runOnLoop { await Self.show(socket, instance, isJSON: isJSON) }
         guard code == .success else { throw code }
     }
 
@@ -31,9 +31,9 @@ struct ShowStatus: ParsableCommand {
     }
 
     @EventLoop
-    private static func show(_ socket: String, _ unit: String, isJSON: Bool) async -> Int32 {
-        guard let (body, status) = await self.answer(socket, unit) else { return ExitStatus.unavailableNumber }
-        if isJSON { print(body, terminator: "") } else { print(StatusText(status).text, terminator: "") }
+    private static func show(_ socket: String, _ instance: DaemonInstance, isJSON: Bool) async -> Int32 {
+        guard let (body, status) = await self.answer(socket, instance.unit) else { return ExitStatus.unavailableNumber }
+        print(isJSON ? body : instance.addressed(StatusText(status).text), terminator: "")
         return StatusText(status).isInOrder ? 0 : 1
     }
 

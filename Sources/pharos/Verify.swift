@@ -44,9 +44,11 @@ struct Verify: ParsableCommand {
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
             } else if isAfterRestore {
-                for report in reports { print(RestoreWalk(report).text, terminator: "") }
+                for report in reports {
+                    print(settings.instance.addressed(RestoreWalk(report).text), terminator: "")
+                }
             } else {
-                for report in reports { print(report.text, terminator: "") }
+                for report in reports { print(settings.instance.addressed(report.text), terminator: "") }
             }
             return reports.map(\.exitCode).max() ?? 0
         }

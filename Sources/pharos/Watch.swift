@@ -17,23 +17,23 @@ struct Watch: ParsableCommand {
     @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
         let isOnce = self.once || isatty(STDOUT_FILENO) == 0
         let code =
             isOnce
-            ? runOnLoop { await Self.once(socket, unit) }
+            ? runOnLoop { await Self.once(socket, instance) }
             : runOnLoop(blocking: [SIGINT, SIGTERM, SIGWINCH]) {
-                await Screen(socket, unit).run()
+                await Screen(socket, instance).run()
             }
         guard code == .success else { throw code }
     }
 
     @EventLoop
-    private static func once(_ socket: String, _ unit: String) async -> Int32 {
-        guard let (_, cluster) = await ShowStatus.answer(socket, unit, path: "/cluster"),
-            let (_, status) = await ShowStatus.answer(socket, unit)
+    private static func once(_ socket: String, _ instance: DaemonInstance) async -> Int32 {
+        guard let (_, cluster) = await ShowStatus.answer(socket, instance.unit, path: "/cluster"),
+            let (_, status) = await ShowStatus.answer(socket, instance.unit)
         else { return ClusterText.unknown }
-        print(WatchText(cluster: cluster, status: status).lines(nil).joined(separator: "\n"))
+        print(instance.addressed(WatchText(cluster: cluster, status: status).lines(nil).joined(separator: "\n")))
         return ClusterText(cluster).exitStatus
     }
 
@@ -41,7 +41,7 @@ struct Watch: ParsableCommand {
     @EventLoop
     private final class Screen {
         private let socket: String
-        private let unit: String
+        private let instance: DaemonInstance
         private let isColoured = getenv("NO_COLOR").map { $0.pointee == 0 } ?? true
         private var sources: [EventSource] = []
         private var before = termios()
@@ -49,7 +49,7 @@ struct Watch: ParsableCommand {
         private var isOver = false
         private var ended: CheckedContinuation<Void, Never>?
 
-        init(_ socket: String, _ unit: String) { (self.socket, self.unit) = (socket, unit) }
+        init(_ socket: String, _ instance: DaemonInstance) { (self.socket, self.instance) = (socket, instance) }
 
         func run() async -> Int32 {
             let isTerminal = tcgetattr(STDIN_FILENO, &self.before) == 0
@@ -107,7 +107,7 @@ struct Watch: ParsableCommand {
                 lines = WatchText(cluster: cluster, status: status).lines(room)
             } else {
                 self.exitStatus = ClusterText.unknown
-                lines = ["! no daemon answers at \(self.socket): systemctl status \(self.unit)"]
+                lines = ["! no daemon answers at \(self.socket): systemctl status \(self.instance.unit)"]
             }
             guard !self.isOver else { return }
             self.write(WatchText.frame(lines, isColoured: self.isColoured))

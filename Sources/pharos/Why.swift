@@ -10,10 +10,12 @@ struct Why: ParsableCommand {
     @OptionGroup var daemon: SocketOption
 
     func run() throws {
-        let (socket, unit) = (self.daemon.path, self.daemon.instance.unit)
+        let (socket, instance) = (self.daemon.path, self.daemon.instance)
         let code = runOnLoop {
-            guard let (_, status) = await ShowStatus.answer(socket, unit) else { return ExitStatus.unavailableNumber }
-            print(WhyText(status).text, terminator: "")
+            guard let (_, status) = await ShowStatus.answer(socket, instance.unit) else {
+                return ExitStatus.unavailableNumber
+            }
+            print(instance.addressed(WhyText(status).text), terminator: "")
             return StatusText(status).isInOrder ? 0 : 1
         }
         guard code == .success else { throw code }
