@@ -5,6 +5,9 @@ import PostgresClient
 import Settings
 
 /// Asks the local PostgreSQL whether it accepts writes, over one connection that it keeps.
+///
+/// Where clients use up all connections, Patroni still has one: from the second refusal on it is asked instead. It puts the same
+/// question to PostgreSQL at each request (`GET /patroni`: role and state; state "running" only if the server has answered).
 @EventLoop
 final class PostgresProbe {
     private let conninfo: String
@@ -12,10 +15,19 @@ final class PostgresProbe {
     private var connection: PostgresConnection?
     /// For connecting and for the question, each.
     nonisolated static let timeout: Duration = .seconds(1)
+    private let patroni: @EventLoop () async -> PatroniAnswer
     private let ended: @EventLoop () -> Void
+    /// The last answer was that no connection is left for this role; it was told as such.
+    private var isFull = false
 
-    /// `ended`: the server has ended the kept connection, between two questions.
-    init(conninfo: String, resolver: HostResolver, ended: @escaping @EventLoop () -> Void) {
+    /// - Parameters:
+    ///   - patroni: what this node's Patroni says now.
+    ///   - ended: the server has ended the kept connection, between two questions.
+    init(
+        conninfo: String, resolver: HostResolver, patroni: @escaping @EventLoop () async -> PatroniAnswer,
+        ended: @escaping @EventLoop () -> Void
+    ) {
+        self.patroni = patroni
         self.conninfo = conninfo
         self.connector = PostgresConnector(resolver: resolver)
         self.ended = ended
@@ -23,19 +35,30 @@ final class PostgresProbe {
 
     func ask() async -> PostgresState {
         do throws(PostgresError) {
-            let isReused = self.connection != nil
-            let connection = try await self.connect()
-            do throws(PostgresError) {
-                return try await self.ask(connection)
-            } catch {
-                self.connection = nil
-                // A kept connection says nothing about the server that has taken the place of the old one.
-                guard isReused else { throw error }
-                return try await self.ask(try await self.connect())
-            }
+            let state = try await self.answer()
+            self.isFull = false
+            return state
         } catch {
             self.connection = nil
+            let wasFull = self.isFull
+            self.isFull = error.sqlState == "53300"
+            if wasFull, self.isFull, case .answered(isRunningPrimary: true, _) = await self.patroni() {
+                return .primary
+            }
             return .unreachable(reason: error.message.firstLine + Self.hint(error))
+        }
+    }
+
+    private func answer() async throws(PostgresError) -> PostgresState {
+        let isReused = self.connection != nil
+        let connection = try await self.connect()
+        do throws(PostgresError) {
+            return try await self.ask(connection)
+        } catch {
+            self.connection = nil
+            // A kept connection says nothing about the server that has taken the place of the old one.
+            guard isReused else { throw error }
+            return try await self.ask(try await self.connect())
         }
     }
 

@@ -161,7 +161,8 @@ struct HostilePostgresTests {
         }
         let rest = text.contains("://") ? "/d?user=u&sslmode=disable" : " user=u dbname=d sslmode=disable"
         let conninfo = text.replacing("PORT", with: "\(server.port)") + rest
-        let probe = PostgresProbe(conninfo: conninfo, resolver: resolver, ended: {})
+        let probe = PostgresProbe(
+            conninfo: conninfo, resolver: resolver, patroni: { .unreachable(reason: "not asked") }, ended: {})
         #expect(try await eventually(within: .seconds(20)) { await probe.ask() == .primary })
         #expect(asked == Set(["db.example.org", "silent.example.org"].filter { text.contains($0) }))
     }
@@ -181,7 +182,9 @@ struct HostilePostgresTests {
             lifetime: .zero, lookUp: { _ in names.answer }, report: { names.told.append($0?.addresses) })
         let conninfo = "host=db.example.org port=\(server.port) user=u dbname=d sslmode=disable"
         @EventLoop func ask() async -> PostgresState {
-            await PostgresProbe(conninfo: conninfo, resolver: resolver, ended: {}).ask()
+            await PostgresProbe(
+                conninfo: conninfo, resolver: resolver, patroni: { .unreachable(reason: "not asked") }, ended: {}
+            ).ask()
         }
         let reason = "the name db.example.org could not be looked up: the name servers are silent"
         #expect(await ask() == .unreachable(reason: reason))

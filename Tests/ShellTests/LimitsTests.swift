@@ -91,7 +91,7 @@ struct LimitsTests {
         let slot = change
         #expect(limits.listing > listing * 2 + slot)
         #expect(limits.kernel > change * 5 + slot)
-        #expect(limits.postgres > PostgresProbe.timeout * 3)
+        #expect(limits.postgres > PostgresProbe.timeout * 4 + PatroniProbe.timeout)
         #expect(limits.patroni > PatroniProbe.timeout)
         #expect(limits.port > PortTry.timeout)
         for timeout in [Duration.seconds(1), .seconds(5)] { #expect(AnswerLimits.probe(timeout) > timeout) }

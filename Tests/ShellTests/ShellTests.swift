@@ -157,6 +157,22 @@ struct ShellTests {
         #expect(scene.records(.memberUnknown).count == 1)
     }
 
+    @Test(arguments: ["3.4.23", "3.5.16"])
+    @EventLoop func `an etcd that may end leases early is told once at the start, with its version`(version: String)
+        async throws
+    {
+        let scene = try Scene(leader: "n2")
+        scene.etcd.tamper = { $0 == "/version" ? $1.replacing("3.5.16", with: version) : $1 }
+        _ = scene.start()
+        try await scene.expect { scene.etcd.count(of: "/version") > 0 }
+        if version == "3.4.23" {
+            try await scene.expect { scene.record(.etcdOutdated) != nil }
+            #expect(scene.record(.etcdOutdated)?.message.contains("3.4.23") == true)
+        }
+        try await scene.stop()
+        #expect(scene.records(.etcdOutdated).count == (version == "3.4.23" ? 1 : 0))
+    }
+
     // MARK: - The watch
 
     @Test @EventLoop func `a watch that is not allowed is reported once, and not asked for without a pause`()
