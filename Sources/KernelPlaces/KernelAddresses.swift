@@ -95,9 +95,11 @@ public struct KernelAddresses: Hashable, Sendable {
         self.interfaces.first { $0.name == name } ?? self.interfaces.first { $0.alternativeNames.contains(name) }
     }
 
-    /// The VRF that the interface is in; nil: it is in none.
+    /// The VRF that the interface is in, or is itself; nil: neither.
     public func vrf(of name: String) -> String? {
-        let master = self.interface(named: name)?.master.flatMap { self.interface(named: $0) }
+        guard let interface = self.interface(named: name) else { return nil }
+        if interface.isVRF { return interface.name }
+        let master = interface.master.flatMap { self.interface(named: $0) }
         return master?.isVRF == true ? master?.name : nil
     }
 
