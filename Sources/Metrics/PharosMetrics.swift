@@ -2,6 +2,8 @@
 public import LenientJSON
 
 /// What a daemon's status and its view of the cluster come to in figures. At most some 90 series, and 12 for each member.
+///
+/// All but `pharos_up` have Patroni's label `scope`, so that one Prometheus can tell clusters apart.
 public struct PharosMetrics {
     private let status: JSON
     private let cluster: JSON?
@@ -9,12 +11,21 @@ public struct PharosMetrics {
     /// - Parameters:
     ///   - status: what the daemon answers at `/status`; nil: it does not answer, and nothing else is said.
     ///   - cluster: what it answers at `/cluster`.
-    public static func families(status: JSON?, cluster: JSON?) -> [MetricFamily] {
+    ///   - instance: the name of one of several daemons of a host, whose files a collector puts together: a label of all.
+    public static func families(status: JSON?, cluster: JSON?, instance: String? = nil) -> [MetricFamily] {
+        let own = instance.map { [(name: "cluster", value: $0)] } ?? []
         let up = MetricFamily(
-            "pharos_up", .gauge, "Whether the daemon of this node answers", [.init([], status == nil ? 0 : 1)])
+            "pharos_up", .gauge, "Whether the daemon of this node answers", [.init(own, status == nil ? 0 : 1)])
         guard let status else { return [up] }
         let metrics = PharosMetrics(status: status, cluster: cluster)
-        return [up] + metrics.node + metrics.addresses + metrics.counters + metrics.citus + metrics.groups
+        let common = own + [(name: "scope", value: status["scope"]?.string ?? "")]
+        let all = metrics.node + metrics.addresses + metrics.counters + metrics.citus + metrics.groups
+        return [up]
+            + all.map { family in
+                var family = family
+                family.samples = family.samples.map { Sample(common + $0.labels, $0.value) }
+                return family
+            }
     }
 
     private typealias Sample = MetricFamily.Sample
@@ -42,7 +53,7 @@ public struct PharosMetrics {
                 [Sample([("window", label)], Double($0) / 1_000_000)]
             } ?? []
         }
-        let labels = ["scope", "member", "version"].map { (name: $0, value: self.status[$0]?.string ?? "") }
+        let labels = ["member", "version"].map { (name: $0, value: self.status[$0]?.string ?? "") }
         return [
             MetricFamily("pharos_build_info", .info, "What runs, and for whom", [Sample(labels, 1)]),
             MetricFamily(

@@ -82,11 +82,30 @@ struct MetricsTests {
         #expect(text.split(separator: "\n").last == "pharos_up 0" && text.split(separator: "\n").count == 3)
     }
 
+    /// The line with the label that all but one have.
+    private static func scoped(_ line: String) -> String {
+        guard !line.hasPrefix("pharos_up") else { return line }
+        let scope = #"scope="de\"mo\\""#
+        if let brace = line.firstIndex(of: "{") {
+            return "\(line[...brace])\(scope),\(line[line.index(after: brace)...])"
+        }
+        return line.replacing(" ", with: "{\(scope)} ", maxReplacements: 1)
+    }
+
+    @Test func `one of several daemons of a host says which in each line, whether it answers or not`() throws {
+        for status in [nil, try Self.status()] {
+            let families = PharosMetrics.families(status: status, cluster: nil, instance: "15-main")
+            let samples = families.flatMap(\.samples)
+            #expect(
+                !samples.isEmpty && samples.allSatisfy { $0.labels.first.map { $0 == ("cluster", "15-main") } == true })
+        }
+    }
+
     @Test func `each figure is the status's`() throws {
         let text = Exposition.prometheus.text(try Self.families())
         for line in [
             "pharos_up 1", "pharos_leads 1", "pharos_etcd_endpoints_foreign 1",
-            #"pharos_build_info{scope="de\"mo\\",member="n1",version="0.1.0"} 1"#,
+            #"pharos_build_info{member="n1",version="0.1.0"} 1"#,
             #"pharos_address_state{address="10.0.0.9",state="hold"} 1"#,
             #"pharos_address_state{address="fd00::9",state="hold"} 0"#,
             #"pharos_address_port_open{address="10.0.0.9"} 1"#, "pharos_acquisitions_total 3",
@@ -98,9 +117,9 @@ struct MetricsTests {
             #"pharos_group_addresses{group="0"} 2"#, #"pharos_group_addresses_held{group="0"} 1"#,
             #"pharos_member_verdict{group="0",member="n2",state="well"} 1"#,
             #"pharos_member_lag_bytes{group="0",member="n2"} 2"#,
-        ] { #expect(text.contains("\n\(line)\n"), "\(line) in \(text)") }
+        ] { #expect(text.contains("\n\(Self.scoped(line))\n"), "\(line) in \(text)") }
         // An address of which no port is tried has no series for it.
-        #expect(!text.contains(#"pharos_address_port_open{address="fd00::9"}"#))
+        #expect(!text.contains(Self.scoped(#"pharos_address_port_open{address="fd00::9"}"#)))
     }
 
     @Test(arguments: ["unknown", "untried"]) func `what could not be looked at has no figure`(state: String) throws {
