@@ -321,10 +321,12 @@ struct CitusTests {
         _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
         _ = script.leads(1, "a2")
         _ = script.leads(2, "b2")
+        // By then neither waits for the other any more.
+        _ = script.pass(.milliseconds(30), step: .milliseconds(5))
         #expect(script.answered("a2", .primary) == [Self.first])
         #expect(script.ended([1], .blocked(reason: "x"), causedBy: 1) == [.readRows(Self.app)])
         #expect(script.rowsRead() == [])
-        #expect(script.answered("b2", .standby) == [])
+        #expect(Self.updated(script.answered("b2", .standby)) == [])
         return script
     }
 
@@ -351,6 +353,37 @@ struct CitusTests {
             if case .updated(_, let group, _, _, _) = report { group } else { nil }
         }
         #expect(groups == [1, 2])
+    }
+
+    private static func updated(_ actions: [CitusAction]) -> [[Int]] {
+        actions.compactMap { if case .update(_, let updates) = $0 { updates.map(\.group) } else { nil } }
+    }
+
+    @Test func `groups whose leaders are new together get their rows together`() {
+        var script = CitusScript.settled()
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = script.leads(1, "a2")
+        _ = script.leads(2, "b2")
+        #expect(Self.updated(script.answered("a2", .primary)) == [])
+        #expect(Self.updated(script.answered("b2", .primary)) == [[1, 2]])
+    }
+
+    @Test func `a leader that does not answer keeps another group waiting for a moment only, and only while it is new`()
+    {
+        var script = CitusScript.settled()
+        _ = script.changed(2, .member("b2", CitusScript.standby("b2")))
+        _ = script.leads(2, "b2")
+        _ = script.pass(.milliseconds(10), step: .milliseconds(1))
+        _ = script.leads(1, "a2")
+        #expect(Self.updated(script.answered("a2", .primary)) == [])
+        // 25 ms after the leader key of the second.
+        #expect(Self.updated(script.pass(.milliseconds(15), step: .milliseconds(1))) == [[1]])
+        _ = script.ended([1], .applied)
+        var rows = CitusScript.rows
+        rows[1].endpoint = Self.a2
+        _ = script.rowsRead(rows)
+        _ = script.leads(1, "a1")
+        #expect(Self.updated(script.answered("a1", .primary)) == [[1]], "the second is not new any more")
     }
 
     @Test func `one group that cannot be changed does not hold up the others`() {

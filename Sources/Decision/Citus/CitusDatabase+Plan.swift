@@ -10,6 +10,7 @@ extension CitusDatabase {
     ) -> Set<Int> {
         var wanted: Set<Int> = []
         var due: [RowUpdate] = []
+        self.gathersUntil = nil
         (self.unjudged, self.isForeign) = ([], false)
         if let rows = self.rows {
             for (group, view) in groups.sorted(by: { $0.key < $1.key }) {
@@ -27,6 +28,9 @@ extension CitusDatabase {
                     // This node's own is asked by the update's gate.
                     guard group == settings.group || inquiries[group]?.isWritable(view) == true else {
                         wanted.insert(group)
+                        if let end = view.leaderAt.map({ $0 + Self.gathering }), end > now {
+                            self.gathersUntil = max(self.gathersUntil ?? end, end)
+                        }
                         continue
                     }
                     if let update = self.update(group, view, drift, clusterID) { due.append(update) }
@@ -35,7 +39,8 @@ extension CitusDatabase {
                 }
             }
         }
-        self.begin(due, at: now, into: &actions)
+        // Groups that lost their leaders together have new ones together: the first answer waits a moment for the others.
+        if due.isEmpty || self.gathersUntil == nil { self.begin(due, at: now, into: &actions) }
         if settings.registersSecondaries, settings.mode != .observe {
             self.settleMembership(
                 groups, clusterID, settings, damper, neighborhood.places, at: now, into: &actions)
@@ -169,6 +174,9 @@ extension CitusDatabase {
         return max(settled, max(refused.since, view?.leaderAt ?? refused.since) + Self.strangerPatience)
     }
 
+    /// For so long after its new leader key a group is waited for by others that are due: an answer takes some 10 ms where the leader
+    /// accepts writes already, and a second transaction as long as the first.
+    static let gathering: Duration = .milliseconds(25)
     private static let strangerPatience: Duration = .seconds(60)
     /// For so long at most nothing is changed while it is not known who answers at a place that a row names.
     private static let hearing: Duration = .seconds(10)
@@ -242,6 +250,7 @@ extension CitusDatabase {
         if !self.reading.isUnderWay, self.update == nil { consider(self.reading.due) }
         if !self.settings.question.isUnderWay { consider(self.settings.question.due) }
         if let hold = self.hold, !hold.isEnding { consider(hold.until) }
+        consider(self.gathersUntil)
         consider(self.membershipAt)
         for since in self.unheard.values { consider(since + Self.hearing) }
         consider(self.membership?.drift.retryAt)

@@ -81,6 +81,8 @@ package struct CitusDatabase: Sendable {
     /// The groups whose rows name a place of which it is not known yet who answers there, and since when.
     var unheard: [Int: Instant] = [:]
     var refusals: [Int: Refused] = [:]
+    /// Until when what is due waits for groups whose leader key is as new.
+    var gathersUntil: Instant?
     /// A secondary that is to be registered or removed.
     var membership: (group: Int, drift: Drift)?
     /// When the next one will have been as it is for long enough.
