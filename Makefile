@@ -15,9 +15,10 @@ DEB := .build/deb
 BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
 TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
-	etcd-server etcd-client postgresql-15 openssl dnsmasq-base prometheus python3-prometheus-client
+	etcd-server etcd-client postgresql-15 openssl dnsmasq-base prometheus prometheus-alertmanager python3-prometheus-client
 BENCH_PACKAGES := vip-manager
 DEB_PACKAGES := debhelper dpkg-dev lintian
+PAGE_PACKAGES := python3-selenium chromium chromium-driver
 QEMU_PACKAGES := qemu-system-x86 busybox-static cpio kmod
 # No folder beside the program is searched for libraries: there are none.
 RELEASE := swift build -c release --static-swift-stdlib --disable-local-rpath
@@ -39,6 +40,10 @@ help: ## Show what there is.
 
 .build/packages-deb: .build/packages-build
 	@scripts/install-packages $(DEB_PACKAGES)
+	@mkdir -p .build && touch $@
+
+.build/packages-page:
+	@scripts/install-packages $(PAGE_PACKAGES)
 	@mkdir -p .build && touch $@
 
 .build/packages-qemu: .build/packages-test
@@ -81,11 +86,14 @@ install-built:
 	$(PROGRAMS)/pharos --generate-completion-script bash | sed '1{/^#!/d}' >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pharos
 	$(PROGRAMS)/pharos --generate-completion-script zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_pharos
 	$(PROGRAMS)/pharos --generate-completion-script fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/pharos.fish
-	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/doc/pharos/,docs/decisions examples)
+	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/doc/pharos/,docs/decisions docs/benchmarks examples)
 	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/pharos/
 	install -m 0644 config/*.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/prometheus config/prometheus/*.yml
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/grafana config/grafana/*.json
 	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
 	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
+	install -m 0644 docs/benchmarks/* $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/benchmarks/
 	install -d -m 0755 $(DESTDIR)/etc/pharos
 
 stage: build
@@ -114,11 +122,14 @@ test-qemu: .build/packages-qemu ## VLAN, bond, VRF and ipvlan, which this kernel
 	swift build --build-tests
 	scripts/test-qemu
 
+test-page: .build/packages-page ## The web page in a headless Chromium; SHOTS=FOLDER keeps pictures of it.
+	PHAROS_PAGE_SHOTS=$(SHOTS) python3 Tests/Page/test_page.py
+
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
-bench: .build/packages-bench build-bench build-lab stage ## Measure reaction, client's view, idle cost and start; writes docs/benchmarks.md and docs/benchmarks.json.
-	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --programs $(STRIPPED)
+bench: .build/packages-bench build-bench build-lab stage ## Measure everything, or PARTS="citus idle", and write docs/benchmarks/; best on an idle machine.
+	"$$($(RELEASE) --show-bin-path)/pharos-bench" all --programs $(STRIPPED) $(addprefix --part ,$(PARTS))
 
 bench-check: build-bench ## Compare what does not depend on the machine's speed with Benchmarks/thresholds.json.
 	"$$($(RELEASE) --show-bin-path)/pharos-bench" idle --check --programs $(STRIPPED)
@@ -145,4 +156,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni test-qemu simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni test-qemu test-page simulate mutants mutants-sample docs format lint build-bench bench bench-check

@@ -26,14 +26,18 @@ struct NodeImage: Sendable {
         return NodeImage(path: path)
     }
 
+    /// Seconds: a mirror that has the hiccups has them for a while.
+    private static let pause = 30
+
     /// Builds the image. What fails, as a mirror's hiccup makes it, is begun anew twice, from nothing.
     @EventLoop
     private static func build(_ suite: LabSuite, _ path: String, say: (String) -> Void) async throws(LabError) {
         for attempt in 2...3 {
             do throws(LabError) { return try await self.build(suite, path) } catch {
-                say("\(error.message.suffix(300))\nonce more (\(attempt) of 3)")
+                say("\(error.message.suffix(300))\nonce more in \(Self.pause) s (\(attempt) of 3)")
             }
             try await self.removeUnfinished()
+            do { try await EventLoop.sleep(for: .seconds(Self.pause)) } catch { throw LabError(.host, "interrupted") }
         }
         try await self.build(suite, path)
     }

@@ -58,6 +58,9 @@ struct CitusSite {
         try await self.bed.parts().etcd.put("/service/\(self.scope(of: group))/members/\(member)", value)
     }
 
+    /// Where the daemon answers.
+    var socket: String { "\(self.bed.folder)/\(self.scope)/pharos.sock" }
+
     func leaderKey(_ group: Int) -> String { Daemon.leaderKey(self.scope(of: group)) }
 
     /// The leader key is deleted and made anew, as in a leader change.
@@ -84,7 +87,7 @@ struct CitusSite {
               groups: { \(groups) }
               node_conninfo: "user=\(self.user) dbname=postgres"
             detector: { node_conninfo: "user=postgres dbname=template1" }
-            status: { socket: \(folder)/pharos.sock }
+            status: { socket: \(self.socket) }
 
             """)
         try await self.bed.parts().etcd.settle(self.scope)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CitusCatalog
 import EventLoop
+import LenientJSON
 import NetworkBed
 import PostgresClient
 
@@ -106,6 +107,12 @@ final class CitusUpdateBenchmark {
     /// go to another database.
     private func measureRest(_ session: PostgresConnection, _ result: inout CitusResult) async throws(BedError) {
         let count = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+        // After a change of leaders the daemon verifies the whole cluster once.
+        let changed = BootClock.microseconds
+        try await wait(for: "verification", timeout: .seconds(240)) { () async throws(BedError) in
+            let age = try await daemonStatus(self.site.socket)["citus"]?["verification"]?["seconds_ago"]?.int64
+            return age.map { $0 * 1_000_000 < BootClock.microseconds - changed } ?? false
+        }
         // What a session did before it came to rest is counted up to 10 s later.
         try await pause(.seconds(12))
         guard let before = try await query(session, count).first?.first.flatMap({ Int($0 ?? "") }) else { return }

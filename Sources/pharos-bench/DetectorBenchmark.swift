@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import HTTPClient
 import LenientJSON
 import NetworkBed
 import StatusServer
@@ -63,6 +64,7 @@ struct DetectorBenchmark {
         result.cpuPercent = Double(cpu) * 100 / passed
         result.residentKiB = after.residentKiB
         try await self.checkVerdicts()
+        for path in DetectorResult.paths { result.answers[path] = try await self.answers(path) }
         await self.bed.stop(daemon)
         await standby.stop()
         await primary.stop()
@@ -145,6 +147,27 @@ struct DetectorBenchmark {
         return try self.bed.start(
             "pharos", [self.bed.options.daemon, "--config", file],
             environment: ["RUNTIME_DIRECTORY=\(self.bed.folder)/scale"])
+    }
+
+    /// How long the daemon takes to answer, in milliseconds: for that long its loop does nothing else.
+    private func answers(_ path: String) async throws(BedError) -> [Double] {
+        let http = HTTPClient()
+        defer { http.close() }
+        var request = HTTPRequest(.get, "http://localhost\(path)")
+        request.unixSocket = self.socket
+        request.timeout = .seconds(5)
+        var answers: [Double] = []
+        for _ in 0..<20 {
+            let asked = BootClock.microseconds
+            let status: Int
+            do throws(HTTPError) { status = try await http.send(request).status } catch {
+                throw BedError("\(path): \(error)")
+            }
+            guard status == 200 else { throw BedError("\(path) is answered with \(status)") }
+            answers.append(Double(BootClock.microseconds - asked) / 1000)
+            try await pause(.milliseconds(100))
+        }
+        return answers
     }
 
     /// Throws unless every member was reached: what was measured would be something else.

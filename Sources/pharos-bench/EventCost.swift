@@ -66,6 +66,9 @@ struct DetectorResult {
     var residentKiB = 0
     /// Of the core alone, by the number of members.
     var eventNanoseconds: [Int: Double] = [:]
+    /// Of the daemon's socket, in milliseconds, by path.
+    var answers: [String: [Double]] = [:]
+    static let paths = ["/status", "/cluster"]
 
     private var growth: Double? {
         guard let few = self.eventNanoseconds[100], let many = self.eventNanoseconds[1000] else { return nil }
@@ -87,6 +90,13 @@ struct DetectorResult {
         if let growth = self.growth {
             rows.append(["the same, 1,000 / 100 members", decimal(growth), "at most 1.5", verdict(growth <= 1.5)])
         }
+        for path in Self.paths {
+            guard let answers = Statistics(self.answers[path] ?? []) else { continue }
+            rows.append([
+                "The socket's answer to \(path), median, ms", decimal(answers.median), "at most 20",
+                verdict(answers.median <= 20),
+            ])
+        }
         return Table(
             [
                 "\(DetectorBenchmark.members) members in \(DetectorBenchmark.groups) groups, 30 s x 5", "measured",
@@ -98,7 +108,11 @@ struct DetectorResult {
 
     var json: String {
         let costs = EventCost.sizes.map { "\"\($0)\": \(decimal(self.eventNanoseconds[$0] ?? 0))" }
+        let answers = Self.paths.compactMap { path in
+            Statistics(self.answers[path] ?? []).map { "\"\(path)\": \($0.json)" }
+        }
         return "{\"members\": \(DetectorBenchmark.members), \"cpu_percent\": \(decimal(self.cpuPercent)), "
+            + "\"answer_ms\": {\(answers.joined(separator: ", "))}, "
             + "\"resident_kib\": \(self.residentKiB), \"probe_ns_by_members\": {\(costs.joined(separator: ", "))}}"
     }
 }

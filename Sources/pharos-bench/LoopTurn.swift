@@ -60,13 +60,19 @@ struct LoopTurn: Sendable, Equatable {
 extension Daemon {
     /// The longest turn of its loop since the start.
     func longestTurn() async throws(BedError) -> LoopTurn {
-        let http = HTTPClient()
-        defer { http.close() }
-        var request = HTTPRequest(.get, "http://localhost/status")
-        request.unixSocket = self.socket
-        let body: [UInt8]
-        do throws(HTTPError) { body = try await http.send(request).body } catch { throw BedError(error.message) }
-        guard let status = JSON.parse(body) else { throw BedError("the status is not JSON") }
-        return try LoopTurn(status: status)
+        try LoopTurn(status: try await daemonStatus(self.socket))
     }
+}
+
+/// What the daemon at this socket answers to `/status`.
+@EventLoop
+func daemonStatus(_ socket: String) async throws(BedError) -> JSON {
+    let http = HTTPClient()
+    defer { http.close() }
+    var request = HTTPRequest(.get, "http://localhost/status")
+    request.unixSocket = socket
+    let body: [UInt8]
+    do throws(HTTPError) { body = try await http.send(request).body } catch { throw BedError(error.message) }
+    guard let status = JSON.parse(body) else { throw BedError("the status is not JSON") }
+    return status
 }

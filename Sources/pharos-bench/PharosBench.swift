@@ -38,50 +38,6 @@ struct CommonOptions: ParsableArguments {
     }
 }
 
-struct MeasureAll: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "all",
-        abstract: "Measure everything and write docs/benchmarks.md and docs/benchmarks.json."
-    )
-    @OptionGroup var common: CommonOptions
-    @Option(help: "How often each reaction is measured.") var runs = 50
-    @Option(help: "How often the daemon is started.") var starts = 20
-    @Option(help: "For how many seconds the idle daemon is watched.") var seconds = 60
-    @OptionGroup var client: ClientOptions
-    @Option(help: "The folder to write to.") var output = "docs"
-
-    func run() throws {
-        let options = try self.common.bedOptions()
-        runTool { () async throws(BedError) in
-            var report = Report(machine: Machine.read(), etcdData: "", command: CommandLine.arguments)
-            report.reaction = try await TestBed.use(options) { bed async throws(BedError) in
-                report.etcdData = bed.dataDescription
-                return try await ReactionBenchmark(bed, runs: self.runs).run()
-            }
-            report.idle = try await TestBed.use(options) { bed async throws(BedError) in
-                try await IdleBenchmark(bed, seconds: self.seconds).run()
-            }
-            report.start = try await TestBed.use(options) { bed async throws(BedError) in
-                try await StartBenchmark(bed, starts: self.starts).run()
-            }
-            report.citus = try await TestBed.use(options) { bed async throws(BedError) in
-                try await CitusBenchmark(bed, runs: self.runs).run()
-            }
-            report.detector = try await TestBed.use(options) { bed async throws(BedError) in
-                try await DetectorBenchmark(bed, seconds: self.seconds).run()
-            }
-            report.unreachable = try await TestBed.use(options) { bed async throws(BedError) in
-                try await UnreachableBenchmark(bed, seconds: self.seconds).run()
-            }
-            report.client = try await self.client.benchmark().run()
-            report.citusClient = try await self.client.citusBenchmark().run()
-            printLine(report.text)
-            try report.write(to: self.output)
-            return 0
-        }
-    }
-}
-
 struct MeasureReaction: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reaction",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import Lab
 import LenientJSON
+import NetworkBed
+import TestSupport
 import Testing
 
 @testable import pharos_bench
@@ -132,5 +134,38 @@ struct BenchTests {
         #expect(verdict.text.split(separator: "\n").count == 2 + result.limited.count)
         let json = try #require(JSON.parse(Array(result.json.utf8)))
         #expect(json["lapses"]?.int64 == 1)
+    }
+
+    private struct Figures: Measured {
+        let text = "| a | b |"
+        let json = #"{"a": 1}"#
+    }
+
+    @Test func `a part that is measured writes its own page, and touches no other`() throws {
+        let folder = try TemporaryDirectory("bench")
+        try folder.write("idle.md", "as before")
+        try Report(
+            .citus, Figures(), machine: Machine.read(), etcdData: "on disk", command: ["/build/pharos-bench", "all"]
+        ).write(to: folder.path)
+        let page = String(decoding: folder.read("citus.md"), as: UTF8.self)
+        #expect(
+            page.hasPrefix("# Citus\n") && page.contains("- Command: `pharos-bench all`\n- etcd: Debian's")
+                && page.contains("| a | b |"))
+        let json = try #require(JSON.parse(folder.read("citus.json")))
+        #expect(json["part"]?.string == "citus" && json["measured"]?["a"]?.int64 == 1)
+        #expect(String(decoding: folder.read("idle.md"), as: UTF8.self) == "as before")
+    }
+
+    @Test func `docs have a page of each part, and no other`() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
+        let index = try #require(Files.read(root + "/docs/benchmarks.md"))
+        for part in BenchPart.allCases {
+            let page = Files.read("\(root)/docs/benchmarks/\(part.rawValue).md")
+            #expect(page?.hasPrefix("# \(part.title)\n") == true, "\(part.rawValue)")
+            #expect(
+                Files.read("\(root)/docs/benchmarks/\(part.rawValue).json").map { JSON.parse(Array($0.utf8)) } != nil)
+            #expect(index.contains("(benchmarks/\(part.rawValue).md)"))
+        }
+        #expect(index.split(separator: "\n").count { $0.contains("](benchmarks/") } == BenchPart.allCases.count)
     }
 }
