@@ -11,7 +11,7 @@ from .source import Source
 
 #: The address lease's decisions. Citus, the detector and the ledger are not among them, nor what is only shown.
 DECISION = ["AddressLease*", "KernelSide*", "KeySide*", "NodeState*", "Stance*", "ClusterView*", "Core", "Core+*", "CoreSettings",
-            "Event", "WatchDebts*"]
+            "Event", "WatchDebts*", "Trail*", "Question*", "Backoff*"]
 NOT_DECISION = ["Core+Members", "Core+Ports", "Core+Status"]
 #: The transactions, wherever they stand, and the tests that see them.
 TRANSACTIONS = "Sources/*/PharosKeys*.swift"
@@ -24,7 +24,7 @@ EVERY = set(
     "judge facts reckonRight isCoveredByOlderTTL settleKernel giveBackKey revoke drop settle currentHolder acquired acquireFailed "
     "appeared hold shownAcquisition leaseKept isClear owns isHeld isSpare margin reckonTimes longestTTL ttlMayHaveChanged "
     "adoptionTTL isPostgresAnswerFresh summarize isContradicted isMarked markIfNew learnAcquisition failsafeSlack failsafeCover "
-    "isCoveredByFailsafe addressTTL".split())
+    "isCoveredByFailsafe addressTTL kinship merged wasQuarantined".split())
 HELPING = set(
     "clearKernel renewKernel compareWithKey pursueAdoption obtainKey moveIfTooLong leaseGranted leaseGone leaseRevoked "
     "acquireFoundNoLease isAcquiring learnRefusal released trailMoved forgetCluster removed assigned assignFailed mayJudgeKernel "
