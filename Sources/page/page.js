@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shows what the API says, again every two seconds. Names and texts come over the network: all of them are set as text, never as markup.
+"use strict";
+
+const pause = 2000;
+const tokenKey = "pharos-token";
+const known = {};
+let lastAnswer = null;
+
+const byId = (id) => document.getElementById(id);
+
+function element(name, attributes, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes || {})) {
+    if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
+  }
+  for (const child of children) {
+    if (child !== null && child !== undefined && child !== "") made.append(child);
+  }
+  return made;
+}
+
+// Nothing is drawn anew that says the same: what is read or selected stays.
+function fill(id, children) {
+  const holder = byId(id);
+  const made = element("div", {}, ...children);
+  if (holder.innerHTML === made.innerHTML) return;
+  const open = new Set([...holder.querySelectorAll("details[open]")].map((one) => one.dataset.id));
+  holder.replaceChildren(...made.childNodes);
+  for (const details of holder.querySelectorAll("details")) details.open = open.has(details.dataset.id);
+}
+
+function span(seconds) {
+  if (seconds === null || seconds === undefined) return "an unknown time";
+  if (seconds < 90) return `${seconds} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
+  return `${Math.round(seconds / 86400)} d`;
+}
+
+function length(milliseconds) {
+  return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+function bytes(count) {
+  if (count === null || count === undefined) return "";
+  if (count < 1048576) return `${Math.floor(count / 1024)} KiB`;
+  return count < 1073741824 ? `${Math.floor(count / 1048576)} MiB` : `${Math.floor(count / 1073741824)} GiB`;
+}
+
+const clock = (milliseconds) => new Date(milliseconds).toISOString().replace("T", " ").slice(0, 19) + " UTC";
+
+// What the API answers at a path; as before where it says that nothing changed.
+async function ask(path) {
+  const headers = {};
+  const token = sessionStorage.getItem(tokenKey);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const before = known[path];
+  if (before && before.tag) headers["If-None-Match"] = before.tag;
+  const answer = await fetch(path, { headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(5000) });
+  if (answer.status === 304 && before) return before.value;
+  if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error("refused"), { refused: answer.status });
+  if (!answer.ok) throw new Error(`${path} was answered with status ${answer.status}`);
+  const value = await answer.json();
+  known[path] = { tag: answer.headers.get("ETag"), value };
+  return value;
+}
+
+function grade(member) {
+  if (member.verdict === "well") return "";
+  return member.verdict === "suspected" || member.verdict === "unknown" ? "warn" : "bad";
+}
+
+function memberRow(member, group) {
+  const held = (group.addresses || []).filter((one) => one.holder === member.member).map((one) => one.address);
+  const role = member.is_synchronous ? `sync ${member.role}` : member.role;
+  const state = grade(member) === "" ? member.verdict : `${member.verdict} for ${span(member.for_seconds)}: ${member.reason}`;
+  const cells = [
+    ["Member", member.member], ["Role", role], ["State", state],
+    ["Lag", member.role === "standby" ? bytes(member.lag_bytes) : ""],
+    ["Pharos", member.has_daemon ? member.version || "yes" : "none"], ["Addresses", held.join(" ")],
+  ];
+  return element("tr", { class: grade(member) || null }, ...cells.map(([label, text]) => element("td", { "data-label": label }, text)));
+}
+
+function groupPart(group) {
+  const heads = ["Member", "Role", "State", "Lag", "Pharos", "Addresses"];
+  const leader = group.leader ? `${group.leader} leads, for ${span(group.leader_for_seconds)}` : "nobody leads";
+  const unheld = (group.addresses || []).filter((one) => !one.holder).map((one) => one.address);
+  return element("section", {},
+    element("h3", {}, `Group ${group.group}: ${leader}`),
+    unheld.length ? element("p", { class: "bad" }, element("span", { class: "mark" }, "!"), `Nobody holds ${unheld.join(", ")}`) : "",
+    element("table", {},
+      element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
+      element("tbody", {}, ...(group.members || []).map((member) => memberRow(member, group)))));
+}
+
+function bar(name, took, budget, isOver) {
+  const over = took > budget;
+  const text = `${isOver ? "" : "so far "}${length(took)} of ${length(budget)}${over ? ", OVER" : ""}`;
+  return [
+    element("span", {}, name),
+    element("progress", { max: budget, value: Math.min(took, budget), class: over ? "over" : null, "aria-label": `${name}: ${text}` }),
+    element("span", {}, text),
+  ];
+}
+
+const bars = (spans) => (spans || []).flatMap((one) => bar(one.span, one.milliseconds, one.budget_milliseconds, one.is_over));
+
+function failoverPart(record) {
+  const cause = record.cause_detail ? `${record.cause.replace("_", " ")} (${record.cause_detail})` : record.cause.replace("_", " ");
+  const first = Object.values(record.phases).reduce((a, b) => Math.min(a, b), Infinity);
+  const known = record.phases["new leader key"] ?? first;
+  const steps = Object.entries(record.phases).map(([phase, time]) => ({ time, text: phase }))
+    .concat((record.notes || []).map((note) => ({ time: note.at, text: note.text })))
+    .sort((a, b) => a.time - b.time);
+  return element("div", { class: "card" },
+    element("h3", {}, `${clock(known)}: group ${record.group}, ${record.from || "nobody"} → ${record.to}, ${cause}`),
+    element("div", { class: "bars" }, ...bars(record.spans)),
+    element("details", { "data-id": `failover-${record.group}-${record.id}` },
+      element("summary", {}, "What happened when"),
+      element("table", {}, element("tbody", {}, ...steps.map((step) => element("tr", {},
+        element("td", { "data-label": "Time" }, clock(step.time)),
+        element("td", { "data-label": "After" }, `+${length(Math.max(0, step.time - first))}`),
+        element("td", { "data-label": "What" }, step.text)))))));
+}
+
+function problemPart(problem) {
+  const isBad = problem.severity === "critical";
+  return element("li", { class: isBad ? "bad" : "warn" },
+    element("span", { class: "mark" }, isBad ? "CRITICAL" : "Warning"), problem.text,
+    element("p", { class: "code quiet" }, problem.advice));
+}
+
+function findingPart(finding, database) {
+  const kind = { critical: "bad", warning: "warn" }[finding.severity] || "note";
+  const place = [finding.group === null ? null : `group ${finding.group}`, finding.node].filter((one) => one).join(", ");
+  const commands = [...(finding.sql || []), ...(finding.commands || [])];
+  return element("li", { class: kind },
+    element("span", { class: "mark" }, finding.severity.toUpperCase()),
+    `${database}: ${finding.code}${place ? ` (${place})` : ""}`,
+    element("p", {}, finding.evidence), element("p", {}, finding.remedy),
+    commands.length ? element("details", { "data-id": `finding-${database}-${finding.code}-${place}` },
+      element("summary", {}, finding.run_on ? `To run on ${finding.run_on}` : "To run"),
+      ...commands.map((command) => element("p", { class: "code" }, command))) : "");
+}
+
+function showCluster(cluster) {
+  const problems = cluster.problems || [];
+  const bad = problems.filter((problem) => problem.severity === "critical").length;
+  const isKnown = cluster.read_seconds_ago !== null && cluster.read_seconds_ago !== undefined;
+  const summary = byId("summary");
+  byId("scope").textContent = cluster.scope || "";
+  document.title = `${isKnown && !problems.length ? "" : `(${problems.length || "?"}) `}${cluster.scope || ""} – Pharos`;
+  if (!isKnown) {
+    summary.className = "warn";
+    summary.textContent = "? The daemon has not read the groups in etcd yet";
+  } else if (!problems.length) {
+    summary.className = "good";
+    summary.textContent = "✓ In order";
+  } else {
+    summary.className = bad ? "bad" : "warn";
+    summary.textContent = `${bad ? "✗" : "!"} ${bad} critical, ${problems.length - bad} warnings`;
+  }
+  byId("source").textContent =
+    `As the daemon of ${cluster.seen_by} knows it: ${cluster.is_current ? "etcd is watched, " : "this is OLD, "}read ${span(cluster.read_seconds_ago)} ago`;
+  byId("problems").hidden = !problems.length;
+  fill("problem-list", problems.map(problemPart));
+  fill("groups", (cluster.groups || []).map(groupPart));
+  const failover = cluster.failover;
+  byId("running").hidden = !failover;
+  fill("running-body", !failover ? [] : [
+    element("h3", {}, `Group ${failover.group}: ${failover.from || "nobody"} → ${failover.to}`),
+    element("div", { class: "bars" },
+...bars(failover.spans)),
+  ]);
+}
+
+function showFailovers(answer) {
+  const records = answer.failovers;
+  byId("failovers-state").textContent = records === null ? `Not known: ${answer.reason || "no reason was given"}`
+    : answer.reason ? `Read ${span(answer.read_seconds_ago)} ago; since then: ${answer.reason}`
+    : records.length ? "" : "None is on record.";
+  fill("failovers", (records || []).slice(-20).reverse().map(failoverPart));
+}
+
+function showFindings(answer) {
+  const verification = answer.verification;
+  byId("findings-section").hidden = !verification && /no Citus/.test(answer.verification_reason || "");
+  if (!verification) {
+    byId("findings-state").textContent = `Not known here: ${answer.verification_reason}`;
+    return fill("findings", []);
+  }
+  const parts = (verification.databases || []).flatMap((one) => (one.findings || []).map((finding) => findingPart(finding, one.database)));
+  byId("findings-state").textContent =
+    `Looked at ${span(verification.seconds_ago)} ago${verification.failure ? `; failed: ${verification.failure}` : ""}${parts.length ? "" : ": nothing was found"}`;
+  return fill("findings", parts);
+}
+
+function showEvents(answer) {
+  const events = (answer.events || []).slice(-30).reverse();
+  fill("events", events.map((event) => element("li", {},
+    element("time", {}, clock((event.time || 0) * 1000)),
+    event.priority !== undefined && event.priority <= 3 ? element("span", { class: "mark" }, "ERROR") : "",
+    event.priority === 4 ? element("span", { class: "mark" }, "Warning") : "", event.message || "")));
+}
+
+async function look() {
+  try {
+    const [cluster, failovers, findings, events] =
+      await Promise.all(["v1/cluster", "v1/failovers", "v1/findings", "v1/events"].map(ask));
+    lastAnswer = Date.now();
+    document.body.classList.remove("old");
+    byId("sign-in").hidden = true;
+    showCluster(cluster);
+    showFailovers(failovers);
+    showFindings(findings);
+    showEvents(events);
+  } catch (error) {
+    document.body.classList.add("old");
+    const summary = byId("summary");
+    summary.className = "bad";
+    if (error.refused) {
+      byId("sign-in").hidden = false;
+      byId("refusal").textContent = error.refused === 403 ? "This token may not look at the cluster."
+        : sessionStorage.getItem(tokenKey) ? "This token is unknown, or has expired." : "";
+      summary.textContent = "✗ Nothing is shown to whom it does not know";
+    } else {
+      const age = lastAnswer === null ? "" : `; what stands below is of ${clock(lastAnswer)}`;
+      summary.textContent = `✗ No answer (${error.message})${age}`;
+    }
+  }
+  setTimeout(look, pause);
+}
+
+byId("sign-in").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(tokenKey, byId("token").value.trim());
+  byId("token").value = "";
+  byId("sign-in").hidden = true;
+});
+look();

@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a headless Chromium, served as pharos-api serves it, with answers that are written here: make test-page.
+
+The answers have the shape of the daemon's; what is in them is chosen to be awkward: markup in names, long words, no data at all.
+"""
+import http.server
+import json
+import os
+import sys
+import threading
+import time
+import unittest
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.chrome.service import Service
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGE = os.path.join(ROOT, "Sources", "page")
+SHOTS = os.environ.get("PHAROS_PAGE_SHOTS")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+                               "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+}
+HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
+
+
+def member(name, **more):
+    return {"member": name, "role": "standby", "verdict": "well", "reason": "", "for_seconds": 60, "lag_bytes": 2048,
+            "has_daemon": True, "version": "0.2.0", "is_synchronous": None, **more}
+
+
+def cluster():
+    return {
+        "scope": "demo", "seen_by": "n1", "is_current": True, "read_seconds_ago": 3, "failover": None,
+        "problems": [
+            {"severity": "critical", "code": "no_leader", "text": "group 1: nobody leads", "advice": "patronictl list"},
+            {"severity": "warning", "code": "no_daemon", "text": HOSTILE, "advice": "systemctl status pharos"}],
+        "groups": [
+            {"group": 0, "leader": "n1", "leader_for_seconds": 4000,
+             "addresses": [{"address": "10.77.0.100", "holder": "n1"}, {"address": "fd77::100", "holder": None}],
+             "members": [member("n1", role="leader", lag_bytes=None), member("n2", is_synchronous=True),
+                         member("n" + "x" * 90, verdict="node failed", reason="neither Patroni nor PostgreSQL answers", has_daemon=False)]},
+            {"group": 1, "leader": None, "leader_for_seconds": None, "addresses": [], "members": [member(HOSTILE, verdict="suspected")]}],
+    }
+
+
+def failovers():
+    start = 1790000000000
+    return {"read_seconds_ago": 2, "is_whole": True, "reason": None, "failovers": [
+        {"id": 134, "group": 0, "from": "n3", "to": "n1", "cause": "gray_failure", "cause_detail": "n1",
+         "phases": {"last healthy sign": start - 33990, "first failure": start, "verdict": start + 115999,
+                    "leader key lost": start + 118571, "new leader key": start + 118625, "accepts writes": start + 118755},
+         "notes": [{"at": start + 115999, "text": HOSTILE}],
+         "spans": [{"span": "detection", "milliseconds": 115999, "is_over": True, "budget_milliseconds": 150000},
+                   {"span": "failover", "milliseconds": 196000, "is_over": True, "budget_milliseconds": 90000}]}]}
+
+
+def findings():
+    return {"verification_reason": None, "verification": {"seconds_ago": 61, "failure": None, "databases": [
+        {"database": "app", "omitted": 0, "findings": [
+            {"code": "row-wrong", "severity": "critical", "group": 1, "node": "10.0.0.2:5432", "evidence": "the row names n4",
+             "remedy": "Run this:", "sql": ["select 1"], "commands": [], "run_on": "10.0.0.1:5432", "refusal": None}]}]}}
+
+
+def events():
+    return {"events": [{"time": 1790000000, "priority": 4, "message": HOSTILE, "number": 1}]}
+
+
+class Site:
+    """What is answered, and what was asked."""
+
+    def __init__(self):
+        self.answers = {"/v1/cluster": cluster(), "/v1/failovers": failovers(), "/v1/findings": findings(), "/v1/events": events()}
+        self.token = None
+        self.asked = []
+        self.unchanged = 0
+        site = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                pass
+
+            def do_GET(self):
+                path = self.path.split("?")[0]
+                site.asked.append((path, self.headers.get("Authorization")))
+                names = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+                kinds = {"html": "text/html; charset=utf-8", "css": "text/css", "js": "text/javascript"}
+                if path in names:
+                    with open(os.path.join(PAGE, names[path]), "rb") as file:
+                        return self.answer(200, file.read(), kinds[names[path].split(".")[1]])
+                if path in site.answers:
+                    if site.token and self.headers.get("Authorization") != "Bearer " + site.token:
+                        return self.answer(401, b"{}", "application/json")
+                    body = json.dumps(site.answers[path]).encode()
+                    tag = '"%x"' % (hash(body) & 0xFFFFFFFF)
+                    if self.headers.get("If-None-Match") == tag:
+                        site.unchanged += 1
+                        return self.answer(304, b"", None)
+                    return self.answer(200, body, "application/json", tag)
+                return self.answer(404, b"", "text/plain")
+
+            def answer(self, status, body, kind, tag=None):
+                self.send_response(status)
+                for name, value in HEADERS.items():
+                    self.send_header(name, value)
+                if kind:
+                    self.send_header("Content-Type", kind)
+                if tag:
+                    self.send_header("ETag", tag)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = "http://127.0.0.1:%d/" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class PageTests(unittest.TestCase):
+    def setUp(self):
+        self.site = Site()
+        options = webdriver.ChromeOptions()
+        for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1280,1600"]:
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+
+    def tearDown(self):
+        self.browser.quit()
+        self.site.stop()
+
+    def open(self, width=1280, scheme="light"):
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        self.browser.get(self.site.url)
+
+    def until(self, condition, what):
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            if condition():
+                return
+            time.sleep(0.1)
+        self.fail("%s never came: %s" % (what, self.text()))
+
+    def text(self, selector="body"):
+        return self.browser.find_element(By.CSS_SELECTOR, selector).text
+
+    def shot(self, name):
+        if SHOTS:
+            os.makedirs(SHOTS, exist_ok=True)
+            height = self.browser.execute_script("return document.documentElement.scrollHeight")
+            width = self.browser.execute_script("return innerWidth")
+            self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                         {"width": width, "height": min(height, 4000), "deviceScaleFactor": 1, "mobile": False})
+            self.browser.save_screenshot(os.path.join(SHOTS, name + ".png"))
+
+    def test_it_shows_what_the_daemon_says_and_takes_no_markup_from_it(self):
+        self.open()
+        self.until(lambda: "1 critical, 1 warnings" in self.text("#summary"), "the summary")
+        whole = self.text()
+        for text in ["group 1: nobody leads", "Nobody holds fd77::100", "10.77.0.100", "sync standby", "node failed for 60 s",
+                     "116.0 s of 150.0 s", "196.0 s of 90.0 s, OVER", "app: row-wrong", HOSTILE]:
+            self.assertIn(text, whole)
+        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "main img"), [])
+        self.assertIn("demo", self.browser.title)
+        requested = self.browser.execute_script("return performance.getEntriesByType('resource').map(one => one.name)")
+        self.assertTrue(requested and all(name.startswith(self.site.url) or name.startswith("data:") for name in requested), requested)
+        self.until(lambda: self.site.unchanged > 3, "an answer that nothing changed")
+        self.assertEqual([line for line in self.browser.get_log("browser") if "favicon" not in line["message"]], [])
+        self.shot("light-1280")
+
+    def test_narrow_and_dark(self):
+        for scheme in ["light", "dark"]:
+            self.open(360, scheme)
+            self.until(lambda: "critical" in self.text("#summary"), "the summary")
+            wide = self.browser.execute_script("return document.documentElement.scrollWidth")
+            self.assertLessEqual(wide, 360)
+            poor = self.browser.execute_script("""
+                const light = (text) => { const [r, g, b] = text.match(/[\\d.]+/g).map(Number).map((one) => one / 255)
+                    .map((one) => one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+                const ground = (one) => { for (; one; one = one.parentElement) { const colour = getComputedStyle(one).backgroundColor;
+                    if (!/, 0\\)$/.test(colour)) return colour; } return "rgb(255, 255, 255)"; };
+                return [...document.querySelectorAll("body *")].filter((one) => one.checkVisibility() && [...one.childNodes]
+                    .some((node) => node.nodeType === 3 && node.textContent.trim())).map((one) => { const a = light(getComputedStyle(one).color),
+                    b = light(ground(one)); return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.textContent.slice(0, 40)]; })
+                    .filter(([ratio]) => ratio < 4.5);""")
+            self.assertEqual(poor, [], "contrast below 4.5 in %s" % scheme)
+            self.shot(scheme + "-360")
+
+    def test_by_keyboard_alone(self):
+        self.open()
+        self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, "#failovers details"), "a change of leader")
+        for _ in range(20):
+            webdriver.ActionChains(self.browser).send_keys(Keys.TAB).perform()
+            if self.browser.execute_script("return document.activeElement.matches('#failovers summary')"):
+                break
+        webdriver.ActionChains(self.browser).send_keys(Keys.ENTER).perform()
+        self.until(lambda: "leader key lost" in self.text("#failovers"), "the steps")
+        time.sleep(2.5)
+        self.assertIn("leader key lost", self.text("#failovers"), "what is open stays open when the page looks again")
+
+    def test_a_token_is_asked_for_and_sent(self):
+        self.site.token = "secret"
+        self.open()
+        self.until(lambda: self.browser.find_element(By.ID, "sign-in").is_displayed(), "the form")
+        field = self.browser.find_element(By.ID, "token")
+        field.send_keys("wrong", Keys.ENTER)
+        self.until(lambda: "unknown, or has expired" in self.text("#refusal"), "the refusal")
+        field.send_keys("secret", Keys.ENTER)
+        self.until(lambda: "critical" in self.text("#summary"), "the summary")
+        self.assertFalse(self.browser.find_element(By.ID, "sign-in").is_displayed())
+        self.assertNotIn("secret", self.browser.current_url)
+
+    def test_what_is_old_is_called_old(self):
+        self.open()
+        self.until(lambda: "critical" in self.text("#summary"), "the summary")
+        self.site.stop()
+        self.until(lambda: "No answer" in self.text("#summary") and "what stands below is of" in self.text("#summary"), "the word that it is old")
+        self.assertIn("old", self.browser.find_element(By.TAG_NAME, "body").get_attribute("class"))
+
+    def test_nothing_is_known_yet(self):
+        self.site.answers["/v1/cluster"] = {"scope": "demo", "seen_by": "n1", "is_current": False, "read_seconds_ago": None, "problems": [],
+                                            "groups": [], "failover": None}
+        self.site.answers["/v1/failovers"] = {"read_seconds_ago": None, "reason": "not read yet", "failovers": None}
+        self.site.answers["/v1/findings"] = {"verification": None, "verification_reason": "no Citus is followed here"}
+        self.open()
+        self.until(lambda: "has not read the groups" in self.text("#summary"), "the summary")
+        self.assertNotIn("In order", self.text())
+        self.assertIn("Not known: not read yet", self.text())
+        self.assertFalse(self.browser.find_element(By.ID, "findings-section").is_displayed())
+
+    def test_all_is_well(self):
+        self.site.answers["/v1/cluster"]["problems"] = []
+        self.open(1280, "dark")
+        self.until(lambda: "In order" in self.text("#summary"), "the summary")
+        self.assertFalse(self.browser.find_element(By.ID, "problems").is_displayed())
+        self.shot("well-dark-1280")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], "-v"] + sys.argv[1:])
