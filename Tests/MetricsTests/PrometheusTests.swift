@@ -129,7 +129,8 @@ struct PrometheusTests {
             }.joined()
             var request = HTTPRequest(.get, "http://127.0.0.1:\(self.port)/api/v1/query?query=\(encoded)")
             request.timeout = .seconds(10)
-            guard let answer = try? await self.http.send(request), answer.status == 200 else { return nil }  // Not yet, or never: nil.
+            let answer = try? await self.http.send(request)  // Not yet, or never.
+            guard let answer, answer.status == 200 else { return nil }
             return JSON.parse(answer.body)?["data"]?["result"]?.array?.count
         }
 
