@@ -123,7 +123,7 @@ test-qemu: .build/packages-qemu ## VLAN, bond, VRF and ipvlan, which this kernel
 	scripts/test-qemu
 
 test-page: .build/packages-page ## The web page in a headless Chromium; SHOTS=FOLDER keeps pictures of it.
-	PHAROS_PAGE_SHOTS=$(SHOTS) python3 Tests/Page/test_page.py
+	PHAROS_PAGE_SHOTS=$(SHOTS) /usr/bin/python3 Tests/Page/test_page.py
 
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench

@@ -38,6 +38,8 @@ function span(seconds) {
   return `${Math.round(seconds / 86400)} d`;
 }
 
+const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
 function length(milliseconds) {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
@@ -160,7 +162,7 @@ function showCluster(cluster) {
     summary.textContent = "✓ In order";
   } else {
     summary.className = bad ? "bad" : "warn";
-    summary.textContent = `${bad ? "✗" : "!"} ${bad} critical, ${problems.length - bad} warnings`;
+    summary.textContent = `${bad ? "✗" : "!"} ${bad} critical, ${count(problems.length - bad, "warning")}`;
   }
   byId("source").textContent =
     `As the daemon of ${cluster.seen_by} knows it: ${cluster.is_current ? "etcd is watched, " : "this is OLD, "}read ${span(cluster.read_seconds_ago)} ago`;
