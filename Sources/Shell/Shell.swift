@@ -226,8 +226,9 @@ public final class Shell {
         guard self.settings.differsOnlyInAddresses(from: settings) else {
             let keys = self.settings.keysOfDifferences(from: settings)
             let what = keys.isEmpty ? "a secret differs, too" : "\(keys.joined(separator: ", ")) would change, too"
-            return
+            return settings.instance.addressed(
                 "only addresses and lease can change in a running daemon, and \(what): systemctl restart pharos (addresses stay)"
+            )
         }
         self.settings = settings
         for client in [self.etcd.client, self.looking] { client.setLimits(as: EtcdConfiguration(settings)) }

@@ -28,4 +28,20 @@ struct ReloadTests {
         #expect(shell.reload(settings)?.contains("restart") == true)
         try await scene.stop()
     }
+
+    @Test @EventLoop func `one of several daemons of a host says what to type for it, wherever it says so`() async throws {
+        let instance = try #require(DaemonInstance(named: "15-main"))
+        let scene = try Scene(leader: "n2", instance: instance)
+        scene.etcd.delete("/service/demo/members/n1")
+        scene.etcd.put("/service/demo/members/n2", "{}")
+        let shell = scene.start()
+        try await scene.expect { scene.record(.memberUnknown) != nil }
+        #expect(scene.record(.memberUnknown)?.message.contains("pharos check-config --cluster 15-main") == true)
+        let events = try scene.status["events"]?.array?.compactMap { $0["message"]?.string } ?? []
+        #expect(events.contains { $0.contains("pharos check-config --cluster 15-main") }, "\(events)")
+        var settings = scene.settings
+        settings.lease.root = "/other/"
+        #expect(shell.reload(settings)?.contains("systemctl restart pharos@15-main (") == true)
+        try await scene.stop()
+    }
 }

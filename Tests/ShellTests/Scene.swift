@@ -31,7 +31,7 @@ final class Scene {
     /// `status`: the section of pharos.yml. With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
     init(
         leader: String? = "n1", ttl: Int64 = 20, status: String? = nil,
-        interface: String = FakeIP.interface, node: TestNamespace? = nil,
+        interface: String = FakeIP.interface, instance: DaemonInstance = DaemonInstance(), node: TestNamespace? = nil,
         patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
     ) throws {
         self.etcd = try FakeEtcd()
@@ -51,6 +51,7 @@ final class Scene {
                 status: \(status ?? "{ socket: \(self.folder.file("socket")) }")
                 """)
         settings.addresses[0].interface = interface
+        settings.instance = instance
         settings.lease.requestTimeout = .seconds(1)
         self.settings = settings
         self.etcd.put("/service/demo/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
