@@ -22,6 +22,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/timex.h>
 #include <sys/types.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -157,6 +158,14 @@ static inline int64_t linux_clock_microseconds(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/// Whether a time service keeps the clock: 1 or 0; a negated errno where the kernel does not say.
+static inline int linux_clock_is_synchronized(void) {
+    struct timex state;
+    memset(&state, 0, sizeof state);
+    if (adjtimex(&state) < 0) return -errno;
+    return (state.status & STA_UNSYNC) == 0;
 }
 
 static inline int64_t linux_boot_time_microseconds(void) { return linux_clock_microseconds(CLOCK_BOOTTIME); }

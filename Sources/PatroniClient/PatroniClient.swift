@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
 public import HTTPClient
-import LenientJSON
+public import LenientJSON
 public import PatroniValues
 
 /// Why Patroni's REST API gave no usable answer. Contains no credentials.
@@ -70,6 +70,16 @@ public final class PatroniClient {
     public func cluster(timeout: Duration = .seconds(2)) async throws(PatroniError) -> PatroniCluster {
         let body = try await self.get("/cluster", accepting: [200], timeout)
         return PatroniCluster(body: body)
+    }
+
+    /// The same, whole, with what ``PatroniStatus`` passes over.
+    public func statusDocument(timeout: Duration = .seconds(2)) async throws(PatroniError) -> JSON {
+        JSON.parse(try await self.get("/patroni", accepting: [200, 503], timeout)) ?? .null
+    }
+
+    /// The dynamic configuration as it is stored, whole.
+    public func configuration(timeout: Duration = .seconds(2)) async throws(PatroniError) -> JSON {
+        JSON.parse(try await self.get("/config", accepting: [200], timeout)) ?? .null
     }
 
     /// Whether its loop turns: Patroni answers this with 503 where the last turn is older than `ttl` (2 x `ttl` on a standby).
