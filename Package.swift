@@ -73,6 +73,7 @@ let package = Package(
         module("PatroniValues", ["LenientJSON"]),
         module("LeaseKeys", ["Decision", "EtcdValues", "LenientJSON", "PatroniValues"]),
         module("KernelPlaces", ["NetworkAddress"]),
+        module("Audit", ["LenientJSON", "NetworkAddress"]),
         module("Conninfo", ["CPostgres", "NetworkAddress"]),
         module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
@@ -159,6 +160,7 @@ let package = Package(
             "MetricsTests", ["EventLoop", "HTTPClient", "LenientJSON", "Metrics", "StatusServer", "TestSupport"],
             exclude: ["Rules"]),
         tests("LenientJSONTests", ["LenientJSON", "TestSupport"]),
+        tests("AuditTests", ["Audit", "LenientJSON", "NetworkAddress"]),
         tests("SecretsTests", ["Secrets"]),
         tests("ConninfoTests", ["Conninfo", "EventLoop", "TestSupport"]),
         tests(
