@@ -145,10 +145,10 @@ mutants: .build/packages-test ## Every small fault in the decisions that the rul
 mutants-sample: .build/packages-test ## Ten of them, in turn by the day.
 	scripts/mutants --sample 10
 
-docs: .build/packages-build ## Make docs/detector.md from the detector's tables, and architecture.md's table of limits.
+docs: .build/packages-build ## Make docs/detector.md from the detector's tables, and the tables of architecture.md, records.md and audit.md.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" detector --write docs/detector.md
-	PHAROS_WRITE_TABLES=1 swift test --filter 'LimitsTests|CatalogTests'
+	PHAROS_WRITE_TABLES=1 swift test --filter 'LimitsTests|CatalogTests|AuditDocumentTests'
 
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests

@@ -93,7 +93,8 @@ let package = Package(
         module(
             "Shell",
             [
-                "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient",
+                "Audit", "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
+                "HTTPClient",
                 "Journal", "KernelPlaces", "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient",
                 "PatroniValues", "PostgresClient", "Secrets", "ServiceRecords", "Settings", "StatusServer",
                 "VirtualAddress",
@@ -108,7 +109,7 @@ let package = Package(
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
+                "Audit", "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
                 "Metrics", "NetworkAddress", "Settings",
                 "Shell", "VirtualAddress", arguments,
             ],
@@ -186,7 +187,7 @@ let package = Package(
         tests(
             "ShellTests",
             [
-                "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
+                "Audit", "Decision", "EtcdClient", "EtcdValues", "EventLoop", "HTTPClient", "Journal", "KernelPlaces",
                 "LeaseKeys", "LenientJSON", "Metrics", "NetworkAddress", "NetworkBed", "PatroniClient", "PatroniValues",
                 "PostgresClient",
                 "Secrets", "ServiceRecords", "Settings", "Shell", "StatusServer", "TestSupport", "VirtualAddress",
@@ -195,7 +196,7 @@ let package = Package(
         tests(
             "IntegrationTests",
             [
-                "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
+                "Audit", "CLinux", "CPostgres", "CitusCatalog", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
                 "HTTPClient", "Journal", "LeaseKeys", "LenientJSON", "NetworkAddress", "NetworkBed", "PatroniClient",
                 "PatroniValues", "PostgresClient", "ServiceRecords", "Settings", "Shell", "TestSupport",
                 "VirtualAddress",
@@ -206,7 +207,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos", "pharosd",
+                "Audit", "Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos",
+                "pharosd",
                 arguments,
             ]),
         tests(

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
+import Audit
+import EventLoop
+import Glibc
+import Settings
+import Shell
+
+struct RunAudit: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "audit",
+        abstract:
+            "Show which single failures would be survived now, and what makes a failover unsafe, slow or impossible.",
+        discussion: """
+            To be run as root on each node: it looks at the whole cluster, and at the kernel, units and files of the node where it runs. \
+            Changes nothing; takes half a minute at most. Exit status: 0 nothing amber or red, 1 amber, 2 red, 3 nothing amber or red, but \
+            something could not be looked at. docs/audit.md has all rules.
+            """)
+    @OptionGroup var file: ConfigurationOption
+    @Flag(help: "Print everything as JSON.") var json = false
+    @Option(
+        name: .customLong("accept-file"),
+        help: "The file of accepted findings; without it the one beside the configuration: /etc/pharos/pharos.accepted."
+    )
+    var acceptFile: String?
+
+    func run() throws {
+        let path = self.file.path
+        let settings: Settings
+        do throws(SettingsError) {
+            settings = try Settings.load(path: path)
+        } catch {
+            complain(error.description)
+            throw ExitStatus.configuration
+        }
+        let accepted = try Self.accepted(self.acceptFile, beside: path)
+        // With the rights at hand: some files are for PostgreSQL's user alone.
+        let box = LocalFactsBox()
+        _ = runOnLoop {
+            box.facts = await LocalFacts(settings, configuration: path)
+            return 0
+        }
+        guard let local = EventLoop.assumeIsolated({ box.facts }) else { throw ExitStatus.unavailable }
+        if let problem = DaemonUser.become(DaemonUnit(instance: settings.instance)) {
+            complain("pharos: \(problem)")
+            throw ExitStatus.configuration
+        }
+        let isJSON = self.json
+        let code = runOnLoop {
+            let facts = await AuditCollector(settings, local: local).facts()
+            let report = AuditReport(facts, accepted: accepted, today: AuditDate(secondsSince1970: Int64(time(nil))))
+            print(isJSON ? AuditJSON(facts, report).text : AuditText(facts, report).text, terminator: "")
+            return report.exitStatus
+        }
+        guard code == .success else { throw code }
+    }
+
+    /// What the file accepts. One that nobody named need not be there.
+    private static func accepted(_ named: String?, beside path: String) throws -> [AcceptedFinding] {
+        let file = named ?? AcceptedFile.path(besideConfiguration: path)
+        if named == nil, access(file, F_OK) != 0 { return [] }
+        do throws(SettingsError) {
+            let entries = try AcceptedFile.read(file, codes: AuditRule.all.map(\.code), isDay: { AuditDate($0) != nil })
+            return entries.compactMap { entry in
+                AuditDate(entry.until).map { AcceptedFinding(code: entry.code, reason: entry.reason, until: $0) }
+            }
+        } catch {
+            complain(error.description)
+            throw ExitStatus.configuration
+        }
+    }
+}
+
+/// Carries what one run on the loop has found to the next one.
+@EventLoop
+private final class LocalFactsBox {
+    var facts: LocalFacts?
+    nonisolated init() {}
+}
