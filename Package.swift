@@ -122,7 +122,8 @@ let package = Package(
                 "SeededRandom",
             ],
             swiftSettings: strict + unchecked),
-        .executableTarget(name: "pharos-simulate", dependencies: ["Simulation", arguments], swiftSettings: strict),
+        .executableTarget(
+            name: "pharos-simulate", dependencies: ["CLinux", "Simulation", arguments], swiftSettings: strict),
         module(
             "Lab",
             [

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -259,3 +260,6 @@ static inline pid_t linux_spawn(const struct linux_child *child) {
     }
     return process < 0 ? -error : process;
 }
+
+// Swift takes `stdout` for a variable that anybody may change.
+static inline void linux_flush_lines(void) { setvbuf(stdout, NULL, _IOLBF, 0); }

@@ -16,6 +16,11 @@ struct PharosBench: ParsableCommand {
         ],
         defaultSubcommand: MeasureAll.self
     )
+
+    static func main() {
+        flushOutputByLines()
+        self.main(nil)
+    }
 }
 
 /// What every benchmark needs to know.

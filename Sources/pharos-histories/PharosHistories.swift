@@ -15,6 +15,11 @@ struct PharosHistories: ParsableCommand {
             """,
         subcommands: [FuzzCommand.self, SceneCommand.self]
     )
+
+    static func main() {
+        flushOutputByLines()
+        self.main(nil)
+    }
 }
 
 /// What every command needs to know.

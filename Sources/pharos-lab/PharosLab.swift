@@ -17,6 +17,11 @@ struct PharosLab: ParsableCommand {
             WriteThrough.self,
         ]
     )
+
+    static func main() {
+        flushOutputByLines()
+        self.main(nil)
+    }
 }
 
 /// Runs `operation` on the event loop of this thread, prints what it throws, and ends the process.

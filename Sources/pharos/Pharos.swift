@@ -22,6 +22,7 @@ struct Pharos: ParsableCommand {
     static func main() {
         // While there is one thread.
         LibpqEnvironment.clear()
+        flushOutputByLines()
         self.main(nil)
     }
 }
