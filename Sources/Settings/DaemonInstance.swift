@@ -64,6 +64,11 @@ public struct DaemonInstance: Sendable, Hashable {
         }
     }
 
+    /// The names of the clusters of this host that have a configuration of their own.
+    public static func names(_ environment: SettingsEnvironment = .system) -> [String] {
+        self.all(environment).compactMap(\.name)
+    }
+
     /// Whether systemd starts it at a boot, or it has been started since.
     func isInUse(_ environment: SettingsEnvironment) -> Bool {
         let wanted = "/etc/systemd/system/multi-user.target.wants"

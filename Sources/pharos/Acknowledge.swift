@@ -11,8 +11,8 @@ struct Acknowledge: ParsableCommand {
             Ends a suppression, and permits another switchover from a leader where one has failed.
             Exit status: 0 done, 1 no such member is watched, 69 the daemon does not answer.
             """)
-    @Argument(help: "The member's name.") var member: String
-    @Option(help: "Its Citus group.") var group = 0
+    @Argument(help: "The member's name.", completion: Completions.members) var member: String
+    @Option(help: "Its Citus group.", completion: Completions.groupNumbers) var group = 0
     @OptionGroup var daemon: SocketOption
 
     func validate() throws {

@@ -33,7 +33,10 @@ struct Show: ParsableCommand {
         abstract: "Show one change of leader: what happened when, and how long it took against the promise.",
         discussion: "Exit status: 0, 1 if there is no such record, 69 if etcd does not answer.")
     @OptionGroup var file: ConfigurationOption
-    @Argument(help: "The record's number, as `pharos history` prints it; \"last\" for the newest.") var id: String
+    @Argument(
+        help: "The record's number, as `pharos history` prints it; \"last\" for the newest.",
+        completion: .list(["last"]))
+    var id: String
     @Flag(help: "Print the record as JSON.") var json = false
 
     func validate() throws {

@@ -7,13 +7,15 @@ struct Initialize: ParsableCommand {
         commandName: "init", abstract: "Write a pharos.yml for a node whose Patroni is configured already.")
     @Option(
         name: .customLong("from-patroni"),
-        help: "Patroni's configuration file, as an absolute path; with --cluster /etc/patroni/CLUSTER.yml unless said.")
+        help: "Patroni's configuration file, as an absolute path; with --cluster /etc/patroni/CLUSTER.yml unless said.",
+        completion: .file())
     var patroni: String?
     @Option(help: "The virtual address with its prefix length, such as 10.10.10.3/24.") var address: String
     @Option(help: "The interface that it belongs on.") var interface: String
     @Option(
         help:
-            "Of several clusters on this host, the one to write /etc/pharos/CLUSTER.yml for, such as Debian's 15-main.")
+            "Of several clusters on this host, the one to write /etc/pharos/CLUSTER.yml for, such as Debian's 15-main.",
+        completion: Completions.clusters)
     var cluster: String?
     @Option(help: "Where to write; - for standard output. Without it /etc/pharos/pharos.yml.") var output: String?
     @Flag(help: "Replace an existing file.") var force = false

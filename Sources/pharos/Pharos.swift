@@ -31,9 +31,11 @@ struct Pharos: ParsableCommand {
 struct ConfigurationOption: ParsableArguments {
     @Option(
         name: [.customLong("config"), .customShort("c")],
-        help: "The configuration file; without it /etc/pharos/pharos.yml.")
+        help: "The configuration file; without it /etc/pharos/pharos.yml.", completion: .file(extensions: ["yml"]))
     var config: String?
-    @Option(help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.") var cluster: String?
+    @Option(
+        help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.", completion: Completions.clusters)
+    var cluster: String?
 
     var path: String { self.config ?? ClusterName.instance(self.cluster).configuration }
 
@@ -47,8 +49,10 @@ struct ConfigurationOption: ParsableArguments {
 
 /// Where the daemon of this node answers.
 struct SocketOption: ParsableArguments {
-    @Option(help: "The daemon's socket; without it /run/pharos/pharos.sock.") var socket: String?
-    @Option(help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.") var cluster: String?
+    @Option(help: "The daemon's socket; without it /run/pharos/pharos.sock.", completion: .file()) var socket: String?
+    @Option(
+        help: "Of several clusters on this host, the one of /etc/pharos/CLUSTER.yml.", completion: Completions.clusters)
+    var cluster: String?
 
     var instance: DaemonInstance { ClusterName.instance(self.cluster) }
     var path: String { self.socket ?? self.instance.socket }

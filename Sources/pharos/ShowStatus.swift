@@ -21,12 +21,14 @@ struct ShowStatus: ParsableCommand {
 
     /// What the daemon answers.
     @EventLoop
-    static func ask(_ socket: String, path: String = "/status") async throws(HTTPError) -> HTTPResponse {
+    static func ask(
+        _ socket: String, path: String = "/status", timeout: Duration = .seconds(2)
+    ) async throws(HTTPError) -> HTTPResponse {
         let http = HTTPClient()
         defer { http.close() }
         var request = HTTPRequest(.get, "http://localhost\(path)")
         request.unixSocket = socket
-        request.timeout = .seconds(2)
+        request.timeout = timeout
         return try await http.send(request)
     }
 

@@ -77,7 +77,8 @@ struct Repair: ParsableCommand {
             Exit status: 0 done or nothing to do, 1 something was refused or failed, 69 it could not be looked for everywhere.
             """)
     @OptionGroup var file: ConfigurationOption
-    @Argument(help: "The finding's code, as `pharos verify` prints it.") var code: String
+    @Argument(help: "The finding's code, as `pharos verify` prints it.", completion: Completions.findings)
+    var code: String
     @Flag(name: .customLong("dry-run"), help: "Only show the statements.") var dryRun = false
 
     /// What people call it, who look for it at night.
