@@ -77,6 +77,7 @@ let package = Package(
         module("Conninfo", ["CPostgres", "NetworkAddress"]),
         module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
+        module("Migration", ["NetworkAddress", "Secrets", "Settings"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "EventLoop", "Secrets"]),
@@ -111,7 +112,7 @@ let package = Package(
             dependencies: [
                 "Audit", "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
                 "Metrics", "NetworkAddress", "Settings",
-                "Shell", "VirtualAddress", arguments,
+                "Migration", "Shell", "VirtualAddress", arguments,
             ],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
@@ -168,6 +169,7 @@ let package = Package(
         tests(
             "SettingsTests", ["Decision", "LenientJSON", "NetworkAddress", "Secrets", "Settings", "TestSupport"],
             exclude: ["PatroniShapes"]),
+        tests("MigrationTests", ["Migration", "NetworkAddress", "Secrets", "Settings"], exclude: ["Fixtures"]),
         tests("JournalTests", ["CSystemd", "EventLoop", "Journal", "Secrets", "TestSupport"]),
         tests("HTTPClientTests", ["EventLoop", "HTTPClient", "TestSupport"]),
         tests("ServiceRecordsTests", ["EventLoop", "ServiceRecords", "TestSupport"]),
@@ -208,9 +210,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "Audit", "Decision", "EventLoop", "KernelPlaces", "LenientJSON", "Settings", "TestSupport", "pharos",
-                "pharosd",
-                arguments,
+                "Audit", "Decision", "EventLoop", "HTTPClient", "KernelPlaces", "LenientJSON", "Settings", "TestSupport",
+                "pharos", "pharosd", arguments,
             ]),
         tests(
             "DaemonTests",

@@ -117,7 +117,7 @@ struct DiagnosticList: Sendable {
 }
 
 /// Text of unknown origin for a message: in quotes, on one line, at most 60 characters.
-func quoted(_ text: String) -> String {
+package func quoted(_ text: String) -> String {
     var shown = "'"
     for scalar in text.unicodeScalars.prefix(60) {
         // Controls, and what moves the cursor or turns the direction of writing, would let a file forge messages.
