@@ -19,6 +19,8 @@ TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=
 BENCH_PACKAGES := vip-manager
 DEB_PACKAGES := debhelper dpkg-dev lintian
 PAGE_PACKAGES := python3-selenium chromium chromium-driver
+# What shows the manual pages, and the shells that take the completions.
+READER_PACKAGES := man-db groff zsh fish
 QEMU_PACKAGES := qemu-system-x86 busybox-static cpio kmod
 # No folder beside the program is searched for libraries: there are none.
 RELEASE := swift build -c release --static-swift-stdlib --disable-local-rpath
@@ -31,7 +33,7 @@ help: ## Show what there is.
 	@mkdir -p .build && touch $@
 
 .build/packages-test: Makefile
-	@scripts/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@scripts/install-packages $(BUILD_PACKAGES) $(TEST_PACKAGES) $(READER_PACKAGES)
 	@mkdir -p .build && touch $@
 
 .build/packages-bench: .build/packages-test
@@ -68,7 +70,7 @@ build-lab: .build/packages-test
 install: build ## Install on this node; DESTDIR and PREFIX as usual.
 	@$(MAKE) --no-print-directory install-built
 
-# The one list of what belongs on a node, for the stage and for the package. The command writes the shells' completions.
+# The one list of what belongs on a node, for the stage and for the package. The command writes the manual pages and the shells' completions.
 install-built:
 	install -D -m 0755 $(PROGRAMS)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
 	install -D -m 0755 $(PROGRAMS)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
@@ -80,8 +82,9 @@ install-built:
 	install -D -m 0644 systemd/pharos.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/pharos.conf
 	install -D -m 0644 systemd/pharos.sysctl $(DESTDIR)$(PREFIX)/lib/sysctl.d/60-pharos.conf
 	install -D -m 0644 systemd/pharos.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/pharos.catalog
-	install -D -m 0644 docs/pharos.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos.8
-	install -D -m 0644 docs/pharosd.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharosd.8
+	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/man/,man5 man8)
+	install -m 0644 docs/pharos.8 docs/pharosd.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(PROGRAMS)/pharos write-manual $(DESTDIR)$(PREFIX)/share/man --configuration config/pharos.yml
 	install -d -m 0755 $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions zsh/vendor-completions fish/vendor_completions.d)
 	$(PROGRAMS)/pharos --generate-completion-script bash | sed '1{/^#!/d}' >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pharos
 	$(PROGRAMS)/pharos --generate-completion-script zsh >$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_pharos

@@ -16,7 +16,7 @@ struct Pharos: ParsableCommand {
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Cluster.self, Watch.self, Crosscheck.self,
             Why.self, ShowMetrics.self, History.self, Show.self,
             Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
-            Release.self, RunAudit.self, Migrate.self,
+            Release.self, RunAudit.self, Migrate.self, WriteManual.self,
         ])
 
     static func main() {
