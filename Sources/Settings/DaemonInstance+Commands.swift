@@ -4,7 +4,8 @@
 extension DaemonInstance {
     /// The subcommands of `pharos` that take `--cluster`.
     public static let commands = [
-        "run", "check-config", "init", "status", "audit", "cluster", "watch", "crosscheck", "why", "metrics", "history", "show",
+        "run", "check-config", "init", "migrate", "status", "audit", "cluster", "watch", "crosscheck", "why", "metrics",
+        "history", "show",
         "acknowledge", "verify", "repair", "restore-point", "restore-points", "grant-sql", "release",
     ]
 
