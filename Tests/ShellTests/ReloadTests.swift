@@ -2,6 +2,7 @@
 import Decision
 import EventLoop
 import Journal
+import LenientJSON
 import NetworkAddress
 import TestSupport
 import Testing
