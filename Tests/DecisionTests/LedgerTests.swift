@@ -231,6 +231,38 @@ struct LedgerTests {
             "a row that somebody has changed long after is no part of it")
     }
 
+    /// A group without addresses has nobody of its own who looks for it at once.
+    @Test func `who has asked a leader whether it accepts writes puts that on record with the row`() throws {
+        var writer = Writer(DetectorScript())
+        var group = Group()
+        for (name, since) in [("b1", 5), ("b2", 44)] as [(String, Int64)] {
+            let member = GroupMember(endpoint: NodeEndpoint(name, 5432), isRunning: true, isPrimary: true)
+            _ = group.learn(.member(name, member), at: since, now: writer.script.now)
+            _ = group.learn(.leader(name, since: since), at: since, now: writer.script.now)
+        }
+        let (begin, second) = (writer.script.now, Duration.seconds(1))
+        let move = RowChange.move(id: 3, from: NodeEndpoint("b1", 5432), NodeEndpoint("b2", 5432))
+        let updated = CitusReport.updated("app", group: 2, changes: [move], leader: "b2", after: .seconds(1))
+        let entry = writer.ledger.takeMetadata(
+            updated, [2: group], writableAt: { $0 == 2 ? begin + second : nil }, at: begin + second * 2)
+        #expect(
+            entry
+                == .metadata(
+                    group: 2, revision: 44,
+                    phases: [.writable: begin + second, .metadataCommitted: begin + second * 2],
+                    by: "n1"))
+        // It is known of the group that it was asked of alone, and stays on record.
+        let synced = CitusReport.synchronized("app", group: 2, after: .seconds(2), unverified: [])
+        guard
+            case .metadata(_, _, let phases, _)? = writer.ledger.takeMetadata(
+                synced, [2: group], at: begin + second * 3)
+        else {
+            Issue.record("nothing is written")
+            return
+        }
+        #expect(phases[.writable] == begin + second && phases[.metadataSynced] == begin + second * 3)
+    }
+
     @Test func `what was lost is told once it is known, and goes with the record`() throws {
         var writer = Writer(DetectorScript())
         let begin = writer.script.now

@@ -69,6 +69,36 @@ struct FailoverRecordTests {
         #expect(read.first?.phases == [.keyGained: Self.instant(1005), .metadataCommitted: Self.instant(1007)])
     }
 
+    @Test
+    func
+        `of two daemons the one that has seen first that writes are accepted has the word, and each other phase is the group's own`()
+    {
+        func read(own: [FailoverRecord.Phase: Int64], _ metadata: [FailoverRecord.Phase: Int64]) -> FailoverRecord {
+            var record = FailoverRecord(
+                revision: 21, group: 2, from: "b1", to: "b2", phases: own.mapValues { Self.instant($0) }, by: "b2")
+            let entry = LedgerEntry.metadata(
+                group: 2, revision: 21, phases: metadata.mapValues { Self.instant($0) }, by: "c1")
+            record.add(metadata: Array(entry.json(at: Self.instant(0), 0).utf8))
+            return record
+        }
+        // A group without addresses: its own daemon's next probe came half a minute later.
+        let late = read(own: [.keyGained: 1000, .writable: 31_000], [.writable: 1300, .metadataCommitted: 1400])
+        #expect(late.phases[.writable] == Self.instant(1300) && late.clocks[.writable] == "c1")
+        #expect(late.phases[.metadataCommitted] == Self.instant(1400))
+        // With an address it has seen it itself, and clocks are not alike to the millisecond.
+        let near = read(own: [.keyGained: 1000, .writable: 2200], [.writable: 1300])
+        #expect(near.phases[.writable] == Self.instant(2200) && near.clocks[.writable] == nil)
+        // A clock that is wrong says that writes were accepted before anybody led.
+        let wrong = read(own: [.keyGained: 1000, .writable: 31_000], [.writable: 900])
+        #expect(wrong.phases[.writable] == Self.instant(31_000) && wrong.clocks[.writable] == nil)
+        // What is later, and what is another phase, stays the group's own.
+        #expect(read(own: [.writable: 1300], [.writable: 9000]).phases[.writable] == Self.instant(1300))
+        let other = read(own: [.metadataSynced: 9000], [.metadataSynced: 1000])
+        #expect(other.phases[.metadataSynced] == Self.instant(9000))
+        // Nobody else has said it.
+        #expect(read(own: [:], [.writable: 1300]).clocks[.writable] == "c1")
+    }
+
     @Test func `who follows the group's keys does not read the ledger, however long it gets`() throws {
         let scopes = DetectorKeys(
             root: "/pharos/", namespace: "/service/", scope: "demo", .scopes([0: "demo", 1: "demo-w"]))

@@ -91,7 +91,8 @@ struct Ledger: Sendable {
         }
         // Of several databases the last one counts.
         self.metadata[group]?.phases[phase] = now
-        // Where the group has no addresses, its own daemons do not look for that.
+        // Where the group has no addresses, its own daemons find that with their probes alone. Here it is known only of a group whose row
+        // is moved: nobody else is asked for.
         if let writableAt = writableAt(group) { self.metadata[group]?.phases[.writable] = writableAt }
         return self.metadata[group].map {
             .metadata(group: group, revision: since, phases: $0.phases, by: self.member.name)

@@ -104,12 +104,23 @@ extension FailoverRecord {
         guard let json = JSON.parse(value, limit: Self.sizeLimit), json["id"]?.int64 == self.revision,
             let times = json["phases"]?.object
         else { return }
-        // What the new leader's own daemon has told of it is nearer.
-        for (phase, instant) in Self.phases(times) where self.phases[phase] == nil {
+        for (phase, instant) in Self.phases(times) where self.isNearer(instant, of: phase) {
             self.phases[phase] = instant
             self.clocks[phase] = json["by"]?.string
         }
     }
+
+    /// What the new leader's own daemon has told is nearer, as a rule. But without addresses it looks whether PostgreSQL accepts writes
+    /// with its probes alone, up to an interval late, and the coordinator's daemon, which is about to move the row, every 15 ms: what is
+    /// earlier by more than clocks differ is the moment that was seen first. Before the leader key nothing was.
+    private func isNearer(_ instant: Instant, of phase: Phase) -> Bool {
+        guard let own = self.phases[phase] else { return true }
+        let gained = self.phases[.keyGained] ?? own
+        return phase == .writable && own - instant > Self.clockDifference && instant >= gained
+    }
+
+    /// Clocks of nodes that a time service keeps differ by less.
+    private static let clockDifference: Duration = .seconds(1)
 
     private static func phases(_ times: [String: JSON]) -> [Phase: Instant] {
         var phases: [Phase: Instant] = [:]
