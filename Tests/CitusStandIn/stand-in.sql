@@ -684,11 +684,15 @@ revoke execute on function
 revoke execute on all functions in schema citus_stand_in from public;
 grant execute on function citus_stand_in.add_secondary_node, citus_stand_in.remove_node to public;
 
--- The name of a shard's table, as a query would write it: without the schema for `public` alone.
+-- The name of a shard's table, as a query would write it: without the schema for `public` alone. One that would be longer than a name
+-- may be is cut, and has a hash of the table's name before its number (Citus's AppendShardIdToName).
 create function pg_catalog.shard_name(object_name regclass, shard_id bigint) returns text language sql stable as $$
     select case when n.nspname <> 'public' then quote_ident(n.nspname) || '.' else '' end
-        || quote_ident(c.relname || '_' || shard_id)
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = object_name
+        || quote_ident(case when octet_length(c.relname::text) + octet_length(number) < 64 then c.relname || number
+            else left(c.relname::text, 64 - octet_length(number) - 10) || '_'
+                || lpad(to_hex(hashtext(c.relname::text)), 8, '0') || number end)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join (select '_' || shard_id) s (number)
+    where c.oid = object_name
 $$;
 
 -- The stand-in's tables are distributed by their first column.
@@ -741,7 +745,7 @@ begin
     select n.* into node from pg_dist_placement p join pg_dist_node n using (groupid)
         where p.shardid = shard and n.noderole = 'primary' limit 1;
     perform citus_stand_in.dblink_exec(format('host=%s port=%s user=postgres dbname=%s', node.nodename, node.nodeport,
-        current_database()), format('insert into %s_%s values (%s)', relation, shard, row_values));
+        current_database()), format('insert into %s values (%s)', shard_name(relation, shard), row_values));
 end $$;
 
 -- Gives every worker what create_distributed_table would have left there: the table, the rows that describe its shards, and
@@ -757,7 +761,7 @@ declare
     colocations text := (select json_agg(c) from pg_dist_colocation c);
 begin
     for statement in
-        select format('create table if not exists %s_%s (%s)', logicalrelid::regclass, shardid,
+        select format('create table if not exists %s (%s)', shard_name(logicalrelid, shardid),
                 citus_stand_in.columns(logicalrelid))
             from pg_dist_placement join pg_dist_shard using (shardid) where groupid = 0
     loop
@@ -780,7 +784,7 @@ begin
             select format('create table if not exists %s (%s)', logicalrelid::regclass,
                 citus_stand_in.columns(logicalrelid, true)) from pg_dist_partition
             union all
-            select format('create table if not exists %s_%s (%s)', logicalrelid::regclass, shardid,
+            select format('create table if not exists %s (%s)', shard_name(logicalrelid, shardid),
                     citus_stand_in.columns(logicalrelid))
                 from pg_dist_placement join pg_dist_shard using (shardid) where groupid = node.groupid
             union all
@@ -853,5 +857,42 @@ create function citus_stand_in.write_to_group(relation regclass, in_group intege
 $$;
 grant execute on function citus_stand_in.write, citus_stand_in.write_to_group to public;
 revoke execute on function citus_stand_in.distribute, citus_stand_in.reference, citus_stand_in.share_shards from public;
+
+-- What Citus does in workers of its own, which SQL cannot have: a session that a test gives to it plays it.
+
+-- One round of Citus's synchronization that meets a node which does not answer. It keeps pg_dist_node in row exclusive mode while it
+-- connects (metadata_sync.c), up to citus.node_connection_timeout, and a cancelled query ends that. It goes by Citus's name; only that
+-- it is a client's session, no background worker, cannot be played: pharos.interrupt_metadata_sync cancels no such one.
+create function citus_stand_in.meet_silent_node() returns void language plpgsql as $$
+begin
+    perform set_config('application_name', 'Citus Metadata Sync Daemon', false);
+    lock table pg_dist_node in row exclusive mode;
+    perform pg_sleep(extract(epoch from current_setting('citus.node_connection_timeout')::interval));
+end $$;
+
+-- An operation that runs keeps what it has noted in pg_dist_cleanup, as long as the transaction lasts.
+create function citus_stand_in.run_operation(id bigint) returns void language sql as $$
+    select pg_advisory_xact_lock(2147483647, id::integer)
+$$;
+
+-- One round of the shard cleaner, as citus.defer_shard_delete_interval lets it (maintenanced.c, shard_cleaner.c): drops what is noted
+-- and whose operation does not run, on the node of its group; what cannot be reached stays noted. Answers how much it has dropped.
+create function citus_stand_in.clean_up() returns integer language plpgsql as $$
+declare noted record; node pg_dist_node; dropped integer := 0;
+begin
+    if current_setting('citus.defer_shard_delete_interval') in ('-1', '-1ms') then return 0; end if;
+    for noted in select * from pg_dist_cleanup where object_type = 1 order by record_id loop
+        continue when not pg_try_advisory_xact_lock(2147483647, noted.operation_id::integer);
+        select * into node from pg_dist_node where groupid = noted.node_group_id and noderole = 'primary';
+        continue when not found;
+        continue when citus_stand_in.try_connect('citus_cleaner', node.nodename, node.nodeport) is not null;
+        perform citus_stand_in.dblink_exec('citus_cleaner', format('drop table if exists %s cascade', noted.object_name));
+        perform citus_stand_in.dblink_disconnect('citus_cleaner');
+        delete from pg_dist_cleanup where record_id = noted.record_id;
+        dropped := dropped + 1;
+    end loop;
+    return dropped;
+end $$;
+revoke execute on function citus_stand_in.meet_silent_node, citus_stand_in.run_operation, citus_stand_in.clean_up from public;
 
 commit;

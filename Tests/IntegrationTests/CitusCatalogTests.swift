@@ -143,9 +143,12 @@ extension IntegrationTests {
             let cluster = try await Cluster()
             _ = try await cluster.session.query("create role guest login")
             let guest = try await CitusCatalog(PostgresConnection(cluster.citus.conninfo("c") + " user=guest"))
-            let names = ["data_directory", "work_mem", "pharos.nothing"]
+            let names = ["data_directory", "work_mem", "pharos.nothing", "citus.node_conninfo"]
             let shown = try await guest.settings(names)
-            #expect(shown.hidden == ["data_directory"] && Set(shown.values.keys) == ["work_mem"])
+            // Citus's own is one that SQL cannot make: what the stand-in has by that name, everybody may see.
+            let hidden = ["data_directory"] + (LocalCitus.isReal ? ["citus.node_conninfo"] : [])
+            #expect(shown.hidden == hidden)
+            #expect(Set(shown.values.keys) == Set(names).subtracting(hidden + ["pharos.nothing"]))
             _ = try await cluster.session.query("grant pg_read_all_settings to guest")
             #expect(try await guest.settings(names).hidden == [])
         }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import CitusCatalog
 import EventLoop
 import PostgresClient
 import TestSupport
@@ -177,6 +178,106 @@ extension IntegrationTests {
             let groups =
                 "select nodeport, result from run_command_on_workers('select groupid from pg_dist_local_group') order by 1"
             #expect(try await session.query(groups) == [["\(first)", "2"], ["\(second)", "1"]])
+        }
+
+        /// What a role that is no superuser sees of a setting that Citus hides: SQL can make none that is hidden.
+        @Test(.enabled(if: !LocalCitus.isReal)) @EventLoop
+        func `a setting of the stand-in's is hidden from nobody`() async throws {
+            let citus = try await LocalCitus()
+            try await self.run(citus, "create role plain login")
+            let plain = try await PostgresConnection(citus.conninfo("c") + " user=plain")
+            #expect(
+                try await plain.query("select current_setting('citus.node_conninfo') like 'sslmode=prefer%'")
+                    == [["t"]])
+            // What it would say if it were: PostgreSQL's own words, for one of its own.
+            let hidden = await #expect(throws: PostgresError.self) {
+                try await plain.query("select current_setting('data_directory')")
+            }
+            #expect(hidden?.sqlState == "42501")
+        }
+
+        @Test(.enabled(if: !LocalCitus.isReal)) @EventLoop
+        func
+            `a synchronization that meets a silent node keeps an update waiting, is told as that, and can be cancelled`()
+            async throws
+        {
+            let citus = try await self.cluster()
+            let (session, updater, worker) = (
+                try await PostgresConnection(citus.conninfo("c")), try await PostgresConnection(citus.conninfo("c")),
+                try await PostgresConnection(citus.conninfo("c"))
+            )
+            for statement in CitusCatalog.fenceTable + [CitusCatalog.interruptSynchronization] {
+                _ = try await session.query(statement)
+            }
+            _ = try await worker.query("set citus.node_connection_timeout = '60s'")
+            var ended: PostgresError?
+            let silence = EventLoop.spawn {
+                do throws(PostgresError) {
+                    _ = try await worker.query("select citus_stand_in.meet_silent_node()", timeout: .seconds(60))
+                } catch {
+                    ended = error
+                }
+            }
+            let holds = "select from pg_locks where relation = 'pg_dist_node'::regclass and mode = 'RowExclusiveLock'"
+            #expect(try await eventually(within: .seconds(10)) { try await !session.query(holds).isEmpty })
+            var rows: [[String?]]?
+            let update = EventLoop.spawn {
+                do throws(PostgresError) {
+                    rows = try await updater.query(
+                        "select citus_update_node(2, 'elsewhere', 1)", timeout: .seconds(30))
+                } catch {
+                    Issue.record("\(error)")
+                }
+            }
+            let catalog = CitusCatalog(session)
+            #expect(
+                try await eventually(within: .seconds(10)) {
+                    try await catalog.blockers(of: updater.backendPID).map(\.application)
+                        == [CitusCatalog.synchronizationWorker]
+                })
+            // It is a client's session here, which nobody's right reaches; Citus's worker is what CitusCatalogTests interrupt.
+            #expect(try await catalog.interruptSynchronization(blocking: updater.backendPID) == 0)
+            #expect(rows == nil && ended == nil)
+            _ = try await session.query("select pg_cancel_backend(\(worker.backendPID))")
+            await silence.value
+            await update.value
+            #expect(ended?.sqlState == "57014" && rows?.count == 1)
+        }
+
+        @Test(.enabled(if: !LocalCitus.isReal)) @EventLoop
+        func `the cleaner drops what is noted, but not while it is off, its operation runs, or its node is down`()
+            async throws
+        {
+            let citus = try await self.cluster()
+            let session = try await PostgresConnection(citus.conninfo("c"))
+            for name in ["w1", "w2"] {
+                let made = try await citus.psql(name, ["-c", "create table left_over ()"])
+                #expect(made.exitCode == 0, "\(made.text)")
+            }
+            _ = try await session.query(
+                "insert into pg_dist_cleanup select n, n, 1, 'public.left_over', n, 1 from generate_series(1, 2) n")
+            func clean() async throws -> String? {
+                try await session.query("select citus_stand_in.clean_up()", timeout: .seconds(20)).first?.first ?? nil
+            }
+            func isThere(_ name: String) async throws -> Bool {
+                try await citus.psql(name, ["-c", "select to_regclass('left_over') is not null"]).text.hasPrefix("t")
+            }
+            _ = try await session.query("set citus.defer_shard_delete_interval = '-1'")
+            #expect(try await clean() == "0")
+            _ = try await session.query("reset citus.defer_shard_delete_interval")
+            let move = try await PostgresConnection(citus.conninfo("c"))
+            _ = try await move.query("begin")
+            _ = try await move.query("select citus_stand_in.run_operation(1)")
+            #expect(try await clean() == "1", "the other one")
+            #expect(try await isThere("w1"))
+            #expect(try await !isThere("w2"))
+            citus.servers["w1"]?.freeze()
+            _ = try await move.query("rollback")
+            #expect(try await clean() == "0")
+            citus.servers["w1"]?.thaw()
+            #expect(try await clean() == "1")
+            #expect(try await !isThere("w1"))
+            #expect(try await session.query("select count(*) from pg_dist_cleanup") == [["0"]])
         }
     }
 }
