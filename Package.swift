@@ -210,8 +210,8 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "Audit", "Decision", "EventLoop", "HTTPClient", "KernelPlaces", "LenientJSON", "Settings", "TestSupport",
-                "pharos", "pharosd", arguments,
+                "Audit", "Decision", "EventLoop", "HTTPClient", "KernelPlaces", "LenientJSON", "Settings", "Shell",
+                "TestSupport", "pharos", "pharosd", arguments,
             ]),
         tests(
             "DaemonTests",

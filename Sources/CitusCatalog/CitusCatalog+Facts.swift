@@ -15,6 +15,8 @@ public struct CitusIdentity: Sendable, Equatable {
     public let started: String?
     /// The timeline that it writes, or that its WAL receiver streams.
     public let timeline: Int?
+    /// As which it was asked.
+    public let role: String?
 }
 
 /// A transaction that is prepared on this server.
@@ -70,9 +72,9 @@ extension CitusCatalog {
                 case when pg_catalog.pg_is_in_recovery()
                     then (select received_tli from pg_catalog.pg_stat_wal_receiver where status = 'streaming')
                     else ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::integer
-                end
+                end, current_user
             """)
-        guard there.count == 1, there[0].count == 7, let hasCitus = there[0][0], let version = there[0][3] else {
+        guard there.count == 1, there[0].count == 8, let hasCitus = there[0][0], let version = there[0][3] else {
             throw .malformed("who it is, in \(there.count) rows")
         }
         guard hasCitus == "t" else { return nil }
@@ -80,7 +82,7 @@ extension CitusCatalog {
         return CitusIdentity(
             isInRecovery: there[0][1] != "f", localGroup: group.first?.first?.flatMap { Int($0) },
             citusVersion: there[0][2], postgresVersion: String(version.prefix { $0 != " " }), system: there[0][4],
-            started: there[0][5], timeline: there[0][6].flatMap { Int($0) })
+            started: there[0][5], timeline: there[0][6].flatMap { Int($0) }, role: there[0][7])
     }
 
     /// The version of the library that this server has loaded, such as `13.2.2`; nil where it does not say.

@@ -53,7 +53,11 @@ extension CitusCatalog {
         guard let last = ends.last else { return (ends, nil) }
         let written = try await self.query(
             "select pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), $1)::bigint", [last.lsn])
-        return (ends, written.first?.first.flatMap { $0 }.flatMap { Int64($0) })
+        // Not known is not little.
+        guard let count = written.first?.first.flatMap({ $0 }).flatMap({ Int64($0) }) else {
+            throw .malformed("how much it has written since it was promoted is not known")
+        }
+        return (ends, count)
     }
 
     /// A timeline history file: `timeline <tab> LSN <tab> reason` a line; comments begin with `#` (PostgreSQL's timeline.c).

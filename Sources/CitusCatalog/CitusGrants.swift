@@ -91,6 +91,12 @@ public struct CitusGrants: Sendable {
             // Of these two not every version has both.
             (reason: "", sql: CitusCatalog.plainTables),
             (reason: "", sql: Self.roleItself(role)),
+            (
+                reason:
+                    "To see on this node, too, whether Citus's maintenance daemon runs, and settings that only superusers see otherwise.",
+                sql: Self.membership(role, in: "pg_read_all_stats")
+            ),
+            (reason: "", sql: Self.membership(role, in: "pg_read_all_settings")),
         ]
         statements += RestoreFunctions.statements.enumerated().map { number, sql in
             (

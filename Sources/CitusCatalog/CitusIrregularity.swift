@@ -18,6 +18,8 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
     case cleanup
     /// Background tasks that have not ended (`pg_dist_background_task`, Citus 11.1 and later).
     case tasks
+    /// Background tasks that have failed, of jobs after which none of their kind was begun.
+    case failedTasks
     /// Replication slots of shard moves and splits that nobody reads from.
     case moveSlots
     case movePublications
@@ -50,7 +52,7 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
     var table: String? {
         switch self {
         case .cleanup: "pg_catalog.pg_dist_cleanup"
-        case .tasks: "pg_catalog.pg_dist_background_task"
+        case .tasks, .failedTasks: "pg_catalog.pg_dist_background_task"
         default: nil  // Every version that is supported has theirs.
         }
     }
@@ -102,6 +104,14 @@ public enum CitusIrregularity: String, Sendable, CaseIterable {
             from pg_catalog.pg_dist_background_task t
                 left join pg_catalog.pg_dist_background_job j on j.job_id = t.job_id
             where t.status::text in ('blocked', 'runnable', 'running', 'cancelling') order by t.task_id
+            """
+        case .failedTasks:
+            """
+            select 'task ' || t.task_id || ' (' || t.status::text || ') of job ' || t.job_id || ': ' || j.description
+            from pg_catalog.pg_dist_background_task t join pg_catalog.pg_dist_background_job j on j.job_id = t.job_id
+            where t.status::text = 'error' and not exists (
+                select from pg_catalog.pg_dist_background_job l where l.job_type = j.job_type and l.job_id > j.job_id)
+            order by t.task_id
             """
         case .moveSlots:
             """

@@ -14,7 +14,7 @@ extension LogKind {
             .leaseShortened,
             .addressAcquired, .portOpen, .linkBack,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
-            .citusSynchronized, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
+            .citusSynchronized, .citusVersions, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
             .switchoverAnswered, .logLost:
             .notice

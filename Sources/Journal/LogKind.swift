@@ -182,6 +182,8 @@ public enum LogKind: String, CaseIterable, Sendable {
     case citusUnsynchronized = "ad02382d4a8043d78643ac57529f6c12"
     /// Settings of the coordinator under which a failover hangs or fails.
     case citusSettings = "8d98b1cb1d334a33995f1f8b03fda054"
+    /// What cannot be done with the versions of the coordinator's database.
+    case citusVersions = "7fa429460cc84d8e81603da49437e654"
     /// The daemon's own verification has found something.
     case citusFinding = "f7b30d766eed48f49afad83a8fda5b0c"
     /// It finds it no more.

@@ -35,6 +35,12 @@ public struct PostgresError: Error, Sendable, Equatable, CustomStringConvertible
         self.routine = routine
     }
 
+    /// Whether the machine has answered, and nobody listens there (ECONNREFUSED): no server, and nothing in between that is silent. Of
+    /// one address; libpq has no code for it, and this process speaks no other language.
+    public var isRefusedByHost: Bool {
+        self.kind == .connection && self.sqlState == nil && self.message.hasSuffix(" failed: Connection refused")
+    }
+
     /// Whether the server has room, and the role that asks, or the database, has used up what it was allowed (`CONNECTION LIMIT`). The code
     /// is that of a server without room (53300).
     public var isLimitOfRole: Bool {

@@ -39,7 +39,8 @@ extension Resolution {
                     ? Self.databases(databases.value, besides: patroni.citusDatabase?.value) : [],
                 settle: settle,
                 registersSecondaries: secondaries == .register, admission: addGroups,
-                poolInfo: said.poolInfo?.value ?? [:]),
+                poolInfo: said.poolInfo?.value ?? [:],
+                layout: said.groups.map { .scopes($0.value) } ?? .oneScope(scope ?? "")),
             scopes: said.groups?.value, nodeConninfo: conninfo)
     }
 

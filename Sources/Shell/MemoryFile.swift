@@ -28,6 +28,8 @@ public final class MemoryFile {
         var etcd: EtcdMemory?
         /// Why nothing is remembered, though there is a file or should be; nil: all is well, or this is the first start.
         var problem: String?
+        /// Whether no daemon has written anything down here for this owner.
+        var isNothing = false
     }
 
     private let folder: String
@@ -93,11 +95,13 @@ public final class MemoryFile {
         (finding.memory.followsForgetful, finding.memory.isPartial) = (self.followsForgetful, true)
         // What cannot be brought up to date later may be out of date already.
         guard access(self.folder, W_OK | X_OK) == 0 else {
+            finding.isNothing = errno == ENOENT
             finding.problem = "\(self.folder) cannot be written: \(String(cString: strerror(errno)))"
             return finding
         }
         let descriptor = open(self.path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
+            finding.isNothing = errno == ENOENT
             if errno != ENOENT { finding.problem = "\(self.path): \(String(cString: strerror(errno)))" }
             return finding
         }
@@ -111,6 +115,7 @@ public final class MemoryFile {
             return finding
         }
         guard Self.owner(json) == owner else {
+            finding.isNothing = true
             finding.problem = "\(self.path) was written for another member, scope or etcd root"
             return finding
         }

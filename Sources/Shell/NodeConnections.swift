@@ -87,7 +87,17 @@ final class NodeConnections {
             }
             return .server(system: system, started: started, isInRecovery: row[2] == "t")
         } catch {
+            if error.isRefusedByHost, await self.hasOneAddress(endpoint.host) { return .nobody }
             return .unknown(reason: error.message.firstLine)
+        }
+    }
+
+    /// Of several addresses the others may not have said anything.
+    private func hasOneAddress(_ host: String) async -> Bool {
+        guard IPAddress(host) == nil else { return true }
+        switch await self.resolver.addresses(of: host, within: Self.timeout) {
+        case .addresses(let found): return found.count == 1
+        case .unknown, .unanswered: return false
         }
     }
 

@@ -56,7 +56,7 @@ struct RestoreWalk {
     /// What is to be seen to, and is no matter of where the nodes were restored to.
     private static let later: Set<Finding.Code> = [
         .failoverMayHang, .poolDiffers, .poolUnmanaged, .grantsOutdated, .fenceUnusable, .fenceSuperseded,
-        .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing,
+        .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing, .tasksFailed,
     ]
 
     /// While one of these stands, a node or an aspect of it was not seen: what no other finding speaks of is not in order for that.
@@ -72,13 +72,14 @@ struct RestoreWalk {
         var isOpen = true
         var later: [Finding] = []
         for (number, step) in Self.allSteps.enumerated() {
-            let all = self.report.findings.filter { step.codes.contains($0.code) && $0.severity > .note }
+            let all = self.report.findings.filter { step.codes.contains($0.code) && Self.counts($0) }
             let found = all.filter { !Self.later.contains($0.code) }
             later += all.filter { Self.later.contains($0.code) }
             lines.append("\(self.mark(step.codes, found)) \(number + 1). \(step.text)")
             for finding in found {
                 lines.append("            \(finding.code.rawValue): \(finding.evidence)")
                 lines.append("            \(finding.remedy.text)")
+                for line in finding.remedy.lines { lines.append("                \(line)") }
             }
             if !found.isEmpty { isOpen = false }
         }
@@ -87,15 +88,29 @@ struct RestoreWalk {
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
     }
 
+    /// A note keeps nobody out, but for what was not looked at: of that nothing is known, however little it may be.
+    private static func counts(_ finding: Finding) -> Bool { finding.severity > .note || finding.code.isOfTheUnseen }
+
     private func mark(_ codes: [Finding.Code], _ found: [Finding]) -> String {
         guard found.isEmpty else { return "NOT YET " }
-        let standing = Set(self.report.findings.lazy.filter { $0.severity > .note }.map(\.code))
+        let standing = Set(self.report.findings.lazy.filter { Self.counts($0) }.map(\.code))
         let blinding =
             codes.contains(.coordinatorUnreachable) ? [.etcdUnreadable, .coordinatorUnreachable] : Self.blinding
         guard standing.isDisjoint(with: blinding) else { return "NOT SEEN" }
         guard codes.contains(.restorePointUnproven) else { return "ok      " }
         guard case .proven? = self.report.restorePoint else { return "NOT SEEN" }
         return "ok      "
+    }
+
+    /// Of servers at places where members were before.
+    private var unasked: String {
+        if let reason = self.report.forgotten {
+            return
+                "Nobody was asked at places where members were before the restore, since none is known here: \(reason). "
+        }
+        guard !self.report.switchedOff.isEmpty else { return "" }
+        let list = self.report.switchedOff.map { "\($0)" }.joined(separator: ", ")
+        return "Not asked, because you say that they are switched off: the servers at \(list). "
     }
 
     private static let notYet =
@@ -105,6 +120,6 @@ struct RestoreWalk {
     private var allClear: String {
         guard case .proven(let marker)? = self.report.restorePoint else { return Self.notYet }
         return
-            "may be opened. Every server stopped at restore point \"\(marker.name)\" (\(marker.id)), which was made on all of them while no transaction over several nodes could be committed: each of those is whole or not there. (Transactions on one node alone are not in order among the nodes within the milliseconds in which the point was made.) Not compared, because each is on one node alone: the rows of distributed tables. Give the three settings of step 2 their values back, then let the clients in"
+            "may be opened. Every server stopped at restore point \"\(marker.name)\" (\(marker.id)), which was made on all of them while no transaction over several nodes could be committed: each of those is whole or not there. (Transactions on one node alone are not in order among the nodes within the milliseconds in which the point was made.) \(self.unasked)Not compared, because each is on one node alone: the rows of distributed tables. Give the three settings of step 2 their values back, then let the clients in"
     }
 }

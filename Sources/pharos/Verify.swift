@@ -26,21 +26,38 @@ struct Verify: ParsableCommand {
             "With --after-restore: a file with the record of the restore point, as `pharos restore-point --json` printed it, where etcd has lost it."
     ) var record: String?
 
+    @Option(
+        name: .customLong("switched-off"),
+        help:
+            "With --after-restore: HOST:PORT where a member was, and of which you have seen that the server is switched off. May be given again."
+    ) var switchedOff: [String] = []
+
+    func validate() throws {
+        guard self.afterRestore || self.switchedOff.isEmpty else {
+            throw ValidationError("--switched-off is for --after-restore: nothing else waits for it")
+        }
+        for text in self.switchedOff where NodeEndpoint(text) == nil {
+            throw ValidationError(
+                "--switched-off: '\(text)' is no place; expected HOST:PORT as the finding not-looked-at names it, such as 10.0.0.7:5432"
+            )
+        }
+    }
+
     func run() throws {
         let (json, isAfterRestore) = (self.json, self.afterRestore)
-        let points = try self.record.map { try Self.records($0) } ?? []
+        var said = PriorKnowledge()
+        said.points = try self.record.map { try Self.records($0) } ?? []
+        said.switchedOff = Set(self.switchedOff.compactMap { NodeEndpoint($0) })
+        let known = said
         let isDeep = self.deep || isAfterRestore
         let settings = try loadCitusSettings(self.file.path)
         let code = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
-            let found = await verifier.verified(
-                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: await rivalsKnownToDaemon(settings),
-                places: RememberedPlaces(settings), points: points)
-            let reports = found.map {
-                VerificationReport(
-                    database: $0.facts.database, findings: $0.findings, restorePoint: $0.facts.restorePoint,
-                    losses: $0.facts.coordinator?.losses ?? [:])
-            }
+            var knowledge = known
+            await knowledge.askDaemon(settings)
+            knowledge.places = RememberedPlaces(settings)
+            let found = await verifier.verified(isDeep: isDeep, isAfterRestore: isAfterRestore, knowing: knowledge)
+            let reports = found.map { VerificationReport($0.facts, $0.findings) }
             if json {
                 print("[" + reports.map(\.json).joined(separator: ",\n ") + "]")
             } else if isAfterRestore {
@@ -81,18 +98,21 @@ struct Repair: ParsableCommand {
     var code: String
     @Flag(name: .customLong("dry-run"), help: "Only show the statements.") var dryRun = false
 
-    /// What people call it, who look for it at night.
-    private static let aliases = ["in-doubt": Finding.Code.orphanedPrepared.rawValue]
+    /// The code of this name, or what people call it who look for it at night.
+    static func code(named name: String) -> Finding.Code? {
+        name == "in-doubt" ? .orphanedPrepared : Finding.Code(rawValue: name)
+    }
 
     func validate() throws {
-        guard Finding.Code(rawValue: Self.aliases[self.code] ?? self.code) != nil else {
+        guard Self.code(named: self.code) != nil else {
             let codes = Finding.Code.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("'\(self.code)' is no code; expected one of \(codes)")
         }
     }
 
     func run() throws {
-        let (code, isDry) = (Self.aliases[self.code] ?? self.code, self.dryRun)
+        let isDry = self.dryRun
+        guard let code = Self.code(named: self.code) else { throw ExitCode(64) }
         let settings = try loadCitusSettings(self.file.path)
         let status = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
@@ -102,8 +122,7 @@ struct Repair: ParsableCommand {
     }
 
     @EventLoop
-    private static func repair(_ code: String, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
-        guard let code = Finding.Code(rawValue: code) else { return 64 }
+    private static func repair(_ code: Finding.Code, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
         var (count, status, isSeen): (Int, Int32, Bool) = (0, 0, true)
         let found = await verifier.verified(isDeep: code.isOfDeep, isAfterRestore: code.isOfRestore)
         for (facts, findings) in found {
@@ -140,16 +159,29 @@ struct Repair: ParsableCommand {
     }
 }
 
-/// The second coordinators that this node's daemon has found; none where it does not run.
-@EventLoop
-private func rivalsKnownToDaemon(_ settings: Settings) async -> [NodeEndpoint] {
-    do throws(HTTPError) {
-        let status = JSON.parse(try await ShowStatus.ask(settings.status.socket).body)
-        let rivals = status?["citus"]?["rival_coordinators"]?.array ?? []
-        return rivals.compactMap { $0.string.flatMap { NodeEndpoint($0) } }
-    } catch {
-        // What etcd and the databases say must do.
-        return []
+extension PriorKnowledge {
+    /// What this node's daemon has found; nothing where it does not run.
+    @EventLoop
+    fileprivate mutating func askDaemon(_ settings: Settings) async {
+        do throws(HTTPError) {
+            self.learn(JSON.parse(try await ShowStatus.ask(settings.status.socket).body)?["citus"])
+        } catch {
+            // What etcd and the databases say must do.
+        }
+    }
+
+    /// The object `citus` of the daemon's status.
+    mutating func learn(_ citus: JSON?) {
+        self.suspects = (citus?["rival_coordinators"]?.array ?? []).compactMap {
+            $0.string.flatMap { NodeEndpoint($0) }
+        }
+        for database in citus?["verification"]?["databases"]?.array ?? [] {
+            let codes = (database["codes"]?.array ?? []).compactMap(\.string)
+            // It counts among the codes from the time on when it is more than a note.
+            if let name = database["database"]?.string, codes.contains(Finding.Code.cleanupPending.rawValue) {
+                self.oldCleanups.insert(name)
+            }
+        }
     }
 }
 
@@ -167,7 +199,7 @@ extension Finding.Remedy {
     /// The statements and where to run them, then the commands.
     var lines: [String] {
         let statements = (self.changes.map(\.sql) + self.sql).map { "\($0);" }
-        let place = self.place.map { statements.isEmpty ? [] : ["on \($0):"] } ?? []
+        let place = self.place.map { ["on \($0):"] } ?? []
         return place + statements + self.commands
     }
 }
@@ -179,6 +211,10 @@ struct VerificationReport {
     var restorePoint: RestorePointProof?
     /// Which shards each group takes along that is lost.
     var losses: [Int: ShardLoss] = [:]
+    /// Places where a member was that were not asked, because a person says that the servers there are switched off.
+    var switchedOff: [NodeEndpoint] = []
+    /// Why nobody was asked where members were before; nil where somebody was, or could have been.
+    var forgotten: String?
 
     var exitCode: Int32 {
         switch self.findings.map(\.severity).max() {
@@ -201,8 +237,24 @@ struct VerificationReport {
             if finding.remedy.refusal == nil { lines.append("    or: pharos repair \(finding.code.rawValue)") }
         }
         let worst = self.findings.filter { $0.severity > .note }.count
-        lines.append("\(self.database): \(worst == 0 ? "pg_dist_node is true" : "\(worst) findings")")
+        let limit = self.findings.contains { $0.code.isOfTheUnseen } ? ", as far as it was looked at" : ""
+        lines.append("\(self.database): \(worst == 0 ? "pg_dist_node is true\(limit)" : "\(worst) findings")")
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    init(_ facts: ClusterFacts, _ findings: [Finding]) {
+        self.init(
+            database: facts.database, findings: findings, restorePoint: facts.restorePoint,
+            losses: facts.coordinator?.losses ?? [:], switchedOff: facts.switchedOff.sorted { "\($0)" < "\($1)" },
+            forgotten: facts.forgotten)
+    }
+
+    init(
+        database: String, findings: [Finding], restorePoint: RestorePointProof? = nil, losses: [Int: ShardLoss] = [:],
+        switchedOff: [NodeEndpoint] = [], forgotten: String? = nil
+    ) {
+        (self.database, self.findings, self.restorePoint) = (database, findings, restorePoint)
+        (self.losses, self.switchedOff, self.forgotten) = (losses, switchedOff, forgotten)
     }
 
     private static func mark(_ severity: Finding.Severity) -> String {

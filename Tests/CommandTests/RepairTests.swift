@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import ArgumentParser
 import Decision
+import LenientJSON
+import Shell
 import Testing
 
 @testable import pharos
@@ -13,7 +16,7 @@ struct RepairTests {
     ) -> Finding {
         Finding(
             code, severity, group: 1, node: self.node, "about \(code.rawValue)",
-            .init("do this", sql: ["select 1"], refusal: refusal, isRunBySQL: true))
+            .init("do this", repairedBy: ["select 1"], on: .server(self.node), refusal: refusal))
     }
 
     private static func list(_ code: Finding.Code, _ findings: [Finding]) -> RepairList {
@@ -39,6 +42,32 @@ struct RepairTests {
         #expect(list.lines.contains("  refused: it may lose data. do this"))
     }
 
+    @Test func `a code goes by its name, and transactions in doubt by what people call them`() throws {
+        #expect(Repair.code(named: "in-doubt") == .orphanedPrepared)
+        for code in Finding.Code.allCases { #expect(Repair.code(named: code.rawValue) == code) }
+        #expect(Repair.code(named: "in_doubt") == nil && Repair.code(named: "") == nil)
+        #expect(try Repair.parse(["in-doubt", "--dry-run"]).dryRun)
+        #expect(throws: (any Error).self) { try Repair.parse(["in_doubt"]) }
+    }
+
+    @Test func `who is switched off is said with a place, and after a restore alone`() throws {
+        let said = try Verify.parse(["--after-restore", "--switched-off", "a:1", "--switched-off", "[fd00::2]:5432"])
+        #expect(said.switchedOff == ["a:1", "[fd00::2]:5432"])
+        for wrong in [["--switched-off", "a:1"], ["--after-restore", "--switched-off", "a"]] {
+            #expect(throws: (any Error).self, "\(wrong)") { try Verify.parse(wrong) }
+        }
+    }
+
+    @Test func `what this node's daemon knows is taken over`() {
+        var knowledge = PriorKnowledge()
+        let status =
+            #"{"rival_coordinators":["10.0.0.9:5432","x"],"verification":{"databases":[{"database":"app","codes":["cleanup-pending"]},{"database":"b","codes":[]}]}}"#
+        knowledge.learn(JSON.parse(Array(status.utf8)))
+        #expect(knowledge.suspects == [NodeEndpoint("10.0.0.9", 5432)] && knowledge.oldCleanups == ["app"])
+        knowledge.learn(nil)
+        #expect(knowledge.suspects == [])
+    }
+
     // MARK: - The walk after a restore
 
     private static let proof = RestorePointProof.proven(RestoredServer.Marker(id: "7", name: "hourly", made: 0))
@@ -53,10 +82,39 @@ struct RepairTests {
         #expect(Self.walk([Self.finding(.shardLeftovers, .note)]).contains("may be opened"), "a note keeps nobody out")
     }
 
+    @Test func `what was not looked at keeps the cluster shut, however little it may be, and is printed`() {
+        for code in Finding.Code.allCases where code.isOfTheUnseen {
+            let text = Self.walk([Self.finding(code, .note)])
+            #expect(!text.contains("may be opened") && text.contains("NOT YET"), "\(code)")
+            #expect(text.contains("\(code.rawValue): about \(code.rawValue)"), "\(code)")
+        }
+    }
+
+    @Test func `the walk prints what to type, and on which server`() {
+        let text = Self.walk([Self.finding(.orphanedPrepared)])
+        #expect(text.contains("on 10.77.0.3:5432:\n") && text.contains("select 1;"), "\(text)")
+    }
+
+    @Test func `who was not asked stands in the all-clear`() {
+        func walk(_ switchedOff: [NodeEndpoint], _ forgotten: String?) -> String {
+            RestoreWalk(
+                VerificationReport(
+                    database: "app", findings: [], restorePoint: Self.proof, switchedOff: switchedOff,
+                    forgotten: forgotten)
+            ).text
+        }
+        let off = walk([Self.node], nil)
+        #expect(off.contains("may be opened") && off.contains("you say that they are switched off"))
+        #expect(off.contains("the servers at 10.77.0.3:5432"))
+        let unknown = walk([], "no daemon has written it down")
+        #expect(unknown.contains("may be opened") && unknown.contains("since none is known here: no daemon"))
+        #expect(!walk([], nil).contains("sked"), "nobody was left out")
+    }
+
     /// What keeps nobody out, by name: each code that is not in this list does. A new one has to be thought about.
     private static let later: Set<Finding.Code> = [
         .failoverMayHang, .poolDiffers, .poolUnmanaged, .grantsOutdated, .fenceUnusable, .fenceSuperseded,
-        .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing,
+        .versionUntested, .commitRecordsLeft, .timelineDiffers, .maintenanceDaemonMissing, .tasksFailed,
     ]
 
     @Test(arguments: Finding.Code.allCases)

@@ -24,4 +24,35 @@ struct VerifyReportTests {
         #expect(tables.map { $0["shards"]?.int64 } == [2, 1] && tables.map { $0["bytes"]?.int64 } == [4096, nil])
         #expect(tables.first?["examples"]?.array?.compactMap(\.int64) == [7, 9])
     }
+
+    /// A script that runs a statement on the wrong node may delete what another one needs.
+    @Test func `a statement goes with the server that it is for`() throws {
+        let worker = NodeEndpoint("10.0.1.1", 5432)
+        let remedies: [(Finding.Remedy, String?)] = [
+            (.init("x", sql: ["delete"], on: .server(worker)), "10.0.1.1:5432"),
+            (.init("x", repairedBy: ["update"], on: .leader(of: 0)), "the leader of group 0"),
+            (.init("x", changes: [.removeSecondary(worker)], on: .server(worker)), "10.0.1.1:5432"),
+            (.init("x", commands: ["pharos grant-sql"]), nil), (.init("x", sql: [], on: .server(worker)), nil),
+        ]
+        for (remedy, place) in remedies {
+            let report = VerificationReport(
+                database: "app", findings: [Finding(.inactive, .warning, "why", remedy)], restorePoint: nil)
+            let document = try #require(JSON.parse(Array(report.json.utf8)))
+            let finding = try #require(document["findings"]?.array?.first)
+            #expect(finding["run_on"]?.string == place)
+            #expect((finding["sql"]?.array?.isEmpty == true) == (place == nil))
+            #expect(report.text.contains("on \(place ?? "?"):") == (place != nil), "\(report.text)")
+        }
+    }
+
+    @Test func `nothing is called true beyond what was looked at`() {
+        func end(_ findings: [Finding]) -> String? {
+            VerificationReport(database: "app", findings: findings).text.split(separator: "\n").last.map(String.init)
+        }
+        #expect(end([]) == "app: pg_dist_node is true")
+        #expect(
+            end([Finding(.notLookedAt, .note, "why", .init("x"))])
+                == "app: pg_dist_node is true, as far as it was looked at")
+        #expect(end([Finding(.inactive, .warning, "why", .init("x"))]) == "app: 1 findings")
+    }
 }

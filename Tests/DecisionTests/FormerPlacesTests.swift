@@ -60,6 +60,41 @@ struct FormerPlacesTests {
         #expect(found.first?.evidence.contains("10.0.1.9:5432") == true)
     }
 
+    @Test func `where nobody listens nobody accepts writes`() {
+        #expect(Self.found(.nobody) == [] && Self.found(.nobody) { $0.isAfterRestore = true } == [])
+    }
+
+    @Test func `after a restore what does not answer is not in order, until a person says that it is switched off`() {
+        func found(_ server: ServerIdentity, off: Bool) -> [String] {
+            Self.found(server) { facts in
+                facts.isAfterRestore = true
+                if off { facts.switchedOff = [Self.old] }
+            }.map { "\($0.code.rawValue) \($0.severity)" }
+        }
+        let silent = Self.found(.unknown(reason: "no route")) { $0.isAfterRestore = true }
+        #expect(silent.map(\.severity) == [.critical])
+        #expect(silent.first?.remedy.text.hasSuffix("--switched-off 10.0.1.9:5432") == true)
+        #expect(found(.unknown(reason: "no route"), off: true) == [])
+        // Whoever answers is not switched off, whatever a person says.
+        #expect(found(.server(system: "7", started: "100"), off: true) == ["second-primary critical"])
+    }
+
+    @Test func `what is remembered and cannot be read is not in order after a restore; that nothing is, is no secret`()
+    {
+        func found(_ change: @escaping (inout ClusterFacts) -> Void) -> [String] {
+            [false, true].flatMap { isAfterRestore in
+                verify(
+                    VerificationTests.facts { facts in
+                        facts.isAfterRestore = isAfterRestore
+                        change(&facts)
+                    }
+                ).map { "\($0.code.rawValue) \($0.severity)" }
+            }
+        }
+        #expect(found { $0.formerProblem = "too many" } == ["not-looked-at note", "not-looked-at critical"])
+        #expect(found { $0.forgotten = "no daemon" } == ["not-looked-at note"])
+    }
+
     @Test func `only places of this etcd, of groups that have a leader, without the members of now, and not all`() {
         var places = KnownPlaces(cluster: 7)
         for number in 0..<12 { places.learn(NodeEndpoint("10.0.1.\(number)", 5432), of: 1) }

@@ -13,10 +13,12 @@ struct SettingsWatchTests {
         ],
         room: ServerRoom(workers: 8, workersInUse: 6, reserve: .init(connections: 3, isMember: true)))
 
+    private static let names = AdviceNames(database: "app", cluster: "demo")
+
     private static func rules(_ change: (inout ServerSettings) -> Void) -> [SettingRule?] {
         var seen = Self.well
         change(&seen)
-        return settingProblems(seen).map(\.rule)
+        return settingProblems(seen, Self.names).map(\.rule)
     }
 
     @Test func `each rule finds what is wrong, and nothing else`() {
@@ -56,14 +58,14 @@ struct SettingsWatchTests {
             seen.values["client_connection_check_interval"] = "0"
             seen.values["citus.max_client_connections"] = "0"
             seen.room = ServerRoom(workers: 8, workersInUse: 8, reserve: .init(connections: 0, isMember: false))
-            let problem = try #require(rule.problem(seen))
-            #expect(problem.commands.first?.hasPrefix("patronictl edit-config --pg '\(rule.rawValue)=") == true)
+            let problem = try #require(rule.problem(seen, Self.names))
+            #expect(problem.commands.first?.hasPrefix("patronictl edit-config demo --pg '\(rule.rawValue)=") == true)
             #expect(problem.commands.contains { $0.contains("pharos grant-sql") } == (rule == .reserve))
             #expect(problem.commands.contains { $0.contains("restart") } == [.workers, .reserve].contains(rule))
             #expect(!problem.commands.contains { $0.contains("alter system") })
         }
         // `verify` judges by the same rules.
-        #expect(settingProblems(Self.well) == [])
+        #expect(settingProblems(Self.well, Self.names) == [])
     }
 
     @Test func `they are looked at when the daemon becomes the writer, and every hour, and told when they change`() {

@@ -20,13 +20,14 @@ struct VerificationCodesTests {
         (.inactivePlacements, "placements-inactive warning", "placements-inactive warning"),
         (.cleanup, "cleanup-pending note", "cleanup-pending warning"),
         (.tasks, "tasks-pending note", "tasks-pending warning"),
+        (.failedTasks, "tasks-failed warning", "tasks-failed warning"),
         (.moveSlots, "move-leftovers warning", "move-leftovers warning"),
         (.movePublications, "move-leftovers warning", "move-leftovers warning"),
         (.moveSubscriptions, "move-leftovers warning", "move-leftovers warning"),
         (.commitRecordsWithoutNode, "commit-records-left warning", "commit-records-left warning"),
         (.commitRecords, "commit-records-left warning", "commit-records-left warning"),
         (.maintenanceDaemonMissing, "maintenance-daemon-missing warning", "maintenance-daemon-missing warning"),
-        (.maintenanceDaemonUnseen, "not-looked-at note", "not-looked-at note"),
+        (.maintenanceDaemonUnseen, "not-looked-at note", "not-looked-at critical"),
         (.unplacedShardTables, "shard-leftovers note", "shard-leftovers warning"),
         (.unknownShardTables, "shard-leftovers warning", "shard-leftovers critical"),
     ]
@@ -150,6 +151,38 @@ struct VerificationCodesTests {
         }
         #expect(told(.schemas) == ["schemas-differ critical 2"])
         #expect(told(.objects) == ["objects-differ warning 2"])
+    }
+
+    @Test func `what the daemon has seen for more than an hour to be removed is no note any more`() {
+        let told = Self.told {
+            $0.isCleanupOld = true
+            $0.coordinator?.facts.irregularities[.cleanup] = ["public.d_1 in group 1"]
+        }
+        #expect(told == ["cleanup-pending warning 0"])
+    }
+
+    @Test func `copies that somebody writes to are not compared, and that is told`() {
+        func told(isAfterRestore: Bool) -> [String] {
+            Self.told { facts in
+                facts.isAfterRestore = isAfterRestore
+                var copy = ShardCopyDigest(name: "public.r_7", count: 1, digest: "x")
+                facts.coordinator?.facts.copies = [7: copy]
+                (copy.count, copy.isChanging) = (2, true)
+                Scene.change(&facts, Scene.worker) { $0.copies = [7: copy] }
+            }
+        }
+        #expect(told(isAfterRestore: false) == ["not-looked-at note -1"])
+        #expect(told(isAfterRestore: true) == ["not-looked-at critical -1"])
+    }
+
+    @Test func `a member that does not say where it is was not looked at`() {
+        for isAfterRestore in [false, true] {
+            let told = Self.told {
+                $0.isAfterRestore = isAfterRestore
+                $0.leaders[1]?.placeless = ["a3"]
+            }
+            #expect(told == ["not-looked-at \(isAfterRestore ? "critical" : "warning") 1"])
+        }
     }
 
     @Test func `a database without Citus where a row leads takes its shards along`() {

@@ -96,6 +96,33 @@ struct VerificationTests {
         #expect(problem { $0.coordinator?.rows[2].endpoint = Self.other } == nil)
     }
 
+    /// As the daemon waits, too.
+    @Test func `a row is not moved to a leader that does not accept writes, or could not be asked`() throws {
+        func refusal(_ answer: NodeAnswer?, _ change: (inout ClusterFacts) -> Void = { _ in }) throws -> String? {
+            let facts = Self.facts { facts in
+                facts.coordinator?.rows[1].endpoint = NodeEndpoint("10.0.1.9", 5432)
+                facts.nodes[Self.worker] = answer
+                change(&facts)
+            }
+            let finding = try #require(verify(facts).first { $0.code == .rowNotLeader })
+            #expect(finding.remedy.changes.count == 1, "what is to be done is told all the same")
+            return finding.remedy.refusal
+        }
+        let writable = NodeFacts(isInRecovery: false, localGroup: 1)
+        #expect(try refusal(.answered(writable)) == nil)
+        var standby = writable
+        standby.isInRecovery = true
+        #expect(try refusal(.answered(standby)) == "the leader does not accept writes yet")
+        #expect(
+            try refusal(.unreachable(reason: "no route"))
+                == "the leader could not be asked whether it accepts writes: no route")
+        #expect(
+            try refusal(.refused(reason: "no such role"))
+                == "the leader could not be asked whether it accepts writes: no such role")
+        #expect(try refusal(.withoutCitus) == "the leader's database has no Citus")
+        #expect(try refusal(nil) == "the leader was not asked whether it accepts writes")
+    }
+
     @Test func `what to type names a host with a quote as it is`() {
         let odd = NodeEndpoint("wo'rker", 5432)
         let facts = Self.facts { facts in
@@ -173,7 +200,8 @@ struct VerificationTests {
     func `who began a transaction says whether it is to be committed, and the statement is for the node that has it`() {
         let committed = Self.prepared(TransactionFates(committed: [Self.gid], sessions: [77]))
         #expect(committed.map(\.remedy.sql) == [["commit prepared '\(Self.gid)'"]])
-        #expect(committed.allSatisfy { $0.remedy.place == Self.worker && $0.node == Self.worker && $0.group == 1 })
+        #expect(
+            committed.allSatisfy { $0.remedy.place == .server(Self.worker) && $0.node == Self.worker && $0.group == 1 })
         let lost = Self.prepared(TransactionFates(sessions: [78]))
         #expect(lost.map(\.remedy.sql) == [["rollback prepared '\(Self.gid)'"]])
         // Never by itself.

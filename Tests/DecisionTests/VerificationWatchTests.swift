@@ -95,6 +95,36 @@ struct VerificationWatchTests {
         #expect(script.core.citusStatus?.verification?.databases.map(\.database) == ["other"])
     }
 
+    @Test
+    func `what is to be removed and is not, for more than an hour, becomes a warning, and is told gone when it is`() {
+        var script = Self.script()
+        func found(_ pending: String...) -> VerificationOutcome {
+            var finding = Finding(.cleanupPending, .note, group: 0, node: Self.a1, "left", .init("y"))
+            finding.pending = pending
+            return .ended([DatabaseVerification(Self.app, pending.isEmpty ? [] : [finding])])
+        }
+        #expect(Self.told(&script, found("d_1 in group 1")) == [], "it may be of a move a second ago")
+        let told = Self.told(&script, found("d_1 in group 1", "d_2 in group 1"))
+        guard case .found(Self.app, let old)? = told.first else {
+            Issue.record("\(told)")
+            return
+        }
+        #expect(told.count == 1 && old.severity == .warning && old.evidence.contains("1 of them for more than an hour"))
+        #expect(old.evidence.contains("d_1 in group 1 for"))
+        // It counts in the status, where `pharos verify` finds it.
+        let last = script.core.citusStatus?.verification?.databases.first?.findings.first
+        #expect(last?.severity == .warning)
+        // A new one each day is the work of a cluster that lives.
+        let gone = Self.told(&script, found("d_9 in group 1"))
+        #expect(gone == [.findingGone(FindingPlace(Self.app, old))])
+        #expect(Self.told(&script, found("d_10 in group 1")) == [])
+        // What could not be looked at has not been removed.
+        _ = Self.told(&script, .ended([DatabaseVerification(Self.app, [Self.finding(.notLookedAt)])]))
+        let again = Self.told(&script, found("d_10 in group 1"))
+        #expect(
+            again.contains { if case .found(_, let finding) = $0 { finding.code == .cleanupPending } else { false } })
+    }
+
     @Test func `what could not be looked at is not gone`() {
         let one = Self.finding(.shardMissing)
         for code in [Finding.Code.coordinatorUnreachable, .etcdUnreadable, .notLookedAt, .rowUnreachable] {

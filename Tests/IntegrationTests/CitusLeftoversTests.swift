@@ -92,6 +92,55 @@ extension IntegrationTests {
             bench.scene.stop()
         }
 
+        @Test @EventLoop
+        func `a reference table's shard that the coordinator lacks, and shards whose names are shortened`()
+            async throws
+        {
+            let bench = try await VerifyBench()
+            // 60 bytes: with its number a shard's name would be longer than a name may be.
+            let long = "orders_of_all_customers_in_all_countries_of_the_world_by_day"
+            for statement in [
+                "create table r (k integer)", "select citus_stand_in.reference('r')",
+                "create table \(long) (a integer)", "select citus_stand_in.distribute('\(long)', 2)",
+                "select citus_stand_in.share_shards()",
+            ] { _ = try await bench.scene.session.query(statement, timeout: .seconds(30)) }
+            #expect(try await bench.codes(deep: true) == [])
+            let byHand = "set citus.enable_manual_changes_to_shards to on"
+            func shard(of table: String) async throws -> String {
+                let rows = try await bench.scene.session.query(
+                    "select min(shard_name(logicalrelid, shardid)) from pg_dist_shard join pg_dist_placement using (shardid) where logicalrelid = '\(table)'::regclass and groupid = \(table == "r" ? 0 : 1)"
+                )
+                return try #require(rows.first?.first ?? nil)
+            }
+            let reference = try await shard(of: "r")
+            try await bench.drift(
+                ["shard-missing 0"], deep: true, [byHand, "alter table \(reference) rename to gone"],
+                undo: [byHand, "alter table gone rename to \(reference)"])
+            let shortened = try await shard(of: long)
+            #expect(shortened.utf8.count == 63 && !shortened.hasPrefix(long))
+            try await bench.drift(
+                ["shard-missing 1"], deep: true, on: "w1", [byHand, "alter table \(shortened) rename to gone"],
+                undo: [byHand, "alter table gone rename to \(shortened)"])
+            bench.scene.stop()
+        }
+
+        /// Citus before 11.2 leaves a placement that it has moved away behind, with `shardstate` 4, until its table is dropped.
+        @Test @EventLoop func `a placement that waits to be dropped is none`() async throws {
+            let bench = try await VerifyBench()
+            let shard = "(select min(shardid) from pg_dist_placement where groupid = 1 and shardstate = 1)"
+            let insert = "insert into pg_dist_placement (shardid, shardstate, shardlength, groupid) values"
+            try await bench.on("c", ["\(insert) (\(shard), 4, 0, 2)"])
+            // No copy differs by it, it is not out of use, and nobody looks for its table, on the node that it is on neither.
+            try await bench.on("w2", ["\(insert) (\(shard), 4, 0, 2)"])
+            #expect(try await bench.codes(deep: true) == [])
+            // With another state it is a placement.
+            try await bench.on("c", ["update pg_dist_placement set shardstate = 3 where shardstate = 4"])
+            #expect(try await bench.codes(deep: true) == ["placements-inactive 0"])
+            try await bench.on("c", ["update pg_dist_placement set shardstate = 1 where shardstate = 3"])
+            #expect(try await bench.codes(deep: true).contains("placements-differ 1"))
+            bench.scene.stop()
+        }
+
         @Test @EventLoop func `plain tables with numbers in their names are no shards`() async throws {
             let bench = try await VerifyBench()
             for statement in [
@@ -162,16 +211,34 @@ extension IntegrationTests {
                         "insert into pg_dist_background_task (job_id, task_id, command) values (7, 9, 'select 1')",
                     ])
                 #expect(tasks == ["tasks-pending 0"])
+                // One that has failed, and stays so until another job of its kind is begun.
+                try await bench.drift(
+                    ["tasks-failed 0"],
+                    [
+                        "update pg_dist_background_task set status = 'error', message = 'ERROR: why'",
+                        "update pg_dist_background_job set state = 'failed'",
+                    ],
+                    undo: [
+                        "insert into pg_dist_background_job (job_id, job_type, description, state) values (8, 'rebalance', 'Rebalance again', 'finished')"
+                    ])
                 // Where Citus is loaded; of the stand-in no process runs.
                 try await bench.drift(
                     ["maintenance-daemon-missing 0"],
                     ["create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$"],
                     undo: ["drop function pg_catalog.citus_version()"])
-                // On a worker the role is no member of pg_read_all_stats here.
+                let role = CitusScene.role
                 let unseen = try await self.notes(
                     bench, on: "w1",
-                    ["create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$"])
+                    [
+                        "create function pg_catalog.citus_version() returns text language sql as $$select 'x'$$",
+                        "revoke pg_read_all_stats from \(role)",
+                    ])
                 #expect(unseen.contains("not-looked-at 1"))
+                // What is told to be typed helps: then it is seen that none runs.
+                let told = try await bench.all().first { $0.code == .notLookedAt }
+                #expect(told?.remedy.place == .server(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[1])))
+                try await bench.on("w1", try #require(told?.remedy.sql))
+                #expect(try await bench.codes() == ["maintenance-daemon-missing 1"])
             }
             bench.scene.stop()
         }

@@ -188,16 +188,22 @@ extension IntegrationTests {
             let cluster = try await bench.scene.client.range(.key("x"), limit: 1).header.clusterID
             var places = KnownPlaces(cluster: cluster)
             places.learn(old, of: 1)
+            // Where nobody listens, and where somebody does and says nothing.
             places.learn(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[5]), of: 2)
+            let silent = try silentPort()
+            defer { closeRaw(silent.descriptor) }
+            places.learn(NodeEndpoint("127.0.0.1", silent.port), of: 2)
             // Of another cluster: an address that somebody else has now.
             places.learn(NodeEndpoint("127.0.0.1", bench.scene.citus.ports[1]), of: 2)
             func found(_ places: KnownPlaces) async throws -> [String] {
+                var knowledge = PriorKnowledge()
+                knowledge.places = RememberedPlaces(places)
                 let facts = try #require(
-                    await verifier.gather(isDeep: false, isAfterRestore: false, places: RememberedPlaces(places)).first)
+                    await verifier.gather(isDeep: false, isAfterRestore: false, knowing: knowledge).first)
                 return verify(facts).filter { ![.restorePointsNotSafe, .failoverMayHang].contains($0.code) }
                     .map { "\($0.code.rawValue) \($0.severity) \($0.group ?? -1)" }
             }
-            #expect(try await found(places) == ["not-looked-at note 2"], "a standby is none")
+            #expect(try await found(places) == ["not-looked-at note 2"], "a standby is none, and nobody is none")
             _ = try await session.query("select pg_promote()", timeout: .seconds(30))
             #expect(try await found(places) == ["second-primary critical 1", "not-looked-at note 2"])
             // What another etcd cluster has told belongs to somebody else.
@@ -205,6 +211,12 @@ extension IntegrationTests {
             others.learn(old, of: 1)
             #expect(
                 try await found(others) == ["not-looked-at note -1"], "where members of this cluster were is not known")
+            // After a restore etcd may be new: whoever was a member by the old one may be up still.
+            var knowledge = PriorKnowledge()
+            knowledge.places = RememberedPlaces(others)
+            let restored = try #require(
+                await verifier.gather(isDeep: false, isAfterRestore: true, knowing: knowledge).first)
+            #expect(verify(restored).contains { $0.code == .secondPrimary && $0.node == old })
             bench.scene.stop()
         }
 

@@ -36,11 +36,15 @@ struct VerifyBench {
         for statement in statements { _ = try await session.query(statement, timeout: .seconds(30)) }
     }
 
-    /// What is found, as codes with the group.
-    func findings(deep: Bool = false) async throws -> [Finding] {
+    /// What is found, notes too.
+    func all(deep: Bool = false) async throws -> [Finding] {
         let verifier = try #require(ClusterVerifier(self.settings))
-        let found = await verifier.verified(isDeep: deep, isAfterRestore: false)
-        return found.flatMap(\.findings).filter { $0.severity > .note }
+        return await verifier.verified(isDeep: deep, isAfterRestore: false).flatMap(\.findings)
+    }
+
+    /// What is found, but for notes.
+    func findings(deep: Bool = false) async throws -> [Finding] {
+        try await self.all(deep: deep).filter { $0.severity > .note }
     }
 
     func codes(deep: Bool = false) async throws -> [String] {

@@ -58,6 +58,33 @@ struct CitusTests {
         }
     }
 
+    @Test func `two writers are warned of, and taken`() throws {
+        func load(_ mode: String, patroniHasCitus: Bool = true) throws -> Settings {
+            try files(
+                "patroni_config: /etc/patroni/config.yml\ncitus: { mode: \(mode)\(patroniHasCitus ? "" : ", databases: [a], groups: { 0: demo }") }",
+                patroni: Self.patroni + (patroniHasCitus ? "\ncitus: { group: 1, database: a }" : "")
+            ).load()
+        }
+        let both = try load("own")
+        #expect(
+            both.warnings.map(\.description).contains(
+                "pharos.yml:2:16: warning: 'mode: own' beside Patroni's own Citus mode: its handler writes pg_dist_node too, so there are two writers. Say 'reconcile' or 'observe'"
+            ), "\(both.warnings)")
+        #expect(both.citus?.core.mode == .own)
+        for other in [try load("reconcile"), try load("observe"), try load("own", patroniHasCitus: false)] {
+            #expect(!other.warnings.contains { $0.description.contains("two writers") })
+        }
+    }
+
+    @Test func `what patronictl calls the clusters is known`() throws {
+        #expect(try self.plain(Self.scopes).load().citus?.core.layout == .scopes([0: "demo", 1: "demo-w1"]))
+        let mode = try files(
+            "patroni_config: /etc/patroni/config.yml\ncitus: {}",
+            patroni: Self.patroni + "\ncitus: { group: 1, database: a }"
+        ).load()
+        #expect(mode.citus?.core.layout == .oneScope("demo"))
+    }
+
     /// Seen on Citus itself: a secondary that was added to one database arrived in the other one's table on the workers.
     @Test func `a pool that names a database is refused where there are several`() throws {
         func read(_ databases: String, _ pool: String) -> Files {

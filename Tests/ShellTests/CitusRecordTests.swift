@@ -24,7 +24,7 @@ struct CitusRecordTests {
 
     private static let finding = Finding(
         .shardMissing, .critical, group: 1, node: a1, "it is not there",
-        .init("Restore it.", sql: ["select 1"], on: a2))
+        .init("Restore it.", sql: ["select 1"], on: .server(a2)))
 
     private static let rows: [Row] = [
         Row(.writerChanged(isWriter: true), .citusWriterChanged, ["WRITER": "1"], "keeps pg_dist_node"),
@@ -57,6 +57,13 @@ struct CitusRecordTests {
                 "REASON":
                     "older revision: a leader change of revision 9 was applied already, later than the one known here",
             ], "Tried again in 1.0 s"),
+        Row(
+            .updateFailed("app", group: 1, .supersededCluster(by: 255), retryAfter: .seconds(1)), .citusUpdateFailed,
+            [
+                "DATABASE": "app", "GROUP": "1", "RETRY_AFTER": "1.0 s",
+                "REASON":
+                    "superseded: etcd cluster ff has replaced the one that is read here. If the one that is read here is in force again, as after a failback to this site: pharos repair fence-superseded, on the coordinator's leader",
+            ], "pharos repair fence-superseded, on the coordinator's leader. Tried again in 1.0 s"),
         Row(
             .blocked("app", groups: [1], [session]), .citusBlocked,
             [
@@ -116,6 +123,15 @@ struct CitusRecordTests {
             .settings("app", []), .citusSettings, ["DATABASE": "app", "PROBLEMS": "", "REMEDY": ""],
             "as they should be again"),
         Row(
+            .versions("app", CitusVersions(citus: "12.0-1", postgres: "15.18"), [.holdsNothing]), .citusVersions,
+            [
+                "DATABASE": "app", "VERSION": "Citus 12.0-1 on PostgreSQL 15.18",
+                "REASON": VersionLimit.holdsNothing.text,
+            ], "app runs Citus 12.0-1 on PostgreSQL 15.18: before Citus 12.1 writes cannot be held"),
+        Row(
+            .versions("app", CitusVersions(citus: nil, postgres: "15.18"), []), .citusVersions,
+            ["DATABASE": "app", "VERSION": "Citus on PostgreSQL 15.18", "REASON": ""], "can do all that it does"),
+        Row(
             .found("app", finding), .citusFinding,
             [
                 "DATABASE": "app", "CODE": "shard-missing", "GROUP": "1", "ENDPOINT": "a1:5432",
@@ -152,7 +168,7 @@ struct CitusRecordTests {
             #expect(fields == row.fields && record.fields.count == row.fields.count, "\(row.report)")
             numbers.insert(Self.number(row.report))
         }
-        #expect(numbers == Set(0...26), "a case of CitusReport is not in the table")
+        #expect(numbers == Set(0...27), "a case of CitusReport is not in the table")
     }
 
     @Test func `a finding matters as much as verify says`() {
@@ -160,6 +176,12 @@ struct CitusRecordTests {
         #expect(LogRecord(CitusReport.found("app", finding)).priority == .critical)
         finding.severity = .warning
         #expect(LogRecord(CitusReport.found("app", finding)).priority == .warning)
+    }
+
+    @Test func `a version that is not followed is a warning, one that lacks something is not`() {
+        let versions = CitusVersions(citus: "10.2-4", postgres: "13.9")
+        #expect(LogRecord(CitusReport.versions("app", versions, [.tooOld])).priority == .warning)
+        #expect(LogRecord(CitusReport.versions("app", versions, [.holdsNothing])).priority == .notice)
     }
 
     @Test func `a drift that is being put right is no warning`() {
@@ -211,6 +233,7 @@ struct CitusRecordTests {
         case .foundMore: 24
         case .findingGone: 25
         case .unverified: 26
+        case .versions: 27
         }
     }
 }

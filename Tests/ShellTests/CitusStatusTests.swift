@@ -16,7 +16,8 @@ struct CitusStatusTests {
             databases: [
                 .init(
                     name: "app", unreadable: nil, rowCount: 3, drifts: [1], refusals: [2: .noPrimary],
-                    heldGroup: 1, unsynchronizedGroups: [3])
+                    heldGroup: 1, unsynchronizedGroups: [3],
+                    versions: CitusVersions(citus: "13.2-1", postgres: "15.18"))
             ],
             readAt: Instant(sinceBoot: .seconds(70)), rivals: [Self.node], verification: verification)
         return try #require(JSON.parse(status.document(at: Instant(sinceBoot: .seconds(100))).compact.utf8))
@@ -53,6 +54,7 @@ struct CitusStatusTests {
         #expect(database["drifting_groups"]?.array?.map { $0.int64 } == [1] && database["held_group"]?.int64 == 1)
         #expect(database["needs_operator"]?.array?.first?["group"]?.int64 == 2)
         #expect(database["unsynchronized_groups"]?.array?.map { $0.int64 } == [3])
+        #expect(database["citus_version"]?.string == "13.2-1" && database["postgres_version"]?.string == "15.18")
         #expect(said["rival_coordinators"]?.array?.map { $0.string } == ["10.77.0.3:5432"])
     }
 }

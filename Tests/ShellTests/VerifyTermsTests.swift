@@ -17,6 +17,27 @@ struct VerifyTermsTests {
         }
     }
 
+    /// The rows of the table "Versions" in which the manual says that the daemon tells it.
+    private static func rows(_ limit: VersionLimit) -> [String] {
+        switch limit {
+        case .tooOld: ["| Citus 11.0 |", "| PostgreSQL 14 |"]
+        case .sparesHolders: ["| Citus 11.2 |"]
+        case .holdsNothing: ["| Citus 12.1 |"]
+        case .unknown: ["What is newer than Citus 14.0 or PostgreSQL 18"]
+        }
+    }
+
+    @Test func `the manual has what is told of each version, and nothing else`() throws {
+        let root = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+        let file = try SettingsEnvironment.system.read(root + "/docs/citus.md", 1 << 20).get()
+        let told = String(decoding: file.contents, as: UTF8.self).split(separator: "\n").filter {
+            $0.contains("*told*") && !$0.hasPrefix("becomes the writer")
+        }
+        let rows = VersionLimit.allCases.flatMap(Self.rows)
+        for row in rows { #expect(told.contains { $0.hasPrefix(row) }, "docs/citus.md does not say: \(row)") }
+        #expect(told.count == rows.count, "\(told)")
+    }
+
     @Test func `what is asked of a catalog is what is judged`() {
         #expect(Set(Irregularity.allCases.map(\.rawValue)) == Set(CitusIrregularity.allCases.map(\.rawValue)))
         #expect(Set(CatalogTable.allCases.map(\.rawValue)) == Set(CitusTable.allCases.map(\.rawValue)))

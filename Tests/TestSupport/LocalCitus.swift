@@ -33,6 +33,14 @@ public final class LocalCitus {
         isReal
         ? ["max_worker_processes=1", "max_logical_replication_workers=0"] : ["citus_stand_in.without_workers=on"]
 
+    /// What makes the stand-in, which is no extension, name a version of one.
+    public nonisolated static func pretendedVersion(_ version: String) -> [String] {
+        [
+            "set allow_system_table_mods = on", "delete from pg_extension where extname = 'citus'",
+            "insert into pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) values (16000, 'citus', 10, 11, false, '\(version)')",
+        ]
+    }
+
     private let more: [String]
 
     /// - Parameter settings: more of them, for every server.

@@ -28,3 +28,6 @@ public func sendRaw(_ text: String, to path: String) throws {
 }
 
 public func closeRaw(_ descriptor: Int32) { close(descriptor) }
+
+/// A port of 127.0.0.1 at which the kernel takes connections, and nobody says anything; until ``closeRaw(_:)``.
+public func silentPort() throws -> (descriptor: Int32, port: Int) { try listenOnLoopback() }

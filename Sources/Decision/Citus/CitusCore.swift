@@ -37,7 +37,9 @@ package struct CitusCore: Sendable {
         self.places = places
         self.settings = settings
         self.member = member
-        self.databases = settings.databases.map { CitusDatabase($0, updateLimit: limits.update, at: now) }
+        self.databases = settings.databases.map {
+            CitusDatabase(AdviceNames(settings, $0, of: 0), updateLimit: limits.update, at: now)
+        }
         self.wakeAt = now
         self.verification = VerificationWatch(member: member)
     }
@@ -170,6 +172,7 @@ package struct CitusCore: Sendable {
                     reports.append(.settings(name, problems))
                 }
             }
+        case .versionsSeen(let name, let versions): self.update(name) { $0.versions.seen = versions }
         case .verified(let outcome, let askedAt):
             self.verification.learn(outcome, askedAt: askedAt, at: now, into: &reports)
         case .unusable(let endpoints): self.unusable = endpoints

@@ -54,6 +54,7 @@ extension CitusDatabase {
         if self.update == nil, self.hold == nil, self.rows != nil, self.settings.ask(at: now) {
             actions.append(.lookAtSettings(self.name))
         }
+        if let (versions, limits) = self.versions.news() { reports.append(.versions(self.name, versions, limits)) }
         return wanted
     }
 

@@ -101,6 +101,7 @@ package struct CitusDatabase: Sendable {
     var lastHeld: Group.Leader?
     var awaited: Synchronization?
     var settings: SettingsWatch
+    var versions = VersionWatch()
 
     /// How often rows are read when there is no reason to: no query more often than every 10 s.
     static let pace: Duration = .seconds(10)
@@ -115,14 +116,14 @@ package struct CitusDatabase: Sendable {
     /// Where nobody could be terminated nothing was waited for: the next attempt, which waits, comes at once.
     static let unforcedPause: Duration = .milliseconds(50)
 
-    init(_ name: String, updateLimit: Duration, at now: Instant) {
-        self.name = name
+    init(_ names: AdviceNames, updateLimit: Duration, at now: Instant) {
+        self.name = names.database
         self.compareAt = now + Self.comparison.first
         self.updateLimit = updateLimit
         self.rowsAskedAt = now
         self.rowsCountFrom = now
         self.reading = Question(due: now)
-        self.settings = SettingsWatch(at: now)
+        self.settings = SettingsWatch(names, at: now)
     }
 
     /// Whether every change has arrived on the workers, as far as is known.
@@ -138,6 +139,7 @@ package struct CitusDatabase: Sendable {
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
         (self.reading.due, self.waits) = (now, 0)
         self.settings.begin(at: now)
+        self.versions.begin()
         // A coordinator that was promoted may have older metadata than the workers.
         self.compareAt = now + Self.comparison.first
         if let hold = self.hold, !hold.isEnding, self.update == nil { self.releaseHold(hold, into: &actions) }

@@ -26,6 +26,8 @@ public enum CitusEvent: Hashable, Sendable {
     case copiesCompared(String, [CopyFinding], askedAt: Instant)
 
     case settingsSeen(String, ServerSettings, askedAt: Instant)
+    /// A connection to the database was made, and this runs there.
+    case versionsSeen(String, CitusVersions)
 
     /// What came of a verification.
     case verified(VerificationOutcome, askedAt: Instant)

@@ -28,6 +28,8 @@ public enum CitusReport: Hashable, Sendable {
     case copiesDiffer(String, nodes: [NodeEndpoint])
     /// Settings under which a failover hangs or fails, or that could not be looked at; none: they are as they should be again.
     case settings(String, [SettingProblem])
+    /// What cannot be done with these versions, or is done otherwise; none: that was so, and is no more.
+    case versions(String, CitusVersions, [VersionLimit])
     /// A verification has found this, which was not so in the one before.
     case found(String, Finding)
     /// So many more were found, which are not told one by one.

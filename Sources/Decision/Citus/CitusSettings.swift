@@ -33,12 +33,16 @@ public struct CitusSettings: Hashable, Sendable {
     public var admission: GroupAdmission
     /// Per group, the text that `pg_dist_poolinfo` holds for its primary; `{host}` and `{port}` stand for the leader's.
     public var poolInfo: [Int: String]
+    /// What the groups' clusters are called.
+    public var layout: PatroniLayout
 
     public init(
         group: Int, databases: [String], mode: CitusMode, ownDatabases: Set<String> = [],
         settle: Duration = .seconds(30),
-        registersSecondaries: Bool = false, admission: GroupAdmission = .never, poolInfo: [Int: String] = [:]
+        registersSecondaries: Bool = false, admission: GroupAdmission = .never, poolInfo: [Int: String] = [:],
+        layout: PatroniLayout = .scopes([:])
     ) {
+        self.layout = layout
         self.group = group
         self.databases = databases
         self.mode = mode

@@ -23,6 +23,8 @@ public struct CitusStatus: Hashable, Sendable {
         public let heldGroup: Int?
         /// The groups of which a change has not reached the workers yet.
         public let unsynchronizedGroups: [Int]
+        /// What runs there; nil while it is not known.
+        public let versions: CitusVersions?
     }
 
     public let mode: CitusMode
@@ -52,7 +54,8 @@ extension Core {
                 name: database.name, unreadable: database.unreadable, rowCount: database.rows?.count,
                 drifts: database.drifts.keys.sorted(), refusals: database.refusals.mapValues(\.refusal),
                 heldGroup: database.hold?.group,
-                unsynchronizedGroups: (database.awaited?.groups.keys).map { $0.sorted() } ?? [])
+                unsynchronizedGroups: (database.awaited?.groups.keys).map { $0.sorted() } ?? [],
+                versions: database.versions.seen)
         }
         let rivals = citus.rivals.servers.filter(\.value.isPrimary).keys.sorted { "\($0)" < "\($1)" }
         return CitusStatus(

@@ -5,6 +5,8 @@ public enum ServerIdentity: Hashable, Sendable {
     /// `system`: the system identifier, which all servers of one Patroni cluster share, and so does every copy that was restored from
     /// a base backup; `started`: when this one was.
     case server(system: String, started: String, isInRecovery: Bool = false)
+    /// The machine answers, and says that nobody listens there.
+    case nobody
     case unknown(reason: String)
 
     /// What the server at a place is to the leader.
@@ -24,7 +26,7 @@ public enum ServerIdentity: Hashable, Sendable {
         case (.server(let system, let started, let isInRecovery), .server(let own, let since, _)):
             if system == own, started == since { return .same }
             return system == own && isInRecovery ? .other : .foreign
-        case (.unknown, _), (_, .unknown): return .unknown
+        case (.unknown, _), (_, .unknown), (.nobody, _), (_, .nobody): return .unknown
         }
     }
 }

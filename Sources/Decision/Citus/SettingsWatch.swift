@@ -4,13 +4,17 @@
 /// when this daemon becomes the writer, and again only when it is something else.
 struct SettingsWatch: Sendable {
     private(set) var question: Question
+    private let names: AdviceNames
     /// What was told last; nil: nothing since this daemon became the writer.
     private var told: Set<SettingProblem>?
 
     /// Not in the moment of a failover; then every hour, or soon where nothing could be seen.
     static let (first, pace, again) = (Duration.seconds(10), Duration.seconds(3600), Duration.seconds(300))
 
-    init(at now: Instant) { self.question = Question(due: now + Self.first) }
+    init(_ names: AdviceNames, at now: Instant) {
+        self.names = names
+        self.question = Question(due: now + Self.first)
+    }
 
     /// This daemon becomes the writer, or is it no more.
     mutating func begin(at now: Instant) {
@@ -29,7 +33,7 @@ struct SettingsWatch: Sendable {
     mutating func learn(_ seen: ServerSettings, askedAt: Instant, at now: Instant) -> [SettingProblem]? {
         guard self.question.answered(askedAt) else { return nil }
         if seen.problem != nil { self.question.due = now + Self.again }
-        let problems = settingProblems(seen).filter { $0.severity > .note }
+        let problems = settingProblems(seen, self.names).filter { $0.severity > .note }
         // How many processes run is another number each time.
         let before = self.told
         self.told = Set(problems.map { SettingProblem(rule: $0.rule, text: "") })

@@ -43,6 +43,8 @@ package struct VerificationWatch: Sendable {
     private(set) var question = Question(due: .distantFuture)
     private(set) var last: ClusterVerification?
     private var standing: Set<FindingPlace> = []
+    /// By database, since when each thing has been there that Citus is to remove.
+    private var pendingSince: [String: [String: Instant]] = [:]
     private var isFirst = true
     /// Something was found wrong: nobody waits for what is on its way to the workers.
     private var isHastened = false
@@ -52,6 +54,8 @@ package struct VerificationWatch: Sendable {
     static let (settling, day, again) = (Duration.seconds(60), Duration.seconds(86_400), Duration.seconds(3600))
     /// For how long it waits for groups that do not settle; and looks whether they have.
     static let (patience, glance) = (Duration.seconds(3600), Duration.seconds(10))
+    /// What Citus removes within minutes, and has not for so long, it does not remove.
+    package static let stale = Duration.seconds(3600)
     /// Findings that are told one by one, of one verification; and those that are remembered.
     package static let (toldLimit, limit) = (20, 1000)
 
@@ -62,7 +66,7 @@ package struct VerificationWatch: Sendable {
 
     /// This daemon becomes the writer, or is it no more.
     mutating func begin(isWriter: Bool, at now: Instant) {
-        (self.standing, self.last, self.isFirst, self.isHastened) = ([], nil, true, false)
+        (self.standing, self.last, self.isFirst, self.isHastened, self.pendingSince) = ([], nil, true, false, [:])
         self.question.due = isWriter ? now + Self.settling : .distantFuture
     }
 
@@ -113,9 +117,30 @@ package struct VerificationWatch: Sendable {
             self.last = ClusterVerification(at: now, databases: self.last?.databases ?? [], failure: reason)
         case .ended(let databases):
             self.isFirst = false
-            self.last = ClusterVerification(at: now, databases: databases, failure: nil)
-            self.tell(databases, into: &reports)
+            let aged = databases.map { self.aged($0, at: now) }
+            self.last = ClusterVerification(at: now, databases: aged, failure: nil)
+            self.tell(aged, into: &reports)
         }
+    }
+
+    /// What was to be removed an hour ago already, and is there still, is no matter of course. (`pg_dist_cleanup` does not say since when.)
+    private mutating func aged(_ database: DatabaseVerification, at now: Instant) -> DatabaseVerification {
+        let name = database.database
+        let pending = Set(database.findings.flatMap(\.pending))
+        let isSeen = database.findings.allSatisfy { !$0.code.isOfTheUnseen || $0.severity == .note }
+        var since = self.pendingSince[name] ?? [:]
+        if isSeen { since = since.filter { pending.contains($0.key) } }
+        for thing in pending where since[thing] == nil { since[thing] = now }
+        self.pendingSince[name] = since
+        let stale = since.filter { pending.contains($0.key) && now - $0.value >= Self.stale }
+        guard let (thing, oldest) = stale.min(by: { ($0.value, $0.key) < ($1.value, $1.key) }) else { return database }
+        var aged = database
+        for index in aged.findings.indices where aged.findings[index].code == .cleanupPending {
+            aged.findings[index].severity = max(aged.findings[index].severity, .warning)
+            aged.findings[index].evidence +=
+                "; \(stale.count) of them for more than an hour, \(thing) for \((now - oldest).components.seconds / 3600) h at least"
+        }
+        return aged
     }
 
     private mutating func tell(_ databases: [DatabaseVerification], into reports: inout [CitusReport]) {

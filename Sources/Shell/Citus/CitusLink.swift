@@ -83,8 +83,9 @@ final class CitusLink {
         }
         self.isVerifying = true
         let task = EventLoop.task { () -> [DatabaseVerification] in
-            let found = await verifier.verified(
-                isDeep: false, isAfterRestore: false, suspects: suspects, places: RememberedPlaces(places))
+            var knowledge = PriorKnowledge()
+            (knowledge.suspects, knowledge.places) = (suspects, RememberedPlaces(places))
+            let found = await verifier.verified(isDeep: false, isAfterRestore: false, knowing: knowledge)
             self.isVerifying = false
             return found.map { DatabaseVerification($0.facts.database, $0.findings) }
         }

@@ -56,6 +56,7 @@ extension CitusStatus.Database {
             "drifting_groups": .list(self.drifts.map { .number($0) }), "needs_operator": .list(refusals),
             "held_group": .number(self.heldGroup),
             "unsynchronized_groups": .list(self.unsynchronizedGroups.map { .number($0) }),
+            "citus_version": .text(self.versions?.citus), "postgres_version": .text(self.versions?.postgres),
         ]
     }
 }

@@ -22,22 +22,36 @@ extension ClusterVerifier {
 /// Where members of all groups were, as far as anybody here remembers it.
 public struct RememberedPlaces: Sendable {
     let places: KnownPlaces
+    /// Why what is remembered could not be read.
     private let unread: String?
+    /// Why nothing is remembered of this cluster here.
+    private let forgotten: String?
 
-    public init(_ places: KnownPlaces = KnownPlaces()) { (self.places, self.unread) = (places, nil) }
+    public init(_ places: KnownPlaces = KnownPlaces()) {
+        (self.places, self.unread, self.forgotten) = (places, nil, nil)
+    }
 
     /// As this node's daemon remembers it (`memory.json`).
     @EventLoop
     public init(_ settings: Settings, folder: String? = nil) {
         let found = MemoryFile(folder: folder ?? settings.instance.stateFolder, followsForgetful: false).load(
             MemoryFile.Owner(settings))
-        (self.places, self.unread) = (found.memory.places, found.problem)
+        self.places = found.memory.places
+        (self.unread, self.forgotten) = found.isNothing ? (nil, found.problem ?? Self.nothing) : (found.problem, nil)
     }
 
-    /// Why it is not known where members of the cluster in this etcd were; nil where it is, or nobody asks for it.
-    func problem(_ cluster: UInt64) -> String? {
-        if let unread { return unread }
-        guard let known = self.places.cluster, known != cluster else { return nil }
-        return "what is remembered is of another etcd cluster"
+    private static let nothing = "no daemon has written down on this node where members were"
+
+    /// For a look at what stands in the etcd cluster `cluster`: whose places are asked, why not all are, and why none is known. After
+    /// a restore etcd may be a new one: where members were before that, according to the old one, is where servers of old may run still.
+    func looked(
+        _ cluster: UInt64, isAfterRestore: Bool
+    ) -> (cluster: UInt64, problem: String?, forgotten: String?) {
+        let known = self.places.cluster ?? cluster
+        if isAfterRestore { return (known, self.unread, self.forgotten) }
+        let isOther = known != cluster
+        return (
+            cluster, self.unread ?? (isOther ? "what is remembered is of another etcd cluster" : nil), self.forgotten
+        )
     }
 }

@@ -37,15 +37,13 @@ public final class ClusterVerifier {
     }
 
     /// What is found in each configured database. What is critical is looked for a second time, after a moment.
-    /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
     public func verified(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [],
-        places: RememberedPlaces = RememberedPlaces(), points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, knowing knowledge: PriorKnowledge = PriorKnowledge()
     ) async -> [(facts: ClusterFacts, findings: [Finding])] {
         func look() async -> [(facts: ClusterFacts, findings: [Finding])] {
-            await self.gather(
-                isDeep: isDeep, isAfterRestore: isAfterRestore, suspects: suspects, places: places, points: points
-            ).map { ($0, verify($0)) }
+            await self.gather(isDeep: isDeep, isAfterRestore: isAfterRestore, knowing: knowledge).map {
+                ($0, verify($0))
+            }
         }
         let first = await look()
         guard first.contains(where: { wantsConfirmation($0.findings) }) else { return first }
@@ -56,21 +54,19 @@ public final class ClusterVerifier {
     }
 
     /// The facts about each configured database.
-    /// - Parameter suspects: other places where a coordinator may accept writes: etcd forgets a member that has died.
-    ///   `places`: where members of any group were. `points`: restore points whose records a person has kept, beside those that etcd has.
     public func gather(
-        isDeep: Bool, isAfterRestore: Bool, suspects: [NodeEndpoint] = [],
-        places: RememberedPlaces = RememberedPlaces(), points: [RestorePoint] = []
+        isDeep: Bool, isAfterRestore: Bool, knowing knowledge: PriorKnowledge = PriorKnowledge()
     ) async -> [ClusterFacts] {
         var (leaders, clusterID, etcdProblem) = await self.leaders()
-        for suspect in suspects {
+        for suspect in knowledge.suspects {
             guard let known = leaders[0], known.endpoint != suspect, !known.others.values.contains(suspect) else {
                 continue
             }
             leaders[0]?.others["\(suspect)"] = suspect
         }
         self.clusterID = clusterID
-        let formerPlaces = FormerPlaces(places.places, of: leaders, cluster: clusterID)
+        let remembered = knowledge.places.looked(clusterID, isAfterRestore: isAfterRestore)
+        let formerPlaces = FormerPlaces(knowledge.places.places, of: leaders, cluster: remembered.cluster)
         let former = self.identify(formerPlaces)
         var all: [ClusterFacts] = []
         for database in self.citus.core.databases {
@@ -78,11 +74,14 @@ public final class ClusterVerifier {
             facts.etcdProblem = etcdProblem
             facts.isDeep = isDeep
             facts.isAfterRestore = isAfterRestore
-            if isAfterRestore { facts.restorePointRecords = await self.records(points) }
+            facts.switchedOff = knowledge.switchedOff
+            facts.isCleanupOld = knowledge.oldCleanups.contains(database)
+            if isAfterRestore { facts.restorePointRecords = await self.records(knowledge.points) }
             await self.ask(&facts)
             facts.former = await former.value
+            facts.forgotten = remembered.forgotten
             facts.formerProblem =
-                places.problem(clusterID)
+                remembered.problem
                 ?? (formerPlaces.leftOut == 0
                     ? nil : "\(formerPlaces.leftOut) more places than the \(FormerPlaces.limit) that are asked")
             all.append(facts)
@@ -115,19 +114,23 @@ public final class ClusterVerifier {
             let snapshot = try await GroupsLink.read(client, keys).snapshot
             var names: [Int: String] = [:]
             var members: [Int: [String: NodeEndpoint]] = [:]
+            var placeless: [Int: [String]] = [:]
             for change in snapshot.facts {
                 switch change.fact {
                 case .leader(let name, let since, let written):
                     names[change.group] = name
                     self.revisions[change.group] = written ?? since
-                case .member(let name, let member): members[change.group, default: [:]][name] = member?.endpoint
+                case .member(let name, let member):
+                    members[change.group, default: [:]][name] = member?.endpoint
+                    if let member, member.endpoint == nil { placeless[change.group, default: []].append(name) }
                 case .noLeader, .requested, .synchronous, .log: break
                 }
             }
             let pairs = names.map { group, name in
                 var others = members[group] ?? [:]
                 let endpoint = others.removeValue(forKey: name)
-                return (group, ClusterFacts.Leader(name, endpoint, others: others))
+                let unplaced = (placeless[group] ?? []).filter { $0 != name }
+                return (group, ClusterFacts.Leader(name, endpoint, others: others, placeless: unplaced))
             }
             return (Dictionary(pairs) { $1 }, snapshot.clusterID, nil)
         } catch {

@@ -49,7 +49,11 @@ final class CoordinatorDatabase {
                     conninfo, database: name, timeout: Self.connectTimeout)
             },
             prepare: { connection throws(PostgresError) in
-                try await Self.listen(connection) { deliver(.synchronized(name)) }
+                try await Self.prepare(connection) {
+                    deliver(.synchronized(name))
+                } running: {
+                    deliver(.versionsSeen(name, $0))
+                }
             })
     }
 
@@ -64,12 +68,22 @@ final class CoordinatorDatabase {
             self.conninfo, database: self.name, timeout: Self.connectTimeout)
     }
 
-    /// Listens for Citus's word on synchronization. A standby that is being promoted lets nobody listen; it can be read all the same.
-    private static func listen(
-        _ connection: PostgresConnection, _ notified: @escaping @EventLoop () -> Void
+    /// Listens for Citus's word on synchronization, and says what runs there. A standby that is being promoted lets nobody listen; it
+    /// can be read all the same.
+    private static func prepare(
+        _ connection: PostgresConnection, _ notified: @escaping @EventLoop () -> Void,
+        running: @EventLoop (CitusVersions) -> Void
     ) async throws(PostgresError) -> Bool {
-        let isPrimary = try await connection.query("select not pg_is_in_recovery()", timeout: .seconds(2)) == [["t"]]
-        guard isPrimary else { return false }
+        let rows = try await connection.query(
+            """
+            select pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('server_version'),
+                (select extversion from pg_catalog.pg_extension where extname = 'citus')
+            """, timeout: .seconds(2), byteLimit: CitusCatalog.valueLimit)
+        guard let row = rows.first, row.count == 3 else { return false }
+        if let postgres = row[1] {
+            running(CitusVersions(citus: row[2], postgres: String(postgres.prefix { $0 != " " })))
+        }
+        guard row[0] == "f" else { return false }
         _ = try await connection.query("listen metadata_sync", timeout: .seconds(2))
         connection.whenNotified(notified)
         return true

@@ -50,7 +50,20 @@ extension LogRecord {
         case .synchronized, .unsynchronized, .copiesDiffer, .holding, .holdEnded: self.init(followUp: report)
         case .found, .foundMore, .findingGone, .unverified: self.init(verification: report)
         case .settings(let database, let problems): self.init(settings: problems, database)
+        case .versions(let database, let versions, let limits): self.init(versions, limits, database)
         }
+    }
+
+    private init(_ versions: CitusVersions, _ limits: [VersionLimit], _ database: String) {
+        let what = "\(versions.citus.map { "Citus \($0)" } ?? "Citus") on PostgreSQL \(versions.postgres)"
+        let list = limits.map(\.text).joined(separator: ". ")
+        self.init(
+            .citusVersions,
+            limits.isEmpty
+                ? "\(database) runs \(what) now, with which Pharos can do all that it does"
+                : "\(database) runs \(what): \(list)",
+            ["DATABASE": database, "VERSION": what, "REASON": list],
+            priority: limits.contains(.tooOld) ? .warning : nil)
     }
 
     private init(settings problems: [SettingProblem], _ database: String) {
@@ -108,7 +121,7 @@ extension LogRecord {
         case .unforced(let database, let groups):
             self.init(
                 .citusUnforced,
-                "pg_dist_node of \(database): Citus has no background worker free to terminate the sessions in the way of \(Wording.groups(groups)); the update waits for them instead. For the coordinator's Patroni cluster: patronictl edit-config --pg 'max_worker_processes=32', then patronictl restart",
+                "pg_dist_node of \(database): Citus has no background worker free to terminate the sessions in the way of \(Wording.groups(groups)); the update waits for them instead. Raise max_worker_processes: pharos verify prints what to type (failover-may-hang)",
                 ["DATABASE": database, "GROUP": groups.map { "\($0)" }.joined(separator: " ")])
         case .synchronizationInterrupted(let database, let problem):
             let text =
@@ -173,7 +186,7 @@ extension UpdateOutcome {
         case .olderRevision(let applied):
             "older revision: a leader change of revision \(applied) was applied already, later than the one known here"
         case .supersededCluster(let other):
-            "superseded: etcd cluster \(String(other, radix: 16)) has replaced the one that is read here"
+            "superseded: etcd cluster \(String(other, radix: 16)) has replaced the one that is read here. If the one that is read here is in force again, as after a failback to this site: pharos repair fence-superseded, on the coordinator's leader"
         case .rowChanged: "the row does not name the place any more that it named when it was read"
         case .blocked(let reason): "other sessions are in the way: \(reason)"
         case .failed(let reason): reason

@@ -49,7 +49,7 @@ private enum FindingText {
     static func remedy(_ remedy: Finding.Remedy) -> String {
         let isRepaired = remedy.refusal == nil
         let typed = remedy.commands + remedy.sql.map { "\($0);" }
-        let place = remedy.place.map { " (on \($0))" } ?? ""
+        let place = remedy.sql.isEmpty ? "" : remedy.place.map { " (on \($0))" } ?? ""
         let statements = typed.isEmpty ? "" : " \(typed.joined(separator: " "))\(place)"
         return remedy.text + statements + (isRepaired ? " (pharos repair does it)" : "")
     }

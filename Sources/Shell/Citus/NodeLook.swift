@@ -42,7 +42,7 @@ final class NodeLook {
         if let system = identity.system, let started = identity.started {
             facts.server = .server(system: system, started: started, isInRecovery: identity.isInRecovery)
         }
-        facts.timeline = identity.timeline
+        (facts.timeline, facts.role) = (identity.timeline, identity.role)
         do throws(CitusError) { facts.citusLibrary = try await self.catalog.libraryVersion() } catch {
             facts.unseen[.library] = try await self.refusal(error)
         }

@@ -17,6 +17,12 @@ public struct ClusterFacts: Hashable, Sendable {
     public var former: [Int: [NodeEndpoint: ServerIdentity]] = [:]
     /// Why not everybody was asked where members were; nil if everybody was that is remembered.
     public var formerProblem: String?
+    /// Why nothing is remembered here of where members of this cluster were, so that there was nobody to ask; nil if something is.
+    public var forgotten: String?
+    /// Places where a member was of which a person says that the server there is switched off.
+    public var switchedOff: Set<NodeEndpoint> = []
+    /// Whether this node's daemon has seen for more than an hour what Citus is to remove.
+    public var isCleanupOld = false
     /// Whether the tables of shards were looked for.
     public var isDeep = false
     /// What is on record of restore points, by their numbers; where etcd has none, what a person has handed in.
@@ -35,11 +41,16 @@ public struct ClusterFacts: Hashable, Sendable {
         public var endpoint: NodeEndpoint?
         /// The other members of the group that say where they are.
         public var others: [String: NodeEndpoint]
+        /// The other members that do not, or not so that it can be understood.
+        public var placeless: [String]
 
-        public init(_ name: String, _ endpoint: NodeEndpoint?, others: [String: NodeEndpoint] = [:]) {
+        public init(
+            _ name: String, _ endpoint: NodeEndpoint?, others: [String: NodeEndpoint] = [:], placeless: [String] = []
+        ) {
             self.name = name
             self.endpoint = endpoint
             self.others = others
+            self.placeless = placeless
         }
     }
 
@@ -64,6 +75,16 @@ public struct ClusterFacts: Hashable, Sendable {
             self.facts = facts
             self.fenceProblem = fenceProblem
         }
+    }
+}
+
+extension ClusterFacts {
+    /// Where the coordinator's statements are to be run.
+    var coordinatorPlace: StatementPlace { StatementPlace(self.leaders[0]?.endpoint, leads: 0) }
+
+    /// How much it matters that something could not be looked at.
+    func unseenSeverity(otherwise severity: Finding.Severity) -> Finding.Severity {
+        self.isAfterRestore ? .critical : severity
     }
 }
 

@@ -44,6 +44,7 @@ public struct Finding: Hashable, Sendable {
         case shardsOrphaned = "shards-orphaned"
         case cleanupPending = "cleanup-pending"
         case tasksPending = "tasks-pending"
+        case tasksFailed = "tasks-failed"
         case moveLeftovers = "move-leftovers"
         case commitRecordsLeft = "commit-records-left"
         case maintenanceDaemonMissing = "maintenance-daemon-missing"
@@ -87,37 +88,6 @@ public struct Finding: Hashable, Sendable {
         }
     }
 
-    /// What puts it right.
-    public struct Remedy: Hashable, Sendable {
-        /// What to do, for people.
-        public var text: String
-        /// On the coordinator's primary, in order.
-        public var changes: [RowChange]
-        /// Statements to run by hand, where ``changes`` does not do it.
-        public var sql: [String]
-        /// Where ``sql`` is to be run; nil: on the coordinator's primary.
-        public var place: NodeEndpoint?
-        /// Commands for a shell, on any node.
-        public var commands: [String]
-        /// Why `pharos repair` does not do it; nil where it does.
-        public var refusal: String?
-        /// Whether `pharos repair` runs ``sql``.
-        public var isRunBySQL: Bool
-
-        public init(
-            _ text: String, changes: [RowChange] = [], sql: [String] = [], on place: NodeEndpoint? = nil,
-            commands: [String] = [], refusal: String? = nil, isRunBySQL: Bool = false
-        ) {
-            self.isRunBySQL = isRunBySQL
-            self.text = text
-            self.place = place
-            self.commands = commands
-            self.changes = changes
-            self.sql = sql
-            self.refusal = changes.isEmpty && !isRunBySQL ? refusal ?? "it needs an operator's judgement" : refusal
-        }
-    }
-
     public var code: Code
     public var severity: Severity
     public var group: Int?
@@ -126,6 +96,8 @@ public struct Finding: Hashable, Sendable {
     public var remedy: Remedy
     /// Of ``Code/notLookedAt``: the only places that it speaks of, if it speaks of places.
     public var unseen: [NodeEndpoint] = []
+    /// Of ``Code/cleanupPending``: what Citus is to remove, each by its name.
+    public var pending: [String] = []
 
     public init(
         _ code: Code, _ severity: Severity, group: Int? = nil, node: NodeEndpoint? = nil, _ evidence: String,

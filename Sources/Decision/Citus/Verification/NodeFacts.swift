@@ -10,6 +10,8 @@ public struct NodeFacts: Hashable, Sendable {
     public var postgresVersion: String?
     /// Of the library that is loaded, such as `13.2.2`; nil where the server does not say.
     public var citusLibrary: String?
+    /// With which it was asked; nil where the server does not say.
+    public var role: String?
     /// Which server it is.
     public var server: ServerIdentity
     /// That it writes, or receives from its primary; nil where it does neither, or does not show it.

@@ -71,24 +71,26 @@ func checkLosses(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator)
         guard let losses = coordinator.losses else {
             return Finding(
                 .shardsOutOfReach, .critical, group: group,
-                "\(reason); which shards it takes along could not be read", remedy(group))
+                "\(reason); which shards it takes along could not be read", remedy(group, facts))
         }
         guard let loss = losses[group], loss.shards > 0 else {
             let copies = losses[group].map { ": other groups have all \($0.elsewhere) that it has" } ?? ""
             return Finding(
-                .shardsOutOfReach, .note, group: group, "\(reason); it takes no shard along\(copies)", remedy(group))
+                .shardsOutOfReach, .note, group: group, "\(reason); it takes no shard along\(copies)",
+                remedy(group, facts))
         }
         return Finding(
-            .shardsOutOfReach, .critical, group: group, "\(reason); it takes along \(loss.text)", remedy(group))
+            .shardsOutOfReach, .critical, group: group, "\(reason); it takes along \(loss.text)", remedy(group, facts)
+        )
     }
 }
 
-private func remedy(_ group: Int) -> Finding.Remedy {
+private func remedy(_ group: Int, _ facts: ClusterFacts) -> Finding.Remedy {
     .init(
         "Bring one of its servers up: then everything is there again. If none is left, restore the group from its backup (docs/restore.md); the shards that other groups have need no backup.",
         sql: [
             "select s.logicalrelid, p.shardid, p.shardlength from pg_dist_placement p join pg_dist_shard s using (shardid) where p.groupid = \(group) order by 1, 2"
-        ], refusal: "only a server that has the data, or a backup, brings them back")
+        ], on: facts.coordinatorPlace, refusal: "only a server that has the data, or a backup, brings them back")
 }
 
 extension ShardLoss {

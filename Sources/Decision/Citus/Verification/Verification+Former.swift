@@ -27,15 +27,10 @@ public struct FormerPlaces: Hashable, Sendable {
     }
 }
 
-/// A server at such a place that accepts writes.
+/// A server at such a place that accepts writes. Where nobody listens nobody does; what does not answer was not looked at, but for what
+/// a person says to be switched off.
 func checkFormer(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
-    let unknown = facts.formerProblem.map { problem in
-        Finding(
-            .notLookedAt, .note,
-            "where members were that etcd does not name any more was not looked at everywhere: \(problem)",
-            .init("Run pharos verify as root on the coordinator's node, whose daemon remembers where they were."))
-    }
-    return [unknown].compactMap { $0 }
+    unknownFormer(facts)
         + facts.former.sorted { $0.key < $1.key }.flatMap { group, places -> [Finding] in
             guard let leader = facts.leaders[group] else { return [] }
             let led = group == 0 ? coordinator.facts.server : leader.endpoint.flatMap { facts.nodes[$0]?.server }
@@ -43,11 +38,12 @@ func checkFormer(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator)
             let ledSystem = led?.system
             for (place, server) in places.sorted(by: { "\($0.key)" < "\($1.key)" }) {
                 switch server {
-                case .unknown: unasked.append(place)
+                case .nobody: continue
+                case .unknown: if !facts.switchedOff.contains(place) { unasked.append(place) }
                 case .server(let system, _, let isInRecovery):
                     guard !isInRecovery else { continue }
                     guard let led, let ledSystem else {
-                        findings.append(unjudged(group, place, leader.name))
+                        findings.append(unjudged(group, place, leader.name, facts))
                         continue
                     }
                     // Else the address has gone to another cluster's server.
@@ -59,24 +55,41 @@ func checkFormer(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator)
                         ))
                 }
             }
-            if !unasked.isEmpty {
-                let list = unasked.prefix(5).map { "\($0)" }.joined(separator: ", ") + (unasked.count > 5 ? ", …" : "")
-                var note =
-                    Finding(
-                        .notLookedAt, .note, group: group,
-                        "\(unasked.count) places where a member was could not be asked whether a server accepts writes there: \(list)",
-                        .init("If a server was cut off there and may come back, see that it is switched off."))
-                note.unseen = unasked
-                findings.append(note)
-            }
+            if !unasked.isEmpty { findings.append(silentFormer(group, unasked, facts)) }
             return findings
         }
 }
 
-/// It may be the leader itself by another address, or another cluster's server, which has the address now.
-private func unjudged(_ group: Int, _ place: NodeEndpoint, _ leader: String) -> Finding {
+/// Where members were is not known, or not everybody was asked.
+private func unknownFormer(_ facts: ClusterFacts) -> [Finding] {
+    // Where nothing is remembered there was nobody to ask; the walk after a restore says so in its own words.
+    guard let problem = facts.formerProblem ?? (facts.isAfterRestore ? nil : facts.forgotten) else { return [] }
+    return [
+        Finding(
+            .notLookedAt, facts.unseenSeverity(otherwise: .note),
+            "where members were that etcd does not name any more was not looked at everywhere: \(problem)",
+            .init("Run pharos verify as root on the coordinator's node, whose daemon remembers where they were."))
+    ]
+}
+
+private func silentFormer(_ group: Int, _ places: [NodeEndpoint], _ facts: ClusterFacts) -> Finding {
+    let list = places.prefix(5).map { "\($0)" }.joined(separator: ", ") + (places.count > 5 ? ", …" : "")
+    let options = places.prefix(5).map { "--switched-off \($0)" }.joined(separator: " ")
     var finding = Finding(
-        .notLookedAt, .warning, group: group, node: place,
+        .notLookedAt, facts.unseenSeverity(otherwise: .note), group: group,
+        "\(places.count) places where a member was could not be asked whether a server accepts writes there: \(list)",
+        .init(
+            facts.isAfterRestore
+                ? "Go and see that the servers there are switched off, and stay so. Then say it: pharos verify --after-restore \(options)"
+                : "If a server was cut off there and may come back, see that it is switched off."))
+    finding.unseen = places
+    return finding
+}
+
+/// It may be the leader itself by another address, or another cluster's server, which has the address now.
+private func unjudged(_ group: Int, _ place: NodeEndpoint, _ leader: String, _ facts: ClusterFacts) -> Finding {
+    var finding = Finding(
+        .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: group, node: place,
         "a server accepts writes at \(place), where a member was that etcd does not name any more; who it is cannot be told, because \(leader), which leads, could not be asked who it is",
         .init(
             "See that \(leader) can be asked (row-unreachable, extension-missing), and verify again. If \(place) is not \(leader) by another address, find out which server that is."

@@ -3,29 +3,21 @@
 /// What a node's catalogs can hold that should not be there. The raw values are those of `CitusIrregularity`.
 public enum Irregularity: String, Hashable, Sendable, CaseIterable {
     case placementsWithoutNode, placementsWithoutShard, shardsWithoutPlacement, shardsWithoutTable, inactivePlacements
-    case cleanup, tasks, moveSlots, movePublications, moveSubscriptions, commitRecordsWithoutNode, commitRecords
+    case cleanup, tasks, failedTasks, moveSlots, movePublications, moveSubscriptions, commitRecordsWithoutNode,
+        commitRecords
     case maintenanceDaemonMissing, maintenanceDaemonUnseen, unplacedShardTables, unknownShardTables
 
     /// Citus's metadata are the same on every node, and compared: what is wrong with them is told of the coordinator alone.
     fileprivate var isOfMetadata: Bool {
         switch self {
         case .placementsWithoutNode, .placementsWithoutShard, .shardsWithoutPlacement, .shardsWithoutTable,
-            .inactivePlacements, .cleanup, .tasks:
+            .inactivePlacements, .cleanup, .tasks, .failedTasks:
             true
         case .moveSlots, .movePublications, .moveSubscriptions, .commitRecordsWithoutNode, .commitRecords,
             .maintenanceDaemonMissing, .maintenanceDaemonUnseen, .unplacedShardTables, .unknownShardTables:
             false
         }
     }
-}
-
-/// What is told of one kind.
-private struct Judgement {
-    let code: Finding.Code
-    let severity: Finding.Severity
-    /// After a count and before the list.
-    let text: String
-    let remedy: Finding.Remedy
 }
 
 /// What is left over, or lost, in the catalogs.
@@ -46,145 +38,29 @@ func checkIrregularities(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Findi
             default: break  // Nothing that Citus removes.
             }
             guard !found.isEmpty else { return nil }
-            let judgement = judge(kind, found, isAfterRestore: facts.isAfterRestore)
+            let judgement = IrregularityJudgement(kind, found, on: server, facts)
             let count = found.count > 100 ? "more than 100" : "\(found.count)"
             let list = found.prefix(5).joined(separator: ", ") + (found.count > 5 ? " …" : "")
             let text = judgement.text.isEmpty ? list : "\(count) \(judgement.text): \(list)"
-            return Finding(
+            var finding = Finding(
                 judgement.code, judgement.severity, group: server.group, node: server.endpoint, text, judgement.remedy)
+            if kind == .cleanup { finding.pending = found }
+            return finding
         }
     }
 }
 
-private func judge(_ kind: Irregularity, _ found: [String], isAfterRestore: Bool) -> Judgement {
-    /// What is ordinary in a cluster that lives, and must be seen before a restored one is opened.
-    let seldom: Finding.Severity = isAfterRestore ? .warning : .note
-    let judgement = { (code: Finding.Code, severity: Finding.Severity, text: String, remedy: Finding.Remedy) in
-        Judgement(code: code, severity: severity, text: text, remedy: remedy)
-    }
-    switch kind {
-    case .placementsWithoutNode:
-        return judgement(
-            .placementsOrphaned, .critical,
-            "placements are in groups that pg_dist_node does not have: queries to them fail",
-            .init(
-                "Add the group's node again if it still has the shards; otherwise only a backup brings the rows back.",
-                refusal: "where the data are is an operator's to find out"))
-    case .placementsWithoutShard:
-        return judgement(
-            .placementsOrphaned, .warning, "placements are of shards that pg_dist_shard does not have",
-            .init(
-                "Find out what removed the shards, then delete these rows on every node.",
-                refusal: "it changes a catalog of Citus's by hand"))
-    case .shardsWithoutPlacement:
-        return judgement(
-            .shardsOrphaned, .critical, "shards are in no group: queries to them fail",
-            .init(
-                "Look for their tables on the workers (pharos verify --deep). If they are gone, only a backup brings the rows back.",
-                refusal: "where the data are is an operator's to find out"))
-    case .shardsWithoutTable:
-        return judgement(
-            .shardsOrphaned, .warning, "shards are of tables that are not there, or not distributed",
-            .init(
-                "Find out what removed the tables, then delete these rows on every node.",
-                refusal: "it changes a catalog of Citus's by hand"))
-    case .inactivePlacements:
-        return judgement(
-            .placementsInactive, .warning, "placements are not in use, because a write to them has failed",
-            .init(
-                "Copy them anew from the placements in use, on the coordinator:",
-                sql: ["select citus_copy_shard_placement(SHARD, 'FROM', PORT, 'TO', PORT)"],
-                refusal: "it copies data, and needs a superuser"))
-    case .cleanup:
-        return judgement(
-            .cleanupPending, seldom, "objects are left for Citus to remove (pg_dist_cleanup)",
-            .init(
-                isAfterRestore
-                    ? "Each of them is dropped as soon as citus.defer_shard_delete_interval is given back. Where a shard was moved after the restore point, that is its only copy: compare pg_dist_placement, and delete the row of what must stay."
-                    : "Citus removes them within minutes. If they stay, look at the coordinator's log.",
-                sql: ["select * from pg_dist_cleanup"], refusal: "Citus removes them by itself"))
-    case .tasks:
-        return judgement(
-            .tasksPending, seldom, "background tasks have not ended",
-            .init(
-                isAfterRestore
-                    ? "They go on as soon as citus.background_task_queue_interval is given back. Stop what must not go on:"
-                    : "A rebalance is under way, or waits.", sql: ["select citus_job_cancel(JOB)"],
-                refusal: "whether a rebalance is to go on is an operator's to say"))
-    case .moveSlots:
-        return judgement(
-            .moveLeftovers, .warning,
-            "replication slots of shard moves are read by nobody: they keep the write-ahead log from being removed",
-            .init(
-                "If no shard is being moved, drop them there.",
-                sql: found.prefix(5).map { "select pg_drop_replication_slot(\(sqlLiteral($0)))" },
-                refusal: "only an operator knows that no shard is being moved"))
-    case .movePublications:
-        return judgement(
-            .moveLeftovers, .warning, "publications of shard moves are left over",
-            .init(
-                "If no shard is being moved, drop them there.",
-                sql: found.prefix(5).map { "drop publication \(sqlIdentifier($0))" },
-                refusal: "only an operator knows that no shard is being moved"))
-    case .moveSubscriptions:
-        return judgement(
-            .moveLeftovers, .warning, "subscriptions of shard moves are left over",
-            .init(
-                "If no shard is being moved, drop them there.",
-                sql: found.prefix(5).map { "drop subscription \(sqlIdentifier($0))" },
-                refusal: "only an operator knows that no shard is being moved"))
-    case .commitRecordsWithoutNode:
-        return judgement(
-            .commitRecordsLeft, .warning,
-            "records of committed transactions are of groups that pg_dist_node does not have: nobody removes them",
-            .init(
-                "If no server of such a group still has a prepared transaction of that name, delete them there.",
-                sql: [
-                    "delete from pg_dist_transaction t where not exists (select from pg_dist_node n where n.groupid = t.groupid)"
-                ], refusal: "a server that was taken out may still need them"))
-    case .commitRecords:
-        return judgement(
-            .commitRecordsLeft, .warning, "",
-            .init(
-                "More than 10,000 in pg_dist_transaction: Citus's recovery does not come to its end there. Look at its log, and at citus.recover_2pc_interval.",
-                sql: ["select recover_prepared_transactions()"], refusal: "look for the reason first"))
-    case .maintenanceDaemonMissing:
-        return judgement(
-            .maintenanceDaemonMissing, .warning,
-            "database without Citus's maintenance daemon: transactions are not recovered, and nothing is cleaned up",
-            .init(
-                "Citus starts it with the next query of the database there. If it does not, look at the log, and at max_worker_processes.",
-                refusal: "PostgreSQL starts it"))
-    case .maintenanceDaemonUnseen:
-        return judgement(
-            .notLookedAt, .note,
-            "database of which it could not be looked at whether Citus's maintenance daemon runs: that is shown only to members of pg_read_all_stats",
-            .init("On that node's leader, as a superuser.", sql: ["grant pg_read_all_stats to ROLE"]))
-    case .unplacedShardTables:
-        return judgement(
-            .shardLeftovers, seldom, "tables are of shards that other groups hold",
-            .init(
-                "Left by a move, or newer than the metadata after a restore. Drop one only when its shard was read where pg_dist_placement says that it is.",
-                refusal: "it may be the only copy"))
-    case .unknownShardTables:
-        return judgement(
-            .shardLeftovers, isAfterRestore ? .critical : .warning,
-            "tables have the names of shards that no catalog knows",
-            .init(
-                "After a restore this node may be newer than the coordinator, and they hold rows that the coordinator does not know. Drop one only when you know where its rows are.",
-                refusal: "it may be the only copy"))
-    }
-}
-
 /// Of reference tables, and others of which several nodes have a copy. Somebody who writes changes one after the other: what is
-/// changing is not compared.
-func checkContents(_ servers: [LookedAt]) -> [Finding] {
+/// changing is not compared, and told as that.
+func checkContents(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     var byShard: [ShardID: [(server: LookedAt, copy: ShardCopyDigest)]] = [:]
     for server in servers {
         for (shard, copy) in server.facts.copies ?? [:] { byShard[shard, default: []].append((server, copy)) }
     }
-    return byShard.sorted { $0.key < $1.key }.compactMap { shard, copies in
-        guard copies.count > 1, !copies.contains(where: \.copy.isChanging),
+    let several = byShard.sorted { $0.key < $1.key }.map(\.value).filter { $0.count > 1 }
+    let changing = several.filter { $0.contains(where: \.copy.isChanging) }.map { $0[0].copy.name }
+    let differing = several.compactMap { copies -> Finding? in
+        guard !copies.contains(where: \.copy.isChanging),
             Set(copies.map { "\($0.copy.count) \($0.copy.digest)" }).count > 1
         else { return nil }
         let list = copies.map { "\($0.server.name) has \($0.copy.count) rows" }.joined(separator: ", ")
@@ -196,6 +72,16 @@ func checkContents(_ servers: [LookedAt]) -> [Finding] {
                 "Each node reads its own copy, so answers differ. Find out which is right, and write the rows anew through the coordinator; after a restore, the nodes are at different points.",
                 refusal: "which copy is right is an operator's to say"))
     }
+    guard !changing.isEmpty else { return differing }
+    let list = changing.prefix(5).joined(separator: ", ") + (changing.count > 5 ? ", …" : "")
+    let unseen = Finding(
+        .notLookedAt, facts.unseenSeverity(otherwise: .note),
+        "somebody writes to \(list): the copies on several nodes could not be compared",
+        .init(
+            facts.isAfterRestore
+                ? "Find out who does, keep them out, and verify again: a cluster that was just restored is written to by nobody."
+                : "Verify again while nobody writes to them."))
+    return differing + [unseen]
 }
 
 /// After a restore, or a failover that lost something, sequences may have gone back. A column's highest value may be on any node.
@@ -223,7 +109,7 @@ func checkSequences(_ servers: [LookedAt]) -> [Finding] {
             .init(
                 "Set them, there, as a superuser.",
                 sql: behind.prefix(20).map { "select setval(\(sqlLiteral($0.name)), \($0.highest))" },
-                on: server.endpoint, refusal: "it needs the right to the tables"))
+                on: server.place, refusal: "it needs the right to the tables"))
     }
 }
 

@@ -76,7 +76,7 @@ private func preparedNotLookedAt(
     _ group: Int, _ place: NodeEndpoint?, _ reason: String, _ facts: ClusterFacts
 ) -> Finding {
     Finding(
-        .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group, node: place,
+        .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: group, node: place,
         "\(NodeFacts.Aspect.prepared.rawValue) could not be looked at: \(reason)",
         .init("Bring this leader up, or let the role log in there: pg_hba.conf, and citus.node_conninfo in pharos.yml.")
     )
@@ -101,7 +101,7 @@ private func checkPreparedElsewhere(
             .init(
                 "Find out who made them, and commit them or roll them back in that database. Where it has Citus, add it to citus.databases.",
                 sql: ["select gid, prepared, owner from pg_prepared_xacts where database = \(sqlLiteral(database))"],
-                on: server.endpoint, refusal: "only who made them knows how they ended"))
+                on: server.place, refusal: "only who made them knows how they ended"))
     }
 }
 
@@ -113,7 +113,7 @@ private func judge(_ gid: String, on server: LookedAt, _ facts: ClusterFacts) ->
             .init(
                 "Find out who made it, then commit it or roll it back there.",
                 sql: ["rollback prepared \(sqlLiteral(gid))"],
-                on: server.endpoint, refusal: "only who made it knows how it ended")
+                on: server.place, refusal: "only who made it knows how it ended")
         )
     }
     let initiatorName = "group \(name.initiator)"
@@ -141,7 +141,7 @@ private func judge(_ gid: String, on server: LookedAt, _ facts: ClusterFacts) ->
             "\(initiatorName) began it and has committed it (pg_dist_transaction there)",
             .init(
                 "Commit it there, or let \(initiatorName) do it: select recover_prepared_transactions() on that node.",
-                sql: ["commit prepared \(sqlLiteral(gid))"], on: server.endpoint, refusal: "it is an operator's to do")
+                sql: ["commit prepared \(sqlLiteral(gid))"], on: server.place, refusal: "it is an operator's to do")
         )
     }
     if fates.sessions.contains(name.process) {
@@ -156,7 +156,7 @@ private func judge(_ gid: String, on server: LookedAt, _ facts: ClusterFacts) ->
         .init(
             "Only if no node was restored from a backup since: roll it back there.",
             sql: ["rollback prepared \(sqlLiteral(gid))"],
-            on: server.endpoint,
+            on: server.place,
             refusal: "after a restore of \(initiatorName) the record may be missing though it was committed")
     )
 }

@@ -14,14 +14,16 @@ func checkRow(_ row: NodeRow, _ facts: ClusterFacts, _ coordinator: ClusterFacts
         find(
             .inactive, .warning, "isactive is false: it takes no part in queries",
             .init(
-                "Activate it.", sql: ["select citus_activate_node(\(place))"],
+                "Activate it\(facts.synchronizing).",
+                sql: facts.unlessRestored(["select citus_activate_node(\(place))"]), on: facts.coordinatorPlace,
                 refusal: "it copies reference tables, and needs superuser"))
     }
     if row.role == .primary, row.group != 0, !row.hasMetadata {
         find(
             .noMetadata, .warning, "hasmetadata is false: tables that are made now are not seen there",
             .init(
-                "Start the synchronization of metadata.", sql: ["select start_metadata_sync_to_node(\(place))"],
+                "Start the synchronization of metadata\(facts.synchronizing).",
+                sql: facts.unlessRestored(["select start_metadata_sync_to_node(\(place))"]), on: facts.coordinatorPlace,
                 refusal:
                     "a resynchronization after a restore would orphan newer shards: first make sure that there was none"
             ))
@@ -86,6 +88,7 @@ private func checkNode(
             .init(
                 "Citus writes it anew with the node's copy of pg_dist_node: let it do that again.",
                 sql: ["update pg_dist_node set metadatasynced = false where nodeid = \(row.id)"],
+                on: facts.coordinatorPlace,
                 refusal: "it changes a catalog of Citus's by hand, and needs a superuser"))
     }
     if let finding = missingShards(node, row.group, row.endpoint) { findings.append(finding) }
@@ -100,23 +103,35 @@ private func checkNode(
         find(
             table.code, severity,
             "its copy of \(table.rawValue) differs from the coordinator's\(text(node.differences[table]))",
-            table == .nodes ? nodesRemedy(row) : copyRemedy(row))
+            table == .nodes ? nodesRemedy(row, facts) : copyRemedy(row, facts))
     }
     return findings
 }
 
-private func copyRemedy(_ row: NodeRow) -> Finding.Remedy {
+extension ClusterFacts {
+    /// Statements that let the coordinator's view win are not for a cluster that was just restored.
+    fileprivate func unlessRestored(_ statements: [String]) -> [String] { self.isAfterRestore ? [] : statements }
+    fileprivate var synchronizing: String {
+        self.isAfterRestore ? ", but not before all nodes are shown to be at one point" : ""
+    }
+}
+
+private func copyRemedy(_ row: NodeRow, _ facts: ClusterFacts) -> Finding.Remedy {
     .init(
         "Find out which is right before anything is synchronized: after a restore the coordinator's may be the older one.",
-        sql: ["select start_metadata_sync_to_node(\(sqlLiteral(row.endpoint.host)), \(row.endpoint.port))"],
+        sql: facts.unlessRestored([
+            "select start_metadata_sync_to_node(\(sqlLiteral(row.endpoint.host)), \(row.endpoint.port))"
+        ]),
+        on: facts.coordinatorPlace,
         refusal: "a resynchronization lets the coordinator's view win and orphans newer shards if it was restored")
 }
 
 /// Citus writes that copy anew with every change of a row, and no other copy with it: no shard depends on it.
-private func nodesRemedy(_ row: NodeRow) -> Finding.Remedy {
+private func nodesRemedy(_ row: NodeRow, _ facts: ClusterFacts) -> Finding.Remedy {
     .init(
         "See that the coordinator's rows are right (row-not-leader). Then let Citus write this copy anew, on the coordinator, as a superuser; it touches pg_dist_node alone.",
         sql: ["update pg_dist_node set metadatasynced = false where nodeid = \(row.id)"],
+        on: facts.coordinatorPlace,
         refusal: "it changes a catalog of Citus's by hand, and needs a superuser")
 }
 
@@ -163,7 +178,7 @@ func checkCoordinator(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordin
                 "pg_dist_local_group on the coordinator says \(localGroup): it takes itself for a worker, and the daemon changes nothing there",
                 .init(
                     "A backup of a worker may have been restored here. Only if this is the coordinator, as a superuser:",
-                    sql: ["update pg_dist_local_group set groupid = 0"],
+                    sql: ["update pg_dist_local_group set groupid = 0"], on: facts.coordinatorPlace,
                     refusal: "it changes a catalog of Citus's by hand, and needs a superuser")))
     }
     if let finding = missingShards(node, 0, endpoint) { findings.append(finding) }

@@ -8,6 +8,8 @@ struct LookedAt {
     let facts: NodeFacts
 
     var name: String { self.endpoint.map { "\($0)" } ?? "the coordinator" }
+    /// Where its own statements are to be run.
+    var place: StatementPlace { StatementPlace(self.endpoint, leads: self.group) }
 }
 
 /// The coordinator, and each worker that its row names.
@@ -26,12 +28,12 @@ func checkUnseen(_ servers: [LookedAt], _ facts: ClusterFacts) -> [Finding] {
     servers.flatMap { server in
         server.facts.unseen.sorted { $0.key.rawValue < $1.key.rawValue }.map { aspect, reason in
             Finding(
-                .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: server.group, node: server.endpoint,
+                .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: server.group, node: server.endpoint,
                 "\(aspect.rawValue) could not be looked at: \(reason)",
                 .init(
-                    "Give the role the right on that node's leader, as a superuser.",
+                    "Give the role the right, on \(server.name), as root:",
                     commands: [
-                        "pharos grant-sql\(aspect.needsRestoreFunctions ? " --restore" : "") | psql -d \(facts.database)"
+                        AdviceNames(facts, of: server.group).grants(aspect.needsRestoreFunctions ? "--restore" : nil)
                     ]))
         }
     }
@@ -64,18 +66,20 @@ private func checkKnown(_ servers: [LookedAt]) -> [Finding] {
         return []
     }
     var findings: [Finding] = []
-    let major = coordinator.facts.postgresVersion.flatMap { Int($0.prefix { $0.isNumber }) }
-    if citus < .oldest || (major ?? 14) < 14 {
+    let versions = CitusVersions(
+        citus: coordinator.facts.citusVersion, postgres: coordinator.facts.postgresVersion ?? "")
+    let what = "Citus \(citus) on PostgreSQL \(versions.major.map(String.init) ?? "of an unknown version")"
+    if VersionLimit.tooOld.applies(to: versions) {
         findings.append(
             Finding(
                 .versionUntested, .warning, group: 0, node: coordinator.endpoint,
-                "Citus \(citus) on PostgreSQL \(major ?? 0) is older than what Pharos follows (Citus 11.0, PostgreSQL 14)",
+                "\(what) is older than what Pharos follows (Citus 11.0, PostgreSQL 14)",
                 .init("Upgrade, or leave pg_dist_node to others: mode: observe.", refusal: "it is an upgrade")))
-    } else if citus >= .unknown || (major ?? 14) > 18 {
+    } else if VersionLimit.unknown.applies(to: versions) {
         findings.append(
             Finding(
                 .versionUntested, .note, group: 0, node: coordinator.endpoint,
-                "Citus \(citus) on PostgreSQL \(major ?? 0) is newer than what Pharos was written for (Citus 14.0, PostgreSQL 18)",
+                "\(what) is newer than what Pharos was written for (Citus 14.0, PostgreSQL 18)",
                 .init("Look for a newer version of Pharos.", refusal: "it is an upgrade")))
     }
     if citus < .safeRestorePoints {
@@ -106,6 +110,10 @@ public struct CitusRelease: Hashable, Sendable, Comparable, CustomStringConverti
     public var description: String { "\(self.major).\(self.minor)" }
 
     static let oldest = CitusRelease(11, 0)
+    /// From then on `force` ends sessions that hold `pg_dist_node` itself, too.
+    static let endsHolders = CitusRelease(11, 2)
+    /// From then on there is `citus_pause_node_within_txn`.
+    static let pauses = CitusRelease(12, 1)
     static let safeRestorePoints = CitusRelease(14, 0)
     /// The first one of which nothing is known.
     static let unknown = CitusRelease(14, 1)
@@ -126,22 +134,29 @@ func checkSettings(
     _ servers: [LookedAt], _ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator
 ) -> [Finding] {
     var findings: [Finding] = []
-    // One finding for all servers of which it is so.
+    // One finding for all servers of which the same is so.
     for rule in SettingRule.allCases {
-        let wrong = servers.compactMap { server -> (server: LookedAt, problem: SettingProblem)? in
-            guard server.group == 0 || !rule.isOfCoordinator else { return nil }
+        var wrong: [(problem: SettingProblem, servers: [LookedAt])] = []
+        for server in servers where server.group == 0 || !rule.isOfCoordinator {
             let seen = ServerSettings(values: server.facts.settings, room: server.facts.room)
-            return rule.problem(seen).map { (server, $0) }
+            guard let problem = rule.problem(seen, AdviceNames(facts, of: server.group)) else { continue }
+            if let index = wrong.firstIndex(where: { $0.problem.text == problem.text }) {
+                let commands = problem.commands.filter { !wrong[index].problem.commands.contains($0) }
+                wrong[index].problem.commands += commands
+                wrong[index].servers.append(server)
+            } else {
+                wrong.append((problem, [server]))
+            }
         }
-        guard let (first, problem) = wrong.first else { continue }
-        let names = wrong.map(\.server.name).joined(separator: ", ")
-        findings.append(
-            Finding(
-                .failoverMayHang, problem.severity, node: wrong.count == 1 ? first.endpoint : nil,
-                "on \(names): \(problem.text)",
-                .init(
-                    "For each Patroni cluster whose nodes are named:", commands: problem.commands,
-                    refusal: "settings are an operator's")))
+        for (problem, servers) in wrong {
+            findings.append(
+                Finding(
+                    .failoverMayHang, problem.severity, node: servers.count == 1 ? servers[0].endpoint : nil,
+                    "on \(servers.map(\.name).joined(separator: ", ")): \(problem.text)",
+                    .init(
+                        "patronictl on a node that knows the cluster, pharos grant-sql on the coordinator's leader, as root:",
+                        commands: problem.commands, refusal: "settings are an operator's")))
+        }
     }
     if facts.isAfterRestore { findings += checkRestoreSettings(servers) }
     if facts.settings.mode != .observe, let problem = coordinator.fenceProblem {
@@ -149,7 +164,9 @@ func checkSettings(
             Finding(
                 .fenceUnusable, .warning, group: 0, node: facts.leaders[0]?.endpoint,
                 "pharos.citus_fence cannot be used, so the daemon changes nothing: \(problem)",
-                .init("As a superuser: pharos grant-sql | psql -d \(facts.database)", refusal: "it needs a superuser")))
+                .init(
+                    "On the coordinator's leader (\(facts.coordinatorPlace)), as root:",
+                    commands: [AdviceNames(facts, of: 0).grants()], refusal: "it needs a superuser")))
     }
     return findings
 }

@@ -66,7 +66,9 @@ func checkLibraries(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinat
             "its library is Citus \(library), the extension \(installed): \(consequence)",
             .init(
                 "Bring all members of the group to one version of the package; then, in each database of its leader, as a superuser:",
-                sql: ["alter extension citus update"], refusal: "it is an upgrade"))
+                sql: ["alter extension citus update"],
+                on: StatementPlace(facts.leaders[member.group]?.endpoint, leads: member.group),
+                refusal: "it is an upgrade"))
     }
 }
 

@@ -17,10 +17,10 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
                 .init(
                     "Bring the coordinator up, or run this on its node. If it answers and refuses: pharos grant-sql, on its leader."
                 )))
-        return findings
+        return worstFirst(findings)
     }
     findings += checkCoordinator(facts, coordinator)
-    findings += checkFences(coordinator) + checkFunctions(coordinator)
+    findings += checkFences(facts, coordinator) + checkFunctions(facts, coordinator)
     findings += checkWritable(facts) + checkFormer(facts, coordinator)
     let groups = Set(coordinator.rows.filter { !$0.isClone }.map(\.group)).union(facts.leaders.keys)
     for group in groups.sorted() { findings += checkGroup(group, facts, coordinator) }
@@ -32,37 +32,40 @@ public func verify(_ facts: ClusterFacts) -> [Finding] {
     findings += checkSystems(facts, coordinator) + checkTimelines(facts, coordinator)
     findings += checkLibraries(facts, coordinator)
     findings += checkIrregularities(servers, facts)
-    findings += checkContents(servers) + checkSequences(servers) + checkReachability(servers.first)
+    findings += checkContents(servers, facts) + checkSequences(servers) + checkReachability(servers.first)
     findings += checkPrepared(servers, facts)
     findings += checkRestorePoint(servers, facts)
     findings += checkSettings(servers, facts, coordinator)
-    return findings.enumerated().sorted {
-        ($1.element.severity, $0.offset) < ($0.element.severity, $1.offset)
-    }.map(\.element)
+    return worstFirst(findings)
+}
+
+/// Those of one severity in the order in which they were found.
+private func worstFirst(_ findings: [Finding]) -> [Finding] {
+    findings.enumerated().sorted { ($1.element.severity, $0.offset) < ($0.element.severity, $1.offset) }.map(\.element)
 }
 
 /// After a failback to a site whose etcd was replaced by the other site's, its etcd is the past to the fence, for ever.
-private func checkFences(_ coordinator: ClusterFacts.Coordinator) -> [Finding] {
+private func checkFences(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
     coordinator.superseded.sorted { $0.key < $1.key }.map { group, fence in
         Finding(
             .fenceSuperseded, .critical, group: group,
             "the fence of group \(group) says that the etcd cluster which is read here was replaced by \(String(fence.by, radix: 16)): its row is changed no more",
             .init(
-                "If the etcd that is read here is the one in force, as after a failback, reinstate it. If it is an old one that came back, leave the fence, and see to the etcd.",
-                sql: [fence.reinstatement], isRunBySQL: true))
+                "If the etcd that is read here is the one in force, as after a failback, reinstate it. If it is an old one that came back, leave the fence, and point Patroni and Pharos to the other.",
+                repairedBy: [fence.reinstatement], on: facts.coordinatorPlace))
     }
 }
 
 /// What a version before did not need.
-private func checkFunctions(_ coordinator: ClusterFacts.Coordinator) -> [Finding] {
+private func checkFunctions(_ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
     guard !coordinator.missingFunctions.isEmpty else { return [] }
     return [
         Finding(
             .grantsOutdated, .warning, group: 0,
             "the role may not call \(coordinator.missingFunctions.joined(separator: ", ")), or they do not exist: without them Citus's metadata sync can hold up a failover, and secondaries cannot be registered",
             .init(
-                "On the coordinator's leader, as a superuser.",
-                commands: ["pharos grant-sql | runuser -u postgres -- psql -d DATABASE"]))
+                "On the coordinator's leader (\(facts.coordinatorPlace)), as root:",
+                commands: [AdviceNames(facts, of: 0).grants()]))
     ]
 }
 
@@ -77,7 +80,7 @@ private func checkWritable(_ facts: ClusterFacts) -> [Finding] {
             case .answered(let node)?: guard !node.isInRecovery else { return nil }
             case .unreachable(let reason)?, .refused(let reason)?:
                 return Finding(
-                    .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group, node: endpoint,
+                    .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: group, node: endpoint,
                     "whether \(name), which does not lead, accepts writes could not be looked at: \(reason)",
                     .init(
                         "Bring it up, or let the role log in there: pg_hba.conf, and citus.node_conninfo in pharos.yml."
@@ -85,8 +88,16 @@ private func checkWritable(_ facts: ClusterFacts) -> [Finding] {
             case .withoutCitus?, nil: return nil
             }
             return secondPrimary(group, endpoint, "\(name) accepts writes, but \(leader.name) leads")
-        }
+        } + leader.placeless.sorted().map { placeless(group, $0, facts) }
     }
+}
+
+/// A member of which etcd does not say where it is reached.
+private func placeless(_ group: Int, _ name: String, _ facts: ClusterFacts) -> Finding {
+    Finding(
+        .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: group,
+        "whether \(name), which does not lead, accepts writes could not be looked at: its key in etcd does not say where it is reached",
+        .init("Look at Patroni on that node: patronictl list, and postgresql.connect_address in its file."))
 }
 
 private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: ClusterFacts.Coordinator) -> [Finding] {
@@ -103,13 +114,16 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
     }
     if rows.isEmpty {
         guard group != 0 else { return [] }
-        let place = leader.endpoint.map { "\(sqlLiteral($0.host)), \($0.port)" } ?? "HOST, PORT"
+        let call = leader.endpoint.map {
+            "select citus_add_node(\(sqlLiteral($0.host)), \($0.port), \(group))"
+        }
         return [
             Finding(
                 .groupUnregistered, .warning, group: group, node: leader.endpoint,
                 "\(leader.name) leads it, and pg_dist_node does not have it",
                 .init(
-                    "Add it.", sql: ["select citus_add_node(\(place), \(group))"],
+                    call == nil ? "Add it, once patronictl list says where \(leader.name) is." : "Add it.",
+                    sql: [call].compactMap { $0 }, on: facts.coordinatorPlace,
                     refusal: "adding a group moves data and needs superuser"))
         ]
     }
@@ -123,7 +137,7 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
                     "Make the right row the primary.",
                     sql: [
                         "update pg_dist_node set noderole = 'primary', metadatasynced = false where nodeid = \(rows[0].id)"
-                    ],
+                    ], on: facts.coordinatorPlace,
                     refusal: "which row is the right one is an operator's to say"))
         ]
     }
@@ -136,13 +150,13 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
                     "Make all but one a secondary.",
                     sql: primaries.dropFirst().map {
                         "update pg_dist_node set noderole = 'secondary', metadatasynced = false where nodeid = \($0.id)"
-                    }, refusal: "which row is the right one is an operator's to say"))
+                    }, on: facts.coordinatorPlace, refusal: "which row is the right one is an operator's to say"))
         ]
     }
     guard let endpoint = leader.endpoint else {
         return [
             Finding(
-                .notLookedAt, facts.isAfterRestore ? .critical : .warning, group: group,
+                .notLookedAt, facts.unseenSeverity(otherwise: .warning), group: group,
                 "etcd does not say where its leader \(leader.name) is reached: its row could not be compared",
                 .init("Look at Patroni on that node: patronictl list."))
         ]
@@ -170,7 +184,7 @@ private func checkGroup(_ group: Int, _ facts: ClusterFacts, _ coordinator: Clus
             Finding(
                 isMoved ? .rowNotLeader : .poolDiffers, isMoved ? .critical : .warning, group: group,
                 node: primaries[0].endpoint, text,
-                .init("Move the row to the leader.", changes: changes, refusal: refusal))
+                .init("Move the row to the leader.", changes: changes, on: facts.coordinatorPlace, refusal: refusal))
         ]
     case .refused(let refusal):
         return [
