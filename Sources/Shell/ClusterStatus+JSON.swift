@@ -47,7 +47,7 @@ extension FailoverRecord {
 }
 
 extension ClusterProblem {
-    fileprivate func document(_ status: ClusterStatus, at now: Instant) -> JSONDocument {
+    func document(_ status: ClusterStatus, at now: Instant) -> JSONDocument {
         [
             "severity": self.severity == .critical ? "critical" : "warning", "code": .string(Wording.code(self)),
             "group": .number(self.group),

@@ -44,8 +44,8 @@ extension Limits {
     /// `Asked`); besides the read, the mark, a token, and Patroni.
     static let leaseRequests = Settings.addressLimit * 4 + 4
     /// Of the plane that looks at others: a read of the groups for the follower and one for the core, a token, an observation, the
-    /// ledger, a switchover's claim and its Patroni, the members' names, and the version of each endpoint.
-    static let lookingRequests = 8 + Settings.endpointLimit
+    /// ledger and its copy, a switchover's claim and its Patroni, the members' names, and the version of each endpoint.
+    static let lookingRequests = 9 + Settings.endpointLimit
     /// A probe asks the member's Patroni; beside all probes each endpoint of etcd is asked whether it is well.
     static let probeRequests = DetectorCore.probeLimit + EtcdHealthProbe.limit
 

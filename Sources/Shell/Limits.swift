@@ -101,6 +101,9 @@ enum Limits {
         Limit("keys under Pharos's prefix that a read takes", .count(PharosKeys.readLimit), PharosKeys.self),
         Limit("keys of all groups in one read", .count(GroupsLink.keyLimit), GroupsLink.self),
         Limit("records of the ledger that wait to be written", .count(LedgerWriter.pendingLimit), LedgerWriter.self),
+        Limit("keys of the ledger read for the status", .count(LedgerCopy.keyLimit), LedgerCopy.self),
+        Limit("records of it that are answered", .count(LedgerCopy.recordLimit), LedgerCopy.self),
+        Limit("between two such reads, at least", .span(LedgerCopy.pace), LedgerCopy.self),
     ]
 
     private static let node = [
@@ -169,6 +172,7 @@ enum Limits {
         Limit("a verification by the daemon", .span(CitusLink.verificationLimit), CitusLink.self),
         Limit("findings of it told one by one", .count(VerificationWatch.toldLimit), VerificationWatch.self),
         Limit("findings remembered", .count(VerificationWatch.limit), VerificationWatch.self),
+        Limit("findings answered, of each database", .count(FindingList.limit), FindingList.self),
         Limit("writes held", .span(CitusDatabase.holdLimit), CitusDatabase.self),
     ]
 
@@ -190,7 +194,8 @@ enum Limits {
         Limit("a record: a value", .bytes(LogRecord.valueLimit), LogRecord.self),
         Limit("its fields", .count(LogRecord.fieldLimit), LogRecord.self),
         Limit("all its values", .bytes(LogRecord.totalLimit), LogRecord.self),
-        Limit("records kept for the status", .count(RecentRecords.limit), RecentRecords.self),
+        Limit("records kept for who follows them", .count(RecentRecords.limit), RecentRecords.self),
+        Limit("of these, in the status", .count(RecentRecords.statusLimit), RecentRecords.self),
         Limit("characters of one", .count(RecentRecords.messageLimit), RecentRecords.self),
         Limit("giving the addresses back at a stop", .span(Core.stopLimit), Core.self),
     ]

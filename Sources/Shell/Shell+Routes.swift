@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EventLoop
+import LenientJSON
 import StatusServer
 
 /// What the status API answers, and what it does.
@@ -28,11 +29,27 @@ extension Shell {
         switch path {
         case "/", "/status": StatusServer.Answer(body: self.statusJSON())
         case "/cluster": StatusServer.Answer(body: self.clusterJSON())
+        case "/primary": self.primaryAnswer()
+        case "/events":
+            StatusServer.Answer(body: self.redacted(self.history.document(stream: self.stream).compact + "\n"))
+        case "/failovers": StatusServer.Answer(body: self.ledgerCopy.answer(at: .now))
+        case "/findings":
+            StatusServer.Answer(
+                body: self.redacted(
+                    FindingList(cluster: self.core.clusterStatus, citus: self.core.citusStatus).document(at: .now)
+                        .compact + "\n"))
         case "/health":
             self.core.isHealthy
                 ? StatusServer.Answer(contentType: "text/plain", body: "ok\n")
                 : StatusServer.Answer(status: 503, contentType: "text/plain", body: self.statusLine + "\n")
-        default: StatusServer.Answer(status: 404, body: #"{"error": "known paths: /status, /cluster, /health"}"# + "\n")
+        default:
+            StatusServer.Answer(
+                status: 404,
+                body: #"{"error": "known paths: /status, /cluster, /primary, /events, /failovers, /findings, /health"}"#
+                    + "\n")
         }
     }
+
+    /// Names this process among all that have counted records: events are numbered anew by each.
+    private var stream: String { "\(self.node)-\(self.startedAt.microseconds)" }
 }

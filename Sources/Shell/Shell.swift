@@ -78,6 +78,7 @@ public final class Shell {
     let citus: CitusLink?
     let detector: DetectorLink
     let ledger: LedgerWriter
+    let ledgerCopy: LedgerCopy
     private let alert: AlertCommand?
     var status: StatusListeners?
     var core: Core
@@ -165,6 +166,7 @@ public final class Shell {
             CitusLink(settings, $0, looking, resolver: namesOfOthers, deliver: { sink.deliver(.citus($0)) })
         }
         self.ledger = LedgerWriter(looking, detectorKeys)
+        self.ledgerCopy = LedgerCopy(looking, detectorKeys, redact: services.redact)
         self.alert = settings.alert.map {
             AlertCommand(
                 $0, scope: settings.scope, member: settings.member, redact: services.redact,

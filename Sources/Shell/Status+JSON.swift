@@ -39,7 +39,7 @@ extension Shell {
             .init(
                 "events",
                 .list(
-                    self.history.entries.map { entry in
+                    self.history.entries.suffix(RecentRecords.statusLimit).map { entry in
                         [
                             "time": .integer(entry.seconds), "priority": .number(entry.priority.rawValue),
                             "message": .string(entry.message),

@@ -95,10 +95,12 @@ struct StatusServerTests {
         try await scene.stop()
     }
 
-    @Test @EventLoop func `the last fifty events are kept`() {
+    @Test @EventLoop func `the last two hundred events are kept, and each has its number for ever`() {
         var recent = RecentRecords()
-        for number in 0..<120 { recent.append(LogRecord(.stopping, "\(number)")) }
-        #expect(recent.entries.map(\.message) == (70..<120).map { "\($0)" })
+        #expect(recent.first == 1 && recent.total == 0)
+        for number in 1...320 { recent.append(LogRecord(.stopping, "\(number)")) }
+        #expect(recent.entries.map(\.message) == (121...320).map { "\($0)" })
+        #expect(recent.first == 121 && recent.total == 320)
         recent.append(LogRecord(.stopping, String(repeating: "x", count: 100_000)))
         #expect(recent.entries.last?.message.count == RecentRecords.messageLimit)
     }

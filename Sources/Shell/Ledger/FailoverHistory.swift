@@ -22,20 +22,32 @@ public enum FailoverHistory {
         defer { http.close() }
         let client = await EtcdClient.ofCommand(settings, http)
         do throws(EtcdError) {
-            var pairs: [(key: String, value: [UInt8])] = []
-            for folder in keys.histories {
-                var range = KeyRange.prefix(folder)
-                while pairs.count < Self.pairLimit {
-                    let page = try await client.range(range, limit: Self.page).keyValues
-                    pairs += page.map { (key: $0.keyText, value: $0.value) }
-                    guard page.count == Self.page, let last = page.last else { break }
-                    range = KeyRange(start: Array(last.keyText.utf8) + [0], end: range.end)
-                }
-            }
-            return Self.records(pairs)
+            return try await self.read(keys, by: client, limit: Self.pairLimit).records
         } catch {
             throw Failure(description: error.description)
         }
+    }
+
+    /// The same through `client`; of at most `limit` keys and a page. `isWhole`: there were no more.
+    static func read(
+        _ keys: DetectorKeys, by client: EtcdClient, limit: Int
+    ) async throws(EtcdError) -> (records: [FailoverRecord], isWhole: Bool) {
+        var pairs: [(key: String, value: [UInt8])] = []
+        var isWhole = true
+        for folder in keys.histories {
+            var range = KeyRange.prefix(folder)
+            while true {
+                guard pairs.count < limit else {
+                    isWhole = false
+                    break
+                }
+                let page = try await client.range(range, limit: Self.page).keyValues
+                pairs += page.map { (key: $0.keyText, value: $0.value) }
+                guard page.count == Self.page, let last = page.last else { break }
+                range = KeyRange(start: Array(last.keyText.utf8) + [0], end: range.end)
+            }
+        }
+        return (Self.records(pairs), isWhole)
     }
 
     /// Keys that are read at once, and in all: those of some 300 groups that are full.
