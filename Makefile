@@ -6,15 +6,15 @@ SHELL := /bin/bash
 
 PREFIX ?= /usr
 STAGE := .build/stage
-# The two programs of a node as they are installed: without symbols. `pharos run` looks for pharosd beside itself.
+# The programs of a node as they are installed: without symbols. `pharos run` looks for pharosd beside itself.
 STRIPPED := .build/stripped
 # What `install-built` installs: these, or those with symbols for a package that keeps them apart.
 PROGRAMS ?= $(STRIPPED)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 DEB := .build/deb
-BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libyaml-dev pkg-config binutils gcc
+BUILD_PACKAGES := libpq-dev libcurl4-openssl-dev libsystemd-dev libmicrohttpd-dev libgnutls28-dev libyaml-dev pkg-config binutils gcc
 # The keyring of this version is the first that knows Debian 13, which half of the lab's nodes run.
-TEST_PACKAGES := python3 systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
+TEST_PACKAGES := python3 python3-venv systemd-container debootstrap 'debian-archive-keyring>=2023.3+deb12u2' nftables iproute2 curl \
 	etcd-server etcd-client postgresql-15 openssl dnsmasq-base prometheus prometheus-alertmanager python3-prometheus-client
 BENCH_PACKAGES := vip-manager
 DEB_PACKAGES := debhelper dpkg-dev lintian
@@ -57,12 +57,14 @@ help: ## Show what there is.
 	@mkdir -p .build/lean
 	ln -sf "$$(gcc -print-file-name=libstdc++.a)" $@
 
-build: .build/packages-build .build/lean/libstdc++.a ## Build the daemon and the command, with Swift's runtime linked in.
+build: .build/packages-build .build/lean/libstdc++.a ## Build the daemon, the command and the API, with Swift's runtime linked in.
 	$(RELEASE) --product pharosd
 	$(RELEASE) --product pharos
+	$(RELEASE) --product pharos-api
 	@mkdir -p $(STRIPPED)
 	strip -o $(STRIPPED)/pharosd "$$($(RELEASE) --show-bin-path)/pharosd"
 	strip -o $(STRIPPED)/pharos "$$($(RELEASE) --show-bin-path)/pharos"
+	strip -o $(STRIPPED)/pharos-api "$$($(RELEASE) --show-bin-path)/pharos-api"
 
 build-lab: .build/packages-test
 	$(RELEASE) --product pharos-lab
@@ -74,6 +76,11 @@ install: build ## Install on this node; DESTDIR and PREFIX as usual.
 install-built:
 	install -D -m 0755 $(PROGRAMS)/pharosd $(DESTDIR)$(PREFIX)/sbin/pharosd
 	install -D -m 0755 $(PROGRAMS)/pharos $(DESTDIR)$(PREFIX)/bin/pharos
+	install -D -m 0755 $(PROGRAMS)/pharos-api $(DESTDIR)$(PREFIX)/sbin/pharos-api
+	install -D -m 0644 systemd/pharos-api.service $(DESTDIR)$(UNITDIR)/pharos-api.service
+	sed -f systemd/api-instance.sed systemd/pharos-api.service >$(DESTDIR)$(UNITDIR)/pharos-api@.service
+	chmod 0644 $(DESTDIR)$(UNITDIR)/pharos-api@.service
+	install -D -m 0644 docs/pharos-api.8 $(DESTDIR)$(PREFIX)/share/man/man8/pharos-api.8
 	install -D -m 0644 systemd/pharos.service $(DESTDIR)$(UNITDIR)/pharos.service
 	install -D -m 0644 systemd/pharos-again.service $(DESTDIR)$(UNITDIR)/pharos-again.service
 	sed -f systemd/instance.sed systemd/pharos.service >$(DESTDIR)$(UNITDIR)/pharos@.service
@@ -94,7 +101,7 @@ install-built:
 	install -m 0644 config/*.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/prometheus config/prometheus/*.yml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/grafana config/grafana/*.json
-	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
+	install -m 0644 docs/*.md docs/openapi.json $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
 	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
 	install -m 0644 docs/benchmarks/* $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/benchmarks/
 	install -d -m 0755 $(DESTDIR)/etc/pharos
@@ -148,10 +155,10 @@ mutants: .build/packages-test ## Every small fault in the decisions that the rul
 mutants-sample: .build/packages-test ## Ten of them, in turn by the day.
 	scripts/mutants --sample 10
 
-docs: .build/packages-build ## Make docs/detector.md from the detector's tables, and the tables of architecture.md, records.md and audit.md.
+docs: .build/packages-build ## Make docs/detector.md from the detector's tables, and the tables of architecture.md, records.md and audit.md, and openapi.json.
 	$(RELEASE) --product pharos-simulate
 	"$$($(RELEASE) --show-bin-path)/pharos-simulate" detector --write docs/detector.md
-	PHAROS_WRITE_TABLES=1 swift test --filter 'LimitsTests|CatalogTests|AuditDocumentTests'
+	PHAROS_WRITE_TABLES=1 swift test --filter 'LimitsTests|CatalogTests|AuditDocumentTests|OpenAPITests'
 
 format: ## Format every source file.
 	swift format -i -r --configuration .swift-format Package.swift Sources Tests

@@ -58,6 +58,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
         .systemLibrary(name: "CMicroHTTPD", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CLab"),
@@ -78,6 +79,7 @@ let package = Package(
         module("RouteNetlink", ["NetworkAddress"]),
         module("Settings", ["CYAML", "Conninfo", "Decision", "NetworkAddress", "Secrets"]),
         module("Migration", ["NetworkAddress", "Secrets", "Settings"]),
+        module("AccessTokens", ["Settings"]),
         // The loop, and what runs on it.
         module("EventLoop", ["CSystemd", "CLinux"]),
         module("Journal", ["CSystemd", "EventLoop", "Secrets"]),
@@ -90,6 +92,7 @@ let package = Package(
         module(
             "VirtualAddress", ["CLinux", "EventLoop", "KernelPlaces", "LenientJSON", "NetworkAddress", "RouteNetlink"]),
         module("StatusServer", ["CMicroHTTPD", "EventLoop"]),
+        module("WebServer", ["CGnuTLS", "CMicroHTTPD", "EventLoop", "StatusServer"]),
         // Both sides meet here, and only here.
         module(
             "Shell",
@@ -110,9 +113,16 @@ let package = Package(
         .executableTarget(
             name: "pharos",
             dependencies: [
-                "Audit", "CitusCatalog", "Conninfo", "Decision", "EventLoop", "HTTPClient", "Journal", "LenientJSON",
-                "Metrics", "NetworkAddress", "Settings",
-                "Migration", "Shell", "VirtualAddress", arguments,
+                "AccessTokens", "Audit", "CitusCatalog", "CLinux", "Conninfo", "Decision", "EventLoop", "HTTPClient",
+                "Journal", "LenientJSON", "Metrics", "Migration", "NetworkAddress", "Settings", "Shell",
+                "VirtualAddress", arguments,
+            ],
+            swiftSettings: strict, linkerSettings: lean),
+        .executableTarget(
+            name: "pharos-api",
+            dependencies: [
+                "AccessTokens", "EventLoop", "Journal", "LenientJSON", "Metrics", "Settings", "StatusServer",
+                "WebServer",
             ],
             swiftSettings: strict, linkerSettings: lean),
         // Proof: the core in simulated clusters, the daemon in real ones.
@@ -210,12 +220,19 @@ let package = Package(
         tests(
             "CommandTests",
             [
-                "Audit", "Decision", "EventLoop", "HTTPClient", "KernelPlaces", "LenientJSON", "Settings", "Shell",
-                "TestSupport", "pharos", "pharosd", arguments,
+                "AccessTokens", "Audit", "Decision", "EventLoop", "HTTPClient", "KernelPlaces", "LenientJSON",
+                "Settings", "Shell", "TestSupport", "pharos", "pharosd", arguments,
             ]),
         tests(
             "DaemonTests",
             ["CCurl", "EventLoop", "HTTPClient", "Journal", "Settings", "Shell", "TestSupport", "pharosd"]),
+        tests("AccessTokensTests", ["AccessTokens", "Settings"]),
+        tests(
+            "APITests",
+            [
+                "AccessTokens", "EventLoop", "Journal", "LenientJSON", "Metrics", "NetworkBed", "Settings",
+                "StatusServer", "TestSupport", "WebServer", "pharos-api",
+            ]),
         tests("HistoriesTests", ["pharos-histories"]),
         tests("BenchTests", ["Lab", "LenientJSON", "NetworkBed", "TestSupport", "pharos-bench"]),
     ],

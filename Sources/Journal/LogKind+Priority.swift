@@ -16,12 +16,12 @@ extension LogKind {
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusVersions, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
-            .switchoverAnswered, .logLost:
+            .switchoverAnswered, .logLost, .apiStarted, .apiStopped, .apiServed, .apiCredentialsRead, .apiDaemonAnswers:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
             .addressFoughtOver, .linkLost,
             .citusUpdateFailed,
-            .citusRefused:
+            .citusRefused, .apiCredentialsRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
             .etcdEndpointAlone, .etcdClusterChosen,
@@ -37,7 +37,8 @@ extension LogKind {
             .citusBlocked, .citusUnforced, .citusSyncInterrupted,
             .citusUnsynchronized, .citusSettings, .citusFinding, .citusUnverified, .citusProbeRefused, .probeRefused,
             .memberUnasked,
-            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded:
+            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded, .apiUnavailable, .apiRefused,
+            .apiDaemonSilent:
             .warning
         case .clusterReplaced, .etcdEndpointForeign, .etcdMembersDivided, .etcdClustersUndecided, .historyContradicted,
             .duplicateHolder,

@@ -229,6 +229,24 @@ public enum LogKind: String, CaseIterable, Sendable {
     case probeRefused = "c7ab76548c4f402f9bc46606b7f6eb48"
     /// A member cannot be asked from this node.
     case memberUnasked = "7e551ac6a03d4b0f97906d642fd28f41"
+    /// pharos-api answers.
+    case apiStarted = "1417ddd866104403890d3296ffa37407"
+    /// pharos-api ends.
+    case apiStopped = "50bedb8bb2344ff098f1e8022543ada2"
+    /// pharos-api cannot listen somewhere.
+    case apiUnavailable = "dae455dc2d0b4777bbde0a43c573b299"
+    /// pharos-api listens there now.
+    case apiServed = "7c10994519f34977975aefd79fd47aa0"
+    /// pharos-api has refused a request, or a connection.
+    case apiRefused = "e751f789c8e24d6ca5f7e27eed62bc0a"
+    /// A certificate or the tokens of pharos-api have changed, and are used.
+    case apiCredentialsRead = "f6dbaac80d1e4704998b7a6ba9280c90"
+    /// A new certificate or tokens' file cannot be used; what was read before stays.
+    case apiCredentialsRefused = "a608b6c21fd740959fb3f961a092e963"
+    /// The daemon does not answer pharos-api.
+    case apiDaemonSilent = "259e780c7ecc4e28aa2efc5012f45de2"
+    /// It does again.
+    case apiDaemonAnswers = "a0d3278aaa8041afa58bf4efd5680f7f"
 
     public var messageID: String { self.rawValue }
 }

@@ -34,6 +34,11 @@ package struct CredentialFiles {
         if let path = credentials.keyFile { _ = self.read(path, limit: Self.pemLimit, isSecret: true, &problems) }
     }
 
+    /// Checks another file that is a secret.
+    func checkSecret(_ path: Sourced<String>, _ problems: inout DiagnosticList) {
+        _ = self.read(path, limit: Self.pemLimit, isSecret: true, &problems)
+    }
+
     private func read(
         _ path: Sourced<String>,
         limit: Int,

@@ -7,6 +7,8 @@
 public struct DaemonInstance: Sendable, Hashable {
     static let folder = "/etc/pharos"
     static let plain = "pharos"
+    /// Whose file would be the API's: see ``APIInstance``.
+    private static let reserved = [plain, "api"]
     /// So that the socket's path has room in an address of its kind.
     private static let nameLimit = 64
 
@@ -25,7 +27,9 @@ public struct DaemonInstance: Sendable, Hashable {
             default: false  // bytes, not cases of ours
             }
         }
-        guard isGood, (1...Self.nameLimit).contains(name.utf8.count), !name.hasPrefix("."), name != Self.plain else {
+        guard isGood, (1...Self.nameLimit).contains(name.utf8.count), !name.hasPrefix("."),
+            !Self.reserved.contains(name)
+        else {
             return nil
         }
         self.name = name

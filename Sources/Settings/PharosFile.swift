@@ -58,11 +58,7 @@ struct PharosFile {
         if let fields = Self.section(top, Schema.alert, &reader) { self.alert = PharosAlert(fields, &reader) }
         if let fields = Self.section(top, Schema.detector, &reader) { self.detector = PharosDetector(fields, &reader) }
         if let fields = Self.section(top, Schema.status, &reader) {
-            self.statusSocket = reader.value(fields, "socket") { text throws(InvalidValue) in
-                // sockaddr_un has room for 108 bytes, its NUL included.
-                guard text.utf8.count <= 107 else { throw InvalidValue("a socket's path has at most 107 bytes") }
-                return try ValueParsers.absolutePath(text)
-            }
+            self.statusSocket = reader.value(fields, "socket", ValueParsers.socketPath)
             self.statusListen = reader.value(fields, "listen", ValueParsers.listenAddress)
         }
         // Where Citus is followed, a node may have no address to look after.

@@ -28,7 +28,7 @@ struct SectionKeys {
     var keys: Set<String> = []
 }
 
-/// The walk over pharos.yml: checks mappings against ``Schema`` and reads typed values, gathering all that is wrong.
+/// The walk over pharos.yml, or api.yml: checks mappings against ``Schema`` and reads typed values, gathering all that is wrong.
 struct PharosFileReader {
     /// A text longer than this is no sensible value of any key, in bytes.
     static let textLimit = 4096
@@ -37,6 +37,8 @@ struct PharosFileReader {
     let document: YAMLDocument
     let environment: SettingsEnvironment
     var problems: DiagnosticList
+    /// All sections that a file of this kind may have: where a key belongs that stands in the wrong one.
+    var schema = Schema.sections
     /// The dotted keys that were met, usable or not.
     var said: Set<String> = []
 
@@ -70,7 +72,8 @@ struct PharosFileReader {
             }
             seen[key] = self.document[pair.key].mark
             guard section.keys.contains(key) else {
-                self.problems.error(self.position(pair.key), Schema.complaint(unknown: key, in: section))
+                self.problems.error(
+                    self.position(pair.key), Schema.complaint(unknown: key, in: section, of: self.schema))
                 continue
             }
             fields.keys.insert(key)

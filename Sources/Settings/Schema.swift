@@ -68,11 +68,11 @@ enum Schema {
         "a password does not belong in this file; put it in a file of its own and name that with 'password_file'"
 
     /// What to say about a key that `section` does not have.
-    static func complaint(unknown key: String, in section: Section) -> String {
+    static func complaint(unknown key: String, in section: Section, of sections: [Section] = sections) -> String {
         if let advice = section.refused[key] { return "key \(quoted(key)) in '\(section.name)': \(advice)" }
         let subject = "unknown key \(quoted(key))" + (section.name.isEmpty ? "" : " in '\(section.name)'")
         if let near = nearest(to: key, in: section.keys) { return "\(subject); did you mean '\(near)'?" }
-        if let home = self.sections.first(where: { $0.keys.contains(key) }) {
+        if let home = sections.first(where: { $0.keys.contains(key) }) {
             let place = home.name.isEmpty ? "at the top level" : "in '\(home.name)'"
             return "\(subject); it belongs \(place)"
         }

@@ -26,6 +26,12 @@ enum ValueParsers {
         return text
     }
 
+    /// sockaddr_un has room for 108 bytes, its NUL included.
+    static func socketPath(_ text: String) throws(InvalidValue) -> String {
+        guard text.utf8.count <= 107 else { throw InvalidValue("a socket's path has at most 107 bytes") }
+        return try Self.absolutePath(text)
+    }
+
     static func duration(_ text: String) throws(InvalidValue) -> Duration {
         if let duration = DurationText.parse(text) { return duration }
         if Int(text) != nil { throw InvalidValue("a duration needs a unit: \(quoted(text + "s")), or ms, m, h") }

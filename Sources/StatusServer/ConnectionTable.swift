@@ -8,7 +8,7 @@
 /// ``patience`` in all, however many bytes come in between.
 package struct ConnectionTable {
     /// Who is at the other end.
-    enum Peer: Hashable {
+    package enum Peer: Hashable, Sendable {
         /// Over a unix socket, a user by number.
         case user(UInt32)
         /// Over TCP: an IPv4 address, or an IPv6 network of 64 bits.
@@ -32,13 +32,15 @@ package struct ConnectionTable {
     /// Oldest first.
     private var connections: [Connection] = []
 
-    var count: Int { self.connections.count }
+    package init() {}
+
+    package var count: Int { self.connections.count }
 
     /// When ``expired(at:)`` will have something to say.
-    var nextExpiry: Int64? { self.connections.map { $0.since + Self.patience }.min() }
+    package var nextExpiry: Int64? { self.connections.map { $0.since + Self.patience }.min() }
 
     /// A new connection. Answers whose ends are to be shut down.
-    mutating func opened(_ descriptor: Int32, _ peer: Peer, at now: Int64) -> [Int32] {
+    package mutating func opened(_ descriptor: Int32, _ peer: Peer, at now: Int64) -> [Int32] {
         self.connections.append(Connection(descriptor: descriptor, peer: peer, since: now))
         var leaving: [Int32] = []
         if self.count(of: peer) > Self.peerLimit { leaving += self.removeOldest(of: peer) }
@@ -54,17 +56,17 @@ package struct ConnectionTable {
     }
 
     /// An answer was sent: the time of the next request begins.
-    mutating func answered(_ descriptor: Int32, at now: Int64) {
+    package mutating func answered(_ descriptor: Int32, at now: Int64) {
         guard let index = self.connections.firstIndex(where: { $0.descriptor == descriptor }) else { return }
         var connection = self.connections.remove(at: index)
         connection.since = now
         self.connections.append(connection)
     }
 
-    mutating func closed(_ descriptor: Int32) { self.connections.removeAll { $0.descriptor == descriptor } }
+    package mutating func closed(_ descriptor: Int32) { self.connections.removeAll { $0.descriptor == descriptor } }
 
     /// Those whose time is over; their ends are to be shut down.
-    mutating func expired(at now: Int64) -> [Int32] {
+    package mutating func expired(at now: Int64) -> [Int32] {
         let expired = self.connections.filter { now - $0.since >= Self.patience }
         self.connections.removeAll { now - $0.since >= Self.patience }
         return expired.map(\.descriptor)

@@ -4,11 +4,12 @@ import Glibc
 
 /// Why the status API cannot be served.
 public struct StatusServerError: Error, CustomStringConvertible, Sendable {
-    public let message: String
-    public var description: String { self.message }
+    /// Where, which call, and what the system said.
+    package let reason: String
+    public var description: String { "cannot serve the status at \(self.reason)" }
 
     init(_ place: String, _ call: String) {
-        self.message = "cannot serve the status at \(place): \(call): \(String(cString: strerror(errno)))"
+        self.reason = "\(place): \(call): \(String(cString: strerror(errno)))"
     }
 }
 
@@ -26,7 +27,8 @@ public enum StatusEndpoint: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    func open() throws(StatusServerError) -> Int32 {
+    /// A socket that listens there.
+    package func open() throws(StatusServerError) -> Int32 {
         switch self {
         case .unix(let path): try self.openUnix(path)
         case .tcp(let address, let port): try self.openTCP(address, port)

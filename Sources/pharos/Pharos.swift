@@ -14,7 +14,7 @@ struct Pharos: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Cluster.self, Watch.self, Crosscheck.self,
-            Why.self, ShowMetrics.self, History.self, Show.self,
+            Why.self, ShowMetrics.self, History.self, Show.self, Token.self,
             Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
             Release.self, RunAudit.self, Migrate.self, WriteManual.self,
         ])
@@ -64,7 +64,7 @@ struct SocketOption: ParsableArguments {
 enum ClusterName {
     static func check(_ name: String?) throws {
         guard let name, DaemonInstance(named: name) == nil else { return }
-        throw ValidationError("'\(name)' is no cluster's name: letters, digits, _ - and . (and not pharos)")
+        throw ValidationError("'\(name)' is no cluster's name: letters, digits, _ - and . (and not pharos, nor api)")
     }
 
     /// Nil, and what ``check(_:)`` refuses: the plain one.

@@ -2,6 +2,7 @@
 import Conninfo
 import EventLoop
 import Glibc
+import Settings
 import Shell
 
 /// The daemon's process. It lives for months: no parser of command lines is in it, whose code would stay in memory.

@@ -103,6 +103,8 @@ struct CatalogTests {
             "ASPECT", "EVIDENCE", "FORMER_VERDICT", "VERDICT",
             // Of a change of leader.
             "BYTES", "LOST",
+            // Of the API.
+            "FILE", "PEER",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Settings
+import WebServer
+
+/// One thing that can be asked for: method, path, who may, and what answers. ``Route/all`` is the only list of them, from which the
+/// requests are served and the OpenAPI document is made.
+struct Route: Sendable {
+    /// An argument of the query.
+    struct Parameter: Sendable {
+        enum Kind: Sendable { case integer, text }
+        let name: String
+        let kind: Kind
+        let help: String
+    }
+
+    /// What may come back, for the OpenAPI document; 200 and what goes wrong everywhere are said by their own.
+    struct Outcome: Sendable {
+        let status: UInt32
+        let contentTypes: [String]
+        let help: String
+    }
+
+    typealias Handler = @EventLoop @Sendable (API, Arguments, RequestContext) -> WebReply
+
+    /// GET, as all are by now; HEAD and OPTIONS are answered as GET is.
+    let method: String
+    let path: String
+    let requirement: Requirement
+    let summary: String
+    var parameters: [Parameter] = []
+    var outcomes: [Outcome]
+    let handler: Handler
+}
+
+/// What the handler of a route is told of the request besides its arguments.
+struct RequestContext: Sendable {
+    /// Nil on a path that is open to everybody.
+    let identity: Identity?
+    let accept: String?
+}
+
+/// The arguments of a query, as the route's parameters say.
+struct Arguments: Sendable, Equatable {
+    private(set) var integers: [String: Int64] = [:]
+    private(set) var texts: [String: String] = [:]
+
+    /// What is wrong with a query.
+    struct Mistake: Error, Equatable {
+        let message: String
+    }
+
+    init() {}
+
+    init(_ query: [WebRequest.Argument], _ parameters: [Route.Parameter]) throws(Mistake) {
+        for argument in query {
+            guard let parameter = parameters.first(where: { $0.name == argument.name }) else {
+                let known = parameters.map(\.name).joined(separator: ", ")
+                throw Mistake(
+                    message: "unknown argument '\(Self.shown(argument.name))'; expected "
+                        + (known.isEmpty ? "none" : "one of \(known)"))
+            }
+            guard self.integers[parameter.name] == nil, self.texts[parameter.name] == nil else {
+                throw Mistake(message: "'\(parameter.name)' is given twice")
+            }
+            let value = argument.value ?? ""
+            switch parameter.kind {
+            case .integer:
+                guard let number = Int64(value), number >= 0, !value.hasPrefix("+") else {
+                    throw Mistake(
+                        message: "'\(parameter.name)': expected a whole number from 0, not '\(Self.shown(value))'")
+                }
+                self.integers[parameter.name] = number
+            case .text:
+                guard !value.isEmpty, value.utf8.count <= 256 else {
+                    throw Mistake(message: "'\(parameter.name)': expected a text of 1 to 256 bytes")
+                }
+                self.texts[parameter.name] = value
+            }
+        }
+    }
+
+    /// Cut, and without what would steer a terminal.
+    private static func shown(_ text: String) -> String {
+        String(text.unicodeScalars.prefix(40).map { $0.value < 0x20 || $0.value == 0x7f ? "?" : Character($0) })
+    }
+}
+
+/// Which route a request is for. A value.
+enum RouteMatch: Sendable {
+    case route(Route)
+    /// The path is known, the method is not: 405.
+    case otherMethod(allowed: String)
+    case none
+
+    /// The methods that are answered wherever GET is.
+    static let likeGet: Set<String> = ["GET", "HEAD", "OPTIONS"]
+
+    init(_ method: String, _ path: String, in routes: [Route] = Route.all) {
+        let known = routes.filter { $0.path == path }
+        let wanted = Self.likeGet.contains(method) ? "GET" : method
+        if let route = known.first(where: { $0.method == wanted }) {
+            self = .route(route)
+        } else if known.isEmpty {
+            self = .none
+        } else {
+            let methods = known.flatMap { $0.method == "GET" ? ["GET", "HEAD", "OPTIONS"] : [$0.method] }
+            self = .otherMethod(allowed: methods.joined(separator: ", "))
+        }
+    }
+}
