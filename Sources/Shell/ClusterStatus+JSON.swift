@@ -14,7 +14,7 @@ extension Shell {
                 .init("time", .integer(WallClock.seconds)), .init("is_current", .bool(status.isCurrent)),
                 .init("read_seconds_ago", .seconds(status.readAt.map { max(.zero, now - $0) })),
                 .init("is_paused", .bool(status.isPaused)), .init("is_cut_off", .bool(status.isCutOff)),
-                .init("failover", status.failover?.spans(at: now) ?? .null),
+                .init("failover", status.failover?.underWay(at: now) ?? .null),
                 .init("problems", .list(status.problems.map { $0.document(status, at: now) })),
                 .init("groups", .list(status.groups.map { $0.document(at: now) }))
             ).readable(lines: 3) + "\n")
@@ -22,8 +22,16 @@ extension Shell {
 }
 
 extension FailoverRecord {
-    /// What goes on: each span with its budget, and how long it took, or has taken so far.
-    fileprivate func spans(at now: Instant) -> JSONDocument {
+    /// What goes on.
+    fileprivate func underWay(at now: Instant) -> JSONDocument {
+        [
+            "id": .integer(self.revision), "group": .number(self.group), "from": .text(self.from),
+            "to": .string(self.to), "spans": self.spans(at: now),
+        ]
+    }
+
+    /// Each span with its budget, and how long it took, or has taken until `now`.
+    func spans(at now: Instant) -> JSONDocument {
         let spans = FailoverSpan.allCases.compactMap { span -> JSONDocument? in
             let (length, isOver): (Duration, Bool)
             switch span.length(in: self) {
@@ -39,10 +47,7 @@ extension FailoverRecord {
                 "is_over": .bool(isOver), "budget_milliseconds": .integer(Int64(budget / .milliseconds(1))),
             ]
         }
-        return [
-            "id": .integer(self.revision), "group": .number(self.group), "from": .text(self.from),
-            "to": .string(self.to), "spans": .list(spans),
-        ]
+        return .list(spans)
     }
 }
 

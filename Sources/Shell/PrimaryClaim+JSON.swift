@@ -11,7 +11,7 @@ extension Shell {
         let claim = self.core.primaryClaim(at: now)
         let said = claim.document(scope: self.settings.scope, member: self.settings.member, at: now)
         let isPrimary = if case .lasts = claim { true } else { false }
-        return StatusServer.Answer(status: isPrimary ? 200 : 503, body: self.redacted(said.compact + "\n"))
+        return StatusServer.Answer(status: isPrimary ? 200 : 503, body: self.outward(said.compact + "\n"))
     }
 }
 

@@ -31,11 +31,11 @@ extension Shell {
         case "/cluster": StatusServer.Answer(body: self.clusterJSON())
         case "/primary": self.primaryAnswer()
         case "/events":
-            StatusServer.Answer(body: self.redacted(self.history.document(stream: self.stream).compact + "\n"))
+            StatusServer.Answer(body: self.outward(self.history.document(stream: self.stream).compact + "\n"))
         case "/failovers": StatusServer.Answer(body: self.ledgerCopy.answer(at: .now))
         case "/findings":
             StatusServer.Answer(
-                body: self.redacted(
+                body: self.outward(
                     FindingList(cluster: self.core.clusterStatus, citus: self.core.citusStatus).document(at: .now)
                         .compact + "\n"))
         case "/health":

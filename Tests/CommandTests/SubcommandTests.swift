@@ -8,7 +8,11 @@ import Testing
 
 /// What there is as a command can be typed.
 struct SubcommandTests {
-    private static let names = Pharos.configuration.subcommands.map { "\($0)" }
+    private static let names = all(below: Pharos.self).map { "\($0)" }
+
+    private static func all(below command: any ParsableCommand.Type) -> [any ParsableCommand.Type] {
+        command.configuration.subcommands.flatMap { [$0] + Self.all(below: $0) }
+    }
 
     /// The commands in the sources of `pharos`.
     private static func declared() throws -> [String] {

@@ -51,6 +51,13 @@ final class LedgerCopy {
         return String(head.compact.dropLast()) + ",\n\"failovers\":\(self.content?.records ?? "null")}\n"
     }
 
+    /// As it stands in etcd, and its spans with their budgets. Its instants are counted from 1970.
+    private static func document(_ record: FailoverRecord) -> String {
+        let end = Instant(sinceBoot: .milliseconds(WallClock.milliseconds))
+        let spans = record.spans(at: end).compact
+        return String(record.document(at: Instant(sinceBoot: .zero), 0).compact.dropLast()) + ",\"spans\":\(spans)}"
+    }
+
     private func refresh(at now: Instant) {
         guard !self.isReading, self.askedAt.map({ now - $0 >= Self.pace }) ?? true else { return }
         self.isReading = true
@@ -59,8 +66,7 @@ final class LedgerCopy {
             do throws(EtcdError) {
                 let found = try await self.read()
                 let newest = found.records.suffix(Self.recordLimit)
-                // As they stand in etcd, their instants counted from 1970.
-                let lines = newest.map { $0.document(at: Instant(sinceBoot: .zero), 0).compact }
+                let lines = newest.map { Self.document($0) }
                 self.content = Content(
                     records: self.redact("[" + lines.joined(separator: ",\n") + "]"),
                     isWhole: found.isWhole && newest.count == found.records.count, readAt: now)
