@@ -104,6 +104,7 @@ install-built:
 	install -m 0644 docs/*.md docs/openapi.json $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
 	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
 	install -m 0644 docs/benchmarks/* $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/benchmarks/
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/pharos/page Sources/page/*
 	install -d -m 0755 $(DESTDIR)/etc/pharos
 
 stage: build

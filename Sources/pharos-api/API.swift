@@ -16,6 +16,7 @@ final class API {
     let tokens: TokenStore?
     /// The daemon's unit, as people type it.
     let daemonUnit: String
+    private let page: Page
     private let log: @EventLoop (LogRecord) -> Void
     private var refusals = RefusalBook()
     private var patience = PeerBuckets.ofRefusals
@@ -29,10 +30,11 @@ final class API {
 
     init(
         _ settings: APISettings, _ daemon: DaemonLink, _ tokens: TokenStore?, unit: String = DaemonInstance().unit,
-        log: @escaping @EventLoop (LogRecord) -> Void
+        page: Page = Page(), log: @escaping @EventLoop (LogRecord) -> Void
     ) {
         (self.settings, self.daemon, self.tokens, self.log) = (settings, daemon, tokens, log)
         self.daemonUnit = unit
+        self.page = page
     }
 
     /// The handler of every listener.
@@ -57,6 +59,7 @@ final class API {
     }
 
     private func decide(_ request: WebRequest) -> WebReply {
+        if let answer = self.page.answer(request.method, request.path) { return .now(answer) }
         let route: Route
         switch RouteMatch(request.method, request.path) {
         case .route(let found): route = found

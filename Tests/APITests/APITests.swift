@@ -47,13 +47,35 @@ struct APIAnswerTests {
         #expect(await self.get(api, "/health").text == "ok\n")
     }
 
+    @Test @EventLoop func `the page is for everybody, shows nothing by itself, and loads nothing from elsewhere`()
+        async throws
+    {
+        let daemon = try FakeDaemon()
+        let folder = "\(#filePath)".split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 } + "/Sources/page"
+        let api = try daemon.api(page: Page(folder: folder))
+        for (path, type) in [("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")] {
+            let said = await answer(api.reply(to: WebRequest("GET", path, query: [], peer: Self.remote, accept: nil)))
+            #expect(
+                said.status == 200 && said.contentType.hasPrefix(type) && said.body.text.contains("SPDX"), "\(path)")
+            let policy = said.headers.first { $0.name == "Content-Security-Policy" }?.value ?? ""
+            #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"))
+            #expect(!said.body.text.contains("http://") && !said.body.text.contains("https://"))
+        }
+        #expect(daemon.requests.isEmpty)
+        // What it asks for is refused to a stranger as to anybody.
+        #expect(await self.get(api, "/v1/cluster", Self.remote).status == 401)
+        let without = try daemon.api(page: Page(folder: "/nonexistent"))
+        #expect(await self.get(without, "/").status == 404)
+    }
+
     @Test @EventLoop func `metrics are the daemon's and the API's own, in the form that is preferred`() async throws {
         let daemon = try FakeDaemon()
         let api = try daemon.api()
         let plain = await self.get(api, "/metrics")
         #expect(
-            plain.status == 200 && plain.text.contains("\npharos_up 1\n") && plain.text.contains("\npharos_leads 1\n"))
-        #expect(plain.text.contains("pharos_address_here{address=\"10.0.0.3\"} 1"))
+            plain.status == 200 && plain.text.contains("\npharos_up 1\n")
+                && plain.text.contains("\npharos_leads{scope=\"demo\"} 1\n"))
+        #expect(plain.text.contains("pharos_address_here{scope=\"demo\",address=\"10.0.0.3\"} 1"))
         #expect(plain.text.contains("pharos_api_answers_total{status=\"403\"} 0") && !plain.text.contains("# EOF"))
         let open = await self.get(api, "/metrics", accept: "application/openmetrics-text;version=1.0.0")
         #expect(open.text.hasSuffix("# EOF\n") && open.text.contains("# TYPE pharos_api_answers counter"))

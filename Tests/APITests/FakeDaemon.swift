@@ -42,7 +42,8 @@ final class FakeDaemon {
 
     var requests: [String] { self.server?.requests ?? [] }
 
-    func api(_ change: (inout APISettings) -> Void = { _ in }) throws -> API {
+    func api(page: Page = Page(folder: "/nonexistent"), _ change: (inout APISettings) -> Void = { _ in }) throws -> API
+    {
         try self.folder.write(
             "api.yml", "socket: \(self.folder.file("api.sock"))\ndaemon_socket: \(self.folder.file("daemon.sock"))\n")
         var settings = try APISettings.load(path: self.folder.file("api.yml"))
@@ -51,7 +52,7 @@ final class FakeDaemon {
             try await DaemonSocket(path: path).ask(question)
         }
         let tokens = settings.tokens.map { TokenStore($0) { _ in } }
-        return API(settings, link, tokens) { [weak self] in self?.records.append($0) }
+        return API(settings, link, tokens, page: page) { [weak self] in self?.records.append($0) }
     }
 
     func told(_ kind: LogKind) -> [LogRecord] { self.records.filter { $0.kind == kind } }
