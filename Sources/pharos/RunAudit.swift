@@ -13,7 +13,7 @@ struct RunAudit: ParsableCommand {
             "Show which single failures would be survived now, and what makes a failover unsafe, slow or impossible.",
         discussion: """
             To be run as root on each node: it looks at the whole cluster, and at the kernel, units and files of the node where it runs. \
-            Changes nothing; takes half a minute at most. Exit status: 0 nothing amber or red, 1 amber, 2 red, 3 nothing amber or red, but \
+            Changes nothing; takes a minute at most. Exit status: 0 nothing amber or red, 1 amber, 2 red, 3 nothing amber or red, but \
             something could not be looked at. docs/audit.md has all rules.
             """)
     @OptionGroup var file: ConfigurationOption
@@ -34,21 +34,17 @@ struct RunAudit: ParsableCommand {
             throw ExitStatus.configuration
         }
         let accepted = try Self.accepted(self.acceptFile, beside: path)
-        // With the rights at hand: some files are for PostgreSQL's user alone.
-        let box = LocalFactsBox()
-        _ = runOnLoop {
-            box.facts = await LocalFacts(settings, configuration: path)
-            return 0
-        }
-        guard let local = EventLoop.assumeIsolated({ box.facts }) else { throw ExitStatus.unavailable }
-        if let problem = DaemonUser.become(DaemonUnit(instance: settings.instance)) {
-            complain("pharos: \(problem)")
-            throw ExitStatus.configuration
-        }
         let isJSON = self.json
         let code = runOnLoop {
+            // With root's rights, where there are any: some files are for PostgreSQL's user alone. A loop turns once in a process.
+            let local = await LocalFacts(settings, configuration: path)
+            if let problem = DaemonUser.become(DaemonUnit(instance: settings.instance)) {
+                complain("pharos: \(problem)")
+                return ExitStatus.configuration.rawValue
+            }
             let facts = await AuditCollector(settings, local: local).facts()
-            let report = AuditReport(facts, accepted: accepted, today: AuditDate(secondsSince1970: Int64(time(nil))))
+            let report = AuditReport(
+                facts, accepted: accepted, today: AuditDate(secondsSince1970: Int64(time(nil))))
             print(isJSON ? AuditJSON(facts, report).text : AuditText(facts, report).text, terminator: "")
             return report.exitStatus
         }
@@ -69,11 +65,4 @@ struct RunAudit: ParsableCommand {
             throw ExitStatus.configuration
         }
     }
-}
-
-/// Carries what one run on the loop has found to the next one.
-@EventLoop
-private final class LocalFactsBox {
-    var facts: LocalFacts?
-    nonisolated init() {}
 }
