@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import NetworkAddress
 
 /// Which single failures a group would survive now.
 public struct Readiness: Sendable {
@@ -115,11 +116,9 @@ extension AuditFacts {
         if let refusal { return refusal }
         let etcd = try self.etcd.get()
         let voters = try etcd.voters()
-        let host = try self.keys.get().member(candidates.leader)?.host
+        let leader = try self.keys.get().member(candidates.leader)
         // An etcd member on the leader's node goes with it.
-        let remaining = voters.filter { member in
-            etcd.answers(member) && !member.clientURLs.contains { AuditRule.host(of: $0) == host }
-        }
+        let remaining = voters.filter { etcd.answers($0) && !Self.isBeside($0, leader) }
         guard remaining.count >= voters.count / 2 + 1 else {
             return .notSurvived(
                 "\(remaining.count) of \(voters.count) members of etcd would be left, too few for a majority: nobody could take over"
@@ -127,14 +126,26 @@ extension AuditFacts {
         }
         if let daemon = self.daemon.value?.groups.first(where: { $0.number == self.group ?? 0 }) {
             let without = candidates.fit.filter { name in daemon.members.first { $0.name == name }?.hasDaemon == false }
+            let list = without.joined(separator: ", ")
             if without.count == candidates.fit.count {
-                return .notSurvived(
-                    "no Pharos publishes on \(without.joined(separator: ", ")): no address would come there")
+                return .notSurvived("no Pharos publishes on \(list): no address would come there")
+            }
+            if !without.isEmpty {
+                return .notKnown("if \(list) takes over, no address comes there: no Pharos publishes on it")
             }
         }
         let ttl = try self.config.get().times.used.ttl
         let old = cutOff ? "; \(candidates.leader) gives its address and its role up by itself" : ""
         return .survived("\(candidates.fit.joined(separator: " or ")) takes over after the ttl of \(ttl) s\(old)")
+    }
+
+    /// Whether a member of etcd is on a member's node: by its address, or by its name where one goes by an address and the other does not.
+    private static func isBeside(_ voter: Etcd.Member, _ member: PatroniState.Member?) -> Bool {
+        let hosts = voter.clientURLs.map { AuditRule.host(of: $0) }
+        guard let host = member?.host else { return voter.name == member?.name }
+        if hosts.contains(host) { return true }
+        let isComparable = hosts.contains { (IPAddress($0) == nil) == (IPAddress(host) == nil) }
+        return !isComparable && voter.name == member?.name
     }
 
     private func afterCrash(_ config: DynamicConfiguration) throws(Unlooked) -> Readiness.Outcome {

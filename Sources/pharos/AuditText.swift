@@ -2,7 +2,7 @@
 import Audit
 import Journal
 
-/// An audit as people read it, 80 columns wide: readiness, then findings, reds first, then what was accepted and what was not looked at.
+/// An audit as people read it, 80 columns wide but for commands: readiness, then findings, reds first, then what was accepted and what was not looked at.
 struct AuditText {
     private let facts: AuditFacts
     private let report: AuditReport
@@ -18,7 +18,7 @@ struct AuditText {
         for readiness in self.report.readiness { lines += self.lines(readiness) }
         let open = self.report.entries.filter { $0.accepted == nil && $0.finding.grade != .unlooked }
         if !open.isEmpty { lines.append("") }
-        for entry in open { lines += self.lines(entry) }
+        for entries in Self.merged(open) { lines += self.lines(entries) }
         lines += self.acceptedLines + self.unlookedLines
         lines += ["", self.summary]
         // Names and reasons came over the network: none may steer the terminal.
@@ -47,7 +47,24 @@ struct AuditText {
         return lines
     }
 
-    private func lines(_ entry: AuditReport.Entry) -> [String] {
+    /// What is the same on several members, and mended by the same, is told once.
+    private static func merged(_ entries: [AuditReport.Entry]) -> [[AuditReport.Entry]] {
+        var merged: [[AuditReport.Entry]] = []
+        for entry in entries {
+            if let last = merged.last?.first?.finding, last.code == entry.finding.code,
+                last.grade == entry.finding.grade,
+                last.should == entry.finding.should, last.steps == entry.finding.steps
+            {
+                merged[merged.count - 1].append(entry)
+            } else {
+                merged.append([entry])
+            }
+        }
+        return merged
+    }
+
+    private func lines(_ entries: [AuditReport.Entry]) -> [String] {
+        guard let entry = entries.first else { return [] }
         let finding = entry.finding
         let mark =
             switch finding.grade {
@@ -56,16 +73,16 @@ struct AuditText {
             case .note: "note  "
             case .unlooked: "?     "
             }
-        var lines = Self.wrapped("\(finding.code): \(finding.what)", first: mark, rest: "      ")
+        let what = entries.map(\.finding.what).joined(separator: "; ")
+        var lines = Self.wrapped("\(finding.code): \(what)", first: mark, rest: "      ")
         lines += Self.wrapped(
             "should be: \(finding.should). \(finding.why) (\(finding.source))", first: "      ", rest: "      ")
         if let expired = entry.expired {
             lines += Self.wrapped(
                 "was accepted until \(expired.until): \(expired.reason)", first: "      ", rest: "      ")
         }
-        for step in finding.steps {
-            lines += Self.wrapped("\(step.place): \(step.command)", first: "    > ", rest: "      ")
-        }
+        // Whole, however long: it is to be copied.
+        for step in finding.steps { lines.append("    > \(step.place): \(step.command)") }
         return lines
     }
 
@@ -108,7 +125,7 @@ struct AuditText {
             "\(report.count(.red)) red, \(report.count(.amber)) amber, \(report.count(.note)) notes, \(report.acceptedCount) accepted; \(report.count(.unlooked)) not looked at; \(AuditRule.all.count) rules"
     }
 
-    /// Broken at blanks; a longer word stands alone, whole: it may be a command to copy.
+    /// Broken at blanks; a longer word stands alone.
     static func wrapped(_ text: String, first: String, rest: String) -> [String] {
         var lines: [String] = []
         var (line, isEmpty) = (first, true)

@@ -59,11 +59,24 @@ struct ReadinessTests {
         #expect(outcome.word == "survived")
     }
 
+    @Test func `where one goes by a name and the other by an address, etcd's member is found by its name`() throws {
+        let outcome = try self.outcome(.leaderNode) { facts in
+            facts.keys.change { $0.members[0].host = "db1.example" }
+            facts.etcd.change { $0.statuses["https://10.0.0.2:2379"] = .unlooked(why: "refused") }
+        }
+        #expect(outcome.word == "not_survived")
+    }
+
     @Test func `no address comes to a candidate without Pharos`() throws {
         let outcome = try self.outcome(.leaderNode) {
             $0.daemon.change { for index in 1...2 { $0.groups[0].members[index].hasDaemon = false } }
         }
         #expect(outcome == .notSurvived("no Pharos publishes on n2, n3: no address would come there"))
+    }
+
+    @Test func `with one candidate without Pharos it depends on who takes over`() throws {
+        let outcome = try self.outcome(.leaderNode) { $0.daemon.change { $0.groups[0].members[2].hasDaemon = false } }
+        #expect(outcome == .notKnown("if n3 takes over, no address comes there: no Pharos publishes on it"))
     }
 
     @Test func `a candidate whose Patroni is silent makes it doubtful`() throws {

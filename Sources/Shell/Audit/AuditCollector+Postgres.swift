@@ -10,6 +10,9 @@ extension AuditCollector {
     /// For connecting, and for each question.
     nonisolated static let serverTimeout: Duration = .seconds(2)
 
+    /// For all questions to one server.
+    private nonisolated static let interviewLimit: Duration = .seconds(10)
+
     /// All members' servers, asked side by side, and how Citus is followed.
     func servers(
         _ members: [AuditFacts.PatroniState.Member]
@@ -31,9 +34,14 @@ extension AuditCollector {
             return use
         }
         for (name, task) in tasks {
-            let (server, coordinator) = await task.value
-            servers[name] = server
-            if name == self.settings.member { citus?.coordinatorHasShards = coordinator }
+            do throws(WaitError) {
+                let (server, coordinator) = try await EventLoop.value(of: task, within: Self.interviewLimit)
+                servers[name] = server
+                if name == self.settings.member { citus?.coordinatorHasShards = coordinator }
+            } catch {
+                servers[name] = .unlooked(
+                    why: "its answers take longer than \(Self.interviewLimit.components.seconds) s")
+            }
         }
         return (servers, citus)
     }

@@ -32,7 +32,7 @@ public struct AuditCollector {
         self.http = HTTPClient(resolve: { await resolver.answer(to: $0) })
     }
 
-    /// All of it: within half a minute.
+    /// All of it: within half a minute, whoever keeps silent.
     public func facts() async -> AuditFacts {
         defer { self.http.close() }
         var facts = AuditFacts()
