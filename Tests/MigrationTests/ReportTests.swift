@@ -49,7 +49,8 @@ struct ReportTests {
         let made = try Node().read([try fixture("vip-manager.yml")])
         let change = ChangeOver(made.plan, instance: DaemonInstance())
         let commands = change.steps.flatMap(\.commands)
-        let beside = try #require(commands.firstIndex { $0.contains("AmbientCapabilities=") })
+        let beside = try #require(
+            commands.firstIndex { $0.contains("AmbientCapabilities=") && $0.contains("SystemCallFilter=capset") })
         let waiting = try #require(commands.firstIndex { $0.contains("belongs here") })
         let stop = try #require(commands.firstIndex { $0.contains("systemctl stop vip-manager") })
         #expect(beside < waiting && waiting < stop)
