@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
+import EventLoop
 import Settings
 import WebServer
 
 /// The page for people: three files that show what the other paths say. They contain nothing of the cluster, so that everybody may have
 /// them; what they show they ask for as any client does, with the token that the person types.
+@EventLoop
 struct Page {
-    static let folder = "/usr/share/pharos/page"
+    nonisolated static let folder = "/usr/share/pharos/page"
     /// Bytes of one file.
-    private static let limit = 256 << 10
-    private static let files = [
+    private nonisolated static let limit = 256 << 10
+    private nonisolated static let files = [
         (path: "/", file: "index.html", type: "text/html; charset=utf-8"),
         (path: "/page.css", file: "page.css", type: "text/css; charset=utf-8"),
         (path: "/page.js", file: "page.js", type: "text/javascript; charset=utf-8"),
     ]
     /// Nothing from elsewhere, no script or style in the text, in no frame.
-    static let headers = [
+    nonisolated static let headers = [
         (
             name: "Content-Security-Policy",
             value:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import ArgumentParser
-import Settings
 import LenientJSON
+import Settings
 import Shell
 
 /// The manual page of one command, made of the definition that also reads its command line.
