@@ -128,10 +128,10 @@ extension IntegrationTests {
         @Test @EventLoop func `a placement that waits to be dropped is none`() async throws {
             let bench = try await VerifyBench()
             let shard = "(select min(shardid) from pg_dist_placement where groupid = 1 and shardstate = 1)"
-            let insert = "insert into pg_dist_placement (shardid, shardstate, shardlength, groupid) values"
-            try await bench.on("c", ["\(insert) (\(shard), 4, 0, 2)"])
+            let insert = "insert into pg_dist_placement (placementid, shardid, shardstate, shardlength, groupid) values"
+            try await bench.on("c", ["\(insert) (900001, \(shard), 4, 0, 2)"])
             // No copy differs by it, it is not out of use, and nobody looks for its table, on the node that it is on neither.
-            try await bench.on("w2", ["\(insert) (\(shard), 4, 0, 2)"])
+            try await bench.on("w2", ["\(insert) (900001, \(shard), 4, 0, 2)"])
             #expect(try await bench.codes(deep: true) == [])
             // With another state it is a placement.
             try await bench.on("c", ["update pg_dist_placement set shardstate = 3 where shardstate = 4"])
