@@ -25,10 +25,11 @@ struct CheckConfig: ParsableCommand {
             try Self.compare(settings, self.file)
             let code = runOnLoop {
                 await Self.lookAtEtcd(settings)
-                return await Self.warnOfInterfaces(settings)
+                let status = await Self.warnOfInterfaces(settings)
+                await Self.forecastRows(settings)
+                return status
             }
             guard code == .success else { throw code }
-            try Self.forecastRows(settings)
         case .failure(let error):
             complain(error.description)
             for note in notes { complain(note) }
@@ -46,17 +47,14 @@ struct CheckConfig: ParsableCommand {
     }
 
     /// What would change in `pg_dist_node`, before it does. That it cannot be looked at is no fault of the configuration's.
-    private static func forecastRows(_ settings: Settings) throws {
+    @EventLoop
+    private static func forecastRows(_ settings: Settings) async {
         guard settings.citus != nil else { return }
         if let problem = DaemonUser.become() { return complain("warning: pg_dist_node was not looked at: \(problem)") }
-        let code = runOnLoop {
-            guard let verifier = ClusterVerifier(settings) else { return 0 }
-            for facts in await verifier.gather(isDeep: false, isAfterRestore: false) {
-                for line in RowForecastText(facts).lines { print(LogRecord.escaped(line)) }
-            }
-            return 0
+        guard let verifier = ClusterVerifier(settings) else { return }
+        for facts in await verifier.gather(isDeep: false, isAfterRestore: false) {
+            for line in RowForecastText(facts).lines { print(LogRecord.escaped(line)) }
         }
-        guard code == .success else { throw code }
     }
 
     /// Which endpoints the daemon would learn, and what keeps it from that.
