@@ -247,7 +247,8 @@ private func read(_ path: String) throws -> [UInt8] {
     let file = try #require(fopen(path, "r"))
     defer { fclose(file) }
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    return Array(buffer.prefix(fread(&buffer, 1, buffer.count, file)))
+    let count = fread(&buffer, 1, buffer.count, file)
+    return Array(buffer.prefix(count))
 }
 
 private func write(_ text: String, to path: String) throws {
