@@ -30,7 +30,9 @@ struct ReloadTests {
         try await scene.stop()
     }
 
-    @Test @EventLoop func `one of several daemons of a host says what to type for it, wherever it says so`() async throws {
+    @Test @EventLoop func `one of several daemons of a host says what to type for it, wherever it says so`()
+        async throws
+    {
         let instance = try #require(DaemonInstance(named: "15-main"))
         let scene = try Scene(leader: "n2", instance: instance)
         scene.etcd.delete("/service/demo/members/n1")

@@ -124,7 +124,9 @@ struct StatusRouteTests {
         let findings =
             [Finding(.cleanupPending, .note, "two", .init("wait"))]
             + (0..<300).map { (group: Int) in
-                Finding(.nodesDiffer, .warning, group: group, "\(group)", .init("look", sql: ["SELECT 1"], on: .server(NodeEndpoint("10.0.0.1", 5432))))
+                Finding(
+                    .nodesDiffer, .warning, group: group, "\(group)",
+                    .init("look", sql: ["SELECT 1"], on: .server(NodeEndpoint("10.0.0.1", 5432))))
             }
             + [Finding(.shardMissing, .critical, "it is not there", .init("restore it", commands: ["pharos verify"]))]
         let verified = try said(

@@ -279,23 +279,4 @@ package struct CitusDatabase: Sendable {
         self.membership?.drift.rebuiltFrom = refused.applied
         self.membership?.drift.retryAt = nil
     }
-
-    mutating func held(
-        _ group: Int, leader: String, blocksOthers: Bool, into actions: inout [CitusAction],
-        _ reports: inout [CitusReport]
-    ) {
-        // It was given up before it had all its locks.
-        guard self.hold?.group == group else { return actions.append(.releaseHold(self.name, group: group)) }
-        self.hold?.isHeld = true
-        self.hold?.blocksOthers = blocksOthers
-        reports.append(.holding(self.name, group: group, leader: leader))
-    }
-
-    mutating func holdEnded(_ group: Int, _ reason: String, at now: Instant, into reports: inout [CitusReport]) {
-        guard self.hold?.group == group else { return }
-        self.hold = nil
-        if self.update?.groups == [group] { self.update = nil }
-        self.reading.due = now
-        reports.append(.holdEnded(self.name, group: group, reason: reason))
-    }
 }
