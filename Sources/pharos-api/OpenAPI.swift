@@ -53,7 +53,7 @@ enum OpenAPI {
         let schema: JSONDocument =
             switch parameter.kind {
             case .integer: ["type": "integer", "format": "int64", "minimum": 0]
-            case .text: ["type": "string", "minLength": 1, "maxLength": 256]
+            case .text: ["type": "string", "pattern": "^[!-~]{1,256}$"]
             }
         return [
             "name": .string(parameter.name), "in": "query", "required": false,

@@ -72,8 +72,8 @@ struct Arguments: Sendable, Equatable {
                 }
                 self.integers[parameter.name] = number
             case .text:
-                guard !value.isEmpty, value.utf8.count <= 256 else {
-                    throw Mistake(message: "'\(parameter.name)': expected a text of 1 to 256 bytes")
+                guard (1...256).contains(value.utf8.count), value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) else {
+                    throw Mistake(message: "'\(parameter.name)': expected 1 to 256 characters of ASCII, no blanks")
                 }
                 self.texts[parameter.name] = value
             }

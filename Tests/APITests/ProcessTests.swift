@@ -68,7 +68,8 @@ struct APIProcessTests {
         ) {
             let command =
                 [
-                    "curl", "--silent", "--max-time", "10", "--cacert", authority ?? self.certificates.authority,
+                    "/usr/bin/env", "curl", "--silent", "--max-time", "10", "--cacert",
+                    authority ?? self.certificates.authority,
                     "--write-out", "\n%{http_code}",
                 ] + more + ["https://127.0.0.1:\(self.port)\(path)"]
             let text = try await ChildProcess(command, timeout: .seconds(20)).run().text
@@ -159,7 +160,8 @@ struct APIProcessTests {
         let seclevel = ["--ciphers", "DEFAULT@SECLEVEL=0"]
         #expect(try await scene.curl("/health", ["--tlsv1.0", "--tls-max", "1.1"] + seclevel).status == "000")
         let plain = ChildProcess(
-            ["curl", "--silent", "--max-time", "5", "http://127.0.0.1:\(scene.port)/health"], timeout: .seconds(20))
+            ["/usr/bin/env", "curl", "--silent", "--max-time", "5", "http://127.0.0.1:\(scene.port)/health"],
+            timeout: .seconds(20))
         #expect(try await plain.run().exitCode != 0)
         scene.stop()
     }
@@ -215,7 +217,10 @@ struct APIProcessTests {
         #expect(try await eventually(within: .seconds(30)) { try await scene.curl("/health").status == "200" })
         // The unix socket has no handshakes.
         let local = ChildProcess(
-            ["curl", "--silent", "--unix-socket", scene.daemon.folder.file("api.sock"), "http://localhost/v1/whoami"],
+            [
+                "/usr/bin/env", "curl", "--silent", "--unix-socket", scene.daemon.folder.file("api.sock"),
+                "http://localhost/v1/whoami",
+            ],
             timeout: .seconds(20))
         #expect(try await local.run().text.contains("\"name\":\"root\""))
         scene.stop()
