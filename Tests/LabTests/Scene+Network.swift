@@ -6,15 +6,20 @@ import Testing
 
 /// What a node's network looks like from inside, and what the client knows of it.
 extension Scene {
-    /// Runs on the leader's node what takes all addresses off its interface, and waits until that was seen and ours are back.
+    /// Runs on the leader's node what takes all addresses off its interface, and waits until the kernel has told that, and ours
+    /// are back. (What the daemon tells depends on how often it has happened: see `Meddling`.)
     func takeAddressesAway(_ script: String) async throws {
-        let text = "somebody removed \(Self.v4) from eth0"
-        let before = try await self.records(self.leader).count { $0.message.contains(text) }
+        let before = try self.endedHoldings()
         try await self.run(self.leader, "sh", "-c", script)
-        try await self.wait("another '\(text)'", .seconds(20)) {
-            try await self.records(self.leader).count { $0.message.contains(text) } > before
+        try await self.wait("another removal of \(Self.v4) on \(self.leader)", .seconds(20)) {
+            try self.endedHoldings() > before
         }
         try await self.awaitHolders([self.leader], .seconds(30))
+    }
+
+    /// How often the leader's node has lost the address.
+    private func endedHoldings() throws -> Int {
+        try self.timeline().holdings(of: Self.v4).count { $0.node == self.leader && $0.until != nil }
     }
 
     /// Waits until the node has `own` as the first IPv4 address of its subnet, with a route that does not name ours, and
