@@ -62,7 +62,7 @@ final class Recorder<Value: Sendable & Equatable> {
         _ = try await eventually(within: limit) { self.values.contains(where: condition) }
         return self.values.first(where: condition)
     }
-    func contains(_ value: Value, within limit: Duration = .seconds(5)) async throws -> Bool {
+    func contains(_ value: Value, within limit: Duration = .seconds(30)) async throws -> Bool {
         try await self.first(within: limit) { $0 == value } != nil
     }
     func removeAll() { self.values = [] }
