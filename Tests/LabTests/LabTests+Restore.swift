@@ -44,6 +44,22 @@ extension LabTests {
             #expect(alone.contains("NOT YET  3.") && alone.contains("group-vanished"))
             #expect(!alone.contains("ok       6.") && alone.contains("NOT SEEN 6."), "\(alone)")
             #expect(!alone.contains("may be opened"))
+            // As one does it who restores the coordinator alone: the worker goes on where it was.
+            try await scene.shell(worker, "mv \(scene.data).before \(scene.data)")
+            try await scene.run(worker, "systemctl", "start", "patroni")
+            try await scene.wait("\(worker) to lead with what it had", .seconds(60)) {
+                try await scene.lab.leader(group: 1) == worker
+            }
+            var older = ""
+            try await scene.wait("the walk to see the worker", .seconds(30)) {
+                older = try await scene.walk(on: coordinator)
+                return !older.contains("group-vanished")
+            }
+            #expect(older.contains("NOT YET  6.") && older.contains("restore-points-differ"), "\(older)")
+            #expect(!older.contains("may be opened"), "\(older)")
+            try await scene.run(worker, "systemctl", "stop", "patroni")
+            try await scene.shell(worker, "mv \(scene.data) \(scene.data).before")
+            try await scene.forgetCluster(on: worker)
             // As one does it who has not read step 5: Patroni drops the target, and the server waits for what will never come.
             try await scene.placeBackup(on: worker, recovery[1] ?? "")
             try await scene.run(worker, "systemctl", "start", "patroni")
