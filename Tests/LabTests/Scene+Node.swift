@@ -69,8 +69,8 @@ extension Scene {
     var postmaster: String { "$(head -1 \(self.lab.options.suite.postgresData)/postmaster.pid)" }
 
     /// A property of the daemon's unit, as `systemctl show` prints it.
-    func property(_ node: String, _ name: String) async throws -> String {
-        let text = try await self.lab.run(node, ["systemctl", "show", "-P", name, "pharos"])
+    func property(_ node: String, _ name: String, of unit: String = "pharos") async throws -> String {
+        let text = try await self.lab.run(node, ["systemctl", "show", "-P", name, unit])
         return String(text.prefix { $0 != "\n" })
     }
 
