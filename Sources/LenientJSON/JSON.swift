@@ -87,17 +87,29 @@ public enum JSON: Sendable, Equatable {
 extension JSON {
     /// `text` as a JSON string literal, quotes included.
     public static func quoted(_ text: String) -> String {
-        var literal = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": literal += "\\\""
-            case "\\": literal += "\\\\"
-            case "\u{00}"..."\u{1F}":
-                let digits = String(scalar.value, radix: 16)
-                literal += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: literal.unicodeScalars.append(scalar)
+        var literal: [UInt8] = []
+        self.append(quoted: text, to: &literal)
+        return String(decoding: literal, as: UTF8.self)
+    }
+
+    /// The same, behind what is there: what needs no escape is copied in one piece.
+    static func append(quoted text: String, to output: inout [UInt8]) {
+        let (quote, backslash) = (UInt8(ascii: "\""), UInt8(ascii: "\\"))
+        output.append(quote)
+        var text = text
+        text.withUTF8 { bytes in
+            var copied = 0
+            for (index, byte) in bytes.enumerated() where byte < 0x20 || byte == quote || byte == backslash {
+                output.append(contentsOf: bytes[copied..<index])
+                copied = index + 1
+                if byte >= 0x20 {
+                    output += [backslash, byte]
+                } else {
+                    output += "\\u00\(byte < 0x10 ? "0" : "")\(String(byte, radix: 16))".utf8
+                }
             }
+            output.append(contentsOf: bytes[copied...])
         }
-        return literal + "\""
+        output.append(quote)
     }
 }

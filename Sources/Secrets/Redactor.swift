@@ -28,22 +28,28 @@ public struct Redactor: Sendable {
     /// a secret that lies across it is still replaced whole.
     public func redact(_ text: String, limit: Int = .max) -> String {
         guard !self.needles.isEmpty || text.utf8.count > limit else { return text }
-        let bytes = Array(text.utf8)
+        var text = text
+        let output = text.withUTF8 { self.redacted($0, limit: limit) }
+        return String(decoding: output, as: UTF8.self)
+    }
+
+    private func redacted(_ bytes: UnsafeBufferPointer<UInt8>, limit: Int) -> [UInt8] {
         var output: [UInt8] = []
-        var index = 0
-        while index < bytes.count, output.count <= limit {
+        // What lies before `copied` is in the output; what lies between it and `index` goes there in one piece.
+        var (copied, index) = (0, 0)
+        while index < bytes.count, output.count + index - copied <= limit {
             let mayBegin = self.beginnings[Int(bytes[index])]
             if mayBegin, let needle = self.needles.first(where: { bytes[index...].starts(with: $0) }) {
+                output.append(contentsOf: bytes[copied..<index])
                 output += Secret.replacement.utf8
                 index += needle.count
+                copied = index
             } else {
                 // Up to the next character of Unicode, so that the end is none's middle.
-                repeat {
-                    output.append(bytes[index])
-                    index += 1
-                } while index < bytes.count && bytes[index] & 0xc0 == 0x80
+                repeat { index += 1 } while index < bytes.count && bytes[index] & 0xc0 == 0x80
             }
         }
-        return String(decoding: output, as: UTF8.self)
+        output.append(contentsOf: bytes[copied..<index])
+        return output
     }
 }
