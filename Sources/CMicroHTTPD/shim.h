@@ -12,6 +12,7 @@ struct mhd_callbacks {
     MHD_AccessHandlerCallback handle;
     MHD_RequestCompletedCallback answered;
     MHD_NotifyConnectionCallback connected;  // and disconnected
+    MHD_AcceptPolicyCallback accept;         // for mhd_start_web() alone: asked before anything else is done for a new connection
     void *context;
 };
 
@@ -84,18 +85,16 @@ struct mhd_tls {
 };
 
 /// As mhd_start(), for a server whose answers may come later (its connections can be suspended), with TLS where `tls` is not NULL.
-/// `accept` is asked before anything else is done for a new connection.
-static inline struct MHD_Daemon *mhd_start_web(
-    int socket, struct mhd_callbacks callbacks, MHD_AcceptPolicyCallback accept, const struct mhd_tls *tls) {
+static inline struct MHD_Daemon *mhd_start_web(int socket, struct mhd_callbacks callbacks, const struct mhd_tls *tls) {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (tls ? MHD_USE_TLS : 0);
     if (!tls)
         return MHD_start_daemon(
-            flags, 0, accept, callbacks.context, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
+            flags, 0, callbacks.accept, callbacks.context, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
             MHD_OPTION_CONNECTION_LIMIT, mhd_connection_limit, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
             mhd_connection_memory, MHD_OPTION_NOTIFY_COMPLETED, callbacks.answered, callbacks.context, MHD_OPTION_NOTIFY_CONNECTION,
             callbacks.connected, callbacks.context, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
     return MHD_start_daemon(
-        flags, 0, accept, callbacks.context, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
+        flags, 0, callbacks.accept, callbacks.context, callbacks.handle, callbacks.context, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)socket,
         MHD_OPTION_CONNECTION_LIMIT, mhd_connection_limit, MHD_OPTION_CONNECTION_TIMEOUT, 5u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         mhd_connection_memory, MHD_OPTION_NOTIFY_COMPLETED, callbacks.answered, callbacks.context, MHD_OPTION_NOTIFY_CONNECTION,
         callbacks.connected, callbacks.context, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_HTTPS_CERT_CALLBACK,

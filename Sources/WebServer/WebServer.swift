@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import CMicroHTTPD
+package import CMicroHTTPD
 public import EventLoop
 import Glibc
 public import StatusServer
@@ -10,12 +10,10 @@ public struct WebServerError: Error, Sendable, CustomStringConvertible {
     public init(description: String) { self.description = description }
 }
 
-/// HTTP and HTTPS on the event loop, by libmicrohttpd in its external epoll mode: no thread of its own.
+/// HTTP and HTTPS on the event loop, by libmicrohttpd: see ``HTTPDriver``.
 ///
 /// Limits: those of ``ConnectionTable`` (32 connections, 8 of one peer, 5 s for a request, its handshake included), and handshakes
 /// by ``PeerBuckets``. Answers may come later; until then the connection is suspended.
-///
-/// Invariant: libmicrohttpd is stopped only when no connection is suspended: it would end the process.
 @EventLoop
 public final class WebServer {
     /// What a listener with TLS needs beside the pair that ``TLSIdentity`` presents.
@@ -36,21 +34,16 @@ public final class WebServer {
         var certificate: ClientCertificate?
     }
 
-    let handler: Handler
+    private let handler: Handler
     private let refusedHandshake: @EventLoop (_ peer: String) -> Void
-    private let daemon: OpaquePointer
-    private var source: EventSource?
-    private var timer: EventSource?
-    private var table = ConnectionTable()
+    private let driver: HTTPDriver
     private var connections: [Int32: Connection] = [:]
     private var handshakes = PeerBuckets.ofHandshakes
     /// How many there were.
     public private(set) var (handshakeCount, refusedHandshakeCount): (Int64, Int64) = (0, 0)
-    private let (isLocal, tls): (Bool, TLS?)
-    private let callbacks: WebCallbacks
+    private let tls: TLS?
     /// Held by libmicrohttpd for as long as it runs.
     private let texts: [UnsafeMutablePointer<CChar>]
-    private var suspended: [ObjectIdentifier: WebExchange] = [:]
     private var isStopped = false
 
     /// - Parameters:
@@ -63,15 +56,13 @@ public final class WebServer {
         handler: @escaping Handler
     ) throws(WebServerError) {
         (self.handler, self.refusedHandshake, self.tls) = (handler, refusedHandshake, tls)
-        self.isLocal = if case .unix = endpoint { true } else { false }
+        let isLocal = if case .unix = endpoint { true } else { false }
         let socket: Int32
         do throws(StatusServerError) {
             socket = try endpoint.open()
         } catch {
             throw WebServerError(description: error.reason)
         }
-        let callbacks = WebCallbacks()
-        self.callbacks = callbacks
         let texts = [TLS.priorities.utf8.map { $0 }, tls?.clientAuthorities ?? []].map { bytes in
             let text = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count + 1)
             for (index, byte) in bytes.enumerated() { text[index] = CChar(bitPattern: byte) }
@@ -83,20 +74,17 @@ public final class WebServer {
             choose_certificate: unsafeBitCast(TLSIdentity.choose, to: UnsafeMutableRawPointer.self),
             priorities: UnsafePointer(texts[0]),
             client_authorities: tls?.clientAuthorities == nil ? nil : UnsafePointer(texts[1]))
-        let started =
-            tls == nil
-            ? mhd_start_web(socket, callbacks.all, WebCallbacks.accept, nil)
-            : mhd_start_web(socket, callbacks.all, WebCallbacks.accept, &options)
-        guard let daemon = started else {
-            close(socket)
+        let driver = HTTPDriver(socket, isLocal: isLocal) { socket, callbacks in
+            tls == nil ? mhd_start_web(socket, callbacks, nil) : mhd_start_web(socket, callbacks, &options)
+        }
+        guard let driver else {
             for text in texts { text.deallocate() }
             let hint =
                 tls?.clientAuthorities == nil ? "" : "; are the authorities of clients (PEM) readable certificates?"
             throw WebServerError(description: "\(endpoint): MHD_start_daemon\(hint)")
         }
-        self.daemon = daemon
-        callbacks.server = self
-        self.source = .descriptor(mhd_epoll_descriptor(daemon), .read) { [weak self] _ in self?.turn() }
+        self.driver = driver
+        driver.responder = self
     }
 
     isolated deinit { self.stop() }
@@ -105,48 +93,12 @@ public final class WebServer {
     public func stop() {
         guard !self.isStopped else { return }
         self.isStopped = true
-        self.source = nil
-        self.timer = nil
-        self.callbacks.server = nil
-        for exchange in self.suspended.values { exchange.resume() }
-        self.suspended = [:]
-        MHD_stop_daemon(self.daemon)
+        self.driver.stop()
         for text in self.texts { text.deallocate() }
     }
 
-    // MARK: - libmicrohttpd's calls
-
-    /// Whether a new connection may be: those of a peer with too many handshakes are closed before they cost one.
-    func accepts(_ peer: ConnectionTable.Peer, _ name: String) -> Bool {
-        guard self.tls != nil else { return true }
-        guard self.handshakes.take(peer, at: BootClock.microseconds) else {
-            self.refusedHandshakeCount += 1
-            self.refusedHandshake(name)
-            return false
-        }
-        self.handshakeCount += 1
-        return true
-    }
-
-    func opened(_ descriptor: Int32) {
-        let user = self.isLocal ? UInt32(exactly: mhd_user(descriptor)) : nil
-        let network = WebCallbacks.network(of: descriptor)
-        let peer: ConnectionTable.Peer = user.map { .user($0) } ?? network.map { .network($0) } ?? .unknown
-        // Nobody's number, where a unix socket does not say whose it is.
-        let kind: WebPeer.Kind = self.isLocal ? .user(user ?? .max) : .network(WebCallbacks.address(of: descriptor))
-        self.connections[descriptor] = Connection(peer: kind)
-        self.shutDown(self.table.opened(descriptor, peer, at: BootClock.microseconds))
-    }
-
-    func closed(_ descriptor: Int32) {
-        self.connections[descriptor] = nil
-        self.table.closed(descriptor)
-    }
-
-    func answered(_ descriptor: Int32) { self.table.answered(descriptor, at: BootClock.microseconds) }
-
     /// Its certificate is verified once, at its first request.
-    func peer(of connection: OpaquePointer) -> WebPeer {
+    private func peer(of connection: OpaquePointer) -> WebPeer {
         let descriptor = mhd_descriptor(connection)
         guard let known = self.connections[descriptor] else { return WebPeer(.network("")) }
         if let certificate = known.certificate { return WebPeer(known.peer, certificate) }
@@ -157,45 +109,63 @@ public final class WebServer {
         self.connections[descriptor]?.certificate = certificate
         return WebPeer(known.peer, certificate)
     }
+}
 
-    func suspend(_ exchange: WebExchange) {
-        self.suspended[ObjectIdentifier(exchange)] = exchange
-        MHD_suspend_connection(exchange.connection)
+extension WebServer: HTTPResponder {
+    /// Those of a peer with too many handshakes are closed before they cost one.
+    package func accepts(_ network: [UInt8]) -> Bool {
+        guard self.tls != nil else { return true }
+        let peer: ConnectionTable.Peer = network.isEmpty ? .unknown : .network(network)
+        guard self.handshakes.take(peer, at: BootClock.microseconds) else {
+            self.refusedHandshakeCount += 1
+            self.refusedHandshake(Self.text(network))
+            return false
+        }
+        self.handshakeCount += 1
+        return true
     }
 
-    /// The answer of a suspended connection is there.
-    func resume(_ exchange: WebExchange) {
-        guard self.suspended.removeValue(forKey: ObjectIdentifier(exchange)) != nil else { return }
-        exchange.resume()
-        self.turn()
+    package func opened(_ descriptor: Int32, _ peer: ConnectionTable.Peer) {
+        let kind: WebPeer.Kind =
+            switch peer {
+            case .user(let user): .user(user)
+            case .network: .network(Self.address(of: descriptor))
+            // Nobody's number, where a unix socket does not say whose it is.
+            case .unknown: self.driver.isLocal ? .user(.max) : .network(Self.address(of: descriptor))
+            }
+        self.connections[descriptor] = Connection(peer: kind)
     }
 
-    /// libmicrohttpd finds the end of these connections in its next turn, and closes them.
-    private func shutDown(_ descriptors: [Int32]) {
-        for descriptor in descriptors { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    package func closed(_ descriptor: Int32) { self.connections[descriptor] = nil }
+
+    package func respond(to exchange: HTTPExchange, _ method: String, _ path: String) -> MHD_Result {
+        let request = WebRequest(
+            method, path, query: exchange.query, peer: self.peer(of: exchange.connection),
+            authorization: exchange.header("Authorization"), accept: exchange.header("Accept"))
+        switch self.handler(request) {
+        case .now(let answer): return exchange.send(answer)
+        case .later(let answer):
+            return exchange.wait {
+                let answer = await answer()
+                return { $0.send(answer) }
+            }
+        }
     }
 
-    /// Lets libmicrohttpd do what is ready, and wakes up again when a connection's time ends.
-    private func turn() {
-        guard !self.isStopped else { return }
-        self.shutDown(self.table.expired(at: BootClock.microseconds))
-        MHD_run(self.daemon)
-        var milliseconds: CUnsignedLongLong = 0
-        var delays: [Duration] = []
-        if MHD_get_timeout(self.daemon, &milliseconds) == .YES {
-            delays.append(.milliseconds(Int64(min(milliseconds, 60_000))))
+    /// Of a network; of an IPv6 one the first half.
+    private static func text(_ bytes: [UInt8]) -> String {
+        if bytes.count == 4 { return bytes.map { "\($0)" }.joined(separator: ".") }
+        guard bytes.count == 8 else { return "a local user" }
+        let groups = stride(from: 0, to: 8, by: 2).map {
+            String(UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]), radix: 16)
         }
-        if let expiry = self.table.nextExpiry {
-            delays.append(.microseconds(max(expiry - BootClock.microseconds, 0)))
-        }
-        guard let delay = delays.min() else {
-            self.timer = nil
-            return
-        }
-        if let timer = self.timer {
-            timer.rearm(after: delay)
-        } else {
-            self.timer = .timer(after: delay) { [weak self] in self?.turn() }
-        }
+        return groups.joined(separator: ":") + "::/64"
+    }
+
+    /// Of the other end of a TCP connection, for records; empty where there is none.
+    private static func address(of descriptor: Int32) -> String {
+        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        mhd_peer_text(descriptor, &text)
+        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
