@@ -61,7 +61,14 @@ public final class EventLoopExecutor: SerialExecutor, TaskExecutor, @unchecked S
     }
 
     /// Runs jobs and events on the calling thread until ``EventLoop/exit(code:)``; answers its code.
+    ///
+    /// Once in a process: a loop that has ended does not turn again, and would answer the former code at once, as if all that was
+    /// asked for since had been done.
     public func run() -> CInt {
+        guard sd_event_get_state(self.event) != CInt(SD_EVENT_FINISHED) else {
+            // Our own mistake, which no input brings about.
+            fatalError("the event loop of this process has ended: it runs once; put both operations into one run")
+        }
         self.thread.store(UInt(pthread_self()), ordering: .relaxed)
         // sd-event watches children only where SIGCHLD is blocked.
         blockSignals(SIGCHLD)

@@ -86,7 +86,7 @@ func complain(_ text: String) {
     _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
-/// Runs `operation` on the event loop, to its end, on this thread.
+/// Runs `operation` on the event loop, to its end, on this thread. Once in a process: the loop does not turn again.
 ///
 /// - Parameter blocking: the signals that it takes as events.
 func runOnLoop(blocking signals: [CInt] = [], _ operation: @escaping @EventLoop () async -> Int32) -> ExitCode {
