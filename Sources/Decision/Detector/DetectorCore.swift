@@ -105,9 +105,8 @@ package struct DetectorCore: Sendable {
     /// Whether Patroni is in maintenance mode.
     var isPaused = false
     var switchover = SwitchoverStage.idle
-    /// The last one that was asked for, and how many attempts in a row came to nothing.
-    var lastOrder: SwitchoverOrder?
-    var forestalled = 0
+    /// The last attempts that did not come as far as Patroni.
+    var fruitless: FruitlessAttempts?
     /// The leaders of this group that were held to be unusable lately, one entry each.
     var grayLeaderships: [GrayLeadership] = []
     /// The member whose daemon has a switchover under way, by group: their keys in etcd.

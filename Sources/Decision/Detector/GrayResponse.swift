@@ -97,6 +97,19 @@ enum SwitchoverStage: Hashable, Sendable {
     case putOff(SwitchoverOrder, SwitchoverOutcome, until: Instant, attempts: Int)
 }
 
+/// Attempts in a row, for one leadership, that came to nothing.
+struct FruitlessAttempts: Hashable, Sendable {
+    /// The revision at which the leader key was created.
+    let since: Int64
+    let count: Int
+
+    /// With one more, which `order` was; whatever came of an earlier leadership counts no longer.
+    static func after(_ former: FruitlessAttempts?, _ order: SwitchoverOrder) -> FruitlessAttempts {
+        let earlier = former?.since == order.since ? former?.count ?? 0 : 0
+        return FruitlessAttempts(since: order.since, count: earlier + 1)
+    }
+}
+
 /// A leader that was held to be unusable.
 struct GrayLeadership: Hashable, Sendable {
     let leader: MemberID
@@ -136,8 +149,6 @@ extension DetectorCore {
                 reports.append(.notSwitchingOver(leader, obstacle))
             }
         case .order(let order):
-            if self.lastOrder?.since != order.since { self.forestalled = 0 }
-            self.lastOrder = order
             self.switchover = .underWay(order, since: now)
             reports.append(.switchingOver(order))
             wanted.append(.switchOver(order))
@@ -161,9 +172,10 @@ extension DetectorCore {
         case .done, .refused, .unanswered: self.switchover = .ended(order, outcome)
         case .forestalled:
             // It did not come as far as Patroni: the only daemon that may act would never act in this leadership.
-            self.forestalled += 1
+            let fruitless = FruitlessAttempts.after(self.fruitless, order)
+            self.fruitless = fruitless
             self.switchover = .putOff(
-                order, outcome, until: now + Self.pause.pause(after: self.forestalled), attempts: self.forestalled)
+                order, outcome, until: now + Self.pause.pause(after: fruitless.count), attempts: fruitless.count)
         }
         reports.append(.switchoverEnded(order, outcome))
     }
