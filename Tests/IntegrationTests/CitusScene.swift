@@ -149,14 +149,8 @@ final class CitusScene {
     }
 
     func place(_ port: Int) -> String { "127.0.0.1:\(self.citus.ports[port])" }
+}
 
-    func expect(
-        within limit: Duration = .seconds(10), location: SourceLocation = #_sourceLocation,
-        _ condition: @EventLoop () async throws -> Bool
-    ) async throws {
-        guard try await !eventually(within: limit, condition) else { return }
-        let told = self.records.map(\.message).joined(separator: "\n")
-        Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
-        throw TestSupportError("expectation")
-    }
+extension CitusScene: RecordingScene {
+    var told: [String] { self.records.map(\.message) }
 }

@@ -4,6 +4,7 @@ import EventLoop
 import Journal
 import LenientJSON
 import Settings
+import TestSupport
 import Testing
 
 @testable import Shell

@@ -99,16 +99,10 @@ final class Scene {
     var status: JSON {
         get throws { try #require(JSON.parse(Array((self.shell?.statusJSON() ?? "").utf8))) }
     }
+}
 
-    func expect(
-        within limit: Duration = .seconds(10), location: SourceLocation = #_sourceLocation,
-        _ condition: @EventLoop () async throws -> Bool
-    ) async throws {
-        guard try await !eventually(within: limit, condition) else { return }
-        let told = self.records.map(\.message).joined(separator: "\n")
-        Issue.record("not within \(limit); told:\n\(told)", sourceLocation: location)
-        throw TestSupportError("expectation")
-    }
+extension Scene: RecordingScene {
+    var told: [String] { self.records.map(\.message) }
 }
 
 extension LogRecord {
