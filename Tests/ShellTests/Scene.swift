@@ -28,10 +28,11 @@ final class Scene {
     /// Whose kernel it is; nil: none, there is only the program in the place of `ip`.
     private let node: TestNamespace?
 
-    /// `status`: the section of pharos.yml. With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
+    /// `status`: the section of pharos.yml; `requestTimeout`: how long etcd may take for an answer. With `ttl` seconds the right to the address ends 1.2 s and 1 % before a lease does.
     init(
         leader: String? = "n1", ttl: Int64 = 20, status: String? = nil,
-        interface: String = FakeIP.interface, instance: DaemonInstance = DaemonInstance(), node: TestNamespace? = nil,
+        requestTimeout: Duration = .seconds(1), interface: String = FakeIP.interface,
+        instance: DaemonInstance = DaemonInstance(), node: TestNamespace? = nil,
         patroni: @escaping @EventLoop () -> [UInt8] = { httpAnswer(503, "{}") }
     ) throws {
         self.etcd = try FakeEtcd()
@@ -52,7 +53,7 @@ final class Scene {
                 """)
         settings.addresses[0].interface = interface
         settings.instance = instance
-        settings.lease.requestTimeout = .seconds(1)
+        settings.lease.requestTimeout = requestTimeout
         self.settings = settings
         self.etcd.put("/service/demo/config", #"{"ttl":30,"loop_wait":10,"retry_timeout":10}"#)
         self.etcd.put("/service/demo/members/n1", "{}")
