@@ -255,4 +255,22 @@ struct CitusPlacesTests {
         let stillLearns = places.learn(NodeEndpoint("new", 1), of: 1)
         #expect(stillLearns)
     }
+
+    @Test func `where all places are taken, a group that has vanished makes room, and none that is there`() {
+        var places = KnownPlaces(cluster: CitusScript.cluster)
+        for group in 10..<10 + KnownPlaces.totalLimit / 8 {
+            for port in 1...8 { places.learn(NodeEndpoint("n", port), of: group) }
+        }
+        var full = places
+        let isLearned = full.learn(NodeEndpoint("a1", 5432), of: 1, isVanished: { $0 > 12 })
+        #expect(isLearned && full.byGroup[13] == nil && full.byGroup[12] != nil && full.byGroup[14] != nil)
+        var refusing = places
+        let isRefused = !refusing.learn(NodeEndpoint("a1", 5432), of: 1)
+        #expect(isRefused && refusing == places, "all of them are there")
+        // Groups 0, 1 and 2 are in etcd.
+        let remembered = CitusScript.begun(places: places).remembered
+        #expect(remembered?.knows(NodeEndpoint("a1", 5432), of: 1) == true)
+        #expect(remembered?.knows(NodeEndpoint("b1", 5432), of: 2) == true)
+        #expect(remembered?.byGroup[10] == nil && remembered?.byGroup[11]?.count == 8)
+    }
 }

@@ -75,7 +75,7 @@ package struct CitusCore: Sendable {
             }
             for (group, known) in view.groups {
                 self.inquire(group, known)
-                for member in known.members.values { self.remember(member.endpoint, of: group) }
+                for member in known.members.values { self.remember(member.endpoint, of: group, view) }
             }
             var leaders: [Int: Int64] = [:]
             for change in learned.named {
@@ -87,7 +87,7 @@ package struct CitusCore: Sendable {
         case .changed(let learned):
             for (group, _, _) in learned.leaders { if let known = view.groups[group] { self.inquire(group, known) } }
             for change in learned.news {
-                if case .member(_, let member) = change.fact { self.remember(member?.endpoint, of: change.group) }
+                if case .member(_, let member) = change.fact { self.remember(member?.endpoint, of: change.group, view) }
                 for index in self.databases.indices { self.databases[index].lookFor(change, at: now) }
             }
             self.tell(learned, into: &reports)
@@ -100,9 +100,9 @@ package struct CitusCore: Sendable {
     }
 
     /// Only where the coordinator's rows may be written one day.
-    private mutating func remember(_ place: NodeEndpoint?, of group: Int) {
+    private mutating func remember(_ place: NodeEndpoint?, of group: Int, _ view: GroupsView) {
         guard let place, self.settings.group == 0 else { return }
-        if self.places.learn(place, of: group) { self.hasNewPlace = true }
+        if self.places.learn(place, of: group, isVanished: { view.groups[$0] == nil }) { self.hasNewPlace = true }
     }
 
     /// Begins to find out anew whether a leader accepts writes, where another one leads.
