@@ -68,12 +68,7 @@ final class GroupsLink {
         defer { self.handedOver = nil }
         do throws(EtcdError) {
             var (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
-            guard snapshot.clusterID == self.clusterID else {
-                self.etcd.dropCurrentEndpoint("another etcd cluster answers")
-                throw EtcdError(
-                    kind: .unreachable, message: "another etcd cluster answers than the one that the addresses follow",
-                    endpoint: "")
-            }
+            guard snapshot.clusterID == self.clusterID else { throw self.foreign() }
             if !self.others.holders.isEmpty {
                 pairs += try await self.readHolders()
             }
@@ -128,6 +123,14 @@ final class GroupsLink {
         return all
     }
 
+    /// What the groups of another cluster are says nothing of those whose rows and addresses are kept here.
+    private func foreign() -> EtcdError {
+        self.etcd.dropCurrentEndpoint("another etcd cluster answers")
+        return EtcdError(
+            kind: .unreachable, message: "another etcd cluster answers than the one that the addresses follow",
+            endpoint: "")
+    }
+
     /// What was cut off would pass for gone.
     private static var tooMany: EtcdError {
         EtcdError(kind: .malformed, message: "more than \(Self.keyLimit) keys of one scope or cluster", endpoint: "")
@@ -151,7 +154,10 @@ final class GroupsLink {
 
     func read(sentAt: Instant) async -> GroupsEvent {
         do throws(EtcdError) {
-            return .read(try await Self.read(self.etcd, self.keys).snapshot, sentAt: sentAt)
+            let snapshot = try await Self.read(self.etcd, self.keys).snapshot
+            // Before anything is followed, any one's.
+            guard self.clusterID == nil || snapshot.clusterID == self.clusterID else { throw self.foreign() }
+            return .read(snapshot, sentAt: sentAt)
         } catch {
             return .unread(reason: error.description)
         }

@@ -53,6 +53,26 @@ struct CitusFenceTests {
         }
     }
 
+    @Test func `the keys of another etcd cluster prove nothing, and what they seemed to prove is not carried to it`() {
+        var script = CitusScript.settled()
+        script.answersReads = false
+        _ = script.leads(1, "a2")
+        _ = script.answered("a2", .primary)
+        _ = script.ended(1, .olderRevision(applied: 90))
+        _ = script.rowsRead()
+        // Another cluster answers this read, and the own one the next.
+        var other = script.snapshot(at: 5000)
+        other.clusterID = 9
+        other.facts.append(GroupChange(1, .leader("a2", since: 11, written: 20)))
+        _ = script.groups(.read(other, sentAt: script.now))
+        var own = script.snapshot(at: 5001)
+        own.facts.append(GroupChange(1, .leader("a2", since: 11, written: 95)))
+        let actions =
+            script.groups(.read(own, sentAt: script.now)) + script.answered("a2", .primary) + script.pass(.seconds(1))
+        #expect(Self.updates(actions).map(\.authority.rebuiltFrom) == [nil])
+        #expect(Self.updates(actions).map(\.authority.clusterID) == [CitusScript.cluster])
+    }
+
     @Test func `of another leader the key's own number counts, also where it is lower`() {
         var script = CitusScript.settled()
         script.answersReads = false

@@ -86,6 +86,13 @@ struct GroupsLinkTests {
                 records.first?.message.contains("another etcd cluster") == true
             })
         #expect(told.news == [] && etcd.count(of: "/v3/watch") == 0)
+        // Nor where the core itself has them read.
+        let reads = etcd.count(of: "/v3/kv/txn")
+        guard case .unread(let reason) = await link.read(sentAt: .now) else {
+            Issue.record("another cluster's groups were handed to the core")
+            return
+        }
+        #expect(reason.contains("another etcd cluster") && etcd.count(of: "/v3/kv/txn") > reads, "\(reason)")
         link.stop()
         http.close()
     }

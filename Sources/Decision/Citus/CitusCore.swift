@@ -81,7 +81,9 @@ package struct CitusCore: Sendable {
             for change in learned.named {
                 if case .leader(_, let since, let written) = change.fact { leaders[change.group] = written ?? since }
             }
-            for index in self.databases.indices { self.databases[index].learn(leaders: leaders, sentAt: sentAt) }
+            for index in self.databases.indices {
+                self.databases[index].learn(leaders: leaders, of: view.clusterID, sentAt: sentAt)
+            }
             self.tell(learned, into: &reports)
             return true
         case .changed(let learned):

@@ -188,10 +188,11 @@ extension CitusDatabase {
 
     func update(_ group: Int, _ view: Group, _ drift: Drift, _ clusterID: UInt64) -> RowUpdate? {
         guard view.leader != nil else { return nil }
+        let rebuiltFrom = drift.refused?.cluster == clusterID ? drift.rebuiltFrom : nil
         return RowUpdate(
             group: group, changes: drift.changes,
             authority: GroupAuthority(
-                clusterID: clusterID, revision: view.leaderWritten, rebuiltFrom: drift.rebuiltFrom),
+                clusterID: clusterID, revision: view.leaderWritten, rebuiltFrom: rebuiltFrom),
             blockers: self.blockers(group, view, failures: drift.failures))
     }
 
@@ -218,7 +219,8 @@ extension CitusDatabase {
     mutating func note(_ updates: [RowUpdate], at now: Instant) {
         let changes = updates.reduce(0) { $0 + $1.changes.count }
         self.update = Update(
-            groups: updates.map(\.group), since: now, limit: self.updateLimit + AnswerLimits.change * changes)
+            groups: updates.map(\.group), cluster: updates.first?.authority.clusterID, since: now,
+            limit: self.updateLimit + AnswerLimits.change * changes)
     }
 
     /// Sessions that wait for a node that is gone will wait for as long as TCP does: nothing is gained by waiting for them.

@@ -16,7 +16,7 @@ package struct CitusDatabase: Sendable {
         var retryAt: Instant?
         var isReported = false
         /// What the fence says was applied, when it refused this as older.
-        var refused: (applied: Int64, at: Instant)?
+        var refused: (applied: Int64, cluster: UInt64?, at: Instant)?
         /// The same, once it is known that etcd was rebuilt since.
         var rebuiltFrom: Int64?
     }
@@ -44,6 +44,8 @@ package struct CitusDatabase: Sendable {
     struct Update: Sendable {
         let groups: [Int]
         let since: Instant
+        /// The etcd cluster on whose word it changes something.
+        let cluster: UInt64?
         /// For how long it is waited for.
         let limit: Duration
         /// Whether Citus could not terminate the sessions in its way.
@@ -206,13 +208,13 @@ package struct CitusDatabase: Sendable {
         // One group that cannot be changed now does not keep the others waiting: they are tried again at once, without it.
         for group in groups where cause == nil || cause == group {
             secondary =
-                self.ended(group, outcome, views[group], update.isUnforced, at: now, into: &reports) ?? secondary
+                self.ended(group, outcome, views[group], update, at: now, into: &reports) ?? secondary
         }
         return secondary
     }
 
     private mutating func ended(
-        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, _ wasUnforced: Bool, at now: Instant,
+        _ group: Int, _ outcome: UpdateOutcome, _ view: Group?, _ update: Update, at now: Instant,
         into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
         let isMembership = self.membership?.group == group && self.drifts[group] == nil
@@ -238,7 +240,7 @@ package struct CitusDatabase: Sendable {
         }
         drift.failures += 1
         var delay = Self.updateBackoff.pause(after: drift.failures)
-        if case .blocked = outcome, wasUnforced { delay = Self.unforcedPause }
+        if case .blocked = outcome, update.isUnforced { delay = Self.unforcedPause }
         if outcome == .inRecovery {
             // This node's own PostgreSQL is being promoted: not a failure, and over soon as a rule.
             drift.failures -= 1
@@ -248,7 +250,7 @@ package struct CitusDatabase: Sendable {
             reports.append(.updateFailed(self.name, group: group, outcome, retryAfter: delay))
         }
         if case .olderRevision(let applied) = outcome {
-            drift.refused = (applied, now)
+            drift.refused = (applied, update.cluster, now)
             drift.rebuiltFrom = nil
         }
         drift.retryAt = now + delay
@@ -264,19 +266,23 @@ package struct CitusDatabase: Sendable {
 
     /// A linearizable read of etcd that was sent after the fence's refusal shows a leader key that is older than the one
     /// applied. In one etcd's history the key of now is never older than one of before: it was rebuilt under the same number.
-    /// - Parameter leaders: at which revision each group's leader key was written last, as the read shows.
-    mutating func learn(leaders: [Int: Int64], sentAt: Instant) {
+    /// - Parameters:
+    ///   - leaders: at which revision each group's leader key was written last, as the read shows.
+    ///   - cluster: which etcd cluster was read. In another one's history those numbers mean nothing.
+    mutating func learn(leaders: [Int: Int64], of cluster: UInt64?, sentAt: Instant) {
         for (group, drift) in self.drifts {
-            guard let refused = drift.refused, sentAt >= refused.at, let since = leaders[group],
-                since < refused.applied
-            else { continue }
-            self.drifts[group]?.rebuiltFrom = refused.applied
-            self.drifts[group]?.retryAt = nil
+            if let drift = Self.rebuilt(drift, leaders[group], cluster, sentAt) { self.drifts[group] = drift }
         }
-        guard let (group, drift) = self.membership, let refused = drift.refused, sentAt >= refused.at,
-            let since = leaders[group], since < refused.applied
-        else { return }
-        self.membership?.drift.rebuiltFrom = refused.applied
-        self.membership?.drift.retryAt = nil
+        guard let (group, drift) = self.membership else { return }
+        if let drift = Self.rebuilt(drift, leaders[group], cluster, sentAt) { self.membership = (group, drift) }
+    }
+
+    private static func rebuilt(_ drift: Drift, _ written: Int64?, _ cluster: UInt64?, _ sentAt: Instant) -> Drift? {
+        guard let refused = drift.refused, refused.cluster == cluster, sentAt >= refused.at, let written,
+            written < refused.applied
+        else { return nil }
+        var drift = drift
+        (drift.rebuiltFrom, drift.retryAt) = (refused.applied, nil)
+        return drift
     }
 }
