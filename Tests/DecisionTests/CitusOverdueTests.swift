@@ -140,4 +140,59 @@ struct CitusOverdueTests {
         _ = script.on(.copiesCompared(Self.app, same, askedAt: script.now))
         #expect(script.reports.count == 1)
     }
+
+    // MARK: - What is missed
+
+    @Test func `a comparison of copies that is never answered is missed until one is, and told once`() {
+        var script = Self.updating()
+        _ = script.ended(1, .applied)
+        let first = script.now
+        _ = script.rowsRead(Self.moved)
+        script.answeredRows = Self.moved
+        _ = script.pass(AnswerLimits.copies * 3, step: .seconds(1))
+        let told = script.reports.count { if case .unanswered(.copies, _) = $0 { true } else { false } }
+        #expect(told == 1 && script.missed == [.copies(Self.app)])
+        _ = script.on(.copiesCompared(Self.app, [CopyFinding(Self.a2, .same)], askedAt: first))
+        #expect(script.missed == [], "late, and heard all the same")
+    }
+
+    @Test func `a hold that is never answered is missed until anything is heard of one`() {
+        for answer in [
+            CitusEvent.holdEnded(Self.app, group: 1, reason: "over"), .held(Self.app, group: 1, blocksOthers: false),
+        ] {
+            var script = CitusScript.settled()
+            let begun = script.changed(1, .requested(.from("a1")))
+            #expect(begun.contains { if case .hold = $0 { true } else { false } })
+            script.answeredRows = CitusScript.rows
+            _ = script.pass(CitusDatabase.holdLimit + AnswerLimits.hold - .seconds(1), step: .milliseconds(500))
+            #expect(script.missed == [])
+            _ = script.pass(.seconds(2))
+            #expect(script.missed == [.hold(Self.app, group: 1)])
+            #expect(script.core.citusStatus?.databases.first?.heldGroup == nil)
+            _ = script.on(answer)
+            #expect(script.missed == [])
+        }
+    }
+
+    @Test func `a leader or another coordinator that owes an answer is missed while it is asked`() {
+        var script = CitusScript.settled()
+        script.answeredRows = CitusScript.rows
+        _ = script.leads(1, "a2")
+        _ = script.pass(AnswerLimits.writable + .seconds(1))
+        #expect(script.missed == [.writable(Self.a2)])
+        _ = script.answered("a2", .standby)
+        #expect(script.missed == [])
+        _ = script.pass(AnswerLimits.writable + .seconds(1))
+        #expect(script.missed == [.writable(Self.a2)])
+        // It leads no more: nobody waits for it.
+        _ = script.leads(1, "a1")
+        _ = script.pass(.seconds(1))
+        #expect(script.missed == [])
+        let c2 = NodeEndpoint("c2", 5432)
+        _ = script.changed(0, .member("c2", CitusScript.standby("c2")))
+        _ = script.pass(AnswerLimits.writable + .seconds(1))
+        #expect(script.missed == [.writable(c2)])
+        _ = script.answered("c2", .standby)
+        #expect(script.missed == [])
+    }
 }

@@ -17,7 +17,9 @@ package struct CitusCore: Sendable {
     var hasNewPlace = false
     private var identities = ServerIdentities()
     /// By group, of those that have had a leader.
-    private var inquiries: [Int: LeaderInquiry] = [:]
+    private(set) var inquiries: [Int: LeaderInquiry] = [:]
+    /// The groups whose leaders are asked at present.
+    private(set) var asking: Set<Int> = []
     /// What the failure detector holds failed, or lagging.
     private var unusable: Set<NodeEndpoint> = []
     /// Whether the view of the groups is found to lack something.
@@ -220,6 +222,7 @@ package struct CitusCore: Sendable {
         }
         if self.settings.group == 0, let coordinators = view.groups[0] { self.rivals.remember(coordinators) }
         if self.settings.registersSecondaries { self.observeSecondaries(view, at: now) }
+        self.asking = []
         // In contact again, the read that says so is an event.
         guard isWriter, let clusterID = view.clusterID, let readAt = view.readAt, now - readAt <= Self.freshness
         else { return }
@@ -234,6 +237,7 @@ package struct CitusCore: Sendable {
         self.wakeAt = min(
             self.wakeAt,
             self.identities.advance(neighborhood.wanted, at: now, awakeSince: awakeSince, into: &actions))
+        self.asking = wanted
         self.askWritable(wanted, view, awakeSince, at: now, into: &actions, &reports)
         self.rivals.advance(at: now, awakeSince: awakeSince, into: &actions, &reports)
         self.wakeAt = min(self.wakeAt, self.rivals.wakeAt(after: now, awakeSince: awakeSince))
@@ -247,9 +251,6 @@ package struct CitusCore: Sendable {
 
     /// When the present leader of a group was found to accept writes.
     func writableAt(_ group: Int) -> Instant? { self.inquiries[group]?.outOfRecoveryAt }
-
-    /// What was asked for, is overdue, and has not been answered since.
-    var unanswered: [Unanswered] { self.databases.flatMap(\.unanswered) }
 
     private mutating func observeSecondaries(_ view: GroupsView, at now: Instant) {
         self.damper.observe(view.groups, failed: self.unusable, at: now)

@@ -14,7 +14,7 @@ extension CitusDatabase {
         else { return }
         let authority = GroupAuthority(clusterID: clusterID, revision: view.leaderWritten)
         self.lastHeld = leader
-        self.hold = Hold(group: group, leader: leader, until: now + Self.holdLimit)
+        self.hold = Hold(group: group, leader: leader, since: now)
         actions.append(.hold(self.name, group: group, nodeID: row.id, authority, limit: Self.holdLimit))
     }
 
@@ -53,6 +53,7 @@ extension CitusDatabase {
         _ group: Int, leader: String, blocksOthers: Bool, into actions: inout [CitusAction],
         _ reports: inout [CitusReport]
     ) {
+        self.lostHold = nil
         // It was given up before it had all its locks.
         guard self.hold?.group == group else { return actions.append(.releaseHold(self.name, group: group)) }
         self.hold?.isHeld = true
@@ -61,6 +62,7 @@ extension CitusDatabase {
     }
 
     mutating func holdEnded(_ group: Int, _ reason: String, at now: Instant, into reports: inout [CitusReport]) {
+        self.lostHold = nil
         guard self.hold?.group == group else { return }
         self.hold = nil
         if self.update?.groups == [group] { self.update = nil }

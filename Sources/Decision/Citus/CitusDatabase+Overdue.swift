@@ -15,16 +15,18 @@ extension CitusDatabase {
         }
         if let since = self.awaited?.comparingSince, now - max(since, awakeSince) >= AnswerLimits.copies {
             self.awaited?.comparingSince = nil
-            reports.append(.unanswered(.copies(self.name), after: now - since))
+            // Once, until one is answered.
+            if self.copiesSilentSince == nil { reports.append(.unanswered(.copies(self.name), after: now - since)) }
+            self.copiesSilentSince = self.copiesSilentSince ?? since
         }
         if let update = self.update, now - max(update.since, awakeSince) >= update.limit {
             self.giveUpUpdate(at: now)
             reports.append(.unanswered(.update(self.name, groups: update.groups), after: now - update.since))
         }
         if let hold = self.hold, !self.isUpdating(hold.group), now - max(hold.until, awakeSince) >= AnswerLimits.hold {
-            self.hold = nil
+            (self.hold, self.lostHold) = (nil, hold)
             reports.append(
-                .unanswered(.hold(self.name, group: hold.group), after: now - hold.until + Self.holdLimit))
+                .unanswered(.hold(self.name, group: hold.group), after: now - hold.since))
         }
     }
 
@@ -68,6 +70,10 @@ extension CitusDatabase {
         if let update = self.lostUpdate {
             list.append(Unanswered(asked: .update(self.name, groups: update.groups), since: update.since))
         }
+        if let hold = self.lostHold {
+            list.append(Unanswered(asked: .hold(self.name, group: hold.group), since: hold.since))
+        }
+        if let since = self.copiesSilentSince { list.append(Unanswered(asked: .copies(self.name), since: since)) }
         return list
     }
 }

@@ -9,6 +9,7 @@ extension CitusDatabase {
     mutating func copiesCompared(
         _ findings: [CopyFinding], askedAt: Instant, at now: Instant, into reports: inout [CitusReport]
     ) {
+        self.copiesSilentSince = nil
         // One that was given up may have looked before the last change.
         guard let awaited = self.awaited, let since = awaited.comparingSince, askedAt >= since else { return }
         let different = findings.filter { $0.result == .different }.map(\.endpoint)

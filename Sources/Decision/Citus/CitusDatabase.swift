@@ -33,7 +33,8 @@ package struct CitusDatabase: Sendable {
         let group: Int
         /// Who led when it was begun.
         let leader: Group.Leader
-        let until: Instant
+        let since: Instant
+        var until: Instant { self.since + CitusDatabase.holdLimit }
         var isHeld = false
         /// Whether no other group's rows can be moved meanwhile.
         var blocksOthers = false
@@ -43,9 +44,9 @@ package struct CitusDatabase: Sendable {
     /// An update that is under way.
     struct Update: Sendable {
         let groups: [Int]
-        let since: Instant
         /// The etcd cluster on whose word it changes something.
         let cluster: UInt64?
+        let since: Instant
         /// For how long it is waited for.
         let limit: Duration
         /// Whether Citus could not terminate the sessions in its way.
@@ -101,7 +102,11 @@ package struct CitusDatabase: Sendable {
     var hold: Hold?
     /// The leadership for whose end a transaction was held last: once is enough.
     var lastHeld: Group.Leader?
+    /// One that was given up, until anything is heard of a transaction of the kind.
+    var lostHold: Hold?
     var awaited: Synchronization?
+    /// When the first comparison of copies was asked for that has been given up since any was answered.
+    var copiesSilentSince: Instant?
     var settings: SettingsWatch
     var versions = VersionWatch()
 
@@ -139,6 +144,7 @@ package struct CitusDatabase: Sendable {
     mutating func forget(at now: Instant, into actions: inout [CitusAction]) {
         (self.rows, self.unreadable, self.awaited) = (nil, nil, nil)
         (self.drifts, self.refusals, self.membership, self.lostUpdate) = ([:], [:], nil, nil)
+        (self.lostHold, self.copiesSilentSince) = (nil, nil)
         (self.reading.due, self.waits) = (now, 0)
         self.settings.begin(at: now)
         self.versions.begin()
@@ -193,7 +199,7 @@ package struct CitusDatabase: Sendable {
         _ groups: [Int], _ outcome: UpdateOutcome, causedBy cause: Int?, _ views: [Int: Group], askedAt: Instant,
         at now: Instant, into reports: inout [CitusReport]
     ) -> NodeEndpoint? {
-        self.lostUpdate = nil
+        (self.lostUpdate, self.lostHold) = (nil, nil)
         // That of one that was given up comes too late: the rows say what came of it.
         guard let update = self.update, update.groups == groups, askedAt >= update.since else { return nil }
         if let hold = self.hold, groups.contains(hold.group) { self.hold = nil }

@@ -61,6 +61,12 @@ struct LeaderInquiry: Sendable {
     /// Whether the leader's PostgreSQL at `endpoint` owes an answer.
     func isAsked(at endpoint: NodeEndpoint?) -> Bool { self.question.isUnderWay && self.asked == endpoint }
 
+    /// Since when nothing has been heard of the server that was asked last.
+    var unanswered: Unanswered? {
+        guard let asked = self.asked, let since = self.question.silentSince else { return nil }
+        return Unanswered(asked: .writable(asked), since: since)
+    }
+
     mutating func giveUp(at now: Instant, awakeSince: Instant) -> Silence? {
         self.question.giveUp(after: AnswerLimits.writable, at: now, awakeSince: awakeSince, next: now)
     }

@@ -62,6 +62,12 @@ package struct RivalCoordinators: Sendable {
         }
     }
 
+    var unanswered: [Unanswered] {
+        self.servers.sorted { ($0.key.host, $0.key.port) < ($1.key.host, $1.key.port) }.compactMap { endpoint, rival in
+            rival.question.silentSince.map { Unanswered(asked: .writable(endpoint), since: $0) }
+        }
+    }
+
     func wakeAt(after now: Instant, awakeSince: Instant) -> Instant {
         self.servers.values.map { $0.question.wakeAt(limit: AnswerLimits.writable, awakeSince: awakeSince) }
             .filter { $0 > now }.min() ?? .distantFuture
