@@ -40,9 +40,11 @@ extension HTTPExchange {
             Unmanaged<WebBody>.fromOpaque(held).release()
             return .NO
         }
-        MHD_add_response_header(response, "Content-Type", answer.contentType)
-        // What is true now need not be so when it is shown again; and nobody shall guess another type.
-        MHD_add_response_header(response, "Cache-Control", "no-store")
+        // Of what is sent no more with it, 304 says nothing (RFC 9110, 15.4.5).
+        if answer.status != 304 { MHD_add_response_header(response, "Content-Type", answer.contentType) }
+        if let tag = answer.tag { MHD_add_response_header(response, "ETag", tag) }
+        MHD_add_response_header(response, "Cache-Control", answer.cacheControl)
+        // Nobody shall guess another type.
         MHD_add_response_header(response, "X-Content-Type-Options", "nosniff")
         for header in answer.headers { MHD_add_response_header(response, header.name, header.value) }
         return self.send(answer.status, response)

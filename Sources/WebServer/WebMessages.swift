@@ -56,13 +56,15 @@ public struct WebRequest: Sendable {
     public let authorization: String?
     /// The header `Accept`.
     public let accept: String?
+    /// The header `If-None-Match`.
+    public let ifNoneMatch: String?
 
     public init(
         _ method: String, _ path: String, query: [Argument] = [], peer: WebPeer, authorization: String? = nil,
-        accept: String? = nil
+        accept: String? = nil, ifNoneMatch: String? = nil
     ) {
         (self.method, self.path, self.query, self.peer) = (method, path, query, peer)
-        (self.authorization, self.accept) = (authorization, accept)
+        (self.authorization, self.accept, self.ifNoneMatch) = (authorization, accept, ifNoneMatch)
     }
 }
 
@@ -88,10 +90,14 @@ public final class WebBody {
 
 /// An answer, whole.
 public struct WebAnswer: Sendable {
-    /// An HTTP status.
+    /// An HTTP status. With 304 the body is not sent; its length is, as with HEAD.
     public var status: UInt32
     public var contentType: String
     public var body: WebBody
+    /// Its entity tag, in quotes; nil: it has none.
+    public var tag: String?
+    /// The header `Cache-Control`. As a rule what is true now need not be so when it is shown again.
+    public var cacheControl = "no-store"
     /// Besides the content type and those that every answer has.
     public var headers: [(name: String, value: String)]
 

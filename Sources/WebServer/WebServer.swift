@@ -141,7 +141,8 @@ extension WebServer: HTTPResponder {
     package func respond(to exchange: HTTPExchange, _ method: String, _ path: String) -> MHD_Result {
         let request = WebRequest(
             method, path, query: exchange.query, peer: self.peer(of: exchange.connection),
-            authorization: exchange.header("Authorization"), accept: exchange.header("Accept"))
+            authorization: exchange.header("Authorization"), accept: exchange.header("Accept"),
+            ifNoneMatch: exchange.header("If-None-Match"))
         switch self.handler(request) {
         case .now(let answer): return exchange.send(answer)
         case .later(let answer):

@@ -52,7 +52,16 @@ function bytes(count) {
 
 const clock = (milliseconds) => new Date(milliseconds).toISOString().replace("T", " ").slice(0, 19) + " UTC";
 
-// What the API answers at a path; as before where it says that nothing changed.
+// The same, `seconds` later: where nothing else has changed, ages and the time of day have gone on.
+function later(value, seconds) {
+  if (Array.isArray(value)) return value.map((one) => later(one, seconds));
+  if (value === null || typeof value !== "object") return value;
+  const counts = (name) => name === "time" || name.endsWith("seconds_ago") || name.endsWith("for_seconds");
+  return Object.fromEntries(Object.entries(value).map(([name, one]) =>
+    [name, typeof one === "number" && counts(name) ? one + seconds : later(one, seconds)]));
+}
+
+// What the API answers at a path; as before, and older, where it says that nothing changed.
 async function ask(path) {
   const headers = {};
   const token = sessionStorage.getItem(tokenKey);
@@ -60,11 +69,11 @@ async function ask(path) {
   const before = known[path];
   if (before && before.tag) headers["If-None-Match"] = before.tag;
   const answer = await fetch(path, { headers, cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(5000) });
-  if (answer.status === 304 && before) return before.value;
+  if (answer.status === 304 && before) return later(before.value, Math.round((performance.now() - before.at) / 1000));
   if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error("refused"), { refused: answer.status });
   if (!answer.ok) throw new Error(`${path} was answered with status ${answer.status}`);
   const value = await answer.json();
-  known[path] = { tag: answer.headers.get("ETag"), value };
+  known[path] = { tag: answer.headers.get("ETag"), value, at: performance.now() };
   return value;
 }
 

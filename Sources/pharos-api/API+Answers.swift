@@ -30,7 +30,9 @@ extension API {
                 return self.error(
                     503, "unknown", "the daemon of this node follows no groups, and knows nothing of them")
             }
-            return WebAnswer(200, "application/json", kept.body)
+            var answer = WebAnswer(200, "application/json", kept.body)
+            answer.tag = kept.tag
+            return answer
         }
     }
 

@@ -52,6 +52,7 @@ final class API {
     private func counted(_ answer: WebAnswer, _ request: WebRequest) -> WebAnswer {
         self.answers[answer.status, default: 0] += 1
         guard request.method == "OPTIONS" else { return answer }
+        var answer = self.conditional(answer, request)
         var answer = answer
         answer.body = WebBody([])
         answer.headers.append(("Allow", "GET, HEAD, OPTIONS"))
@@ -59,6 +60,16 @@ final class API {
     }
 
     private func decide(_ request: WebRequest) -> WebReply {
+    /// 304 where the client has what there is (RFC 9110, 13.1.2). Who may not see it has got another answer before.
+    private func conditional(_ answer: WebAnswer, _ request: WebRequest) -> WebAnswer {
+        guard ["GET", "HEAD"].contains(request.method), answer.status == 200, let tag = answer.tag,
+            let known = request.ifNoneMatch, EntityTag.isNamed(tag, by: known)
+        else { return answer }
+        var answer = answer
+        answer.status = 304
+        return answer
+    }
+
         if let answer = self.page.answer(request.method, request.path) { return .now(answer) }
         let route: Route
         switch RouteMatch(request.method, request.path) {

@@ -13,6 +13,14 @@ enum DaemonQuestion: String, CaseIterable, Sendable {
     case findings = "/findings"
     case health = "/health"
 
+    /// Whether what is answered has an entity tag. What differs each time needs none.
+    var isTagged: Bool {
+        switch self {
+        case .cluster, .failovers, .findings: true
+        case .status, .primary, .events, .health: false
+        }
+    }
+
     /// Questions of one lane wait for each other: the small ones never behind the large.
     var lane: Int {
         switch self {
@@ -35,8 +43,11 @@ final class KeptAnswer {
     /// Read as JSON once, however many ask; nil: it is none.
     private(set) lazy var json: JSON? = self.answer.flatMap { JSON.parse($0.body) }
 
-    init(askedAt: Int64, cameAt: Int64, _ outcome: Result<DaemonAnswer, DaemonSilence>) {
-        (self.askedAt, self.cameAt, self.outcome) = (askedAt, cameAt, outcome)
+    /// Its entity tag; nil: it has none.
+    let tag: String?
+
+    init(askedAt: Int64, cameAt: Int64, _ outcome: Result<DaemonAnswer, DaemonSilence>, tag: String? = nil) {
+        (self.askedAt, self.cameAt, self.outcome, self.tag) = (askedAt, cameAt, outcome, tag)
     }
 
     var answer: DaemonAnswer? {
@@ -59,6 +70,7 @@ final class DaemonLink {
     private var kept: [DaemonQuestion: KeptAnswer] = [:]
     private var underWay: [DaemonQuestion: Task<KeptAnswer, Never>] = [:]
     private var last: [Int: Task<KeptAnswer, Never>] = [:]
+    private var tags: [DaemonQuestion: AnswerTags] = [:]
     /// Is told whenever the daemon begins or ceases to be silent.
     var silenceChanged: @EventLoop (DaemonSilence?) -> Void = { _ in }
     private(set) var silence: DaemonSilence?
@@ -110,7 +122,12 @@ final class DaemonLink {
             outcome = .failure(error)
         }
         self.note(outcome)
-        return KeptAnswer(askedAt: askedAt, cameAt: self.clock(), outcome)
+        let cameAt = self.clock()
+        var tag: String?
+        if question.isTagged, case .success(let answer) = outcome {
+            tag = self.tags[question, default: AnswerTags()].tag(of: answer.body, at: cameAt / 1_000_000)
+        }
+        return KeptAnswer(askedAt: askedAt, cameAt: cameAt, outcome, tag: tag)
     }
 
     private func note(_ outcome: Result<DaemonAnswer, DaemonSilence>) {

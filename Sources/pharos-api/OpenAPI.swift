@@ -40,13 +40,24 @@ enum OpenAPI {
                     .init("summary", .string(route.summary)), .init("description", .string(who)),
                     .init("operationId", .string(self.identifier(route))),
                     .init("security", security),
-                    route.parameters.isEmpty ? nil : .init("parameters", .list(route.parameters.map(self.parameter))),
+                    self.parameters(route).isEmpty ? nil : .init("parameters", .list(self.parameters(route))),
                     .init("responses", self.responses(route, isOpen: isOpen)))))
     }
 
     private static func identifier(_ route: Route) -> String {
         let words = route.path.split { $0 == "/" || $0 == "." }.filter { $0 != "v1" }
         return words.joined(separator: "_")
+    }
+
+    private static func parameters(_ route: Route) -> [JSONDocument] {
+        let query = route.parameters.map(self.parameter)
+        guard route.isTagged else { return query }
+        return query + [
+            [
+                "name": "If-None-Match", "in": "header", "required": false,
+                "description": "The `ETag` of the answer that you have.", "schema": ["type": "string"],
+            ]
+        ]
     }
 
     private static func parameter(_ parameter: Route.Parameter) -> JSONDocument {
@@ -66,7 +77,16 @@ enum OpenAPI {
             let content = outcome.contentTypes.map { type in
                 JSONDocument.Member(type, ["schema": self.schema(outcome.status, type)])
             }
-            return .init("\(outcome.status)", ["description": .string(outcome.help), "content": .object(content)])
+            return .init(
+                "\(outcome.status)",
+                .members(
+                    .init("description", .string(outcome.help)),
+                    route.isTagged && outcome.status == 200 ? .init("headers", self.tagHeader) : nil,
+                    .init("content", .object(content))))
+        }
+        if route.isTagged {
+            let text = "Nothing has changed since the answer whose `ETag` was sent; ages have gone on. No body."
+            responses.append(.init("304", ["description": .string(text), "headers": self.tagHeader]))
         }
         var errors: [(String, String)] = [
             ("400", "An argument is unknown, given twice, or not what was expected."),
@@ -85,6 +105,14 @@ enum OpenAPI {
         }
         return .object(responses.sorted { $0.name < $1.name })
     }
+
+    private static let tagHeader: JSONDocument = [
+        "ETag": [
+            "description": "Equal as long as nothing has changed but ages and `time`, which have gone on.",
+            "required": true,
+            "schema": ["type": "string"],
+        ]
+    ]
 
     private static func schema(_ status: UInt32, _ type: String) -> JSONDocument {
         type == "application/json" ? ["type": "object"] : ["type": "string"]

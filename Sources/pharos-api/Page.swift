@@ -33,7 +33,10 @@ struct Page {
                 self.answers = [:]
                 return
             }
-            self.answers[path] = WebAnswer(200, type, WebBody(Array(content.contents)), headers: Self.headers)
+            var answer = WebAnswer(200, type, WebBody(Array(content.contents)), headers: Self.headers)
+            // A browser may keep it, and asks each time whether it is still the one that is installed.
+            (answer.tag, answer.cacheControl) = (EntityTag.strong(content.contents), "no-cache")
+            self.answers[path] = answer
         }
     }
 

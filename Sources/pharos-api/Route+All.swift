@@ -14,6 +14,7 @@ extension Route {
         Route(
             method: "GET", path: "/v1/cluster", requirement: .role(.look),
             summary: "All groups, members, addresses, verdicts and problems, as this node's daemon knows them.",
+            isTagged: true,
             outcomes: [Outcome(status: 200, contentTypes: [json], help: "With the age of what is known."), unknown],
             handler: { api, _, _ in api.handOn(.cluster) }),
         Route(
@@ -26,6 +27,7 @@ extension Route {
         Route(
             method: "GET", path: "/v1/failovers", requirement: .role(.look),
             summary: "The last changes of leader on record, oldest first.",
+            isTagged: true,
             outcomes: [
                 Outcome(
                     status: 200, contentTypes: [json],
@@ -37,6 +39,7 @@ extension Route {
             method: "GET", path: "/v1/findings", requirement: .role(.look),
             summary:
                 "What is the matter with the cluster, and what the last verification of Citus's metadata has found.",
+            isTagged: true,
             outcomes: [
                 Outcome(
                     status: 200, contentTypes: [json],

@@ -29,6 +29,8 @@ struct Route: Sendable {
     let requirement: Requirement
     let summary: String
     var parameters: [Parameter] = []
+    /// Whether the answer has an entity tag, so that 304 may come back.
+    var isTagged = false
     var outcomes: [Outcome]
     let handler: Handler
 }
