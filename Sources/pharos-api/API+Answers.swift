@@ -97,7 +97,8 @@ extension API {
 
     private func metrics(_ format: Exposition, _ status: KeptAnswer, _ cluster: KeptAnswer) -> WebAnswer {
         let said = status.answer?.status == 200 ? status.json : nil
-        let families = PharosMetrics.families(status: said, cluster: cluster.answer?.status == 200 ? cluster.json : nil)
+        let families = PharosMetrics.families(
+            status: said, cluster: cluster.answer?.status == 200 ? cluster.json : nil, instance: self.cluster)
         return self.answer(200, format.text(families + self.ownFamilies), format.contentType)
     }
 

@@ -35,6 +35,11 @@ extension API {
                     "pharos_api_certificate_not_after_timestamp_seconds", .gauge, "When the API's certificate ends",
                     [Sample([], Double(pair.validUntil))]))
         }
-        return families
+        guard let cluster = self.cluster else { return families }
+        return families.map { family in
+            var family = family
+            family.samples = family.samples.map { Sample([("cluster", cluster)] + $0.labels, $0.value) }
+            return family
+        }
     }
 }

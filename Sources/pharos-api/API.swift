@@ -16,6 +16,8 @@ final class API {
     let tokens: TokenStore?
     /// The daemon's unit, as people type it.
     let daemonUnit: String
+    /// The name of the daemon, where it is one of several of a host; a label of all figures.
+    let cluster: String?
     private let page: Page
     private let log: @EventLoop (LogRecord) -> Void
     private var refusals = RefusalBook()
@@ -30,10 +32,10 @@ final class API {
 
     init(
         _ settings: APISettings, _ daemon: DaemonLink, _ tokens: TokenStore?, unit: String = DaemonInstance().unit,
-        page: Page = Page(), log: @escaping @EventLoop (LogRecord) -> Void
+        cluster: String? = nil, page: Page = Page(), log: @escaping @EventLoop (LogRecord) -> Void
     ) {
         (self.settings, self.daemon, self.tokens, self.log) = (settings, daemon, tokens, log)
-        self.daemonUnit = unit
+        (self.daemonUnit, self.cluster) = (unit, cluster)
         self.page = page
     }
 
@@ -50,16 +52,14 @@ final class API {
     }
 
     private func counted(_ answer: WebAnswer, _ request: WebRequest) -> WebAnswer {
+        var answer = self.conditional(answer, request)
         self.answers[answer.status, default: 0] += 1
         guard request.method == "OPTIONS" else { return answer }
-        var answer = self.conditional(answer, request)
-        var answer = answer
         answer.body = WebBody([])
         answer.headers.append(("Allow", "GET, HEAD, OPTIONS"))
         return answer
     }
 
-    private func decide(_ request: WebRequest) -> WebReply {
     /// 304 where the client has what there is (RFC 9110, 13.1.2). Who may not see it has got another answer before.
     private func conditional(_ answer: WebAnswer, _ request: WebRequest) -> WebAnswer {
         guard ["GET", "HEAD"].contains(request.method), answer.status == 200, let tag = answer.tag,
@@ -70,6 +70,7 @@ final class API {
         return answer
     }
 
+    private func decide(_ request: WebRequest) -> WebReply {
         if let answer = self.page.answer(request.method, request.path) { return .now(answer) }
         let route: Route
         switch RouteMatch(request.method, request.path) {

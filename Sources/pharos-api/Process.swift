@@ -36,7 +36,9 @@ final class Process {
         daemon.silenceChanged = { self.tell($0) }
         if let path = self.settings.tokens { self.tokens = TokenStore(path) { self.tell($0, path) } }
         if let tls = self.settings.tls { self.certificates = CertificateKeeper(tls) { self.tell($0, tls.certificate) } }
-        let api = API(self.settings, daemon, self.tokens, unit: self.instance.daemon.unit) { self.journal.write($0) }
+        let api = API(
+            self.settings, daemon, self.tokens, unit: self.instance.daemon.unit, cluster: self.instance.daemon.name
+        ) { self.journal.write($0) }
         guard let authorities = self.clientAuthorities() else { return EventLoop.exit(code: EX_CONFIG) }
         let listeners = Listeners(api, clientAuthorities: authorities.isEmpty ? nil : authorities) {
             self.journal.write($0)

@@ -81,6 +81,19 @@ struct APIAnswerTests {
         #expect(open.text.hasSuffix("# EOF\n") && open.text.contains("# TYPE pharos_api_answers counter"))
     }
 
+    @Test @EventLoop func `of one of several daemons of a host all figures say which, the API's own too`() async throws
+    {
+        let daemon = try FakeDaemon()
+        let plain = try daemon.api()
+        let api = API(plain.settings, plain.daemon, nil, cluster: "15-main", page: Page(folder: "/nonexistent")) { _ in
+        }
+        let lines = await self.get(api, "/metrics").text.split(separator: "\n").filter { !$0.hasPrefix("#") }
+        #expect(lines.contains("pharos_up{cluster=\"15-main\"} 1") && lines.count > 20)
+        #expect(lines.contains("pharos_api_answers_total{cluster=\"15-main\",status=\"304\"} 0"))
+        #expect(lines.allSatisfy { $0.contains("{cluster=\"15-main\"") }, "\(lines)")
+        #expect(!(await self.get(plain, "/metrics").text.contains("cluster=\"")))
+    }
+
     @Test @EventLoop func `a daemon that does not answer is told as that, and nothing is invented`() async throws {
         let daemon = try FakeDaemon()
         let api = try daemon.api { $0.daemonSocket = "/nonexistent/pharos.sock" }
