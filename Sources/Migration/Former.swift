@@ -63,6 +63,8 @@ public struct Former: Sendable, Equatable {
     /// The value that the key had to have on this node.
     public var triggerValue: Said<String>?
     public var etcd = Etcd()
+    /// The URL of the REST API that decided where the address was; nil where it asked etcd.
+    public var restAPI: Said<String>?
     /// What has no counterpart, each with what Pharos does instead.
     public var lost: [Remark] = []
     /// What is not understood, and so not carried over.

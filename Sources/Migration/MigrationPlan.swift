@@ -105,6 +105,7 @@ public struct MigrationPlan: Sendable, Equatable {
     private mutating func compareCluster(
         _ former: Former, _ path: String, _ settings: Settings, _ problems: inout [String]
     ) {
+        if let asked = former.restAPI { self.compareAPI(asked, path, settings) }
         guard let key = former.triggerKey else { return }
         let group = settings.group.map { "/\($0)" } ?? ""
         let expected = "\(settings.namespace)\(settings.scope)\(group)/leader"
@@ -133,6 +134,29 @@ public struct MigrationPlan: Sendable, Equatable {
                     "\(quoted(value.value)), but Patroni's file calls this member '\(settings.member)', which is what Pharos goes by. Is \(former.file) "
                         + "the file of this node? With that value the address never came here", at: value.place))
         }
+    }
+
+    /// Whose Patroni it asked decided where the address was: as a rule this node's own.
+    private mutating func compareAPI(_ asked: Former.Said<String>, _ path: String, _ settings: Settings) {
+        guard let own = webEndpoint(settings.patroni.url) else { return }
+        guard let url = webEndpoint(asked.value) else {
+            self.doubts.append(
+                .init(
+                    asked.name,
+                    "\(Self.shown(asked.value)) is not understood; expected a URL such as http://127.0.0.1:8008, which vip-manager asked. Is that "
+                        + "this node's Patroni? If it is another node's, the address followed that node, and with Pharos it follows the leader",
+                    at: asked.place))
+            return
+        }
+        // A Patroni that listens on all addresses may be the one at any of them.
+        let isElsewhere = !url.isLoopback && !own.isLoopback && url.host != own.host
+        guard url.port != own.port || isElsewhere else { return }
+        self.doubts.append(
+            .init(
+                asked.name,
+                "it asked \(url.url), and Patroni's file \(path) has this node's REST API at \(own.url). If both lead to the same Patroni, all is "
+                    + "well; if it asked another node's, the address followed that node, and with Pharos it follows the leader",
+                at: asked.place))
     }
 
     private static func path(_ key: String) -> [Substring] { key.split(separator: "/") }

@@ -65,7 +65,7 @@ struct VipManagerFile {
         self.former.unknown.append(self.remark(entry, reason))
     }
 
-    private func value(_ name: VipManagerName) -> Former.Said<String>? {
+    func value(_ name: VipManagerName) -> Former.Said<String>? {
         guard let entry = self.said[name]?.entry, let text = entry.values.first else { return nil }
         return Former.Said(text, entry.name, at: self.place(entry))
     }
@@ -166,37 +166,12 @@ struct VipManagerFile {
             }
             return
         }
-        // Of Patroni's REST API, the path that it asked, and the code that it waited for.
-        let path = key.value.split(separator: "/").joined(separator: "/").lowercased()
-        guard ["leader", "primary", "master", "read-write", ""].contains(path) else {
-            return self.problems.append(
-                "\(key.place): \(key.name) is \(quoted(key.value)): an address for other nodes than the leader's. Pharos keeps addresses on the "
-                    + "leader's node only; keep vip-manager for this one")
-        }
-        self.former.lost.append(
-            .init(key.name, "it asked Patroni's REST API. Pharos follows the leader key itself, in etcd", at: key.place)
-        )
-        if let value = self.value(.triggerValue) {
-            self.former.lost.append(
-                .init(value.name, "the answer of the REST API that it waited for; see \(key.name)", at: value.place))
-        }
+        self.readQuestion(key)
     }
 
     private mutating func readAccess() {
-        guard self.value(.dcsType)?.value.lowercased() != "patroni" else {
-            for name in [.dcsEndpoints, .etcdUser, .etcdPassword] as [VipManagerName] {
-                guard let entry = self.said[name]?.entry else { continue }
-                self.former.lost.append(
-                    self.remark(entry, "how it reached Patroni; Pharos takes that from Patroni's file"))
-            }
-            return
-        }
-        if let entry = self.said[.dcsEndpoints]?.entry {
-            let urls = entry.values.flatMap { $0.split(separator: ",") }.map { $0.trimming(while: \.isWhitespace) }
-            self.former.etcd.endpoints = urls.filter { !$0.isEmpty }.prefix(Settings.endpointLimit).map {
-                Former.Said(String($0), entry.name, at: self.place(entry))
-            }
-        }
+        guard self.value(.dcsType)?.value.lowercased() != "patroni" else { return self.readRESTAccess() }
+        self.former.etcd.endpoints = self.endpoints
         self.former.etcd.username = self.value(.etcdUser)
         if let password = self.value(.etcdPassword) {
             self.former.etcd.password = Former.Said(Secret(password.value), password.name, at: password.place)
@@ -205,6 +180,24 @@ struct VipManagerFile {
         self.former.etcd.certFile = self.value(.etcdCertFile)
         self.former.etcd.keyFile = self.value(.etcdKeyFile)
     }
+
+    var endpoints: [Former.Said<String>] {
+        guard let entry = self.said[.dcsEndpoints]?.entry else { return [] }
+        let urls = entry.values.flatMap { $0.split(separator: ",") }.map { $0.trimming(while: \.isWhitespace) }
+        return urls.filter { !$0.isEmpty }.prefix(Settings.endpointLimit).map {
+            Former.Said(String($0), entry.name, at: self.place(entry))
+        }
+    }
+
+    // MARK: - For the other dialects of this reader
+
+    mutating func lose(_ name: VipManagerName, _ text: String) {
+        if let entry = self.said[name]?.entry { self.former.lost.append(self.remark(entry, text)) }
+    }
+
+    mutating func refuse(_ problem: String) { self.problems.append(problem) }
+
+    mutating func asked(_ api: Former.Said<String>) { self.former.restAPI = api }
 }
 
 extension Substring {

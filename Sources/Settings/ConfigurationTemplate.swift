@@ -150,6 +150,16 @@ package func etcdEndpoint(_ text: String) -> (url: String, isLoopback: Bool)? {
     }
 }
 
+/// `http(s)://HOST[:PORT]` in one form, and its parts; nil where it is none. Of a port that is not said, that of the protocol.
+package func webEndpoint(_ text: String) -> (url: String, host: String, port: UInt16, isLoopback: Bool)? {
+    do throws(InvalidValue) {
+        let url = try EndpointURL(text, defaultPort: text.lowercased().hasPrefix("https:") ? 443 : 80)
+        return (url.description, url.host, url.port, url.isLoopback)
+    } catch {
+        return nil
+    }
+}
+
 /// What is wrong with an address and its prefix, or with an interface, as pharos.yml would have them; nil: nothing.
 package func addressProblem(_ address: String, interface: String) -> String? {
     do throws(InvalidValue) {

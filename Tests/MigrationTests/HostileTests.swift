@@ -22,6 +22,13 @@ struct HostileTests {
             "ip: 10.0.0.3\ninterface: e\ntrigger-key: /replica\ndcs-type: patroni\n",
             "keeps addresses on the leader's node only"
         ),
+        (
+            "ip: 10.0.0.3\ninterface: e\ntrigger-key: /leader\ntrigger-value: 503\ndcs-type: patroni\n",
+            "/f:4: trigger-value is '503': the address was where '/leader' is answered so"
+        ),
+        (
+            "ip: 10.0.0.3\ninterface: e\ndcs-type: patroni\n", "'trigger-key' is missing"
+        ),
         ("ip: 10.0.0.3\ninterface: e\ntrigger-key: /s/d/leader\ndcs-type: zookeeper\n", "expected etcd or patroni"),
         ("VIP_NOTHING=1\n", "no setting of vip-manager or keepalived is in it"),
     ])
