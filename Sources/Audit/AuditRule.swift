@@ -107,6 +107,25 @@ struct Judgement {
     }
 }
 
+extension Judgement {
+    /// Does what may fail for one member only with each server that answered; what did not is noted as unseen. `except`: a member that is left out.
+    mutating func eachServer(
+        of facts: AuditFacts, except: String? = nil,
+        _ body: (String, AuditFacts.Server, inout Judgement) throws(Unlooked) -> Void
+    ) throws(Unlooked) {
+        for (name, server) in try facts.knownServers(&self) where name != except {
+            self.part(name) { say throws(Unlooked) in try body(name, server, &say) }
+        }
+    }
+
+    /// The same where Citus is followed; nothing where it is not.
+    mutating func eachCitusServer(
+        of facts: AuditFacts, _ body: (String, AuditFacts.Server, inout Judgement) throws(Unlooked) -> Void
+    ) throws(Unlooked) {
+        if facts.citus != nil { try self.eachServer(of: facts, body) }
+    }
+}
+
 /// One thing that makes a failover unsafe, slow or impossible: facts in, findings out.
 public struct AuditRule: Sendable {
     public enum Area: String, Sendable, CaseIterable {

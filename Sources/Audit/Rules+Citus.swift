@@ -8,31 +8,22 @@ extension AuditRule {
         groupAlone, coordinatorShards,
     ]
 
-    /// The members' servers; none where Citus is not followed.
-    private static func servers(
-        _ facts: AuditFacts, _ say: inout Judgement
-    ) throws(Unlooked) -> [(name: String, server: AuditFacts.Server)] {
-        facts.citus == nil ? [] : try facts.knownServers(&say)
-    }
-
     private static let preparedZero = AuditRule(
         "citus-prepared-transactions", .citus, .red, "`max_prepared_transactions` is at least `max_connections`",
         why:
             "Each distributed commit prepares a transaction on each node that takes part: without room for it, it fails.",
         source: Source.citus
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let prepared = try server.number("max_prepared_transactions"),
-                    let connections = try server.number("max_connections"),
-                    prepared < connections
-                else { return }
-                say.find(
-                    "\(name): max_prepared_transactions is \(prepared), max_connections \(connections)",
-                    should: "\(2 * connections)",
-                    .postgres("max_prepared_transactions=\(2 * connections)"), .restart(facts.scope),
-                    as: prepared == 0 ? nil : .amber)
-            }
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let prepared = try server.number("max_prepared_transactions"),
+                let connections = try server.number("max_connections"),
+                prepared < connections
+            else { return }
+            say.find(
+                "\(name): max_prepared_transactions is \(prepared), max_connections \(connections)",
+                should: "\(2 * connections)",
+                .postgres("max_prepared_transactions=\(2 * connections)"), .restart(facts.scope),
+                as: prepared == 0 ? nil : .amber)
         }
     }
 
@@ -43,27 +34,25 @@ extension AuditRule {
             "A call to a host without power hangs for minutes (135 s measured), and whatever waits for its locks with it.",
         source: Source.citus
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let value = try server.text("citus.node_conninfo") else {
-                    throw Unlooked("citus.node_conninfo is not shown: is citus loaded?")
-                }
-                let keys = value.split(separator: " ").compactMap { $0.split(separator: "=").first.map(String.init) }
-                var wrong: [String] = []
-                let twice = Set(keys.filter { key in keys.count { $0 == key } > 1 })
-                if !twice.isEmpty {
-                    wrong.append("\(twice.sorted().joined(separator: ", ")) twice (the last one counts)")
-                }
-                let missing = ["tcp_user_timeout", "keepalives_idle"].filter { !keys.contains($0) }
-                if !missing.isEmpty { wrong.append("no \(missing.joined(separator: ", "))") }
-                if !value.contains("sslmode=verify-full") { wrong.append("no sslmode=verify-full") }
-                guard !wrong.isEmpty else { return }
-                say.find(
-                    "\(name): citus.node_conninfo has \(wrong.joined(separator: "; "))",
-                    should:
-                        "sslmode=verify-full tcp_user_timeout=3000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3",
-                    .postgres("citus.node_conninfo=…"), as: wrong == ["no sslmode=verify-full"] ? .note : nil)
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let value = try server.text("citus.node_conninfo") else {
+                throw Unlooked("citus.node_conninfo is not shown: is citus loaded?")
             }
+            let keys = value.split(separator: " ").compactMap { $0.split(separator: "=").first.map(String.init) }
+            var wrong: [String] = []
+            let twice = Set(keys.filter { key in keys.count { $0 == key } > 1 })
+            if !twice.isEmpty {
+                wrong.append("\(twice.sorted().joined(separator: ", ")) twice (the last one counts)")
+            }
+            let missing = ["tcp_user_timeout", "keepalives_idle"].filter { !keys.contains($0) }
+            if !missing.isEmpty { wrong.append("no \(missing.joined(separator: ", "))") }
+            if !value.contains("sslmode=verify-full") { wrong.append("no sslmode=verify-full") }
+            guard !wrong.isEmpty else { return }
+            say.find(
+                "\(name): citus.node_conninfo has \(wrong.joined(separator: "; "))",
+                should:
+                    "sslmode=verify-full tcp_user_timeout=3000 keepalives_idle=2 keepalives_interval=1 keepalives_count=3",
+                .postgres("citus.node_conninfo=…"), as: wrong == ["no sslmode=verify-full"] ? .note : nil)
         }
     }
 
@@ -72,13 +61,11 @@ extension AuditRule {
         why: "So long a session waits for a node that is dead, and keeps its locks.",
         source: Source.citus
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let time = try server.milliseconds("citus.node_connection_timeout"), time > 5000 else { return }
-                say.find(
-                    "\(name): citus.node_connection_timeout is \(Quantity.seconds(Double(time) / 1000))", should: "3 s",
-                    .postgres("citus.node_connection_timeout=3s"))
-            }
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let time = try server.milliseconds("citus.node_connection_timeout"), time > 5000 else { return }
+            say.find(
+                "\(name): citus.node_connection_timeout is \(Quantity.seconds(Double(time) / 1000))", should: "3 s",
+                .postgres("citus.node_connection_timeout=3s"))
         }
     }
 
@@ -90,13 +77,11 @@ extension AuditRule {
     ) { facts, say throws(Unlooked) in
         // With scopes of their own, or a group that is not known, each group is looked at.
         guard facts.group ?? 0 == 0 else { return }
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard try server.milliseconds("client_connection_check_interval") == 0 else { return }
-                say.find(
-                    "\(name): client_connection_check_interval is 0", should: "1 s",
-                    .postgres("client_connection_check_interval=1s"))
-            }
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard try server.milliseconds("client_connection_check_interval") == 0 else { return }
+            say.find(
+                "\(name): client_connection_check_interval is 0", should: "1 s",
+                .postgres("client_connection_check_interval=1s"))
         }
     }
 
@@ -105,14 +90,12 @@ extension AuditRule {
         why: "Left over from a restore: transactions that were prepared in a failover stay, with their locks.",
         source: Source.citus
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard try server.number("citus.recover_2pc_interval") == -1 else { return }
-                say.find(
-                    "\(name): citus.recover_2pc_interval is -1",
-                    should: "60 s, once the restore is verified (docs/restore.md)",
-                    .postgres("citus.recover_2pc_interval=60s"))
-            }
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard try server.number("citus.recover_2pc_interval") == -1 else { return }
+            say.find(
+                "\(name): citus.recover_2pc_interval is -1",
+                should: "60 s, once the restore is verified (docs/restore.md)",
+                .postgres("citus.recover_2pc_interval=60s"))
         }
     }
 
@@ -121,17 +104,15 @@ extension AuditRule {
         why: "Behind another library Citus refuses to start, and the server with it.",
         source: "Citus documentation, Installation"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let value = try server.text("shared_preload_libraries") else {
-                    throw Unlooked("shared_preload_libraries is not shown")
-                }
-                let libraries = value.split(separator: ",").map { $0.filter { $0 != " " } }
-                guard libraries.first != "citus" else { return }
-                say.find(
-                    "\(name): shared_preload_libraries is '\(value)'", should: "citus first",
-                    .postgres("shared_preload_libraries=citus,…"), .restart(facts.scope))
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let value = try server.text("shared_preload_libraries") else {
+                throw Unlooked("shared_preload_libraries is not shown")
             }
+            let libraries = value.split(separator: ",").map { $0.filter { $0 != " " } }
+            guard libraries.first != "citus" else { return }
+            say.find(
+                "\(name): shared_preload_libraries is '\(value)'", should: "citus first",
+                .postgres("shared_preload_libraries=citus,…"), .restart(facts.scope))
         }
     }
 
@@ -141,13 +122,11 @@ extension AuditRule {
             "Copies of shards beside streaming replication: two mechanisms for one purpose. A worker's failover marks copies as lost.",
         source: Source.citus
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let factor = try server.number("citus.shard_replication_factor"), factor > 1 else { return }
-                say.find(
-                    "\(name): citus.shard_replication_factor is \(factor)", should: "1",
-                    .postgres("citus.shard_replication_factor=1"))
-            }
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let factor = try server.number("citus.shard_replication_factor"), factor > 1 else { return }
+            say.find(
+                "\(name): citus.shard_replication_factor is \(factor)", should: "1",
+                .postgres("citus.shard_replication_factor=1"))
         }
     }
 
@@ -157,12 +136,12 @@ extension AuditRule {
             "Before 14.0 a restore point does not hold up writes that enter through workers: groups restored to it may not fit together.",
         source: "docs/restore.md"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try Self.servers(facts, &say) {
+        try say.eachCitusServer(of: facts) { name, server, say throws(Unlooked) in
             guard let version = server.citusVersion else {
-                say.unseen("\(name): the version of citus in the database that was asked"); continue
+                throw Unlooked("the version of citus in the database that was asked")
             }
             let major = version.split(separator: ".").first.flatMap { Int($0.prefix { $0.isNumber }) } ?? 0
-            guard major < 14 else { continue }
+            guard major < 14 else { return }
             say.find(
                 "\(name): Citus \(version)", should: "restore points by pharos restore-point, with writes held",
                 AuditStep("any node", "pharos restore-point NAME"))

@@ -19,16 +19,14 @@ extension AuditRule {
                 "use_pg_rewind is off: an old primary has to be copied anew", should: "on",
                 AuditStep("any node", "patronictl edit-config --set postgresql.use_pg_rewind=true"))
         }
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                let (sums, logged) = (try server.isOn("data_checksums"), try server.isOn("wal_log_hints"))
-                let hints = sums == true || logged == true
-                let pages = try server.isOn("full_page_writes") != false
-                guard !hints || !pages else { return }
-                say.find(
-                    "\(name): \(hints ? "full_page_writes is off" : "neither data checksums nor wal_log_hints are on"): pg_rewind refuses",
-                    should: "on", .postgres(hints ? "full_page_writes=on" : "wal_log_hints=on"), .restart(facts.scope))
-            }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            let (sums, logged) = (try server.isOn("data_checksums"), try server.isOn("wal_log_hints"))
+            let hints = sums == true || logged == true
+            let pages = try server.isOn("full_page_writes") != false
+            guard !hints || !pages else { return }
+            say.find(
+                "\(name): \(hints ? "full_page_writes is off" : "neither data checksums nor wal_log_hints are on"): pg_rewind refuses",
+                should: "on", .postgres(hints ? "full_page_writes=on" : "wal_log_hints=on"), .restart(facts.scope))
         }
     }
 
@@ -154,15 +152,13 @@ extension AuditRule {
             "A standby that has been away for too long could take what it lacks from the archive, and is not told how.",
         source: "PostgreSQL documentation, Log-Shipping Standby Servers"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let mode = try server.text("archive_mode"), mode != "off" else { return }
-                guard try server.text("restore_command")?.isEmpty ?? false else { return }
-                say.find(
-                    "\(name): archive_mode is \(mode), and restore_command is empty",
-                    should: "the counterpart of archive_command",
-                    AuditStep("any node", "patronictl edit-config --pg 'restore_command=…'"))
-            }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let mode = try server.text("archive_mode"), mode != "off" else { return }
+            guard try server.text("restore_command")?.isEmpty ?? false else { return }
+            say.find(
+                "\(name): archive_mode is \(mode), and restore_command is empty",
+                should: "the counterpart of archive_command",
+                AuditStep("any node", "patronictl edit-config --pg 'restore_command=…'"))
         }
     }
 

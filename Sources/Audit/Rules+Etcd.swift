@@ -85,16 +85,7 @@ extension AuditRule {
             "With NOSPACE etcd takes no writes: no leader can renew its key. With CORRUPT its members contradict each other.",
         source: "etcd documentation, Maintenance"
     ) { facts, say throws(Unlooked) in
-        let etcd = try facts.etcd.get()
-        guard !etcd.statuses.isEmpty else { throw Unlooked("no endpoint of etcd is known") }
-        var alarms: Set<String> = []
-        for (url, status) in etcd.statuses.sorted(by: { $0.key < $1.key }) {
-            switch status {
-            case .unlooked(let why): say.unseen("etcd at \(url): \(why)")
-            case .known(let status, _): alarms.formUnion(status.alarms)
-            }
-        }
-        for alarm in alarms.sorted() {
+        for alarm in Set(try Self.statuses(facts, &say).flatMap(\.status.alarms)).sorted() {
             say.find(
                 "etcd: alarm \(alarm)", should: "none",
                 AuditStep(
@@ -110,9 +101,7 @@ extension AuditRule {
         source: "etcd documentation, Maintenance"
     ) { facts, say throws(Unlooked) in
         let etcd = try facts.etcd.get()
-        guard !etcd.statuses.isEmpty else { throw Unlooked("no endpoint of etcd is known") }
-        for (url, status) in etcd.statuses.sorted(by: { $0.key < $1.key }) {
-            guard let status = status.value else { say.unseen("etcd at \(url): \(status.why ?? "")"); continue }
+        for (url, status) in try Self.statuses(facts, &say) {
             let quota = etcd.figures[url]?.value?.quota.map { Int64(min(max($0, 1), 1e15)) }
             let part = Double(status.size) / Double(quota ?? 2 << 30)
             guard part > 0.5 else { continue }
@@ -132,10 +121,8 @@ extension AuditRule {
         why: "Only a defragmentation gives it back, and until then it counts against the quota.",
         source: "etcd documentation, Maintenance"
     ) { facts, say throws(Unlooked) in
-        for (url, status) in try facts.etcd.get().statuses.sorted(by: { $0.key < $1.key }) {
-            guard let status = status.value, let used = status.sizeInUse else {
-                say.unseen("etcd at \(url): \(status.why ?? "it does not tell")"); continue
-            }
+        for (url, status) in try Self.statuses(facts, &say) {
+            guard let used = status.sizeInUse else { say.unseen("etcd at \(url): it does not tell"); continue }
             guard status.size > 100 << 20, used < status.size / 2 else { continue }
             say.find(
                 "etcd at \(url): \(Quantity.bytes(used)) of \(Quantity.bytes(status.size)) are used",

@@ -15,22 +15,20 @@ extension AuditRule {
     ) { facts, say throws(Unlooked) in
         let (leader, primary) = try facts.leaderServer()
         let used = try primary.connections.get()
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let most = try server.number("max_connections") else {
-                    throw Unlooked("max_connections is not shown")
-                }
-                let reserved =
-                    (try server.number("superuser_reserved_connections") ?? 3)
-                    + (try server.number("reserved_connections") ?? 0)
-                let part = Double(used) / Double(max(1, most - reserved))
-                guard part > 0.8 else { return }
-                say.find(
-                    "\(leader) has \(used) sessions; \(name) has room for \(most - reserved)",
-                    should: "a fifth to spare",
-                    .postgres("max_connections=\(used * 3 / 2 + reserved)"), .restart(facts.scope),
-                    as: part > 0.95 ? .red : nil)
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let most = try server.number("max_connections") else {
+                throw Unlooked("max_connections is not shown")
             }
+            let reserved =
+                (try server.number("superuser_reserved_connections") ?? 3)
+                + (try server.number("reserved_connections") ?? 0)
+            let part = Double(used) / Double(max(1, most - reserved))
+            guard part > 0.8 else { return }
+            say.find(
+                "\(leader) has \(used) sessions; \(name) has room for \(most - reserved)",
+                should: "a fifth to spare",
+                .postgres("max_connections=\(used * 3 / 2 + reserved)"), .restart(facts.scope),
+                as: part > 0.95 ? .red : nil)
         }
     }
 
@@ -78,18 +76,16 @@ extension AuditRule {
         why: "Logical replication, parallel queries and Citus's own work find no process after a failover.",
         source: "PostgreSQL documentation, Resource Consumption"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let most = try server.number("max_worker_processes") else {
-                    throw Unlooked("max_worker_processes is not shown")
-                }
-                let used = try server.workers.get()
-                guard Double(used) > 0.75 * Double(most) else { return }
-                say.find(
-                    "\(name): \(used) of \(most) background workers run", should: "a quarter free",
-                    .postgres("max_worker_processes=\(max(16, 2 * used))"),
-                    .restart(facts.scope))
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let most = try server.number("max_worker_processes") else {
+                throw Unlooked("max_worker_processes is not shown")
             }
+            let used = try server.workers.get()
+            guard Double(used) > 0.75 * Double(most) else { return }
+            say.find(
+                "\(name): \(used) of \(most) background workers run", should: "a quarter free",
+                .postgres("max_worker_processes=\(max(16, 2 * used))"),
+                .restart(facts.scope))
         }
     }
 

@@ -114,15 +114,13 @@ extension AuditRule {
         why: "Times in records of a failover contradict each other; TSIG fails at 300 s.",
         source: "adjtimex(2)"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) where name != facts.member {
-            say.part(name) { say throws(Unlooked) in
-                let offset = try server.clockOffset.get()
-                guard abs(offset) > 1 else { return }
-                say.find(
-                    "\(name)'s clock is \(Quantity.seconds(abs(offset))) \(offset > 0 ? "ahead of" : "behind") \(facts.member)'s",
-                    should: "the same time",
-                    AuditStep(name, "timedatectl; chronyc tracking"))
-            }
+        try say.eachServer(of: facts, except: facts.member) { name, server, say throws(Unlooked) in
+            let offset = try server.clockOffset.get()
+            guard abs(offset) > 1 else { return }
+            say.find(
+                "\(name)'s clock is \(Quantity.seconds(abs(offset))) \(offset > 0 ? "ahead of" : "behind") \(facts.member)'s",
+                should: "the same time",
+                AuditStep(name, "timedatectl; chronyc tracking"))
         }
     }
 

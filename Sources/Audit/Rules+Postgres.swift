@@ -23,17 +23,15 @@ extension AuditRule {
         source: "PostgreSQL documentation, Hot Standby"
     ) { facts, say throws(Unlooked) in
         let (leader, primary) = try facts.leaderServer()
-        for (name, server) in try facts.knownServers(&say) where name != leader {
-            say.part(name) { say throws(Unlooked) in
-                for setting in replayed {
-                    guard let own = try server.number(setting), let its = try primary.number(setting), own < its else {
-                        continue
-                    }
-                    say.find(
-                        "\(name): \(setting) is \(own), on \(leader) \(its)",
-                        should: "the same on all members, by Patroni's configuration",
-                        .postgres("\(setting)=\(its)"), .restart(facts.scope))
+        try say.eachServer(of: facts, except: leader) { name, server, say throws(Unlooked) in
+            for setting in replayed {
+                guard let own = try server.number(setting), let its = try primary.number(setting), own < its else {
+                    continue
                 }
+                say.find(
+                    "\(name): \(setting) is \(own), on \(leader) \(its)",
+                    should: "the same on all members, by Patroni's configuration",
+                    .postgres("\(setting)=\(its)"), .restart(facts.scope))
             }
         }
     }
@@ -68,15 +66,13 @@ extension AuditRule {
         source: "PostgreSQL documentation, Replication"
     ) { facts, say throws(Unlooked) in
         let needed = Int64(try facts.keys.get().members.count + 2)
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                for setting in ["max_wal_senders", "max_replication_slots"] {
-                    guard let number = try server.number(setting), number < needed else { continue }
-                    say.find(
-                        "\(name): \(setting) is \(number)", should: "at least \(needed)",
-                        .postgres("\(setting)=\(max(10, needed))"),
-                        .restart(facts.scope))
-                }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            for setting in ["max_wal_senders", "max_replication_slots"] {
+                guard let number = try server.number(setting), number < needed else { continue }
+                say.find(
+                    "\(name): \(setting) is \(number)", should: "at least \(needed)",
+                    .postgres("\(setting)=\(max(10, needed))"),
+                    .restart(facts.scope))
             }
         }
     }
@@ -86,12 +82,10 @@ extension AuditRule {
         why: "Patroni cannot ask such a standby how far it is: it is no candidate.",
         source: Source.dynamic
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard try server.isOn("hot_standby") == false else { return }
-                say.find(
-                    "\(name): hot_standby is off", should: "on", .postgres("hot_standby=on"), .restart(facts.scope))
-            }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard try server.isOn("hot_standby") == false else { return }
+            say.find(
+                "\(name): hot_standby is off", should: "on", .postgres("hot_standby=on"), .restart(facts.scope))
         }
     }
 
@@ -101,18 +95,16 @@ extension AuditRule {
         why: "With minimal there is no replication at all; without logical Citus moves shards with writes blocked.",
         source: Source.postgres
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                let level = try server.text("wal_level")
-                if level == "minimal" {
-                    say.find(
-                        "\(name): wal_level is minimal", should: "replica", .postgres("wal_level=replica"),
-                        .restart(facts.scope))
-                } else if level == "replica", facts.citus != nil {
-                    say.find(
-                        "\(name): wal_level is replica, and Citus is followed", should: "logical, if shards are moved",
-                        .postgres("wal_level=logical"), .restart(facts.scope), as: .note)
-                }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            let level = try server.text("wal_level")
+            if level == "minimal" {
+                say.find(
+                    "\(name): wal_level is minimal", should: "replica", .postgres("wal_level=replica"),
+                    .restart(facts.scope))
+            } else if level == "replica", facts.citus != nil {
+                say.find(
+                    "\(name): wal_level is replica, and Citus is followed", should: "logical, if shards are moved",
+                    .postgres("wal_level=logical"), .restart(facts.scope), as: .note)
             }
         }
     }
@@ -125,32 +117,30 @@ extension AuditRule {
         source: "PostgreSQL documentation, Connections and Authentication"
     ) { facts, say throws(Unlooked) in
         guard !facts.pharos.addresses.isEmpty else { return }
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let text = try server.text("listen_addresses") else {
-                    throw Unlooked("listen_addresses is not shown")
-                }
-                let listened = text.split(separator: ",").map { String($0.filter { $0 != " " }) }
-                if listened.contains("*") { return }
-                for address in facts.pharos.addresses.map(\.prefix.address) {
-                    if listened.contains(address.isIPv6 ? "::" : "0.0.0.0") { continue }
-                    // It is named: the kernel has to let PostgreSQL bind it before it is there.
-                    if listened.compactMap({ IPAddress($0) }).contains(address) {
-                        guard name == facts.member else {
-                            say.unseen("ip_nonlocal_bind of \(name): pharos audit there")
-                            continue
-                        }
-                        let family = address.isIPv6 ? "ipv6" : "ipv4"
-                        if try facts.node.sysctl("net.\(family).ip_nonlocal_bind") == "1" { continue }
-                        say.find(
-                            "\(name): listen_addresses names \(address), and net.\(family).ip_nonlocal_bind is 0",
-                            should: "listen_addresses '*', or ip_nonlocal_bind 1", .postgres("listen_addresses=*"),
-                            .restart(facts.scope))
-                    } else {
-                        say.find(
-                            "\(name): listen_addresses is '\(text)': nobody would answer at \(address)", should: "'*'",
-                            .postgres("listen_addresses=*"), .restart(facts.scope))
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let text = try server.text("listen_addresses") else {
+                throw Unlooked("listen_addresses is not shown")
+            }
+            let listened = text.split(separator: ",").map { String($0.filter { $0 != " " }) }
+            if listened.contains("*") { return }
+            for address in facts.pharos.addresses.map(\.prefix.address) {
+                if listened.contains(address.isIPv6 ? "::" : "0.0.0.0") { continue }
+                // It is named: the kernel has to let PostgreSQL bind it before it is there.
+                if listened.compactMap({ IPAddress($0) }).contains(address) {
+                    guard name == facts.member else {
+                        say.unseen("ip_nonlocal_bind of \(name): pharos audit there")
+                        continue
                     }
+                    let family = address.isIPv6 ? "ipv6" : "ipv4"
+                    if try facts.node.sysctl("net.\(family).ip_nonlocal_bind") == "1" { continue }
+                    say.find(
+                        "\(name): listen_addresses names \(address), and net.\(family).ip_nonlocal_bind is 0",
+                        should: "listen_addresses '*', or ip_nonlocal_bind 1", .postgres("listen_addresses=*"),
+                        .restart(facts.scope))
+                } else {
+                    say.find(
+                        "\(name): listen_addresses is '\(text)': nobody would answer at \(address)", should: "'*'",
+                        .postgres("listen_addresses=*"), .restart(facts.scope))
                 }
             }
         }
@@ -161,11 +151,9 @@ extension AuditRule {
         why: "After a crash of the node its data may be damaged, and a standby that is made of it, too.",
         source: "PostgreSQL documentation, Write Ahead Log"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                for setting in ["fsync", "full_page_writes"] where try server.isOn(setting) == false {
-                    say.find("\(name): \(setting) is off", should: "on", .postgres("\(setting)=on"))
-                }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            for setting in ["fsync", "full_page_writes"] where try server.isOn(setting) == false {
+                say.find("\(name): \(setting) is off", should: "on", .postgres("\(setting)=on"))
             }
         }
     }
@@ -177,13 +165,11 @@ extension AuditRule {
         source: Source.replication
     ) { facts, say throws(Unlooked) in
         guard try facts.config.get().synchronous != .off else { return }
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let value = try server.text("synchronous_commit"), ["off", "local"].contains(value) else {
-                    return
-                }
-                say.find("\(name): synchronous_commit is \(value)", should: "on", .postgres("synchronous_commit=on"))
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let value = try server.text("synchronous_commit"), ["off", "local"].contains(value) else {
+                return
             }
+            say.find("\(name): synchronous_commit is \(value)", should: "on", .postgres("synchronous_commit=on"))
         }
     }
 

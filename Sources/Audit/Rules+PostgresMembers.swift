@@ -14,13 +14,11 @@ extension AuditRule {
         source: "PostgreSQL documentation, Client Connection Defaults"
     ) { facts, say throws(Unlooked) in
         var values: [String: [String]] = [:]
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                guard let value = try server.text("shared_preload_libraries") else {
-                    throw Unlooked("shared_preload_libraries is not shown")
-                }
-                values[value.filter { $0 != " " }, default: []].append(name)
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            guard let value = try server.text("shared_preload_libraries") else {
+                throw Unlooked("shared_preload_libraries is not shown")
             }
+            values[value.filter { $0 != " " }, default: []].append(name)
         }
         guard values.count > 1 else { return }
         let list = values.sorted { $0.key < $1.key }.map { "\($0.value.joined(separator: ", ")): '\($0.key)'" }
@@ -51,16 +49,14 @@ extension AuditRule {
             "Indexes on text are in another order than the library sorts by: after a failover to such a node, queries miss rows and unique indexes take duplicates.",
         source: "PostgreSQL documentation, ALTER COLLATION"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                let databases = try server.collations.get()
-                guard !databases.isEmpty else { return }
-                say.find(
-                    "\(name): another version of the collation than in \(databases.joined(separator: ", "))",
-                    should: "the same library (glibc, ICU) on all members; else indexes rebuilt",
-                    AuditStep(
-                        name, "reindexdb DATABASE; then psql -c 'alter database DATABASE refresh collation version'"))
-            }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            let databases = try server.collations.get()
+            guard !databases.isEmpty else { return }
+            say.find(
+                "\(name): another version of the collation than in \(databases.joined(separator: ", "))",
+                should: "the same library (glibc, ICU) on all members; else indexes rebuilt",
+                AuditStep(
+                    name, "reindexdb DATABASE; then psql -c 'alter database DATABASE refresh collation version'"))
         }
     }
 
@@ -98,26 +94,24 @@ extension AuditRule {
     ) { facts, say throws(Unlooked) in
         let members = try facts.keys.get().members
         let user = facts.file.value?.replicationUser
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                let lines = try server.hba.get()
-                for member in members where member.name != name {
-                    guard let host = member.host, let address = IPAddress(host) else {
-                        say.unseen("whether \(name) lets \(member.name) in: \(member.host ?? "its host") is no address")
-                        continue
-                    }
-                    switch Self.lets(address, user, lines) {
-                    case true?: continue
-                    case nil: say.unseen("whether \(name) lets \(member.name) in: pg_hba names hosts")
-                    case false?:
-                        say.find(
-                            "\(name): pg_hba lets no replication in from \(member.name) (\(address))",
-                            should: "host replication USER \(address)/\(address.bitWidth) scram-sha-256",
-                            AuditStep(
-                                "any node",
-                                "patronictl edit-config, postgresql.pg_hba: host replication \(user ?? "replicator") \(address)/\(address.bitWidth) scram-sha-256"
-                            ))
-                    }
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            let lines = try server.hba.get()
+            for member in members where member.name != name {
+                guard let host = member.host, let address = IPAddress(host) else {
+                    say.unseen("whether \(name) lets \(member.name) in: \(member.host ?? "its host") is no address")
+                    continue
+                }
+                switch Self.lets(address, user, lines) {
+                case true?: continue
+                case nil: say.unseen("whether \(name) lets \(member.name) in: pg_hba names hosts")
+                case false?:
+                    say.find(
+                        "\(name): pg_hba lets no replication in from \(member.name) (\(address))",
+                        should: "host replication USER \(address)/\(address.bitWidth) scram-sha-256",
+                        AuditStep(
+                            "any node",
+                            "patronictl edit-config, postgresql.pg_hba: host replication \(user ?? "replicator") \(address)/\(address.bitWidth) scram-sha-256"
+                        ))
                 }
             }
         }
@@ -152,21 +146,19 @@ extension AuditRule {
             "Sessions of clients that were cut off go on for 15 minutes to hours, with their locks and their places among max_connections.",
         source: "PostgreSQL documentation, Connections and Authentication"
     ) { facts, say throws(Unlooked) in
-        for (name, server) in try facts.knownServers(&say) {
-            say.part(name) { say throws(Unlooked) in
-                var unset: [String] = []
-                for setting in ["tcp_keepalives_idle", "tcp_user_timeout", "client_connection_check_interval"] {
-                    // Through the unix socket the server shows 0 for the first two, whatever the file says: see `reset_val`.
-                    if try server.milliseconds(setting) == 0 { unset.append(setting) }
-                }
-                guard !unset.isEmpty else { return }
-                say.find(
-                    "\(name): not set: \(unset.joined(separator: ", "))", should: "such as 60 s, 30 s and 10 s",
-                    AuditStep(
-                        "any node",
-                        "patronictl edit-config --pg tcp_keepalives_idle=60 --pg tcp_user_timeout=30s --pg client_connection_check_interval=10s"
-                    ))
+        try say.eachServer(of: facts) { name, server, say throws(Unlooked) in
+            var unset: [String] = []
+            for setting in ["tcp_keepalives_idle", "tcp_user_timeout", "client_connection_check_interval"] {
+                // Through the unix socket the server shows 0 for the first two, whatever the file says: see `reset_val`.
+                if try server.milliseconds(setting) == 0 { unset.append(setting) }
             }
+            guard !unset.isEmpty else { return }
+            say.find(
+                "\(name): not set: \(unset.joined(separator: ", "))", should: "such as 60 s, 30 s and 10 s",
+                AuditStep(
+                    "any node",
+                    "patronictl edit-config --pg tcp_keepalives_idle=60 --pg tcp_user_timeout=30s --pg client_connection_check_interval=10s"
+                ))
         }
     }
 
