@@ -13,6 +13,10 @@ public struct AuditFacts: Sendable {
     public var scope = ""
     public var member = ""
     public var group: Int?
+    /// The number of this node's group in `pg_dist_node`, also where each group is a Patroni cluster of its own; nil: as ``group``.
+    public var number: Int?
+    /// Whether the daemon has looked, which looks at less than `pharos audit` does.
+    public var isOfDaemon = false
     /// Where Patroni's file is on this node, for what is to be typed.
     public var patroniConfig: String?
     /// Patroni's dynamic configuration, as it is stored: what counts.
@@ -73,6 +77,8 @@ public struct AuditFacts: Sendable {
         public var databases: [String] = []
         /// Whether the coordinator holds shards (`shouldhaveshards` of group 0).
         public var coordinatorHasShards: Fact<Bool> = .unlooked(why: notAsked)
+        /// The groups whose rows in `pg_dist_node` wait for a person, and why.
+        public var refusals: Fact<[Int: String]> = .unlooked(why: notAsked)
 
         public init() {}
     }
@@ -81,6 +87,8 @@ public struct AuditFacts: Sendable {
     public struct Daemon: Sendable {
         public struct Member: Sendable {
             public var name = ""
+            /// Where its PostgreSQL is reached; nil: not known.
+            public var host: String?
             public var mayLead = true
             public var isRunning = true
             /// Nil where replication is asynchronous.

@@ -85,21 +85,33 @@ public struct AuditReport: Sendable {
     public let readiness: [Readiness]
     /// Acceptances of which there is no finding any more.
     public let needless: [AcceptedFinding]
+    /// Those that hold, by code.
+    private let holding: [String: AcceptedFinding]
 
-    /// `today`: an acceptance holds through the day that it names.
-    public init(_ facts: AuditFacts, accepted: [AcceptedFinding] = [], today: AuditDate) {
+    /// `today`: an acceptance holds through the day that it names. `rules`: those that are asked; nil: all.
+    public init(
+        _ facts: AuditFacts, accepted: [AcceptedFinding] = [], today: AuditDate, rules: [AuditRule]? = nil
+    ) {
         var byCode: [String: AcceptedFinding] = [:]
         for acceptance in accepted { byCode[acceptance.code] = acceptance }
-        let entries = AuditRule.all.flatMap { $0.findings(in: facts) }.map { finding in
-            let acceptance = byCode[finding.code]
-            let holds = acceptance.map { today <= $0.until } ?? false
-            return Entry(finding: finding, accepted: holds ? acceptance : nil, expired: holds ? nil : acceptance)
+        let holding = byCode.filter { today <= $0.value.until }
+        self.holding = holding
+        let entries = (rules ?? AuditRule.all).flatMap { $0.findings(in: facts) }.map { finding in
+            let accepted = holding[finding.code]
+            return Entry(
+                finding: finding, accepted: accepted, expired: accepted == nil ? byCode[finding.code] : nil)
         }
         self.entries = AuditGrade.allCases.sorted(by: >).flatMap { grade in entries.filter { $0.finding.grade == grade }
         }
         let found = Set(entries.map(\.finding.code))
         self.needless = accepted.filter { !found.contains($0.code) }
         self.readiness = Readiness.all(facts)
+    }
+
+    /// Who has accepted that a failure is not survived: with the finding of the same cause. Nil: nobody, or it need not be.
+    public func acceptance(of line: Readiness.Line) -> AcceptedFinding? {
+        guard case .notSurvived = line.outcome else { return nil }
+        return line.code.flatMap { self.holding[$0] }
     }
 
     /// Those that nobody has accepted.

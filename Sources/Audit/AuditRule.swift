@@ -25,7 +25,7 @@ public enum AuditGrade: String, Sendable, Comparable, CaseIterable {
 
 /// What to type, and where.
 public struct AuditStep: Hashable, Sendable {
-    /// A member's name, `any node` or `each node`.
+    /// A member's name, `any node`, `each node`, or a group's node in words.
     public let place: String
     public let command: String
 

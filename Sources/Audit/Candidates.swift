@@ -27,7 +27,7 @@ extension AuditFacts {
             if let why = self.unfitness(of: member, leader, keys, config) {
                 candidates.unfit.append((member.name, why))
             } else if let why = self.rest[member.name]?.why {
-                candidates.doubtful.append((member.name, "its Patroni does not answer: \(why)"))
+                candidates.doubtful.append((member.name, "its Patroni: \(why)"))
             } else {
                 candidates.fit.append(member.name)
             }
@@ -48,7 +48,7 @@ extension AuditFacts {
             return "\(Quantity.bytes(its - position)) behind, more than maximum_lag_on_failover"
         }
         if config.synchronous != .off, !keys.synchronous.contains(member.name) { return "not synchronous now" }
-        let known = self.daemon.value?.groups.first { $0.number == self.group ?? 0 }
+        let known = self.daemon.value?.groups.first { $0.number == self.groupNumber }
         if let verdict = known?.members.first(where: { $0.name == member.name }), verdict.isFailed {
             return "the failure detector says \(verdict.verdict)"
         }

@@ -21,18 +21,20 @@ struct AuditJSON {
                 "note": .number(self.report.count(.note)), "unlooked": .number(self.report.count(.unlooked)),
                 "accepted": .number(self.report.acceptedCount),
             ],
-            "readiness": .list(self.report.readiness.map(Self.document)),
+            "readiness": .list(self.report.readiness.map(self.document)),
             "findings": .list(self.report.entries.map(Self.document)),
             "accepted_and_not_found": .list(self.report.needless.map(Self.document)),
         ]
         return document.readable(lines: 2) + "\n"
     }
 
-    private static func document(_ readiness: Readiness) -> JSONDocument {
+    private func document(_ readiness: Readiness) -> JSONDocument {
         let failures = readiness.lines.map { line in
             [
-                "failure": .string("\(line.failure)"), "text": .string(line.failure.rawValue),
+                "failure": .string("\(line.failure)"), "member": .text(line.member), "text": .string(line.text),
                 "outcome": .string(line.outcome.word), "reason": .string(line.outcome.reason),
+                "on": .text(line.step?.place), "command": .text(line.step?.command),
+                "accepted_until": .text(self.report.acceptance(of: line).map { "\($0.until)" }),
             ] as JSONDocument
         }
         return ["group": .number(readiness.group), "leader": .text(readiness.leader), "failures": .list(failures)]

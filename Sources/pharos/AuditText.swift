@@ -35,14 +35,16 @@ struct AuditText {
                 case .notSurvived: "NOT SURVIVED"
                 case .notKnown: "not known"
                 }
+            let accepted = self.report.acceptance(of: line)
             let mark =
                 switch line.outcome {
                 case .survived: " "
-                case .notSurvived: "!"
+                case .notSurvived: accepted == nil ? "!" : " "
                 case .notKnown: "?"
                 }
+            let until = accepted.map { " (accepted until \($0.until))" } ?? ""
             lines += Self.wrapped(
-                "\(line.failure.rawValue): \(word): \(line.outcome.reason)", first: "\(mark) ", rest: "    ")
+                "\(line.text): \(word)\(until): \(line.outcome.reason)", first: "\(mark) ", rest: "    ")
         }
         return lines
     }

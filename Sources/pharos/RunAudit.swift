@@ -33,7 +33,13 @@ struct RunAudit: ParsableCommand {
             complain(error.description)
             throw ExitStatus.configuration
         }
-        let accepted = try Self.accepted(self.acceptFile, beside: path)
+        let accepted: [AcceptedFinding]
+        do throws(SettingsError) {
+            accepted = try AcceptedFindings.read(self.acceptFile, beside: path)
+        } catch {
+            complain(error.description)
+            throw ExitStatus.configuration
+        }
         let isJSON = self.json
         let code = runOnLoop {
             // With root's rights, where there are any: some files are for PostgreSQL's user alone. A loop turns once in a process.
@@ -49,20 +55,5 @@ struct RunAudit: ParsableCommand {
             return report.exitStatus
         }
         guard code == .success else { throw code }
-    }
-
-    /// What the file accepts. One that nobody named need not be there.
-    private static func accepted(_ named: String?, beside path: String) throws -> [AcceptedFinding] {
-        let file = named ?? AcceptedFile.path(besideConfiguration: path)
-        if named == nil, access(file, F_OK) != 0 { return [] }
-        do throws(SettingsError) {
-            let entries = try AcceptedFile.read(file, codes: AuditRule.all.map(\.code), isDay: { AuditDate($0) != nil })
-            return entries.compactMap { entry in
-                AuditDate(entry.until).map { AcceptedFinding(code: entry.code, reason: entry.reason, until: $0) }
-            }
-        } catch {
-            complain(error.description)
-            throw ExitStatus.configuration
-        }
     }
 }

@@ -56,6 +56,7 @@ extension AuditFacts {
         var citus = CitusUse()
         citus.databases = ["app"]
         citus.coordinatorHasShards = .known(false, source: "test")
+        citus.refusals = .known([:], source: "test")
         facts.citus = citus
         return facts
     }

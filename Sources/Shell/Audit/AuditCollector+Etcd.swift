@@ -30,22 +30,10 @@ extension AuditCollector {
         do throws(EtcdError) {
             let answer = try await client.range(.prefix(keys.prefix), limit: Self.keyLimit)
             guard !answer.more else { return .unlooked(why: "more than \(Self.keyLimit) keys below \(keys.prefix)") }
-            var state = AuditFacts.PatroniState()
-            for pair in answer.keyValues {
-                guard let kind = keys.kind(of: pair.keyText) else { continue }
-                switch kind {
-                case .leader: state.leader = patroniLeader(pair.value)
-                case .initialize: state.systemIdentifier = String(pair.valueText.prefix(64))
-                case .sync: state.synchronous = PatroniSync(value: pair.value).standbys
-                case .failsafe: state.failsafe = PatroniFailsafe(value: pair.value).members
-                case .failover: state.scheduled = PatroniFailover(value: pair.value).scheduledAt
-                case .member(let name):
-                    state.members.append(AuditFacts.PatroniState.Member(PatroniMember(name: name, value: pair.value)))
-                case .config, .status, .history, .other: continue
-                }
+            let pairs = answer.keyValues.compactMap { pair in
+                keys.kind(of: pair.keyText).map { (kind: $0, value: pair.value) }
             }
-            state.members.sort { $0.name < $1.name }
-            return .known(state, source: "etcd, \(keys.prefix)")
+            return .known(AuditFacts.PatroniState(pairs), source: "etcd, \(keys.prefix)")
         } catch {
             return .unlooked(why: "Patroni's keys in etcd: \(error.message)")
         }

@@ -39,8 +39,9 @@ public struct AuditCollector {
         facts.scope = self.settings.scope
         facts.member = self.settings.member
         facts.group = self.settings.group
+        facts.number = self.settings.memberID.group
         facts.patroniConfig = self.local.patroniConfig
-        facts.pharos = self.configured
+        facts.pharos = AuditFacts.Configured(self.settings)
         facts.node = self.local.node
         facts.file = self.local.file
         let etcd = await self.etcdClient()
@@ -55,18 +56,6 @@ public struct AuditCollector {
         facts.etcd = await endpoints.value
         facts.daemon = await daemon.value
         return facts
-    }
-
-    private var configured: AuditFacts.Configured {
-        var configured = AuditFacts.Configured()
-        configured.addresses = self.settings.addresses.map { .init(prefix: $0.prefix, interface: $0.interface) }
-        configured.leaseTTL = self.settings.lease.ttl.map { Int($0.components.seconds) }
-        configured.detection = Int(self.settings.detector.profile.window.components.seconds)
-        configured.endpoints = self.settings.etcd.endpoints
-        configured.hasEtcdUser = self.settings.etcd.username != nil
-        configured.hasEtcdClientCertificate = self.settings.etcd.tls.certFile != nil
-        configured.unit = self.settings.instance.unit
-        return configured
     }
 
     // MARK: - Patroni
@@ -133,6 +122,19 @@ public struct AuditCollector {
     }
 }
 
+extension AuditFacts.Configured {
+    init(_ settings: Settings) {
+        self.init()
+        self.addresses = settings.addresses.map { .init(prefix: $0.prefix, interface: $0.interface) }
+        self.leaseTTL = settings.lease.ttl.map { Int($0.components.seconds) }
+        self.detection = Int(settings.detector.profile.window.components.seconds)
+        self.endpoints = settings.etcd.endpoints
+        self.hasEtcdUser = settings.etcd.username != nil
+        self.hasEtcdClientCertificate = settings.etcd.tls.certFile != nil
+        self.unit = settings.instance.unit
+    }
+}
+
 extension AuditFacts.Daemon {
     /// From what `/cluster` answers.
     init(_ json: JSON) {
@@ -145,6 +147,7 @@ extension AuditFacts.Daemon {
             group.members = (json["members"]?.array ?? []).map { json in
                 var member = Member()
                 member.name = json["member"]?.string ?? "?"
+                member.host = json["endpoint"]?.string.flatMap { NodeEndpoint($0)?.host }
                 member.mayLead = json["may_lead"]?.bool ?? true
                 member.isRunning = json["is_running"]?.bool ?? false
                 member.isSynchronous = json["is_synchronous"]?.bool
