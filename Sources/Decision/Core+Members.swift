@@ -7,6 +7,7 @@ extension Core {
         guard self.groupsView != nil else { return }
         var news: GroupsNews?
         if case .groups(let event) = event { news = self.groupsView?.learn(event, at: now) }
+        if news?.isTelling == true { self.stirs &+= 1 }
         let (limit, awakeSince) = (self.node.limits.etcd, self.node.awakeSince)
         if let silence = self.groupsView?.giveUp(after: limit, at: now, awakeSince: awakeSince) {
             actions.append(.report(.unanswered(.groups, after: silence)))
@@ -56,6 +57,7 @@ extension Core {
             own, view, news, hasContact: hasContact, isPaused: isPaused, awakeSince: self.node.awakeSince, at: now,
             into: &wanted, &reports)
         for report in reports { actions.append(.report(.detector(report))) }
+        if !reports.isEmpty || self.detector?.takeStir() == true { self.stirs &+= 1 }
         for action in wanted { actions.append(.detector(action)) }
         let isVerdict = reports.contains { if case .verdict = $0 { true } else { false } }
         guard isVerdict, let unusable = self.detector?.unusable else { return }

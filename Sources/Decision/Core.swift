@@ -16,6 +16,9 @@ public struct Core: Sendable {
     var detector: DetectorCore?
     /// Nil where no other member is watched.
     var ledger: Ledger?
+    /// Grows with each event after which other failures may be survived than before: who is there, leads, runs, publishes, and which
+    /// endpoints of etcd answer.
+    public internal(set) var stirs: UInt64 = 0
     /// When the next event without a cause is due: later than the last event's time.
     public internal(set) var wakeAt: Instant
 

@@ -15,11 +15,12 @@ extension LogKind {
             .addressAcquired, .portOpen, .linkBack,
             .addressAssigned, .addressRemoved, .addressReleased, .citusWriterChanged, .citusReached, .citusUpdated,
             .citusSynchronized, .citusVersions, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
+            .failureSurvivedAgain, .auditFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
             .switchoverAnswered, .logLost, .apiStarted, .apiStopped, .apiServed, .apiCredentialsRead, .apiDaemonAnswers:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
-            .addressFoughtOver, .linkLost,
+            .addressFoughtOver, .linkLost, .failureNotSurvived,
             .citusUpdateFailed,
             .citusRefused, .apiCredentialsRefused:
             .error
@@ -37,6 +38,7 @@ extension LogKind {
             .citusBlocked, .citusUnforced, .citusSyncInterrupted,
             .citusUnsynchronized, .citusSettings, .citusFinding, .citusUnverified, .citusProbeRefused, .probeRefused,
             .memberUnasked,
+            .auditFinding,
             .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded, .apiUnavailable, .apiRefused,
             .apiDaemonSilent:
             .warning

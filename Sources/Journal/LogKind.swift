@@ -229,6 +229,14 @@ public enum LogKind: String, CaseIterable, Sendable {
     case probeRefused = "c7ab76548c4f402f9bc46606b7f6eb48"
     /// A member cannot be asked from this node.
     case memberUnasked = "7e551ac6a03d4b0f97906d642fd28f41"
+    /// A single failure would not be survived now.
+    case failureNotSurvived = "ef6e29f4ad8845718b7adf7799386083"
+    /// It would be again.
+    case failureSurvivedAgain = "8bf2881f8bdc4086a4cf1fe23aeb062f"
+    /// A rule of the audit has a red finding.
+    case auditFinding = "b0c1bff394d44344a3bafa2cdc3d6f29"
+    /// It has it no more.
+    case auditFindingGone = "fef765f40217489592efa4f08a6d0140"
     /// pharos-api answers.
     case apiStarted = "1417ddd866104403890d3296ffa37407"
     /// pharos-api ends.

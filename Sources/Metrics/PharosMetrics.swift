@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 public import LenientJSON
 
-/// What a daemon's status and its view of the cluster come to in figures. At most some 90 series, and 12 for each member.
+/// What a daemon's status and its view of the cluster come to in figures. At most some 100 series, 12 for each member, and 10 for each group.
 ///
 /// All but `pharos_up` have Patroni's label `scope`, so that one Prometheus can tell clusters apart.
 public struct PharosMetrics {
     private let status: JSON
-    private let cluster: JSON?
+    let cluster: JSON?
 
     /// - Parameters:
     ///   - status: what the daemon answers at `/status`; nil: it does not answer, and nothing else is said.
@@ -19,7 +19,8 @@ public struct PharosMetrics {
         guard let status else { return [up] }
         let metrics = PharosMetrics(status: status, cluster: cluster)
         let common = own + [(name: "scope", value: status["scope"]?.string ?? "")]
-        let all = metrics.node + metrics.addresses + metrics.counters + metrics.citus + metrics.groups
+        let all =
+            metrics.node + metrics.addresses + metrics.counters + metrics.citus + metrics.groups + metrics.readiness
         return [up]
             + all.map { family in
                 var family = family
@@ -202,7 +203,7 @@ public struct PharosMetrics {
     /// As `Wording` of the shell names them.
     package static let problems = [
         "cut_off", "past", "paused", "no_leader", "several_primaries", "address_unheld", "address_held_by_another",
-        "member_not_well", "no_candidate", "no_standby", "candidate_unknown", "no_daemon",
+        "member_not_well", "no_candidate", "no_standby", "candidate_unknown", "failure_not_survived", "no_daemon",
         "address_looked_after_by_some",
         "versions_differ",
     ]

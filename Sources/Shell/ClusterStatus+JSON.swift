@@ -7,7 +7,7 @@ extension Shell {
     /// All groups as one JSON object, as `pharos cluster --json` prints it.
     func clusterJSON() -> String {
         let now = Instant.now
-        guard let status = self.core.clusterStatus else { return "null\n" }
+        guard let status = self.wholeClusterStatus else { return "null\n" }
         return self.outward(
             JSONDocument.members(
                 .init("scope", .string(self.settings.scope)), .init("seen_by", .string(self.settings.member)),
@@ -16,7 +16,13 @@ extension Shell {
                 .init("is_paused", .bool(status.isPaused)), .init("is_cut_off", .bool(status.isCutOff)),
                 .init("failover", status.failover?.underWay(at: now) ?? .null),
                 .init("problems", .list(status.problems.map { $0.document(status, at: now) })),
-                .init("groups", .list(status.groups.map { $0.document(at: now) }))
+                .init("audit", self.audit.document(at: now)),
+                .init(
+                    "groups",
+                    .list(
+                        status.groups.map {
+                            $0.document(readiness: self.audit.readiness(of: $0.number, at: now), at: now)
+                        }))
             ).readable(lines: 3) + "\n")
     }
 }
@@ -63,12 +69,12 @@ extension ClusterProblem {
 }
 
 extension ClusterStatus.Group {
-    fileprivate func document(at now: Instant) -> JSONDocument {
+    fileprivate func document(readiness: JSONDocument, at now: Instant) -> JSONDocument {
         [
             "group": .number(self.number), "leader": .text(self.leader),
             "leader_for_seconds": .seconds(self.leaderSeenAt.map { max(.zero, now - $0) }),
             "is_switching_over": .bool(self.isSwitchingOver), "is_standby_cluster": .bool(self.isStandbyCluster),
-            "addresses": .list(self.addresses.map(\.document)),
+            "readiness": readiness, "addresses": .list(self.addresses.map(\.document)),
             "members": .list(self.members.map { $0.document(at: now) }),
         ]
     }

@@ -32,6 +32,7 @@ final class EtcdDirectory {
     private var isLooking = false
     /// The endpoints beside those of the configuration, sorted.
     private(set) var urls: [String]
+    private(set) var membership = EtcdMembership()
     private var complaints = Complaints<EtcdError.Kind>()
     /// How many looks in a row found that one member is reached, of several.
     private var looksAlone = 0
@@ -184,6 +185,7 @@ final class EtcdDirectory {
             return nil
         }
         self.complaints.succeeded(Self.request)
+        self.membership.take(lists)
         if let record = self.division.look(lists) { self.report(record) }
         return self.take(lists, errors)
     }

@@ -18,7 +18,8 @@ final class EtcdEndpoints {
     let patience: @EventLoop () -> Duration
     nonisolated static let longestPatience: Duration = .seconds(30 * 86_400)
     private let file: MemoryFile?
-    private var directory: EtcdDirectory?
+    /// Nil until it serves.
+    private(set) var directory: EtcdDirectory?
     private var foreigners: EtcdForeigners?
 
     /// - Parameters:

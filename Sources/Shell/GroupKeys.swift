@@ -64,6 +64,12 @@ struct GroupKeys: Sendable {
         }
     }
 
+    /// What a key of this node's own group holds; nil: it is none.
+    func ownKind(of key: String) -> PatroniKeys.Kind? {
+        guard let (group, kind) = self.groupAndKind(of: key), group == self.own else { return nil }
+        return kind
+    }
+
     /// All that a watch event means: what ``change(_:)`` says, and, of this node's own group, what it tells of the log.
     func changes(_ event: WatchEvent) -> [GroupChange] {
         [self.change(event), self.logChange(event)].compactMap(\.self)

@@ -27,6 +27,8 @@ final class GroupsLink {
     private var clusterID: UInt64?
     /// What was handed over while a read is under way, which may be older; nil: none is.
     private var handedOver: [Change]?
+    /// Patroni's keys of this node's group, unread.
+    private(set) var own = PatroniCopy()
     private typealias Change = (clusterID: UInt64, revision: Int64, events: [WatchEvent])
 
     /// Of what is handed over during one read. Where there is more, all is read once more.
@@ -67,12 +69,14 @@ final class GroupsLink {
         self.handedOver = []
         defer { self.handedOver = nil }
         do throws(EtcdError) {
-            var (snapshot, pairs) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            let (snapshot, read, patroni) = try await Self.read(self.etcd, self.keys, and: self.others.ranges)
+            var pairs = read
             guard snapshot.clusterID == self.clusterID else { throw self.foreign() }
             if !self.others.holders.isEmpty {
                 pairs += try await self.readHolders()
             }
             self.followed = (snapshot.clusterID, snapshot.revision)
+            self.keep(patroni, at: snapshot.revision, isAnew: true)
             self.complaints.succeeded(Self.request)
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
@@ -147,6 +151,9 @@ final class GroupsLink {
         for event in events {
             let meant = self.keys.changes(event)
             changes += meant
+            if let kind = self.keys.ownKind(of: event.keyValue.keyText) {
+                self.own.take(kind, event.kind == .put ? event.keyValue.value : nil, at: revision)
+            }
             if meant.isEmpty, let news = self.others.event(event) { self.deliver(news) }
         }
         if !changes.isEmpty { self.deliver(.groups(.changed(clusterID: clusterID, revision: revision, changes))) }
@@ -154,9 +161,13 @@ final class GroupsLink {
 
     func read(sentAt: Instant) async -> GroupsEvent {
         do throws(EtcdError) {
-            let snapshot = try await Self.read(self.etcd, self.keys).snapshot
+            let (snapshot, _, patroni) = try await Self.read(self.etcd, self.keys)
             // Before anything is followed, any one's.
             guard self.clusterID == nil || snapshot.clusterID == self.clusterID else { throw self.foreign() }
+            // Of another cluster than the one that is followed nothing is kept.
+            if snapshot.clusterID == self.followed?.clusterID {
+                self.keep(patroni, at: snapshot.revision, isAnew: false)
+            }
             return .read(snapshot, sentAt: sentAt)
         } catch {
             return .unread(reason: error.description)
@@ -165,22 +176,34 @@ final class GroupsLink {
 
     func stop() { self.follower?.stop() }
 
-    /// The groups' keys as a snapshot, and the keys in `others`, at one revision.
+    private func keep(_ pairs: [KeyValue], at revision: Int64, isAnew: Bool) {
+        let own = pairs.compactMap { pair in
+            self.keys.ownKind(of: pair.keyText).map { (kind: $0, value: pair.value) }
+        }
+        self.own.take(own, at: revision, isAnew: isAnew)
+    }
+
+    /// The groups' keys as a snapshot, the keys in `others`, and the groups' as they are, at one revision.
     static func read(
         _ etcd: EtcdClient, _ keys: GroupKeys, and others: [KeyRange] = []
-    ) async throws(EtcdError) -> (snapshot: GroupsSnapshot, others: [KeyValue]) {
+    ) async throws(EtcdError) -> (snapshot: GroupsSnapshot, others: [KeyValue], patroni: [KeyValue]) {
         let ranges = keys.ranges + others
         let response = try await etcd.commit(
             Transaction(compares: [], success: ranges.map { .range($0, limit: Self.keyLimit) }))
-        var (facts, remaining): ([GroupChange], [KeyValue]) = ([], [])
+        var (facts, remaining, patroni): ([GroupChange], [KeyValue], [KeyValue]) = ([], [], [])
         for (index, operation) in response.responses.enumerated() {
             guard case .range(let pairs) = operation else { continue }
             guard pairs.count < Self.keyLimit else { throw Self.tooMany }
-            if index < keys.ranges.count { facts += keys.facts(pairs) } else { remaining += pairs }
+            if index < keys.ranges.count {
+                facts += keys.facts(pairs)
+                patroni += pairs
+            } else {
+                remaining += pairs
+            }
         }
         return (
             GroupsSnapshot(clusterID: response.header.clusterID, revision: response.header.revision, facts: facts),
-            remaining
+            remaining, patroni
         )
     }
 }

@@ -27,6 +27,7 @@ extension Shell {
             let unreported = self.unreported
             self.unreported.removeAll(keepingCapacity: true)
             for action in unreported { self.report(action) }
+            self.turnAudit()
             self.reportStatus()
         }
     }

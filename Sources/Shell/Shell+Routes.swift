@@ -36,7 +36,7 @@ extension Shell {
         case "/findings":
             StatusServer.Answer(
                 body: self.outward(
-                    FindingList(cluster: self.core.clusterStatus, citus: self.core.citusStatus).document(at: .now)
+                    FindingList(cluster: self.wholeClusterStatus, citus: self.core.citusStatus).document(at: .now)
                         .compact + "\n"))
         case "/health":
             self.core.isHealthy

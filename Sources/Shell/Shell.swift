@@ -34,6 +34,8 @@ public final class Shell {
         public var ipPath: String
         /// Nil: nothing is remembered from one process to the next.
         public var memory: MemoryFile?
+        /// The path of pharos.yml, beside which accepted findings are looked for; nil: none are.
+        public var configuration: String?
 
         public init(
             log: @escaping @EventLoop (LogRecord) -> Void, ready: @escaping @EventLoop () -> Void,
@@ -68,7 +70,7 @@ public final class Shell {
     private let looking: EtcdClient
     var clock = ClockRate()
     let follower: EtcdFollower
-    private let endpoints: EtcdEndpoints
+    let endpoints: EtcdEndpoints
     let kernel: KernelLink
     let postgres: PostgresProbe
     let patroni: PatroniProbe
@@ -79,6 +81,7 @@ public final class Shell {
     let detector: DetectorLink
     let ledger: LedgerWriter
     let ledgerCopy: LedgerCopy
+    let audit: ContinuousAudit
     private let alert: AlertCommand?
     var status: StatusListeners?
     var core: Core
@@ -167,6 +170,7 @@ public final class Shell {
         }
         self.ledger = LedgerWriter(looking, detectorKeys)
         self.ledgerCopy = LedgerCopy(looking, detectorKeys, redact: services.redact)
+        self.audit = ContinuousAudit(own: settings.memberID.group, at: self.startedAt)
         self.alert = settings.alert.map {
             AlertCommand(
                 $0, scope: settings.scope, member: settings.member, redact: services.redact,
@@ -197,6 +201,7 @@ public final class Shell {
                 "member \(self.settings.member) of \(self.settings.scope), addresses \(self.settings.addresses.map(\.prefix.description).joined(separator: " "))",
                 ["MEMBER": self.settings.member, "SCOPE": self.settings.scope, "NODE": self.node]))
         if let problem = self.memoryProblem { self.log(.memoryUnusable(problem)) }
+        self.readAccepted()
         self.status = StatusListeners(
             self.settings.status.endpoints, answer: { [unowned self] in self.answer($0) },
             act: { [unowned self] in self.act($0) }, log: { [unowned self] in self.log($0) })
@@ -225,6 +230,7 @@ public final class Shell {
 
     /// Takes over new settings; answers why not, if they need a restart.
     public func reload(_ settings: Settings) -> String? {
+        self.readAccepted()
         guard self.settings.differsOnlyInAddresses(from: settings) else {
             let keys = self.settings.keysOfDifferences(from: settings)
             let what = keys.isEmpty ? "a secret differs, too" : "\(keys.joined(separator: ", ")) would change, too"

@@ -32,6 +32,12 @@ extension Shell {
             .init("postgres", .text(self.core.postgres.map { Wording.code($0) })),
             .init("listing_failure", .text(self.core.listingFailure)),
             .init("addresses", .list(self.core.addressStatuses.map { self.document($0, at: now) })),
+            .init(
+                "readiness",
+                [
+                    "group": .number(self.settings.memberID.group),
+                    "failures": self.audit.readiness(of: self.settings.memberID.group, at: now),
+                ]), .init("audit", self.audit.document(at: now)),
             self.core.citusStatus.map { .init("citus", $0.document(at: now)) },
             self.core.detectorStatus.map { .init("detector", $0.document(at: now)) },
             .init("records", self.recordCounts), .init("loop", self.loopDocument),

@@ -26,6 +26,8 @@ extension Wording {
             "group \(group): \(leader) is alone: nobody could take over from it"
         case .candidateUnknown(let group, let leader):
             "group \(group): whether anybody could take over from \(leader) is not known: no daemon that publishes has asked another member yet"
+        case .notSurvived(let group, let failures, let reason, _):
+            "group \(group): it would not be survived if \(failures.joined(separator: ", or ")): \(reason)"
         case .noDaemon(let id): "\(id): no Pharos publishes there: no address can come to it"
         case .lookedAfterBySome(let group, let address, let some, let others):
             "group \(group): \(address) is looked after by \(some.joined(separator: ", ")), and not by \(others.joined(separator: ", ")): after a change of leader it may be nowhere"
@@ -49,6 +51,7 @@ extension Wording {
         case .noCandidate: "patronictl list: is a standby down, too far behind, or tagged nofailover?"
         case .noStandby: "add a member to the group; for one that is alone on purpose nothing is to be done"
         case .candidateUnknown: "pharos why says who is asked, and what came of it"
+        case .notSurvived(_, _, _, let advice): advice
         case .noDaemon(let id): "on \(id.name): systemctl status pharos; journalctl -u pharos -n 50"
         case .lookedAfterBySome(_, let address, _, let others):
             "add \(address) to /etc/pharos/pharos.yml on \(others.joined(separator: ", ")), then systemctl reload pharos there"
@@ -70,6 +73,7 @@ extension Wording {
         case .noCandidate: "no_candidate"
         case .noStandby: "no_standby"
         case .candidateUnknown: "candidate_unknown"
+        case .notSurvived: "failure_not_survived"
         case .noDaemon: "no_daemon"
         case .lookedAfterBySome: "address_looked_after_by_some"
         case .versionsDiffer: "versions_differ"

@@ -34,9 +34,17 @@ struct ClusterText {
             lines.append("\(mark) \(problem["text"]?.string ?? "?")")
             lines.append("    \(problem["advice"]?.string ?? "")")
         }
+        lines += self.readiness
         lines += self.table
         // Names and reasons came over the network: none may steer the terminal.
         return lines.map { LogRecord.escaped($0) + "\n" }.joined()
+    }
+
+    /// One line for each group; those of which a failure would not be survived come first.
+    private var readiness: [String] {
+        let texts = self.groups.compactMap { ReadinessText(group: $0["group"]?.int64, $0["readiness"]) }
+        return texts.filter { !$0.isInOrder }.map { "! \($0.text)" }
+            + texts.filter(\.isInOrder).map { "  \($0.text)" }
     }
 
     private var table: [String] {

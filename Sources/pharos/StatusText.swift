@@ -61,6 +61,11 @@ struct StatusText {
         }
         if let citus = self.status["citus"] { lines += CitusStatusText(citus).lines }
         if let detector = self.status["detector"] { lines += DetectorStatusText(detector).lines }
+        let readiness = self.status["readiness"]
+        if let text = ReadinessText(group: readiness?["group"]?.int64, readiness?["failures"]) {
+            lines.append("\(text.isInOrder ? " " : "!") readiness  \(text.text)")
+            if let advice = text.advice { lines.append("!            \(advice)") }
+        }
         if let loop = self.status["loop"] { lines += self.line(ofLoop: loop) }
         let events = (self.status["events"]?.array ?? []).suffix(5)
         if !events.isEmpty { lines.append("last events:") }

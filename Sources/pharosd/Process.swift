@@ -47,7 +47,9 @@ final class Process {
         self.locks = (prepared.lock, prepared.hostLock)
         self.adopt(prepared.settings)
         let memory = MemoryFile(folder: self.stateFolder, followsForgetful: prepared.followsForgetful)
-        let shell = Shell(prepared.settings, self.services(prepared.ip, memory))
+        var services = self.services(prepared.ip, memory)
+        services.configuration = self.path
+        let shell = Shell(prepared.settings, services)
         self.shell = shell
         shell.start()
     }

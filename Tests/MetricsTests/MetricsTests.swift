@@ -21,7 +21,11 @@ struct MetricsTests {
                 Array(
                     #"""
                     {"is_current":true,"read_seconds_ago":3,"problems":[{"code":"no_daemon"},{"code":"no_daemon"}],
-                    "groups":[{"group":0,"leader":"n1","addresses":[{"address":"10.0.0.9","holder":"n1"},{"address":"10.0.0.8"}],
+                    "audit":{"counts":{"red":1,"amber":2,"note":0,"accepted":0}},
+                    "groups":[{"group":0,"leader":"n1","readiness":[{"failure":"leaderNode","outcome":"not_survived"},
+                    {"failure":"leaderPatroni","outcome":"not_known"},{"failure":"etcdMember","outcome":"survived"},
+                    {"failure":"standby","member":"n2","outcome":"survived"},{"failure":"standby","member":"n3","outcome":"not_known"},
+                    {"failure":"thisDaemon","outcome":"not_survived","accepted_until":"2027-01-01"}],"addresses":[{"address":"10.0.0.9","holder":"n1"},{"address":"10.0.0.8"}],
                     "members":[\#(list)]}]}
                     """#.utf8)))
     }
@@ -116,8 +120,14 @@ struct MetricsTests {
             #"pharos_cluster_problems{code="no_daemon"} 2"#, #"pharos_cluster_problems{code="no_leader"} 0"#,
             #"pharos_group_addresses{group="0"} 2"#, #"pharos_group_addresses_held{group="0"} 1"#,
             #"pharos_member_verdict{group="0",member="n2",state="well"} 1"#,
-            #"pharos_member_lag_bytes{group="0",member="n2"} 2"#,
+            #"pharos_member_lag_bytes{group="0",member="n2"} 2"#, #"pharos_audit_findings{grade="amber"} 2"#,
+            #"pharos_failover_survivable{group="0",failure="leaderNode"} 0"#,
+            #"pharos_failover_survivable{group="0",failure="etcdMember"} 1"#,
+            #"pharos_failover_accepted{group="0",failure="leaderNode"} 0"#,
+            #"pharos_failover_accepted{group="0",failure="thisDaemon"} 1"#,
         ] { #expect(text.contains("\n\(Self.scoped(line))\n"), "\(line) in \(text)") }
+        // Whether it would be survived is not known: of one standby of two.
+        #expect(!text.contains(#"failure="leaderPatroni""#) && !text.contains(#"failure="standby""#))
         // An address of which no port is tried has no series for it.
         #expect(!text.contains(Self.scoped(#"pharos_address_port_open{address="fd00::9"}"#)))
     }
@@ -137,6 +147,14 @@ struct MetricsTests {
         let (one, two) = (try series(1), try series(2))
         #expect(two - one <= 15)
         #expect(one - (two - one) < 100)
+    }
+
+    @Test func `what was survivable before etcd fell silent has no figure`() throws {
+        let text =
+            #"{"is_current":false,"read_seconds_ago":90,"audit":{"counts":{"red":0}},"groups":[{"group":0,"readiness":[{"failure":"leaderNode","outcome":"survived"}]}]}"#
+        let old = try #require(JSON.parse(Array(text.utf8)))
+        let families = PharosMetrics.families(status: try Self.status(), cluster: old).filter { !$0.samples.isEmpty }
+        #expect(!families.contains { $0.name.hasPrefix("pharos_failover") || $0.name.hasPrefix("pharos_audit") })
     }
 
     @Test func `groups that were not read have no figures, and are not zero`() throws {

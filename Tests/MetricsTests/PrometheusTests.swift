@@ -35,7 +35,9 @@ struct PrometheusTests {
             let holder = self.holder.isEmpty ? "null" : "\"\(self.holder)\""
             let members = ["n1", "n2"].map { #"{"member":"\#($0)","verdict":"well","has_daemon":true,"lag_bytes":0}"# }
             let cluster = """
-                {"is_current":true,"read_seconds_ago":3,"problems":[{"code":"\(self.problem)"}],"groups":[{"group":0,"leader":"n1",\
+                {"is_current":true,"read_seconds_ago":3,"problems":[{"code":"\(self.problem)"}],\
+                "audit":{"counts":{"red":0,"amber":1,"note":0,"accepted":0}},"groups":[{"group":0,"leader":"n1",\
+                "readiness":[{"failure":"leaderNode","outcome":"survived"}],\
                 "addresses":[{"address":"10.0.0.9","holder":\(holder)}],"members":[\(members.joined(separator: ","))]}]}
                 """
             return Exposition.prometheus.text(

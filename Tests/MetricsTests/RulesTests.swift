@@ -42,6 +42,7 @@ struct RulesTests {
                     .utf8))
         let cluster = JSON.parse(Array(#"{"read_seconds_ago":1}"#.utf8))
         let measured = Set(PharosMetrics.families(status: status, cluster: cluster).map(\.name))
+            .union(Shipped.metrics(in: try Shipped.text(Shipped.root + "/Sources/pharos-api/API+Metrics.swift")))
         for path in [Shipped.rules, Shipped.dashboard] {
             let named = Shipped.metrics(in: try Shipped.text(path))
             #expect(named.count > 10)

@@ -14,6 +14,7 @@ struct ClusterWordingTests {
         .heldByAnother(group: 1, "10.0.0.9", holder: "w2", leader: "w1"),
         .notWell(Self.id, .nodeFailed, reason: "neither answers", since: nil), .noCandidate(group: 1, leader: "w1"),
         .noStandby(group: 1, leader: "w1"), .candidateUnknown(group: 1, leader: "w1"), .noDaemon(Self.id),
+        .notSurvived(group: 1, failures: ["the leader's node is lost"], reason: "no majority", advice: "etcdctl"),
         .lookedAfterBySome(group: 1, "10.0.0.9", by: ["w1"], not: ["w2"]), .versionsDiffer(["1", "2"]),
     ]
 

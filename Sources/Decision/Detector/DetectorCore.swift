@@ -98,6 +98,8 @@ package struct DetectorCore: Sendable {
     var splitBrains: [Int: [MemberID]] = [:]
     var healthDue: Instant
     var wasTroubled = false
+    /// Who publishes has changed, or which endpoints of etcd answer, and nobody was told.
+    private var isStirred = false
     /// Whether etcd answers what the addresses ask for.
     var isEtcdInContact = false
     /// Whether it answers here too, so that what it said last of the groups is true.
@@ -155,11 +157,15 @@ package struct DetectorCore: Sendable {
         case .notProbed(let id): self.couldNotAsk(id)
         case .etcdProbed(let findings):
             self.etcd.question.answered()
+            let before = self.etcd.silent
+            defer { if self.etcd.silent != before { self.isStirred = true } }
             if let condition = self.etcd.record(findings, self.profile, scale: self.health.scale, at: now) {
                 reports.append(.etcd(condition))
             }
         case .walReceiver(let answer, let askedAt): self.learn(answer, view, askedAt: askedAt, at: now, &reports)
-        case .observed(let observer, let observation): self.learn(observer, observation, view, at: now, &reports)
+        case .observed(let observer, let observation):
+            if observation == nil { self.isStirred = true }
+            self.learn(observer, observation, view, at: now, &reports)
         case .observationsRead(let observations): self.learn(observations, view, at: now, &reports)
         case .switchoverClaimed(let group, let member): self.claims[group] = member
         case .claimsRead(let claims): self.claims = claims
@@ -187,6 +193,12 @@ package struct DetectorCore: Sendable {
             wanted.append(.publish(self.observation, ttl: self.observationTTL))
         }
         self.reckonWake(view, awakeSince)
+    }
+
+    /// Whether others than before may be of use in a failover: told once.
+    mutating func takeStir() -> Bool {
+        defer { self.isStirred = false }
+        return self.isStirred
     }
 
     /// What is published outlives its daemon by three probes: until then it is no reason to believe in a node.

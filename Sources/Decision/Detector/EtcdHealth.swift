@@ -96,7 +96,35 @@ struct EtcdHealth: Sendable {
         return self.condition == .unknown && condition == .well ? nil : condition
     }
 
+    /// The endpoints that did not answer when they were asked last.
+    var silent: Set<String> { Set(self.reachable.lazy.filter { $0.value.misses > 0 }.map(\.key)) }
+
+    /// What each endpoint answered last, sorted.
+    var endpoints: [EtcdEndpointState] {
+        self.reachable.sorted { $0.key < $1.key }.map { endpoint, track in
+            EtcdEndpointState(
+                endpoint: endpoint, answers: track.heardAt == nil ? nil : track.misses == 0,
+                reason: track.misses > 0 ? track.reason : nil, alarms: self.alarms[endpoint] ?? [])
+        }
+    }
+
     private static func failed(_ tracks: [String: DetectorTrack]) -> [String] {
         tracks.filter { [.failed, .recovering].contains($0.value.state) }.map(\.key).sorted()
     }
+}
+
+/// What came of the last question to one endpoint of etcd: undamped, unlike a verdict.
+public struct EtcdEndpointState: Hashable, Sendable {
+    public let endpoint: String
+    /// Nil: it has not been asked, or could not be.
+    public let answers: Bool?
+    /// Why it does not.
+    public let reason: String?
+    /// Raised there, as far as it was told.
+    public let alarms: [String]
+}
+
+extension Core {
+    /// Empty where nobody asks them.
+    public var etcdEndpointStates: [EtcdEndpointState] { self.detector?.etcd.endpoints ?? [] }
 }

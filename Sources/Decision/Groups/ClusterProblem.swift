@@ -26,6 +26,8 @@ public enum ClusterProblem: Hashable, Sendable {
     case noStandby(group: Int, leader: String)
     /// Whether somebody could is not known: of no member beside the leader is anything known.
     case candidateUnknown(group: Int, leader: String)
+    /// Single failures would not be survived, of which nothing else here tells: why the first of them would not, and what to type.
+    indirect case notSurvived(group: Int, failures: [String], reason: String, advice: String)
     /// No daemon of this member publishes: nobody keeps an address there, and one source less is heard.
     case noDaemon(MemberID)
     /// Some daemons of a group look after an address, and some that say what they look after do not.
@@ -35,7 +37,8 @@ public enum ClusterProblem: Hashable, Sendable {
 
     public var severity: Severity {
         switch self {
-        case .cutOff, .noLeader, .severalPrimaries, .unheld, .heldByAnother, .noCandidate: .critical
+        case .cutOff, .noLeader, .severalPrimaries, .unheld, .heldByAnother, .noCandidate, .notSurvived:
+            .critical
         case .isPast, .paused, .noStandby, .candidateUnknown, .noDaemon, .lookedAfterBySome, .versionsDiffer: .warning
         case .notWell(_, let verdict, _, _): verdict.needsSomebody ? .critical : .warning
         }
@@ -47,7 +50,7 @@ public enum ClusterProblem: Hashable, Sendable {
         case .cutOff, .isPast, .paused, .versionsDiffer: nil
         case .noLeader(let group), .severalPrimaries(let group, _), .unheld(let group, _, _),
             .heldByAnother(let group, _, _, _), .noCandidate(let group, _), .noStandby(let group, _),
-            .candidateUnknown(let group, _),
+            .candidateUnknown(let group, _), .notSurvived(let group, _, _, _),
             .lookedAfterBySome(let group, _, _, _):
             group
         case .notWell(let id, _, _, _), .noDaemon(let id): id.group

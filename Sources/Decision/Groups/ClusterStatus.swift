@@ -76,7 +76,7 @@ public struct ClusterStatus: Sendable {
     public let isCutOff: Bool
     /// The last change of leader of this node's group, while some of it is still to come.
     public let failover: FailoverRecord?
-    public let problems: [ClusterProblem]
+    public var problems: [ClusterProblem]
 }
 
 extension Core {

@@ -212,6 +212,14 @@ enum GroupsNews: Sendable {
     /// `isFirst`: whether the read before was answered.
     case unread(reason: String, isFirst: Bool)
 
+    /// Whether something of the groups is another than it was.
+    var isTelling: Bool {
+        switch self {
+        case .read(let learned, _), .changed(let learned): !learned.news.isEmpty || !learned.vanished.isEmpty
+        case .ofAnotherCluster, .unread: false
+        }
+    }
+
     struct Learned: Sendable {
         /// All that the event named; and those that said something new.
         let named: [GroupChange]
