@@ -94,12 +94,32 @@ function memberRow(member, group) {
   return element("tr", { class: grade(member) || null }, ...cells.map(([label, text]) => element("td", { "data-label": label }, text)));
 }
 
+// What would not be survived comes first, then what is not known; the rest is counted.
+function readinessPart(group) {
+  const all = group.readiness;
+  if (!all) return "";
+  const rank = { not_survived: 0, not_known: 1, survived: 2 };
+  const kind = (one) => (one.outcome !== "not_survived" ? (one.outcome === "survived" ? "good" : "note") : one.accepted_until ? "note" : "bad");
+  const word = (one) => (one.outcome === "survived" ? "Survived" : one.outcome === "not_known" ? "Not known"
+    : one.accepted_until ? `Not survived, accepted until ${one.accepted_until}` : "NOT SURVIVED");
+  const sorted = [...all].sort((a, b) => rank[a.outcome] - rank[b.outcome]);
+  const lost = all.filter((one) => one.outcome === "not_survived" && !one.accepted_until).length;
+  const survived = all.filter((one) => one.outcome === "survived").length;
+  const summary = `${lost ? `${count(lost, "single failure")} would NOT be survived; ` : ""}${survived} of ${count(all.length, "single failure")} would be survived now`;
+  return element("details", { "data-id": `readiness-${group.group}` },
+    element("summary", {}, lost ? element("span", { class: "mark" }, "!") : "", summary),
+    element("ul", {}, ...sorted.map((one) => element("li", { class: kind(one) },
+      element("span", { class: "mark" }, word(one)), `if ${one.text}: ${one.reason}`,
+      one.command ? element("p", { class: "code quiet" }, `on ${one.on}: ${one.command}`) : ""))));
+}
+
 function groupPart(group) {
   const heads = ["Member", "Role", "State", "Lag", "Pharos", "Addresses"];
   const leader = group.leader ? `${group.leader} leads, for ${span(group.leader_for_seconds)}` : "nobody leads";
   const unheld = (group.addresses || []).filter((one) => !one.holder).map((one) => one.address);
   return element("section", {},
     element("h3", {}, `Group ${group.group}: ${leader}`),
+    readinessPart(group),
     unheld.length ? element("p", { class: "bad" }, element("span", { class: "mark" }, "!"), `Nobody holds ${unheld.join(", ")}`) : "",
     element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),

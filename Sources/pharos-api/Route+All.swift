@@ -13,7 +13,8 @@ extension Route {
     static let all: [Route] = [
         Route(
             method: "GET", path: "/v1/cluster", requirement: .role(.look),
-            summary: "All groups, members, addresses, verdicts and problems, as this node's daemon knows them.",
+            summary:
+                "All groups, members, addresses, verdicts, problems, and which single failures would be survived, as this node's daemon knows them.",
             isTagged: true,
             outcomes: [Outcome(status: 200, contentTypes: [json], help: "With the age of what is known."), unknown],
             handler: { api, _, _ in api.handOn(.cluster) }),

@@ -33,6 +33,11 @@ def member(name, **more):
             "has_daemon": True, "version": "0.2.0", "is_synchronous": None, **more}
 
 
+def failure(name, outcome, **more):
+    return {"failure": name, "member": None, "text": name + " is lost", "outcome": outcome, "reason": "so it is", "for_seconds": None,
+            "on": None, "command": None, "accepted_until": None, **more}
+
+
 def cluster():
     return {
         "scope": "demo", "seen_by": "n1", "is_current": True, "read_seconds_ago": 3, "failover": None,
@@ -41,6 +46,8 @@ def cluster():
             {"severity": "warning", "code": "no_daemon", "text": HOSTILE, "advice": "systemctl status pharos"}],
         "groups": [
             {"group": 0, "leader": "n1", "leader_for_seconds": 4000,
+             "readiness": [failure("etcdMember", "survived"), failure("leaderNode", "not_survived", reason=HOSTILE, on="n2", command="etcdctl"),
+                           failure("thisDaemon", "not_survived", accepted_until="2027-01-01"), failure("leaderPatroni", "not_known")],
              "addresses": [{"address": "10.77.0.100", "holder": "n1"}, {"address": "fd77::100", "holder": None}],
              "members": [member("n1", role="leader", lag_bytes=None), member("n2", is_synchronous=True),
                          member("n" + "x" * 90, verdict="node failed", reason="neither Patroni nor PostgreSQL answers", has_daemon=False)]},
@@ -174,7 +181,8 @@ class PageTests(unittest.TestCase):
         self.until(lambda: "1 critical, 1 warning" in self.text("#summary"), "the summary")
         whole = self.text()
         for text in ["group 1: nobody leads", "Nobody holds fd77::100", "10.77.0.100", "sync standby", "node failed for 60 s",
-                     "116.0 s of 150.0 s", "196.0 s of 90.0 s, OVER", "app: row-wrong", HOSTILE]:
+                     "116.0 s of 150.0 s", "196.0 s of 90.0 s, OVER", "app: row-wrong", HOSTILE,
+                     "1 single failure would NOT be survived; 1 of 4 single failures would be survived now"]:
             self.assertIn(text, whole)
         self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "main img"), [])
         self.assertIn("demo", self.browser.title)
