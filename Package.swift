@@ -97,8 +97,8 @@ let package = Package(
         module(
             "Shell",
             [
-                "Audit", "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues", "EventLoop",
-                "HTTPClient",
+                "AccessTokens", "Audit", "CLinux", "CitusCatalog", "Conninfo", "Decision", "EtcdClient", "EtcdValues",
+                "EventLoop", "HTTPClient",
                 "Journal", "KernelPlaces", "LeaseKeys", "LenientJSON", "NetworkAddress", "PatroniClient",
                 "PatroniValues", "PostgresClient", "Secrets", "ServiceRecords", "Settings", "StatusServer",
                 "VirtualAddress",
@@ -121,7 +121,8 @@ let package = Package(
         .executableTarget(
             name: "pharos-api",
             dependencies: [
-                "AccessTokens", "EventLoop", "Journal", "LenientJSON", "Metrics", "Settings", "StatusServer",
+                "AccessTokens", "Decision", "EventLoop", "Journal", "LenientJSON", "Metrics", "Settings",
+                "StatusServer",
                 "WebServer",
             ],
             swiftSettings: strict, linkerSettings: lean),

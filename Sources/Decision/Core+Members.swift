@@ -98,7 +98,9 @@ extension Core {
             }
         }
         if let group = self.ledger?.open?.group {
-            self.ledger?.learnCause(groups, claimant: detector.claims[group])
+            // What a person has asked for is planned, whoever carries it out.
+            let isPersonal = detector.persons[group] != nil
+            self.ledger?.learnCause(groups, claimant: isPersonal ? nil : detector.claims[group])
         }
         // What was lost is judged until it is known, and then where something is learned.
         let isOfLog =

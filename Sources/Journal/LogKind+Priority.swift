@@ -17,12 +17,13 @@ extension LogKind {
             .citusSynchronized, .citusVersions, .citusHolding, .citusHoldEnded, .citusRivalGone, .citusFindingGone,
             .failureSurvivedAgain, .auditFindingGone,
             .nodeReconnected, .splitBrainOver, .suppressionEnded, .etcdWell,
-            .switchoverAnswered, .logLost, .apiStarted, .apiStopped, .apiServed, .apiCredentialsRead, .apiDaemonAnswers:
+            .switchoverAnswered, .operationConfirmed, .operationDone, .reactionsResumed, .logLost, .apiStarted,
+            .apiStopped, .apiServed, .apiCredentialsRead, .apiDaemonAnswers:
             .notice
         case .configurationRefused, .startWaits, .leaseLost, .assignFailed, .removeFailed, .addressLapsed, .portClosed,
             .addressFoughtOver, .linkLost, .failureNotSurvived,
             .citusUpdateFailed,
-            .citusRefused, .apiCredentialsRefused:
+            .citusRefused, .operationFailed, .apiCredentialsRefused:
             .error
         case .contactLost, .clusterQuarantined, .historyUnknown, .renewalUncounted, .memoryUnwritable, .etcdOutdated,
             .etcdEndpointAlone, .etcdClusterChosen,
@@ -39,7 +40,8 @@ extension LogKind {
             .citusUnsynchronized, .citusSettings, .citusFinding, .citusUnverified, .citusProbeRefused, .probeRefused,
             .memberUnasked,
             .auditFinding,
-            .suppressionBegan, .switchoverForbidden, .alertFailed, .etcdDegraded, .apiUnavailable, .apiRefused,
+            .suppressionBegan, .switchoverForbidden, .operationRefused, .reactionsPaused, .alertFailed, .etcdDegraded,
+            .apiUnavailable, .apiRefused,
             .apiDaemonSilent:
             .warning
         case .clusterReplaced, .etcdEndpointForeign, .etcdMembersDivided, .etcdClustersUndecided, .historyContradicted,

@@ -237,6 +237,18 @@ public enum LogKind: String, CaseIterable, Sendable {
     case auditFinding = "b0c1bff394d44344a3bafa2cdc3d6f29"
     /// It has it no more.
     case auditFindingGone = "fef765f40217489592efa4f08a6d0140"
+    /// Somebody has confirmed a plan, and it is carried out.
+    case operationConfirmed = "7a95943c066848a784e3bbec0718bf6a"
+    /// What somebody has asked for is done.
+    case operationDone = "68b8d5c8212c4400988aa894f40ccd14"
+    /// What somebody has asked for is not done: something stands against it.
+    case operationRefused = "af991dfb097a4642a4d6d9e0dfb0ab54"
+    /// What somebody has asked for was begun, and has come to nothing, or to nothing known.
+    case operationFailed = "fa8618505e9a4925a0cef572f40b5240"
+    /// Somebody has paused Pharos's reactions.
+    case reactionsPaused = "767286be82204b5c98152e675fb96ee6"
+    /// They are not paused any more.
+    case reactionsResumed = "b4f64cbd259d4acda5e4b59ea377eba5"
     /// pharos-api answers.
     case apiStarted = "1417ddd866104403890d3296ffa37407"
     /// pharos-api ends.

@@ -106,3 +106,20 @@ extension JSONDocument: ExpressibleByStringInterpolation, ExpressibleByBooleanLi
         self = .object(elements.map { Member($0.0, $0.1) })
     }
 }
+
+extension JSON {
+    /// As it is written again, members sorted by name.
+    public var document: JSONDocument {
+        switch self {
+        case .null: .null
+        case .bool(let value): .bool(value)
+        case .integer(let value): .integer(value)
+        case .unsigned(let value): .number(value)
+        case .fraction(let value): .fraction(value)
+        case .string(let value): .string(value)
+        case .array(let elements): .list(elements.map(\.document))
+        case .object(let members):
+            .object(members.sorted { $0.key < $1.key }.map { JSONDocument.Member($0.key, $0.value.document) })
+        }
+    }
+}

@@ -202,7 +202,8 @@ public struct PharosMetrics {
 
     /// As `Wording` of the shell names them.
     package static let problems = [
-        "cut_off", "past", "paused", "no_leader", "several_primaries", "address_unheld", "address_held_by_another",
+        "cut_off", "past", "paused", "reactions_paused", "no_leader", "several_primaries", "address_unheld",
+        "address_held_by_another",
         "member_not_well", "no_candidate", "no_standby", "candidate_unknown", "failure_not_survived", "no_daemon",
         "address_looked_after_by_some",
         "versions_differ",

@@ -14,6 +14,7 @@ extension Shell {
                 .init("time", .integer(WallClock.seconds)), .init("is_current", .bool(status.isCurrent)),
                 .init("read_seconds_ago", .seconds(status.readAt.map { max(.zero, now - $0) })),
                 .init("is_paused", .bool(status.isPaused)), .init("is_cut_off", .bool(status.isCutOff)),
+                .init("reactions_paused", status.reactionPause?.document(at: now) ?? .null),
                 .init("failover", status.failover?.underWay(at: now) ?? .null),
                 .init("problems", .list(status.problems.map { $0.document(status, at: now) })),
                 .init("audit", self.audit.document(at: now)),
@@ -104,7 +105,8 @@ extension ClusterStatus.Member {
             "is_synchronous": self.isSynchronous.map { .bool($0) } ?? .null,
             "verdict": .string(self.verdict.rawValue), "reason": .string(self.reason),
             "for_seconds": .seconds(self.since.map { max(.zero, now - $0) }), "lag_bytes": .number(self.lag),
-            "is_probed": .bool(self.isProbed), "has_daemon": .bool(self.hasDaemon), "version": .text(self.version),
+            "is_probed": .bool(self.isProbed), "is_suppressed": .bool(self.isSuppressed),
+            "has_daemon": .bool(self.hasDaemon), "version": .text(self.version),
             "opinions": .list(opinions),
         ]
     }

@@ -81,18 +81,24 @@ final class GroupsLink {
             self.deliver(.groups(.read(snapshot, sentAt: sentAt)))
             var published: [MemberID: Observation] = [:]
             var claims: [Int: String] = [:]
+            var persons: [Int: String] = [:]
+            var pauses: [Int: ReactionPause] = [:]
             var holders: [Int: [AddressID: String]] = [:]
             for pair in pairs {
                 switch self.others.kind(of: pair.keyText) {
                 case .observation(let observer): published[observer] = DetectorKeys.observation(pair.value)
-                case .switchover(let group): claims[group] = DetectorKeys.claimant(pair.value)
+                case .switchover(let group):
+                    claims[group] = DetectorKeys.claimant(pair.value)
+                    persons[group] = DetectorKeys.person(pair.value)
+                case .reactions(let group): pauses[group] = ReactionPause(value: pair.value)
                 case .holder(let group, let address):
                     holders[group, default: [:]][address] = PharosKeys.holder(pair).member
                 case nil: break
                 }
             }
             self.deliver(.detector(.observationsRead(published)))
-            self.deliver(.detector(.claimsRead(claims)))
+            self.deliver(.detector(.claimsRead(claims, persons: persons)))
+            self.deliver(.detector(.pausesRead(pauses)))
             self.deliver(.groups(.heldRead(holders)))
             // What came meanwhile may be newer than what was read.
             let handedOver = self.handedOver ?? []

@@ -44,13 +44,15 @@ extension Limits {
     /// `Asked`); besides the read, the mark, a token, and Patroni.
     static let leaseRequests = Settings.addressLimit * 4 + 4
     /// Of the plane that looks at others: a read of the groups for the follower and one for the core, a token, an observation, the
-    /// ledger and its copy, a switchover's claim and its Patroni, the members' names, and the version of each endpoint.
-    static let lookingRequests = 9 + Settings.endpointLimit
+    /// ledger and its copy, a switchover's claim and its Patroni, the members' names, and the version of each endpoint. For persons: a
+    /// plan's facts, a switchover's claim and its Patroni, the record and its copy, and the members that each endpoint knows.
+    static let lookingRequests = 9 + 5 + 2 * Settings.endpointLimit + EtcdClient.learnedLimit
     /// A probe asks the member's Patroni; beside all probes each endpoint of etcd is asked whether it is well.
     static let probeRequests = DetectorCore.probeLimit + EtcdHealthProbe.limit
 
-    /// Connections to PostgreSQL: this node's for the address and for the standby's own state; one of each probe; what Citus takes.
-    static let postgresConnections = 2 + DetectorCore.probeLimit + Limits.citusConnections
+    /// Connections to PostgreSQL: this node's for the address and for the standby's own state; a plan's to the leader and to the
+    /// candidate; one of each probe; what Citus takes.
+    static let postgresConnections = 4 + DetectorCore.probeLimit + Limits.citusConnections
     /// Leaders and other coordinators that are asked, connections to them that are kept, nodes that are verified, places where they were; and of each database: the one for
     /// reading and writing, a held transaction, who looks for what blocks it, its own digest, its settings, and copies.
     static let citusConnections =

@@ -79,6 +79,7 @@ public final class Shell {
     /// Nil where nothing of Citus is to be followed.
     let citus: CitusLink?
     let detector: DetectorLink
+    let operations: OperationsLink
     let ledger: LedgerWriter
     let ledgerCopy: LedgerCopy
     let audit: ContinuousAudit
@@ -180,6 +181,11 @@ public final class Shell {
             looking, settings, detectorKeys, patroni: Self.patroni(settings, self.lookingHTTP), http: self.probingHTTP,
             resolver: namesOfOthers, report: { sink.report($0) },
             deliver: { sink.deliver(.detector($0)) })
+        self.operations = OperationsLink(
+            looking, settings, detectorKeys, patroni: Self.patroni(settings, self.lookingHTTP), resolver: namesOfOthers,
+            .init(
+                core: { sink.shell?.core }, deliver: { sink.deliver(.detector($0)) }, log: { sink.report($0) },
+                outward: { settings.instance.addressed(services.redact($0)) }))
         self.follow(settings)
         services.memory?.report(
             failed: { sink.shell?.reportMemory($0) }, succeeded: { sink.shell?.reportMemory(nil) })
@@ -258,6 +264,7 @@ public final class Shell {
         self.groups.stop()
         self.citus?.stop()
         self.ledger.stop()
+        self.operations.stop()
         EventLoop.spawn {
             self.kernel.stop()
             // The next process publishes in its place.

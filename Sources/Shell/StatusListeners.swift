@@ -8,7 +8,7 @@ import StatusServer
 @EventLoop
 final class StatusListeners {
     private let answer: @EventLoop (_ path: String) -> StatusServer.Answer
-    private let act: @EventLoop (_ path: String) -> StatusServer.Answer
+    private let act: @EventLoop (StatusServer.Post) -> StatusServer.Answer
     private let log: @EventLoop (LogRecord) -> Void
     private var missing: [StatusEndpoint]
     private var told: Set<StatusEndpoint> = []
@@ -21,7 +21,7 @@ final class StatusListeners {
 
     init(
         _ endpoints: [StatusEndpoint], answer: @escaping @EventLoop (_ path: String) -> StatusServer.Answer,
-        act: @escaping @EventLoop (_ path: String) -> StatusServer.Answer,
+        act: @escaping @EventLoop (StatusServer.Post) -> StatusServer.Answer,
         log: @escaping @EventLoop (LogRecord) -> Void, pause: Duration = .seconds(2)
     ) {
         self.pause = pause

@@ -11,6 +11,7 @@ extension Wording {
         case .isPast:
             "etcd does not answer this daemon: all of this is \(age.map { "\(self.text($0)) old" } ?? "unknown")"
         case .paused: "Patroni is in maintenance mode: nobody takes over from a leader that fails"
+        case .reactionsPaused(let pause): self.text(pause)
         case .noLeader(let group): "group \(group): nobody leads, so nobody can write to it"
         case .severalPrimaries(let group, let members):
             "group \(group): several members accept writes: \(members.joined(separator: ", "))"
@@ -40,6 +41,7 @@ extension Wording {
         case .cutOff: "look from another node: pharos cluster; here: pharos why"
         case .isPast: "here: journalctl -u pharos -n 50; on etcd's nodes: etcdctl endpoint health --cluster"
         case .paused: "when the work is done: patronictl resume"
+        case .reactionsPaused: "when the work is done, on any node: pharos resume-reactions"
         case .noLeader: "on any of its nodes: patronictl list; journalctl -u patroni -n 50"
         case .severalPrimaries:
             "stop all but the one that holds the leader key, at once: systemctl stop patroni on each"
@@ -65,6 +67,7 @@ extension Wording {
         case .cutOff: "cut_off"
         case .isPast: "past"
         case .paused: "paused"
+        case .reactionsPaused: "reactions_paused"
         case .noLeader: "no_leader"
         case .severalPrimaries: "several_primaries"
         case .unheld: "address_unheld"

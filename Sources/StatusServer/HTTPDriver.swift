@@ -11,7 +11,7 @@ package protocol HTTPResponder: AnyObject {
     func accepts(_ network: [UInt8]) -> Bool
     func opened(_ descriptor: Int32, _ peer: ConnectionTable.Peer)
     func closed(_ descriptor: Int32)
-    /// A request has come, with its body, which is thrown away: it is to be answered, or waits (``HTTPExchange``).
+    /// A request has come, with its body (``HTTPExchange/body``): it is to be answered, or waits (``HTTPExchange``).
     func respond(to exchange: HTTPExchange, _ method: String, _ path: String) -> MHD_Result
 }
 
@@ -150,7 +150,7 @@ private final class HTTPCallbacks {
 
     var all: mhd_callbacks {
         mhd_callbacks(
-            handle: { context, connection, url, method, _, _, uploadSize, state in
+            handle: { context, connection, url, method, _, upload, uploadSize, state in
                 guard let owner = HTTPCallbacks.of(context), let connection, let url, let method, let state else {
                     return .NO
                 }
@@ -158,7 +158,7 @@ private final class HTTPCallbacks {
                     guard let driver = owner.driver, let responder = driver.responder else { return .NO }
                     guard let exchange = HTTPExchange.known(by: state, or: connection, driver) else { return .YES }
                     return exchange.proceed(
-                        responder, String(cString: method), String(cString: url), uploadSize)
+                        responder, String(cString: method), String(cString: url), upload, uploadSize)
                 }
             },
             answered: { context, connection, state, _ in

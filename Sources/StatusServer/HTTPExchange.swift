@@ -18,7 +18,12 @@ package final class HTTPExchange {
         case over
     }
 
+    /// Bytes of a request's body.
+    package nonisolated static let bodyLimit = 4096
+
     package let connection: OpaquePointer
+    /// What has come of the body; nil: it is longer than ``bodyLimit``, and was thrown away.
+    package private(set) var body: [UInt8]? = []
     private weak var driver: HTTPDriver?
     private var state = State.reading
 
@@ -44,9 +49,11 @@ package final class HTTPExchange {
     }
 
     func proceed(
-        _ responder: any HTTPResponder, _ method: String, _ path: String, _ uploadSize: UnsafeMutablePointer<Int>?
+        _ responder: any HTTPResponder, _ method: String, _ path: String, _ upload: UnsafePointer<CChar>?,
+        _ uploadSize: UnsafeMutablePointer<Int>?
     ) -> MHD_Result {
         if let uploadSize, uploadSize.pointee > 0 {
+            self.take(upload, uploadSize.pointee)
             uploadSize.pointee = 0
             return .YES
         }
@@ -55,6 +62,18 @@ package final class HTTPExchange {
         case .ready(let send): return send(self)
         case .reading: return responder.respond(to: self, method, path)
         }
+    }
+
+    private func take(_ upload: UnsafePointer<CChar>?, _ count: Int) {
+        guard let upload, let body = self.body, body.count + count <= Self.bodyLimit else {
+            self.body = nil
+            return
+        }
+        self.body = body + UnsafeRawBufferPointer(start: upload, count: count)
+    }
+
+    package func header(_ name: String) -> String? {
+        MHD_lookup_connection_value(self.connection, .HEADER_KIND, name).map { String(cString: $0) }
     }
 
     /// Sends a response of libmicrohttpd's, which is given away; ends the connection where there is none.

@@ -25,18 +25,40 @@ public final class StatusServer {
         }
     }
 
+    /// A POST over the Unix socket, whole.
+    public struct Post: Sendable {
+        public let path: String
+        /// At most ``bodyLimit`` bytes.
+        public let body: [UInt8]
+        /// The user at the other end, by number; nil: the kernel does not say.
+        public let user: UInt32?
+        /// The header `Pharos-For`: for whom the user asks.
+        public let onBehalf: String?
+        /// The header `Pharos-Role`: what whoever is asked for may do.
+        public let role: String?
+
+        public init(
+            _ path: String, body: [UInt8] = [], user: UInt32?, onBehalf: String? = nil, role: String? = nil
+        ) {
+            (self.path, self.body, self.user) = (path, body, user)
+            (self.onBehalf, self.role) = (onBehalf, role)
+        }
+    }
+
+    /// Bytes of the body of a POST.
+    public nonisolated static var bodyLimit: Int { HTTPExchange.bodyLimit }
+
     private let answer: @EventLoop (_ path: String) -> Answer
     /// Nil where nothing may be changed.
-    private let act: (@EventLoop (_ path: String) -> Answer)?
+    private let act: (@EventLoop (Post) -> Answer)?
     private let driver: HTTPDriver
 
     /// - Parameters:
     ///   - answer: is called with the path of each GET.
-    ///   - act: is called with the path of each POST, which has no body; on a Unix socket only, and for root and the daemon's
-    ///     own user only: everybody may read the status.
+    ///   - act: is called with each POST, on a Unix socket only. Everybody may connect: who may do what is for it to say.
     public init(
         _ endpoint: StatusEndpoint, answer: @escaping @EventLoop (_ path: String) -> Answer,
-        act: (@EventLoop (_ path: String) -> Answer)? = nil
+        act: (@EventLoop (Post) -> Answer)? = nil
     ) throws(StatusServerError) {
         self.answer = answer
         let isLocal = if case .unix = endpoint { true } else { false }
@@ -52,12 +74,14 @@ public final class StatusServer {
 extension StatusServer: HTTPResponder {
     package func respond(to exchange: HTTPExchange, _ method: String, _ path: String) -> MHD_Result {
         if method == "POST", let act = self.act {
-            let user = mhd_user(mhd_descriptor(exchange.connection))
-            guard user == 0 || user == Int(geteuid()) else {
-                return self.send(
-                    Answer(status: 403, contentType: "text/plain", body: "only root may do that\n"), on: exchange)
+            guard let body = exchange.body else {
+                let text = #"{"error": "too_long", "message": "a body has 4,096 bytes at most", "hint": null}"#
+                return self.send(Answer(status: 413, body: text + "\n"), on: exchange)
             }
-            return self.send(act(path), on: exchange)
+            let post = Post(
+                path, body: body, user: UInt32(exactly: mhd_user(mhd_descriptor(exchange.connection))),
+                onBehalf: exchange.header("Pharos-For"), role: exchange.header("Pharos-Role"))
+            return self.send(act(post), on: exchange)
         }
         guard method == "GET" else {
             return self.send(Answer(status: 405, body: #"{"error": "only GET is answered"}"# + "\n"), on: exchange)

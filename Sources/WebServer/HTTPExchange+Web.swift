@@ -6,10 +6,6 @@ import StatusServer
 
 /// What a web server reads of a request, and how its answer is sent.
 extension HTTPExchange {
-    func header(_ name: String) -> String? {
-        MHD_lookup_connection_value(self.connection, .HEADER_KIND, name).map { String(cString: $0) }
-    }
-
     /// libmicrohttpd's memory for a connection bounds how many there are.
     var query: [WebRequest.Argument] {
         var arguments: [WebRequest.Argument] = []

@@ -136,6 +136,9 @@ struct GrayResponseTests {
         case .paused:
             script.isPaused = true
             Self.fail(&script)
+        case .reactionsPaused:
+            script.on(.reactionsPaused(group: 0, Self.pause(of: .seconds(3600), script)))
+            Self.fail(&script)
         case .suppressed:
             script.isPaused = true
             Self.fail(&script)
@@ -217,6 +220,62 @@ struct GrayResponseTests {
         #expect(script.orders.isEmpty)
         script.pass(.seconds(30))
         #expect(script.orders == [Self.order])
+    }
+
+    private static func pause(of span: Duration, _ script: DetectorScript, by name: String = "ann") -> ReactionPause {
+        ReactionPause(by: name, reason: "work", endsAt: 7, until: script.now + span)
+    }
+
+    private static func told(_ script: DetectorScript) -> [String] {
+        script.reports.compactMap { report in
+            guard case .reactionsPaused(let pause, let before) = report else { return nil }
+            return "\(before?.by ?? "-") -> \(pause?.by ?? "-")"
+        }
+    }
+
+    @Test func `a pause of reactions ends by itself, and then what is the matter is acted on`() {
+        var script = Self.script()
+        script.on(.reactionsPaused(group: 0, Self.pause(of: .seconds(120), script)))
+        Self.fail(&script)
+        #expect(script.verdict("n2") == .gray && script.status.pause?.by == "ann", "verdicts go on")
+        guard case .forbidden(let obstacle) = script.decision else {
+            Issue.record("nothing forbids it")
+            return
+        }
+        #expect(obstacle == SwitchoverObstacle(.reactionsPaused, detail: "by ann: work"))
+        script.pass(.seconds(99))
+        #expect(script.orders.isEmpty)
+        script.pass(.seconds(2))
+        #expect(script.orders == [Self.order] && script.status.pause == nil)
+        #expect(Self.told(script) == ["- -> ann", "ann -> -"])
+    }
+
+    @Test func `a pause of reactions is told once, however often its key is read, and ends with its key`() {
+        var script = Self.script()
+        script.on(.reactionsPaused(group: 0, Self.pause(of: .seconds(3600), script)))
+        script.pass(.seconds(5))
+        script.on(.pausesRead([0: Self.pause(of: .seconds(3595), script)]))
+        #expect(Self.told(script) == ["- -> ann"])
+        // Of two the one that ends last; another group's counts too.
+        script.on(.reactionsPaused(group: 3, Self.pause(of: .seconds(7200), script, by: "bob")))
+        #expect(script.status.pause?.by == "bob")
+        Self.fail(&script)
+        script.on(.reactionsPaused(group: 3, nil))
+        #expect(script.status.pause?.by == "ann" && script.orders.isEmpty)
+        script.on(.pausesRead([:]))
+        #expect(script.orders == [Self.order])
+        #expect(Self.told(script) == ["- -> ann", "ann -> bob", "bob -> ann", "ann -> -"])
+    }
+
+    @Test func `a claim that was made for a person says so`() {
+        var script = Self.script()
+        script.on(.switchoverClaimed(group: 0, by: "n3", person: "ann"))
+        Self.fail(&script)
+        guard case .forbidden(let obstacle) = script.decision else {
+            Issue.record("nothing forbids it")
+            return
+        }
+        #expect(obstacle == SwitchoverObstacle(.underWay, detail: "asked for by the daemon of n3, for ann"))
     }
 
     @Test func `a claim that ends lets another daemon try`() {

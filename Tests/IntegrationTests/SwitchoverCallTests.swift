@@ -53,9 +53,29 @@ struct SwitchoverCallTests {
                 Transaction(compares: [], success: [.put(key: key, value: Array(value.utf8), lease: 0)]))
         }
 
-        func carryOut(since: Int64? = nil) async -> SwitchoverOutcome {
+        func carryOut(since: Int64? = nil, for terms: SwitchoverCall.Terms? = nil) async -> SwitchoverOutcome {
             await self.call.carryOut(
-                SwitchoverOrder(leader: MemberID(0, "n1"), since: since ?? self.since, candidate: MemberID(0, "n2")))
+                SwitchoverOrder(leader: MemberID(0, "n1"), since: since ?? self.since, candidate: MemberID(0, "n2")),
+                for: terms)
+        }
+
+        func revision(of key: String) async throws -> Int64 {
+            try await self.client.range(.key(key)).keyValues.first?.modRevision ?? 0
+        }
+
+        /// For a person who has seen the keys as they are now.
+        func terms(allowsPause: Bool = false) async throws -> SwitchoverCall.Terms {
+            SwitchoverCall.Terms(
+                person: "ann",
+                revisions: PatroniRevisions(
+                    config: try await self.revision(of: Self.keys.config),
+                    failover: try await self.revision(of: Self.keys.failover),
+                    sync: try await self.revision(of: Self.keys.sync)), allowsPause: allowsPause)
+        }
+
+        func successor(within limit: Duration) async -> String? {
+            let order = SwitchoverOrder(leader: MemberID(0, "n1"), since: self.since, candidate: MemberID(0, "n2"))
+            return await self.call.successor(of: order, within: limit)
         }
 
         func isClaimed() async throws -> Bool { try await !self.client.range(.key(Self.claim)).keyValues.isEmpty }
@@ -98,6 +118,50 @@ struct SwitchoverCallTests {
         #expect(reason.contains(words[what] ?? "the leader is another by now"), "\(reason)")
         #expect(stage.patroni.requests.isEmpty)
         #expect(try await stage.isClaimed() == (what == "a claim"))
+        stage.close()
+    }
+
+    @Test @EventLoop func `for a person the claim says so, and rests on the keys that the person has seen`()
+        async throws
+    {
+        var claim: String?
+        let stage = try await Stage(httpAnswer(200, "Successfully switched over to \"n2\"")) { client in
+            claim = try await client.range(.key(Stage.claim)).keyValues.first?.valueText
+        }
+        try await stage.put(Stage.keys.config, #"{"ttl":30}"#)
+        try await stage.put(Stage.keys.failover, "{}")
+        let seen = try await stage.terms()
+        #expect(await stage.carryOut(for: seen) == .done("Successfully switched over to \"n2\""))
+        #expect(claim?.contains(#""by":"n3","for":"ann""#) == true, "\(claim ?? "none")")
+        for key in [Stage.keys.config, Stage.keys.failover, Stage.keys.sync] {
+            let before = try await stage.terms()
+            try await stage.put(key, "{}")
+            guard case .forestalled(let reason) = await stage.carryOut(for: before) else {
+                Issue.record("it was asked although \(key) has moved")
+                continue
+            }
+            #expect(reason.contains("has moved in the last moment"), "\(reason)")
+        }
+        #expect(stage.patroni.requests.count == 1)
+        #expect(try await !stage.isClaimed())
+        stage.close()
+    }
+
+    @Test @EventLoop func `maintenance mode forestalls it, unless the person puts up with that`() async throws {
+        let stage = try await Stage(httpAnswer(200, "yes"))
+        try await stage.put(Stage.keys.config, #"{"pause":true}"#)
+        #expect(await stage.carryOut(for: try await stage.terms()) == .forestalled("Patroni is in maintenance mode"))
+        #expect(await stage.carryOut(for: try await stage.terms(allowsPause: true)) == .done("yes"))
+        stage.close()
+    }
+
+    @Test @EventLoop func `who leads afterwards is whom etcd names in a new leadership`() async throws {
+        let stage = try await Stage(httpAnswer(200, "yes"))
+        #expect(await stage.successor(within: .milliseconds(700)) == nil, "the old leader still leads")
+        _ = try await stage.client.commit(Transaction(compares: [], success: [.delete(.key(Stage.keys.leader))]))
+        #expect(await stage.successor(within: .milliseconds(700)) == nil, "nobody leads")
+        try await stage.put(Stage.keys.leader, "n3")
+        #expect(await stage.successor(within: .seconds(10)) == "n3")
         stage.close()
     }
 

@@ -105,6 +105,8 @@ struct CatalogTests {
             "BYTES", "LOST",
             // Of the API.
             "FILE", "PEER",
+            // Of what persons ask for.
+            "BY", "OBJECTIONS", "OPERATION", "RESULT", "UNTIL",
         ].map { "PHAROS_" + $0 })
 
     private struct Entry {

@@ -9,7 +9,9 @@ import Testing
 struct ClusterWordingTests {
     private static let id = MemberID(1, "w1")
     private static let all: [ClusterProblem] = [
-        .cutOff, .isPast, .paused, .noLeader(group: 1), .severalPrimaries(group: 1, ["w1", "w2"]),
+        .cutOff, .isPast, .paused,
+        .reactionsPaused(ReactionPause(by: "root", reason: "work", endsAt: 0, until: Instant(sinceBoot: .seconds(9)))),
+        .noLeader(group: 1), .severalPrimaries(group: 1, ["w1", "w2"]),
         .unheld(group: 1, "10.0.0.9", leader: "w1"),
         .heldByAnother(group: 1, "10.0.0.9", holder: "w2", leader: "w1"),
         .notWell(Self.id, .nodeFailed, reason: "neither answers", since: nil), .noCandidate(group: 1, leader: "w1"),

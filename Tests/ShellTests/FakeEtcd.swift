@@ -178,7 +178,7 @@ final class FakeEtcd {
     private func transaction(_ body: JSON) -> (Int, String) {
         let holds = (body["compare"]?.array ?? []).allSatisfy(self.holds)
         let operations = body[holds ? "success" : "failure"]?.array ?? []
-        let isWrite = operations.contains { $0["request_put"] != nil }
+        let isWrite = operations.contains { $0["request_put"] != nil || $0["request_delete_range"] != nil }
         for operation in operations {
             if let lease = operation["request_put"]?["lease"]?.int64, lease != 0, self.leases[lease] == nil {
                 return (404, #"{"code":5,"message":"etcdserver: requested lease not found"}"#)
@@ -195,6 +195,12 @@ final class FakeEtcd {
                 let key = String(decoding: Base64.decode(put["key"]?.string ?? "") ?? [], as: UTF8.self)
                 self.write(key, Base64.decode(put["value"]?.string ?? "") ?? [], put["lease"]?.int64 ?? 0)
                 return #"{"response_put":{"header":{"revision":"\#(self.revision)"}}}"#
+            }
+            if let delete = operation["request_delete_range"] {
+                let range = self.keyRange(delete)
+                let keys = self.entries.keys.filter { range.contains(Array($0.utf8)) }.sorted()
+                for key in keys { self.remove(key) }
+                return #"{"response_delete_range":{"deleted":"\#(keys.count)"}}"#
             }
             return
                 #"{"response_range":{"header":{"revision":"\#(self.revision)"},\#(self.range(operation["request_range"] ?? .null))}}"#

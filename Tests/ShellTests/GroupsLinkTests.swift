@@ -22,7 +22,7 @@ struct GroupsLinkTests {
         func take(_ event: Event) {
             switch event {
             case .detector(.claimsRead): self.news.append("read")
-            case .detector(.switchoverClaimed(_, let member)): self.news.append(member ?? "nobody")
+            case .detector(.switchoverClaimed(_, let member, _)): self.news.append(member ?? "nobody")
             case .groups(.changed(_, let revision, let changes)):
                 let isLog = changes.contains { if case .log = $0.fact { true } else { false } }
                 self.news.append("\(isLog ? "log" : "changed") at \(revision)")

@@ -113,6 +113,11 @@ package struct DetectorCore: Sendable {
     var grayLeaderships: [GrayLeadership] = []
     /// The member whose daemon has a switchover under way, by group: their keys in etcd.
     var claims: [Int: String] = [:]
+    /// Of these, the persons for whom a daemon acts.
+    var persons: [Int: String] = [:]
+    /// That reactions are paused, by the group whose key in etcd says so; and what was told of it last.
+    var reactionPauses: [Int: ReactionPause] = [:]
+    var toldPause: ReactionPause?
     var toldObstacle: SwitchoverRule?
 
     /// A member that etcd has not named for so long is forgotten.
@@ -167,14 +172,18 @@ package struct DetectorCore: Sendable {
             if observation == nil { self.isStirred = true }
             self.learn(observer, observation, view, at: now, &reports)
         case .observationsRead(let observations): self.learn(observations, view, at: now, &reports)
-        case .switchoverClaimed(let group, let member): self.claims[group] = member
-        case .claimsRead(let claims): self.claims = claims
+        case .switchoverClaimed(let group, let member, let person):
+            (self.claims[group], self.persons[group]) = (member, person)
+        case .claimsRead(let claims, let persons): (self.claims, self.persons) = (claims, persons)
+        case .reactionsPaused(let group, let pause): self.reactionPauses[group] = pause
+        case .pausesRead(let pauses): self.reactionPauses = pauses
         case .switchoverEnded(let order, let outcome): self.switchoverEnded(order, outcome, at: now, &reports)
         case .acknowledged(let id, let time):
             self.observation.acknowledged[id] = time
             self.isPublished = false
             self.acknowledge(id, view, at: now, &reports)
         }
+        self.notePauses(at: now, &reports)
         self.giveUpOverdue(at: now, awakeSince: awakeSince, &reports)
         self.isEtcdInContact = hasContact
         let hasContact = hasContact && self.viewUntil(view).map { now < $0 } ?? false
@@ -213,6 +222,7 @@ package struct DetectorCore: Sendable {
         }
         if self.hasContact, let until = self.viewUntil(view) { wakeAt = min(wakeAt, until) }
         if case .putOff(_, _, let until, _) = self.switchover { wakeAt = min(wakeAt, until) }
+        for pause in self.reactionPauses.values { wakeAt = min(wakeAt, pause.until) }
         if case .underWay(_, let since) = self.switchover {
             wakeAt = min(wakeAt, max(since, awakeSince) + AnswerLimits.switchover)
         }

@@ -28,9 +28,14 @@ public enum DetectorEvent: Hashable, Sendable {
     /// All that other daemons have published: what is not named does not exist.
     indirect case observationsRead([MemberID: Observation])
     /// Whose daemon has a switchover of the group under way, as its key in etcd says; nil: nobody's.
-    case switchoverClaimed(group: Int, by: String?)
+    /// `person`: for whom it acts; nil: for itself, on a verdict.
+    case switchoverClaimed(group: Int, by: String?, person: String? = nil)
     /// All such keys that there are.
-    case claimsRead([Int: String])
+    case claimsRead([Int: String], persons: [Int: String] = [:])
+    /// That reactions are paused, as a group's key in etcd says; nil: the key is gone.
+    indirect case reactionsPaused(group: Int, ReactionPause?)
+    /// All such keys that there are.
+    indirect case pausesRead([Int: ReactionPause])
     indirect case switchoverEnded(SwitchoverOrder, SwitchoverOutcome)
     /// An operator vouches for a member; `at` tells one time from another.
     case acknowledged(MemberID, at: Int64)
@@ -152,6 +157,8 @@ public enum DetectorReport: Hashable, Sendable {
     case isolated(Bool)
     /// Several members of one group accept writes; empty: that is over.
     case splitBrain(group: Int, [MemberID])
+    /// Reactions are paused, or, nil, not any more; and what was told of it before.
+    indirect case reactionsPaused(ReactionPause?, before: ReactionPause?)
 }
 
 /// What one source holds of one aspect.

@@ -50,6 +50,8 @@ public struct DetectorStatus: Sendable {
     public let isViewOld: Bool
     /// Why no switchover is asked for; nil while one is wanted.
     public let obstacle: SwitchoverObstacle?
+    /// That reactions are paused; nil: they are not.
+    public let pause: ReactionPause?
 }
 
 extension DetectorCore {
@@ -62,7 +64,7 @@ extension DetectorCore {
             },
             splitBrains: self.splitBrains, etcd: self.etcd.condition,
             viewReadAt: view.readAt, isViewOld: self.isEtcdInContact && !self.hasContact,
-            obstacle: self.obstacle(view))
+            obstacle: self.obstacle(view), pause: self.reactionPause)
     }
 
     private func obstacle(_ view: GroupsView) -> SwitchoverObstacle? {

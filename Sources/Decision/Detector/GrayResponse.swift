@@ -44,6 +44,7 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
     case notSeenHere = "not seen here"
     case notSeconded = "not seconded"
     case paused
+    case reactionsPaused = "reactions paused"
     case suppressed
     case operatorActs = "operator acts"
     case underWay = "under way"
@@ -63,6 +64,7 @@ public enum SwitchoverRule: String, Sendable, Hashable, CaseIterable {
         case .notSeenHere: "this node's own probes do not hold it unusable: who acts has seen it"
         case .notSeconded: "fewer sources than needed hold it unusable at present, whatever they did before"
         case .paused: "Patroni is in maintenance mode"
+        case .reactionsPaused: "somebody has paused Pharos's reactions: pharos resume-reactions ends that"
         case .suppressed: "the leader comes and goes: reacting to each failure would do more harm"
         case .operatorActs: "somebody has asked Patroni for a switchover already"
         case .underWay: "a switchover is under way: never two at a time"
@@ -217,6 +219,7 @@ extension DetectorCore {
             let needed = self.profile.needed(of: consensus.heard)
             if consensus.accusers < needed { return "\(consensus.accusers) of \(needed) needed" }
         case .paused: if self.isPaused { return "" }
+        case .reactionsPaused: if let pause = self.reactionPause { return "by \(pause.by): \(pause.reason)" }
         case .suppressed:
             guard let target = self.targets[leader] else { return nil }
             let states = [target.patroniConsensus.state, target.postgresConsensus.state]
@@ -224,7 +227,10 @@ extension DetectorCore {
         case .operatorActs: if view.groups[leader.group]?.isSwitchingOver == true { return "" }
         case .underWay:
             if case .underWay(let order, _) = self.switchover { return "to \(order.candidate.name), asked for here" }
-            if let claim = self.claims[leader.group] { return "asked for by the daemon of \(claim)" }
+            if let claim = self.claims[leader.group] {
+                let person = self.persons[leader.group].map { ", for \($0)" } ?? ""
+                return "asked for by the daemon of \(claim)\(person)"
+            }
         case .tried:
             guard case .ended(let order, let outcome) = self.switchover, order.leader == leader, order.since == since
             else { return nil }

@@ -14,6 +14,8 @@ public enum ClusterProblem: Hashable, Sendable {
     /// etcd does not answer here, or has not for long.
     case isPast
     case paused
+    /// Pharos asks for no switchover by itself, by a person's word.
+    indirect case reactionsPaused(ReactionPause)
     case noLeader(group: Int)
     case severalPrimaries(group: Int, [String])
     /// The leader's group looks after it, and nobody holds it.
@@ -39,7 +41,9 @@ public enum ClusterProblem: Hashable, Sendable {
         switch self {
         case .cutOff, .noLeader, .severalPrimaries, .unheld, .heldByAnother, .noCandidate, .notSurvived:
             .critical
-        case .isPast, .paused, .noStandby, .candidateUnknown, .noDaemon, .lookedAfterBySome, .versionsDiffer: .warning
+        case .isPast, .paused, .reactionsPaused, .noStandby, .candidateUnknown, .noDaemon, .lookedAfterBySome,
+            .versionsDiffer:
+            .warning
         case .notWell(_, let verdict, _, _): verdict.needsSomebody ? .critical : .warning
         }
     }
@@ -47,7 +51,7 @@ public enum ClusterProblem: Hashable, Sendable {
     /// Which group it concerns; nil: all, or this node.
     public var group: Int? {
         switch self {
-        case .cutOff, .isPast, .paused, .versionsDiffer: nil
+        case .cutOff, .isPast, .paused, .reactionsPaused, .versionsDiffer: nil
         case .noLeader(let group), .severalPrimaries(let group, _), .unheld(let group, _, _),
             .heldByAnother(let group, _, _, _), .noCandidate(let group, _), .noStandby(let group, _),
             .candidateUnknown(let group, _), .notSurvived(let group, _, _, _),
@@ -58,13 +62,16 @@ public enum ClusterProblem: Hashable, Sendable {
     }
 
     /// The worst first.
-    static func find(in groups: [ClusterStatus.Group], isCurrent: Bool, isPaused: Bool, isCutOff: Bool)
+    static func find(
+        in groups: [ClusterStatus.Group], isCurrent: Bool, isPaused: Bool, isCutOff: Bool, pause: ReactionPause? = nil
+    )
         -> [ClusterProblem]
     {
         var problems: [ClusterProblem] = []
         if isCutOff { problems.append(.cutOff) }
         if !isCurrent { problems.append(.isPast) }
         if isPaused { problems.append(.paused) }
+        if let pause { problems.append(.reactionsPaused(pause)) }
         for group in groups { problems += self.find(in: group) }
         // A daemon of an earlier version publishes, and does not say which it is.
         let daemons = groups.flatMap(\.members).filter(\.hasDaemon)

@@ -37,6 +37,8 @@ public struct ClusterStatus: Sendable {
         public let isProbed: Bool
         /// What the daemons hold of it, this one among them; sorted. One that knows nothing of it, or is cut off, is not named.
         public let opinions: [Opinion]
+        /// Whether nothing follows from its failures for now, since it comes and goes; as this daemon holds it.
+        public let isSuppressed: Bool
         /// Whether its own daemon publishes.
         public let hasDaemon: Bool
         /// That daemon's version; nil: it does not say.
@@ -76,6 +78,8 @@ public struct ClusterStatus: Sendable {
     public let isCutOff: Bool
     /// The last change of leader of this node's group, while some of it is still to come.
     public let failover: FailoverRecord?
+    /// That Pharos's reactions are paused; nil: they are not.
+    public let reactionPause: ReactionPause?
     public var problems: [ClusterProblem]
 }
 
@@ -91,8 +95,10 @@ extension Core {
         return ClusterStatus(
             groups: groups, readAt: view.readAt, isCurrent: isCurrent, isPaused: isPaused,
             isCutOff: detector.isCutOff, failover: self.ledger?.open.flatMap { $0.isUnderWay ? $0 : nil },
+            reactionPause: detector.reactionPause,
             problems: ClusterProblem.find(
-                in: groups, isCurrent: isCurrent, isPaused: isPaused, isCutOff: detector.isCutOff))
+                in: groups, isCurrent: isCurrent, isPaused: isPaused, isCutOff: detector.isCutOff,
+                pause: detector.reactionPause))
     }
 
     /// By group: of this node's own, as its leases know it.
@@ -155,7 +161,9 @@ extension DetectorCore {
             endpoint: member.endpoint, isRunning: member.isRunning, mayLead: member.mayLead,
             isSynchronous: isLeader ? nil : group.synchronous.map { $0.contains(id.name) },
             verdict: target?.verdict ?? rule.verdict, reason: rule.reason, since: since, lag: target?.lag,
-            isProbed: target != nil, opinions: opinions, hasDaemon: daemon != nil, version: daemon?.version)
+            isProbed: target != nil, opinions: opinions,
+            isSuppressed: target.map { [$0.patroniConsensus.state, $0.postgresConsensus.state].contains(.suppressed) }
+                ?? false, hasDaemon: daemon != nil, version: daemon?.version)
     }
 
     /// What each daemon holds of a member. What one holds of itself counts only against it.

@@ -4,9 +4,9 @@
 public enum AccessRole: String, CaseIterable, Comparable, Sendable {
     /// See everything that the API shows of the cluster.
     case look
-    /// Also see who else has access; later: acknowledge, and switch over as planned.
+    /// Also see who else has access; plan, acknowledge, pause reactions, and switch over where nothing grave speaks against it.
     case operate
-    /// Later: what may cost data or availability.
+    /// What may cost data or availability: override what is grave.
     case endanger
 
     public static func < (one: AccessRole, other: AccessRole) -> Bool { one.rank < other.rank }

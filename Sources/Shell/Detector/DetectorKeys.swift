@@ -17,16 +17,17 @@ import PatroniValues
 /// `<root><scope>/namespace/<namespace>/`, so that two clusters of one scope do not take each other's members for their own.
 struct DetectorKeys: Sendable {
     /// For all groups below one scope.
-    private let cluster: String
+    let cluster: String
     /// The same where the keys of the addresses are: without regard to the namespace.
     private let clusterOfAddresses: String
     /// By group, where each is a scope of its own.
-    private let groups: [(group: Int, prefix: String, ofAddresses: String)]
+    let groups: [(group: Int, prefix: String, ofAddresses: String)]
 
     private static let observations = "observations/"
     private static let addresses = "address/"
     private static let switchover = "switchover"
     private static let history = "history/"
+    static let reactions = "reactions"
     static let metadata = ".metadata"
     /// Members that an observation may doubt; more are not published.
     private static let doubtLimit = 1024
@@ -39,6 +40,7 @@ struct DetectorKeys: Sendable {
     enum Kind: Hashable {
         case observation(MemberID)
         case switchover(group: Int)
+        case reactions(group: Int)
         case holder(group: Int, AddressID)
     }
 
@@ -95,7 +97,7 @@ struct DetectorKeys: Sendable {
     }
 
     /// What a group's keys begin with; nil: it has no place here.
-    private func prefix(of group: Int) -> String? {
+    func prefix(of group: Int) -> String? {
         if self.groups.isEmpty { return "\(self.cluster)\(group)/" }
         return self.groups.first { $0.group == group }?.prefix
     }
@@ -169,6 +171,7 @@ struct DetectorKeys: Sendable {
 
     private static func kind(_ group: Int, _ rest: Substring) -> Kind? {
         if rest == Self.switchover { return .switchover(group: group) }
+        if rest == Self.reactions { return .reactions(group: group) }
         guard rest.hasPrefix(Self.observations) else { return nil }
         let name = rest.dropFirst(Self.observations.count)
         guard !name.contains("/"), let name = patroniLeader(Array(name.utf8)) else { return nil }
@@ -185,7 +188,11 @@ struct DetectorKeys: Sendable {
         switch self.kind(of: event.keyValue.keyText) {
         case .observation(let observer): return .detector(.observed(observer, value.flatMap { Self.observation($0) }))
         case .switchover(let group):
-            return .detector(.switchoverClaimed(group: group, by: value.map { Self.claimant($0) }))
+            return .detector(
+                .switchoverClaimed(
+                    group: group, by: value.map { Self.claimant($0) }, person: value.flatMap { Self.person($0) }))
+        case .reactions(let group):
+            return .detector(.reactionsPaused(group: group, value.flatMap { ReactionPause(value: $0) }))
         case .holder(let group, let address):
             let holder = event.kind == .put ? PharosKeys.holder(event.keyValue).member : nil
             return .groups(.held(group: group, address, by: holder))
@@ -201,12 +208,13 @@ struct DetectorKeys: Sendable {
 
     // MARK: - Values
 
-    /// A claim as JSON: from whom to whom, and by whose daemon.
-    static func claim(_ order: SwitchoverOrder, by member: String, at seconds: Int64) -> [UInt8] {
-        let document: JSONDocument = [
-            "from": .string(order.leader.name), "to": .string(order.candidate.name), "by": .string(member),
-            "at": .integer(seconds),
-        ]
+    /// A claim as JSON: from whom to whom, by whose daemon, and, where it acts for a person, for whom.
+    static func claim(
+        _ order: SwitchoverOrder, by member: String, for person: String? = nil, at seconds: Int64
+    ) -> [UInt8] {
+        let document = JSONDocument.members(
+            .init("from", .string(order.leader.name)), .init("to", .string(order.candidate.name)),
+            .init("by", .string(member)), person.map { .init("for", .string($0)) }, .init("at", .integer(seconds)))
         return Array(document.compact.utf8)
     }
 

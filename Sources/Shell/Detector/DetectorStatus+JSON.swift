@@ -11,6 +11,7 @@ extension DetectorStatus {
         return [
             "profile": self.profile.document, "is_isolated": .bool(self.isIsolated), "is_cut_off": .bool(self.isCutOff),
             "local_health": .number(self.multiplier),
+            "reactions_paused": self.pause?.document(at: now) ?? .null,
             "no_switchover_because": .text(self.obstacle.map { Wording.text($0) }),
             "etcd": .string(Wording.text(self.etcd)), "etcd_condition": .string(Wording.code(self.etcd)),
             "is_etcd_well": .bool(self.etcd == .well || self.etcd == .unknown),

@@ -37,6 +37,7 @@ extension LogRecord {
                 isWell ? .etcdWell : .etcdDegraded, "etcd: \(Wording.text(condition))",
                 ["REASON": Wording.text(condition)], priority: Self.priority(of: condition))
         case .switchingOver, .switchoverEnded, .notSwitchingOver: self.init(response: report)
+        case .reactionsPaused(let pause, let before): self = .reactions(pause, before: before)
         case .splitBrain(let group, let members) where members.isEmpty:
             self.init(
                 .splitBrainOver, "group \(group): at most one member accepts writes again",

@@ -36,21 +36,31 @@ final class SwitchoverCall {
         self.member = member
     }
 
-    func carryOut(_ order: SwitchoverOrder) async -> SwitchoverOutcome {
+    /// For whom it is asked, where a person wants it.
+    struct Terms {
+        let person: String
+        /// What Patroni's keys must be in the moment of the claim: what the person has seen.
+        let revisions: PatroniRevisions
+        /// Whether the person puts up with maintenance mode.
+        let allowsPause: Bool
+    }
+
+    /// `terms`: nil: on a verdict of this daemon's.
+    func carryOut(_ order: SwitchoverOrder, for terms: Terms? = nil) async -> SwitchoverOutcome {
         guard let key = self.keys.switchover(of: order.leader.group) else { return .forestalled("no such group") }
         let lease: Int64
         do throws(EtcdError) {
             let request = try await self.etcd.range(.key(self.patroniKeys.failover), limit: 1).keyValues.first
             guard !Self.isPending(request) else { return .forestalled("somebody has asked for a switchover already") }
             lease = try await self.etcd.grantLease(seconds: Self.claimTTL).id
-            let claim = DetectorKeys.claim(order, by: self.member, at: WallClock.seconds)
+            let claim = DetectorKeys.claim(order, by: self.member, for: terms?.person, at: WallClock.seconds)
             let response = try await self.etcd.commit(
                 Transaction(
                     compares: [
                         .absent(key), .init(self.patroniKeys.leader, is: .value(Array(order.leader.name.utf8))),
                         .init(self.patroniKeys.leader, is: .createRevision(order.since)),
                         .init(self.patroniKeys.failover, is: .modRevision(request?.modRevision ?? 0)),
-                    ],
+                    ] + (terms.map { self.compares($0.revisions) } ?? []),
                     // The configuration as it is at the very moment of the claim: whoever pauses the cluster is heard.
                     success: [
                         .put(key: key, value: claim, lease: lease), .range(.key(self.patroniKeys.config), limit: 1),
@@ -58,9 +68,9 @@ final class SwitchoverCall {
                     failure: [.range(.key(key), limit: 1)]))
             guard response.succeeded else {
                 await self.release(lease)
-                return .forestalled(Self.reason(response))
+                return .forestalled(Self.reason(response, isPersonal: terms != nil))
             }
-            guard !Self.isPaused(response) else {
+            guard terms?.allowsPause == true || !Self.isPaused(response) else {
                 await self.release(lease)
                 return .forestalled("Patroni is in maintenance mode")
             }
@@ -83,11 +93,21 @@ final class SwitchoverCall {
         request.map { PatroniFailover(value: $0.value).isPending } ?? false
     }
 
-    private static func reason(_ response: TransactionResponse) -> String {
+    private func compares(_ revisions: PatroniRevisions) -> [Transaction.Compare] {
+        [
+            .init(self.patroniKeys.config, is: .modRevision(revisions.config)),
+            .init(self.patroniKeys.failover, is: .modRevision(revisions.failover)),
+            .init(self.patroniKeys.sync, is: .modRevision(revisions.sync)),
+        ]
+    }
+
+    private static func reason(_ response: TransactionResponse, isPersonal: Bool) -> String {
         for case .range(let pairs) in response.responses {
             if let pair = pairs.first { return "the daemon of \(DetectorKeys.claimant(pair.value)) was first" }
         }
-        return "the leader is another by now, or an operator has asked for a switchover"
+        return isPersonal
+            ? "the leader, or one of Patroni's keys config, failover and sync, has moved in the last moment"
+            : "the leader is another by now, or an operator has asked for a switchover"
     }
 
     private static func isPaused(_ response: TransactionResponse) -> Bool {
@@ -136,6 +156,23 @@ final class SwitchoverCall {
             do { try await EventLoop.sleep(for: .seconds(1)) } catch { break }
         }
         return .unanswered(text)
+    }
+
+    /// Who leads once `order` is done, as etcd says: nil while the leader is still the old one, or nobody.
+    func successor(of order: SwitchoverOrder, within limit: Duration) async -> String? {
+        let end = Instant.now + limit
+        while Instant.now < end {
+            do throws(EtcdError) {
+                let leader = try await self.etcd.range(.key(self.patroniKeys.leader), limit: 1).keyValues.first
+                if let leader, leader.createRevision != order.since, let name = patroniLeader(leader.value) {
+                    return name
+                }
+            } catch {
+                // Asked again.
+            }
+            do { try await EventLoop.sleep(for: .milliseconds(500)) } catch { break }
+        }
+        return nil
     }
 
     /// What the leader key and Patroni's request say; nil: nothing yet.
