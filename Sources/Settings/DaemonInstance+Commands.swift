@@ -6,7 +6,8 @@ extension DaemonInstance {
     public static let commands = [
         "run", "check-config", "init", "migrate", "status", "audit", "cluster", "watch", "crosscheck", "why", "metrics",
         "history", "show",
-        "acknowledge", "verify", "repair", "restore-point", "restore-points", "grant-sql", "release",
+        "switchover", "pause-reactions", "resume-reactions", "operations", "acknowledge", "verify", "repair",
+        "restore-point", "restore-points", "grant-sql", "release",
     ]
 
     /// `text` with its commands and its file as they are for this daemon: `systemctl restart pharos@NAME`, `pharos why --cluster NAME`.

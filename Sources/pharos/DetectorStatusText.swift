@@ -37,6 +37,11 @@ struct DetectorStatusText {
         if self.isCutOff { return ["! members    nobody can be reached from here: is this node cut off?"] }
         var lines: [String] = []
         if !self.isEtcdWell { lines.append("! etcd       \(self.status["etcd"]?.string ?? "?")") }
+        if let pause = self.status["reactions_paused"] {
+            lines.append(
+                "! reactions  paused by \(pause["by"]?.string ?? "?") until \(pause["until"]?.string ?? "?"): \(pause["reason"]?.string ?? "?"); pharos resume-reactions"
+            )
+        }
         for split in self.splits {
             let members = (split["members"]?.array ?? []).compactMap(\.string).joined(separator: ", ")
             lines.append("! group \(split["group"]?.int64 ?? 0)    several members accept writes: \(members)")

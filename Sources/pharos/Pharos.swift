@@ -15,7 +15,8 @@ struct Pharos: ParsableCommand {
         subcommands: [
             Run.self, CheckConfig.self, Initialize.self, ShowStatus.self, Cluster.self, Watch.self, Crosscheck.self,
             Why.self, ShowMetrics.self, History.self, Show.self, Token.self,
-            Acknowledge.self, Verify.self, Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
+            Switchover.self, PauseReactions.self, ResumeReactions.self, Operations.self, Acknowledge.self, Verify.self,
+            Repair.self, MakeRestorePoint.self, ListRestorePoints.self, GrantSQL.self,
             Release.self, RunAudit.self, Migrate.self, WriteManual.self,
         ])
 

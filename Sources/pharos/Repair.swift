@@ -12,7 +12,7 @@ struct Repair: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair", abstract: "Put right what `pharos verify` has found, where that is safe.",
         discussion: """
-            Shows each statement before it is run. What may lose data or lets an older view win is refused, with the reason.
+            Shows each statement before it is run. The daemon of this node puts on record what was done. What may lose data or lets an older view win is refused, with the reason.
             Exit status: 0 done or nothing to do, 1 something was refused or failed, 69 it could not be looked for everywhere.
             """)
     @OptionGroup var file: ConfigurationOption
@@ -38,13 +38,16 @@ struct Repair: ParsableCommand {
         let settings = try loadCitusSettings(self.file.path)
         let status = runOnLoop {
             guard let verifier = ClusterVerifier(settings) else { return 78 }
-            return await Self.repair(code, verifier, isDry: isDry)
+            let daemon = OperationClient(socket: settings.status.socket, unit: settings.instance.unit)
+            return await Self.repair(code, verifier, daemon, isDry: isDry)
         }
         guard status == .success else { throw status }
     }
 
     @EventLoop
-    private static func repair(_ code: Finding.Code, _ verifier: ClusterVerifier, isDry: Bool) async -> Int32 {
+    private static func repair(
+        _ code: Finding.Code, _ verifier: ClusterVerifier, _ daemon: OperationClient, isDry: Bool
+    ) async -> Int32 {
         var (count, status, isSeen): (Int, Int32, Bool) = (0, 0, true)
         let found = await verifier.verified(isDeep: code.isOfDeep, isAfterRestore: code.isOfRestore)
         for (facts, findings) in found {
@@ -67,8 +70,11 @@ struct Repair: ParsableCommand {
             } else if let problem = await verifier.repair(repairable, in: facts) {
                 print("  failed\(what): \(LogRecord.escaped(problem))")
                 status = max(status, 1)
+                await daemon.tell(Self.record(code, facts.database, "failed", problem))
             } else {
                 print("  done\(what)")
+                let text = "\(repairable.count) finding\(repairable.count == 1 ? "" : "s") put right"
+                await daemon.tell(Self.record(code, facts.database, "done", text))
             }
         }
         if count == 0 {
@@ -78,5 +84,14 @@ struct Repair: ParsableCommand {
                     : "\(code.rawValue): not found where it could be looked for")
         }
         return status
+    }
+
+    private static func record(_ code: Finding.Code, _ database: String, _ result: String, _ text: String)
+        -> JSONDocument
+    {
+        [
+            "operation": "repair", "code": .string(code.rawValue), "database": .string(database),
+            "result": .string(result), "text": .string(String(text.prefix(500))),
+        ]
     }
 }

@@ -28,6 +28,11 @@ struct WhyText {
         }
         let etcdMark = detector["is_etcd_well"]?.bool == false ? "!" : " "
         lines.append("\(etcdMark) etcd: \(detector["etcd"]?.string ?? "?")")
+        if let pause = detector["reactions_paused"] {
+            lines.append(
+                "! reactions are paused by \(pause["by"]?.string ?? "?") until \(pause["until"]?.string ?? "?"): \(pause["reason"]?.string ?? "?"). To end that: pharos resume-reactions"
+            )
+        }
         if let reason = detector["no_switchover_because"]?.string {
             lines.append("no switchover is asked for: \(reason)")
         }
