@@ -36,7 +36,7 @@ public enum ClientCertificate: Sendable, Hashable {
     case refused(String)
 }
 
-/// A request whose headers and body have come. The body is thrown away: nothing that is served takes one yet.
+/// A request whose headers and body have come.
 public struct WebRequest: Sendable {
     public struct Argument: Sendable, Hashable {
         public let name: String
@@ -58,13 +58,25 @@ public struct WebRequest: Sendable {
     public let accept: String?
     /// The header `If-None-Match`.
     public let ifNoneMatch: String?
+    /// The header `Content-Type`.
+    public let contentType: String?
+    /// The headers `Origin`, which browsers send along with what a page of another site makes them ask for, and `Host`.
+    public let origin: String?
+    public let host: String?
+    /// Nil: it was longer than ``bodyLimit``, and was thrown away.
+    public let body: [UInt8]?
+
+    /// Bytes of a body.
+    public nonisolated static var bodyLimit: Int { StatusServer.bodyLimit }
 
     public init(
         _ method: String, _ path: String, query: [Argument] = [], peer: WebPeer, authorization: String? = nil,
-        accept: String? = nil, ifNoneMatch: String? = nil
+        accept: String? = nil, ifNoneMatch: String? = nil, contentType: String? = nil, origin: String? = nil,
+        host: String? = nil, body: [UInt8]? = []
     ) {
         (self.method, self.path, self.query, self.peer) = (method, path, query, peer)
-        (self.authorization, self.accept, self.ifNoneMatch) = (authorization, accept, ifNoneMatch)
+        (self.authorization, self.accept, self.contentType) = (authorization, accept, contentType)
+        (self.ifNoneMatch, self.origin, self.host, self.body) = (ifNoneMatch, origin, host, body)
     }
 }
 

@@ -142,7 +142,8 @@ extension WebServer: HTTPResponder {
         let request = WebRequest(
             method, path, query: exchange.query, peer: self.peer(of: exchange.connection),
             authorization: exchange.header("Authorization"), accept: exchange.header("Accept"),
-            ifNoneMatch: exchange.header("If-None-Match"))
+            ifNoneMatch: exchange.header("If-None-Match"), contentType: exchange.header("Content-Type"),
+            origin: exchange.header("Origin"), host: exchange.header("Host"), body: exchange.body)
         switch self.handler(request) {
         case .now(let answer): return exchange.send(answer)
         case .later(let answer):

@@ -46,7 +46,7 @@ extension API {
         if case .failure(let silence) = kept.outcome { silence.reason } else { nil }
     }
 
-    private var hint: String {
+    var hint: String {
         "on this node: systemctl status \(self.daemonUnit); journalctl -u \(self.daemonUnit) -n 50"
     }
 

@@ -6,7 +6,7 @@ import WebServer
 /// The API's own figures, beside those of the daemon.
 extension API {
     /// The answers that there can be: each has its series from the start.
-    private static let statuses: [UInt32] = [200, 304, 400, 401, 403, 404, 405, 429, 503]
+    private static let statuses: [UInt32] = [200, 202, 304, 400, 401, 403, 404, 405, 409, 413, 415, 429, 503]
 
     var ownFamilies: [MetricFamily] {
         typealias Sample = MetricFamily.Sample

@@ -22,6 +22,8 @@ final class API {
     private let log: @EventLoop (LogRecord) -> Void
     private var refusals = RefusalBook()
     private var patience = PeerBuckets.ofRefusals
+    /// Requests that change something, and wait for the daemon.
+    var postsUnderWay = 0
     /// Answers by status.
     private(set) var answers: [UInt32: Int64] = [:]
     /// TLS handshakes of all listeners, and those that were refused.
@@ -54,7 +56,8 @@ final class API {
     private func counted(_ answer: WebAnswer, _ request: WebRequest) -> WebAnswer {
         var answer = self.conditional(answer, request)
         self.answers[answer.status, default: 0] += 1
-        guard request.method == "OPTIONS" else { return answer }
+        // One that is refused for its method says already which ones there are.
+        guard request.method == "OPTIONS", answer.status != 405 else { return answer }
         answer.body = WebBody([])
         answer.headers.append(("Allow", "GET, HEAD, OPTIONS"))
         return answer
@@ -73,8 +76,9 @@ final class API {
     private func decide(_ request: WebRequest) -> WebReply {
         if let answer = self.page.answer(request.method, request.path) { return .now(answer) }
         let route: Route
+        let part: String?
         switch RouteMatch(request.method, request.path) {
-        case .route(let found): route = found
+        case .route(let found, let name): (route, part) = (found, name)
         case .none:
             return .now(
                 self.error(404, "not_found", "there is no such path", hint: "/openapi.json says what can be asked for"))
@@ -94,7 +98,12 @@ final class API {
         }
         do throws(Arguments.Mistake) {
             let arguments = try Arguments(request.query, route.parameters)
-            return route.handler(self, arguments, RequestContext(identity: identity, accept: request.accept))
+            var context = RequestContext(identity: identity, accept: request.accept, part: part)
+            if route.method == "POST" {
+                if let refusal = self.refusal(ofPost: request) { return .now(refusal) }
+                context.body = request.body ?? []
+            }
+            return route.handler(self, arguments, context)
         } catch {
             return .now(
                 self.error(400, "bad_argument", error.message, hint: "/openapi.json says what can be asked for"))

@@ -11,6 +11,7 @@ enum DaemonQuestion: String, CaseIterable, Sendable {
     case events = "/events"
     case failovers = "/failovers"
     case findings = "/findings"
+    case operations = "/operations"
     case health = "/health"
 
     /// Whether what is answered has an entity tag. What differs each time needs none.
@@ -25,7 +26,7 @@ enum DaemonQuestion: String, CaseIterable, Sendable {
     var lane: Int {
         switch self {
         case .health, .primary: 0
-        case .status, .cluster, .events, .failovers, .findings: 1
+        case .status, .cluster, .events, .failovers, .findings, .operations: 1
         }
     }
 }

@@ -12,10 +12,27 @@ struct DaemonSocket {
     nonisolated static let patience: Duration = .seconds(1)
 
     func ask(_ question: DaemonQuestion) async throws(DaemonSilence) -> DaemonAnswer {
+        try await self.exchange(
+            question.rawValue, Array("GET \(question.rawValue) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8))
+    }
+
+    /// Posts a body. `name`, `role`: for whom; what would end a line is not in them.
+    func post(
+        _ path: String, _ body: [UInt8], for name: String, _ role: String
+    ) async throws(DaemonSilence) -> DaemonAnswer {
+        let person = String(name.unicodeScalars.filter { $0.value >= 32 && $0.value != 127 }.map(Character.init))
+        let head = [
+            "POST \(path) HTTP/1.0", "Host: localhost", "Content-Length: \(body.count)",
+            "Content-Type: application/json", "Pharos-For: \(person)", "Pharos-Role: \(role)", "", "",
+        ]
+        return try await self.exchange(path, Array(head.joined(separator: "\r\n").utf8) + body)
+    }
+
+    /// Sends a request, and reads to the end of the connection.
+    private func exchange(_ what: String, _ text: [UInt8]) async throws(DaemonSilence) -> DaemonAnswer {
         let descriptor = try self.connect()
         defer { close(descriptor) }
         let deadline = BootClock.microseconds + Int64(Self.patience / .microseconds(1))
-        let text = Array("GET \(question.rawValue) HTTP/1.0\r\nHost: localhost\r\n\r\n".utf8)
         // It fits into the socket's buffer, which is empty.
         guard send(descriptor, text, text.count, Int32(MSG_NOSIGNAL)) == text.count else {
             throw DaemonSilence(reason: "\(self.path): send: \(String(cString: strerror(errno)))")
@@ -29,32 +46,32 @@ struct DaemonSocket {
                 guard received.count <= DaemonAnswer.limit else {
                     throw DaemonSilence(
                         reason:
-                            "\(self.path): the answer to \(question.rawValue) is longer than \(DaemonAnswer.limit >> 20) MiB"
+                            "\(self.path): the answer to \(what) is longer than \(DaemonAnswer.limit >> 20) MiB"
                     )
                 }
             } else if count == 0 {
                 break
             } else if errno == EAGAIN {
-                try await self.wait(for: descriptor, question, until: deadline)
+                try await self.wait(for: descriptor, what, until: deadline)
             } else if errno != EINTR {
                 throw DaemonSilence(reason: "\(self.path): recv: \(String(cString: strerror(errno)))")
             }
         }
         guard let answer = DaemonAnswer(received) else {
-            throw DaemonSilence(reason: "\(self.path): what came of \(question.rawValue) is no whole answer")
+            throw DaemonSilence(reason: "\(self.path): what came of \(what) is no whole answer")
         }
         return answer
     }
 
     private func wait(
-        for descriptor: Int32, _ question: DaemonQuestion, until deadline: Int64
+        for descriptor: Int32, _ what: String, until deadline: Int64
     ) async throws(DaemonSilence) {
         let left = Duration.microseconds(deadline - BootClock.microseconds)
         do throws(WaitError) {
             guard left > .zero else { throw WaitError.timedOut }
             _ = try await EventLoop.readiness(of: descriptor, .read, timeout: left)
         } catch {
-            throw DaemonSilence(reason: "\(self.path): no answer to \(question.rawValue) within 1 s")
+            throw DaemonSilence(reason: "\(self.path): no answer to \(what) within 1 s")
         }
     }
 

@@ -10,7 +10,7 @@ enum OpenAPI {
             "info": [
                 "title": "Pharos", "version": .string(Version.text),
                 "description":
-                    "What Pharos knows of a PostgreSQL cluster that Patroni runs, asked on one node. Nothing can be changed.",
+                    "What Pharos knows of a PostgreSQL cluster that Patroni runs, asked on one node. What changes something is planned, then confirmed.",
                 "license": ["name": "Apache-2.0"],
             ],
             "paths": .object(Route.all.map { JSONDocument.Member($0.path, self.path($0)) }),
@@ -41,23 +41,34 @@ enum OpenAPI {
                     .init("operationId", .string(self.identifier(route))),
                     .init("security", security),
                     self.parameters(route).isEmpty ? nil : .init("parameters", .list(self.parameters(route))),
+                    route.body.map { .init("requestBody", self.body($0)) },
                     .init("responses", self.responses(route, isOpen: isOpen)))))
     }
 
     private static func identifier(_ route: Route) -> String {
-        let words = route.path.split { $0 == "/" || $0 == "." }.filter { $0 != "v1" }
+        let words = route.path.split { $0 == "/" || $0 == "." }.filter { $0 != "v1" && !$0.hasPrefix("{") }
         return words.joined(separator: "_")
     }
 
     private static func parameters(_ route: Route) -> [JSONDocument] {
+        let parts = route.path.split(separator: "/").filter { $0.hasPrefix("{") }.map { part -> JSONDocument in
+            [
+                "name": .string(String(part.dropFirst().dropLast())), "in": "path", "required": true,
+                "description": "As the plan names it.", "schema": ["type": "string", "pattern": "^[0-9a-z]{1,64}$"],
+            ]
+        }
         let query = route.parameters.map(self.parameter)
-        guard route.isTagged else { return query }
-        return query + [
+        guard route.isTagged else { return parts + query }
+        return parts + query + [
             [
                 "name": "If-None-Match", "in": "header", "required": false,
                 "description": "The `ETag` of the answer that you have.", "schema": ["type": "string"],
             ]
         ]
+    }
+
+    private static func body(_ schema: JSONDocument) -> JSONDocument {
+        ["required": true, "content": ["application/json": ["schema": schema]]]
     }
 
     private static func parameter(_ parameter: Route.Parameter) -> JSONDocument {
@@ -89,9 +100,9 @@ enum OpenAPI {
             responses.append(.init("304", ["description": .string(text), "headers": self.tagHeader]))
         }
         var errors: [(String, String)] = [
-            ("400", "An argument is unknown, given twice, or not what was expected."),
+            ("400", "An argument, or something in the body, is unknown, given twice, or not what was expected."),
             ("401", "Who asks has not proved who he is."), ("403", "The role is not enough."),
-            ("405", "Another method than GET, HEAD and OPTIONS."),
+            ("405", "Another method than those that the path answers."),
             ("429", "Refused too often within a short time: slow down."),
         ]
         if isOpen { errors[1].1 += " Where this path is not open." }

@@ -9,6 +9,15 @@ extension Route {
         status: 503, contentTypes: [json],
         help: "The daemon does not answer, or does not know it; the message says why.")
 
+    /// What a POST may come to besides.
+    private static let refusals = [
+        Outcome(
+            status: 409, contentTypes: [json],
+            help: "It is not done: objections, a hindrance, another operation, or a plan that is used or too old."),
+        Outcome(status: 413, contentTypes: [json], help: "The body has more than 4,096 bytes."),
+        Outcome(status: 415, contentTypes: [json], help: "The body is not `application/json`."), unknown,
+    ]
+
     /// Everything that is served.
     static let all: [Route] = [
         Route(
@@ -64,6 +73,35 @@ extension Route {
             handler: { api, arguments, _ in
                 api.events(since: arguments.integers["since"], stream: arguments.texts["stream"])
             }),
+        Route(
+            method: "GET", path: "/v1/operations", requirement: .role(.look),
+            summary:
+                "What persons have asked for: plans and what is under way on this node, and what is on record of the cluster.",
+            outcomes: [
+                Outcome(
+                    status: 200, contentTypes: [json],
+                    help: "`operations` is null before etcd was read, and `reason` says so: ask again in a moment."),
+                unknown,
+            ],
+            handler: { api, _, _ in api.handOn(.operations) }),
+        Route(
+            method: "POST", path: "/v1/plans", requirement: .role(.operate),
+            summary:
+                "Ask for a plan: what would be done, and what speaks against it. Look at `/v1/operations` until it is `planned`.",
+            outcomes: [Outcome(status: 202, contentTypes: [json], help: "The facts are being looked at.")]
+                + Self.refusals,
+            body: OperationSchema.plan,
+            handler: { api, _, context in api.post("/plan", context) }),
+        Route(
+            method: "POST", path: "/v1/plans/{digest}/confirm", requirement: .role(.operate),
+            summary:
+                "Confirm a plan, once, within five minutes. Look at `/v1/operations` for what comes of it. Overriding a grave objection needs `endanger`.",
+            outcomes: [
+                Outcome(status: 202, contentTypes: [json], help: "The facts are looked at again; then it is done."),
+                Outcome(status: 404, contentTypes: [json], help: "There is no such plan."),
+            ] + Self.refusals,
+            body: OperationSchema.confirmation,
+            handler: { api, _, context in api.post("/confirm/\(context.part ?? "")", context) }),
         Route(
             method: "GET", path: "/v1/whoami", requirement: .role(.look), summary: "Who the API takes you for.",
             outcomes: [Outcome(status: 200, contentTypes: [json], help: "Name, role, how it is known, until when.")],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import LenientJSON
 import Settings
 import WebServer
 
@@ -23,8 +24,9 @@ struct Route: Sendable {
 
     typealias Handler = @EventLoop @Sendable (API, Arguments, RequestContext) -> WebReply
 
-    /// GET, as all are by now; HEAD and OPTIONS are answered as GET is.
+    /// GET, or POST where something is asked for that changes something; HEAD and OPTIONS are answered as GET is.
     let method: String
+    /// A part such as `{digest}` stands for any one part: see ``RequestContext/part``.
     let path: String
     let requirement: Requirement
     let summary: String
@@ -32,6 +34,8 @@ struct Route: Sendable {
     /// Whether the answer has an entity tag, so that 304 may come back.
     var isTagged = false
     var outcomes: [Outcome]
+    /// The JSON schema of the body; nil: it takes none.
+    var body: JSONDocument?
     let handler: Handler
 }
 
@@ -40,6 +44,9 @@ struct RequestContext: Sendable {
     /// Nil on a path that is open to everybody.
     let identity: Identity?
     let accept: String?
+    /// What stands in the place of the path's `{…}`.
+    var part: String?
+    var body: [UInt8] = []
 }
 
 /// The arguments of a query, as the route's parameters say.
@@ -90,7 +97,8 @@ struct Arguments: Sendable, Equatable {
 
 /// Which route a request is for. A value.
 enum RouteMatch: Sendable {
-    case route(Route)
+    /// `part`: what stands in the place of the path's `{…}`.
+    case route(Route, part: String?)
     /// The path is known, the method is not: 405.
     case otherMethod(allowed: String)
     case none
@@ -99,15 +107,42 @@ enum RouteMatch: Sendable {
     static let likeGet: Set<String> = ["GET", "HEAD", "OPTIONS"]
 
     init(_ method: String, _ path: String, in routes: [Route] = Route.all) {
-        let known = routes.filter { $0.path == path }
+        let known = routes.filter { PathFit(path, $0.path) != nil }
         let wanted = Self.likeGet.contains(method) ? "GET" : method
         if let route = known.first(where: { $0.method == wanted }) {
-            self = .route(route)
+            self = .route(route, part: PathFit(path, route.path)?.part)
         } else if known.isEmpty {
             self = .none
         } else {
             let methods = known.flatMap { $0.method == "GET" ? ["GET", "HEAD", "OPTIONS"] : [$0.method] }
             self = .otherMethod(allowed: methods.joined(separator: ", "))
         }
+    }
+}
+
+/// That a path is one of a template's, such as `/v1/plans/{digest}/confirm`.
+private struct PathFit {
+    /// What stands in the place of `{…}`; nil: the template has none.
+    let part: String?
+
+    /// Characters of a part.
+    private static let limit = 64
+
+    init?(_ path: String, _ template: String) {
+        guard template.contains("{") else {
+            guard path == template else { return nil }
+            self.part = nil
+            return
+        }
+        let given = path.split(separator: "/", omittingEmptySubsequences: false)
+        let wanted = template.split(separator: "/", omittingEmptySubsequences: false)
+        guard given.count == wanted.count else { return nil }
+        var part: String?
+        for (given, wanted) in zip(given, wanted) where given != wanted {
+            let isPlain = given.utf8.allSatisfy { (48...57).contains($0) || (97...122).contains($0) }
+            guard wanted.hasPrefix("{"), isPlain, (1...Self.limit).contains(given.utf8.count) else { return nil }
+            part = String(given)
+        }
+        self.part = part
     }
 }

@@ -217,6 +217,89 @@ struct APIAnswerTests {
         #expect(await ask(.absent) == 401)
     }
 
+    // MARK: - What changes something
+
+    private static let plan = #"{"operation":"switchover","to":"n2"}"#
+
+    @EventLoop
+    private func post(
+        _ api: API, _ path: String, _ body: String? = plan, peer: WebPeer = WebPeer(.user(0)),
+        type: String? = "application/json",
+        origin: String? = nil
+    ) async -> (status: UInt32, json: JSON) {
+        let request = WebRequest(
+            "POST", path, peer: peer, contentType: type, origin: origin, host: "n1:8010",
+            body: body.map { Array($0.utf8) })
+        let said = await answer(api.reply(to: request))
+        return (said.status, JSON.parse(said.body.text.utf8) ?? .null)
+    }
+
+    @Test @EventLoop func `a plan is handed to the daemon with the name and the role of who asks, and its answer back`()
+        async throws
+    {
+        let daemon = try FakeDaemon()
+        let api = try daemon.api { $0.certificates = [.init(name: "dba one", role: .operate)] }
+        let said = await self.post(api, "/v1/plans")
+        #expect(said.status == 202 && said.json["number"]?.int64 == 7)
+        #expect(daemon.posted.count == 1 && daemon.posted[0].body == Self.plan)
+        #expect(daemon.posted[0].head.first == "POST /plan HTTP/1.0")
+        #expect(
+            daemon.posted[0].head.contains("Pharos-For: root")
+                && daemon.posted[0].head.contains("Pharos-Role: endanger"))
+        let remote = WebPeer(.network("10.0.0.9"), .verified(name: "dba one", until: UTCTime.now + 100))
+        daemon.answers["/confirm/ab12"] = (409, #"{"error":"objections","message":"lag","hint":"look"}"#)
+        let refused = await self.post(api, "/v1/plans/ab12/confirm", #"{"name":"n1"}"#, peer: remote)
+        #expect(refused.status == 409 && refused.json["error"]?.string == "objections")
+        #expect(
+            daemon.posted[1].head.contains("Pharos-For: dba one")
+                && daemon.posted[1].head.contains("Pharos-Role: operate"))
+        #expect(await self.get(api, "/v1/operations").json["reason"]?.string == "not read yet")
+    }
+
+    @Test @EventLoop func `who may not, what is no JSON, what is too long and what another site wants is refused`()
+        async throws
+    {
+        let daemon = try FakeDaemon()
+        let api = try daemon.api { $0.certificates = [.init(name: "prom", role: .look)] }
+        #expect(await self.post(api, "/v1/plans", peer: Self.local).status == 403, "every local user may look only")
+        #expect(await self.post(api, "/v1/plans", peer: Self.remote).status == 401)
+        let looker = WebPeer(.network("10.0.0.9"), .verified(name: "prom", until: UTCTime.now + 100))
+        #expect(await self.post(api, "/v1/plans", peer: looker).status == 403)
+        for type in [nil, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+            #expect(await self.post(api, "/v1/plans", type: type).status == 415, "\(type ?? "none")")
+        }
+        #expect(await self.post(api, "/v1/plans", nil).status == 413)
+        for origin in ["https://elsewhere", "null", "https://n1:8010.elsewhere", "https://n1"] {
+            #expect(await self.post(api, "/v1/plans", origin: origin).json["error"]?.string == "other_origin")
+        }
+        #expect(daemon.posted.isEmpty)
+        #expect(
+            await self.post(api, "/v1/plans", type: "application/json; charset=utf-8", origin: "https://n1:8010").status
+                == 202)
+        for path in [
+            "/v1/plans/confirm", "/v1/plans//confirm", "/v1/plans/AB/confirm", "/v1/plans/a b/confirm",
+            "/v1/plans/x/y/confirm",
+        ] {
+            #expect(await self.post(api, path).status == 404, "\(path)")
+        }
+        #expect(await self.get(api, "/v1/plans").status == 405)
+    }
+
+    @Test @EventLoop
+    func `a daemon that is silent, or does not believe this process, is told apart from one that refuses`() async throws
+    {
+        let daemon = try FakeDaemon()
+        let api = try daemon.api()
+        daemon.answers["/plan"] = (403, "only root may do that\n")
+        #expect(await self.post(api, "/v1/plans").json["error"]?.string == "daemon_of_another_version")
+        daemon.answers["/plan"] = (403, #"{"error":"role_not_enough","message":"x","hint":null}"#)
+        #expect(await self.post(api, "/v1/plans").status == 403)
+        let alone = try daemon.api { $0.daemonSocket = "/nonexistent/socket" }
+        let silent = await self.post(alone, "/v1/plans")
+        #expect(silent.status == 503 && silent.json["message"]?.string?.contains("is not known") == true)
+        #expect(alone.postsUnderWay == 0)
+    }
+
     @Test @EventLoop func `what cannot be asked for says so, and what can`() async throws {
         let daemon = try FakeDaemon()
         let api = try daemon.api()

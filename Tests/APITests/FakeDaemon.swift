@@ -26,15 +26,22 @@ final class FakeDaemon {
             #"{"stream":"s","first":1,"last":2,"events":[{"number":1,"message":"one"},{"number":2,"message":"two"}]}"#
         ),
         "/failovers": (200, #"{"read_seconds_ago":null,"reason":"not read yet","failovers":null}"#),
+        "/operations": (200, #"{"current":[],"operations":null,"reason":"not read yet"}"#),
+        "/plan": (202, #"{"number":7,"state":"looking"}"#),
         "/findings": (200, #"{"problems":[],"verification":null}"#), "/health": (200, "ok\n"),
     ]
     private(set) var records: [LogRecord] = []
+    /// What was posted: the lines of the head, and the body.
+    private(set) var posted: [(head: [String], body: String)] = []
 
     init() throws {
         let folder = try TemporaryDirectory("api")
         self.folder = folder
         self.server = try ScriptedServer(path: folder.file("daemon.sock")) { [weak self] connection in
             guard let line = try await connection.readRequest(), let self else { return }
+            if line.hasPrefix("POST ") {
+                self.posted.append((connection.head, String(decoding: connection.body, as: UTF8.self)))
+            }
             let (status, body) = self.answers[String(line.split(separator: " ")[1])] ?? (404, "{}")
             try await connection.write(httpAnswer(status, body))
         }

@@ -27,14 +27,17 @@ struct OpenAPITests {
         let paths = try #require(document["paths"]?.object)
         #expect(Set(paths.keys) == Set(Route.all.map(\.path)))
         for route in Route.all {
-            let said = try #require(paths[route.path]?["get"])
+            let said = try #require(paths[route.path]?[route.method.lowercased()])
             let responses = try #require(said["responses"]?.object)
             for outcome in route.outcomes { #expect(responses["\(outcome.status)"] != nil) }
-            for status in ["200", "400", "401", "403", "405", "429"] {
+            for status in ["400", "401", "403", "405", "429"] {
                 #expect(responses[status] != nil, "\(route.path)")
             }
-            #expect(said["parameters"]?.array?.count ?? 0 == route.parameters.count + (route.isTagged ? 1 : 0))
+            let parts = route.path.count { $0 == "{" }
+            #expect(said["parameters"]?.array?.count ?? 0 == route.parameters.count + parts + (route.isTagged ? 1 : 0))
             #expect((responses["304"] != nil) == route.isTagged)
+            #expect(
+                (said["requestBody"] != nil) == (route.body != nil) && (route.method == "POST") == (route.body != nil))
         }
     }
 }

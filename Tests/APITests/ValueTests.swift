@@ -215,7 +215,7 @@ struct ValueTests {
     @Test func `a path that is known says which methods it answers`() {
         func match(_ method: String, _ path: String) -> String {
             switch RouteMatch(method, path) {
-            case .route(let route): route.path
+            case .route(let route, _): route.path
             case .otherMethod(let allowed): allowed
             case .none: "none"
             }
