@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 public import EventLoop
+import StatusServer
 
 /// Who is at the other end of a connection, as far as the connection says it.
 public struct WebPeer: Sendable, Hashable {

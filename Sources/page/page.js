@@ -6,6 +6,7 @@ const pause = 2000;
 const tokenKey = "pharos-token";
 const known = {};
 let lastAnswer = null;
+let lastCluster = null;
 
 const byId = (id) => document.getElementById(id);
 
@@ -77,6 +78,17 @@ async function ask(path) {
   return value;
 }
 
+// Asks for something that changes something. What is refused is told in the API's own words.
+async function send(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  const token = sessionStorage.getItem(tokenKey);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(10000) });
+  const value = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(`${value.message || `status ${answer.status}`}${value.hint ? ` (${value.hint})` : ""}`);
+  return value;
+}
+
 function grade(member) {
   if (member.verdict === "well") return "";
   return member.verdict === "suspected" || member.verdict === "unknown" ? "warn" : "bad";
@@ -86,12 +98,14 @@ function memberRow(member, group) {
   const held = (group.addresses || []).filter((one) => one.holder === member.member).map((one) => one.address);
   const role = member.is_synchronous ? `sync ${member.role}` : member.role;
   const state = grade(member) === "" ? member.verdict : `${member.verdict} for ${span(member.for_seconds)}: ${member.reason}`;
+  const vouch = member.is_suppressed
+    ? element("button", { type: "button", "data-operation": "acknowledge", "data-group": group.group, "data-member": member.member }, "Vouch for it…") : "";
   const cells = [
     ["Member", member.member], ["Role", role], ["State", state],
     ["Lag", member.role === "standby" ? bytes(member.lag_bytes) : ""],
     ["Pharos", member.has_daemon ? member.version || "yes" : "none"], ["Addresses", held.join(" ")],
   ];
-  return element("tr", { class: grade(member) || null }, ...cells.map(([label, text]) => element("td", { "data-label": label }, text)));
+  return element("tr", { class: grade(member) || null }, ...cells.map(([label, text]) => element("td", { "data-label": label }, text, label === "State" ? vouch : "")));
 }
 
 // What would not be survived comes first, then what is not known; the rest is counted.
@@ -123,7 +137,8 @@ function groupPart(group) {
     unheld.length ? element("p", { class: "bad" }, element("span", { class: "mark" }, "!"), `Nobody holds ${unheld.join(", ")}`) : "",
     element("table", {},
       element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, ...(group.members || []).map((member) => memberRow(member, group)))));
+      element("tbody", {}, ...(group.members || []).map((member) => memberRow(member, group)))),
+    element("p", {}, element("button", { type: "button", "data-operation": "switchover", "data-group": group.group }, "Plan a switchover…")));
 }
 
 function bar(name, took, budget, isOver) {
@@ -177,6 +192,7 @@ function findingPart(finding, database) {
 }
 
 function showCluster(cluster) {
+  lastCluster = cluster;
   const problems = cluster.problems || [];
   const bad = problems.filter((problem) => problem.severity === "critical").length;
   const isKnown = cluster.read_seconds_ago !== null && cluster.read_seconds_ago !== undefined;
@@ -236,10 +252,131 @@ function showEvents(answer) {
     event.priority === 4 ? element("span", { class: "mark" }, "Warning") : "", event.message || "")));
 }
 
+function operationPart(record) {
+  const although = (record.overridden || []).join(", ");
+  const kind = { done: null, unanswered: "warn", refused: "note", void: "note", failed: "bad" }[record.result];
+  return element("li", { class: kind },
+    element("span", { class: "mark" }, `${record.result}:`), ` ${clock(record.at)}: ${record.summary}, by ${record.by} on ${record.node}${although ? `, although: ${although}` : ""}`,
+    element("p", { class: "quiet" }, record.text));
+}
+
+function showOperations(answer) {
+  const records = answer.operations;
+  const now = (answer.current || []).filter((one) => ["confirming", "under_way"].includes(one.state));
+  byId("operations-state").textContent = [
+    ...now.map((one) => `Under way: ${one.plan ? one.plan.summary : one.operation}, for ${one.confirmed_by || one.by}.`),
+    records === null ? `What is on record is not known: ${answer.reason || "no reason was given"}` : records.length ? "" : "Nothing is on record.",
+  ].join(" ").trim();
+  fill("operations", (records || []).slice(-10).reverse().map(operationPart));
+}
+
+// Waits until the daemon's ticket is in none of these states; each new state is told.
+async function follow(ticket, states, told) {
+  const end = Date.now() + 280000;
+  let last = null;
+  while (states.includes(ticket.state)) {
+    if (ticket.state !== last) told(ticket.state);
+    last = ticket.state;
+    if (Date.now() > end) throw new Error("nothing has come of it for long: look at what is on record");
+    await new Promise((done) => setTimeout(done, 500));
+    const answer = await ask("v1/operations");
+    const found = (answer.current || []).find((one) => one.number === ticket.number);
+    if (!found) throw new Error("the daemon keeps it no more: look at what is on record");
+    ticket = found;
+  }
+  return ticket;
+}
+
+const words = {
+  looking: "Looking at the facts …", confirming: "Looking at the facts again …", under_way: "Under way: it is followed to its end …",
+};
+const tell = (text) => { byId("operation-state").textContent = text; };
+
+function list(name, title, texts) {
+  return (texts || []).length ? [element("h3", {}, title), element(name, {}, ...texts.map((text) => element("li", {}, text)))] : [];
+}
+
+// The plan whole, and what it takes to confirm it.
+function showPlan(ticket) {
+  const plan = ticket.plan;
+  const mustType = ticket.operation === "switchover" && plan.must_name;
+  const boxes = plan.objections.map((objection) => element("input", { type: "checkbox", name: objection.name, id: `override-${objection.name}` }));
+  const field = mustType ? element("input", { type: "text", id: "operation-name", autocomplete: "off", spellcheck: "false", autocapitalize: "off" }) : null;
+  const button = element("button", { type: "submit", id: "operation-confirm" }, "Do it");
+  const isReady = () => boxes.every((box) => box.checked) && (!field || field.value.trim() === plan.must_name);
+  const form = element("form", {},
+    ...plan.objections.map((objection, index) => element("div", { class: "card" },
+      element("p", {}, element("span", { class: "mark" }, `${objection.name}${objection.is_grave ? " (grave)" : ""}:`), ` ${objection.text}`),
+      element("p", { class: "quiet" }, `${objection.evidence}${objection.age_seconds === null ? "" : `, seen ${span(objection.age_seconds)} ago`}`),
+      element("label", { for: boxes[index].id }, boxes[index], ` I put up with ${objection.name}`))),
+    field ? element("label", { for: field.id }, "To do it, type the name of the member that leads now:") : "", field, element("p", {}, button));
+  const refresh = () => { button.disabled = !isReady(); };
+  form.addEventListener("input", refresh);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (isReady()) confirmPlan(plan, boxes.map((box) => box.name), form);
+  });
+  refresh();
+  byId("operation-title").textContent = `Plan: ${plan.summary}`;
+  byId("operation-body").replaceChildren(
+    ...list("ol", "Steps", plan.steps), ...list("ul", "What follows", plan.effects), ...list("ul", "It rests on", plan.rests_on),
+    ...plan.hindrances.flatMap((one) => [element("h3", {}, "It cannot be done"), element("p", {}, one.text), element("p", { class: "code quiet" }, one.advice)]),
+    ...(plan.hindrances.length ? [] : [element("h3", {}, plan.objections.length ? "What speaks against it" : "Nothing speaks against it"), form]));
+  tell(plan.hindrances.length ? "" : `Valid for ${span(plan.valid_for_seconds)}, and only while nothing of this moves.`);
+  const first = field || boxes[0] || button;
+  if (!plan.hindrances.length) first.focus();
+}
+
+async function confirmPlan(plan, overrides, form) {
+  for (const one of form.querySelectorAll("input, button")) one.disabled = true;
+  try {
+    const ticket = await send(`v1/plans/${plan.digest}/confirm`, { name: plan.must_name, overrides });
+    const ended = await follow(ticket, ["confirming", "under_way"], (state) => tell(words[state]));
+    const result = ended.result || { outcome: "not known", text: "look at what is on record", advice: null };
+    tell(`${result.outcome}: ${result.text}${result.advice ? ` – ${result.advice}` : ""}`);
+  } catch (error) {
+    tell(`Not done: ${error.message}`);
+    for (const one of form.querySelectorAll("input, button")) one.disabled = false;
+  }
+  byId("operation-close").focus();
+}
+
+async function makePlan(operation) {
+  tell(words.looking);
+  try {
+    const ticket = await follow(await send("v1/plans", operation), ["looking"], (state) => tell(words[state]));
+    if (ticket.plan) showPlan(ticket);
+  } catch (error) {
+    tell(`No plan: ${error.message}`);
+  }
+}
+
+function openOperation(kind, group, member) {
+  byId("operation-body").replaceChildren();
+  tell("");
+  if (kind === "acknowledge") {
+    byId("operation-title").textContent = `Vouch for ${member}`;
+    makePlan({ operation: "acknowledge", group, member });
+  } else {
+    const known = ((lastCluster && lastCluster.groups) || []).find((one) => one.group === group) || {};
+    const others = (known.members || []).map((one) => one.member).filter((name) => name !== known.leader);
+    const choice = element("select", { id: "operation-to" }, element("option", { value: "" }, "the one that is fit best"),
+      ...others.map((name) => element("option", { value: name }, name)));
+    const form = element("form", {}, element("label", { for: choice.id }, "Who is to lead?"), choice, element("p", {}, element("button", { type: "submit" }, "Make the plan")));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      makePlan({ operation: "switchover", group, to: choice.value || null });
+    });
+    byId("operation-title").textContent = `Plan a switchover of group ${group}`;
+    byId("operation-body").replaceChildren(form);
+  }
+  byId("operation").showModal();
+}
+
 async function look() {
   try {
-    const [cluster, failovers, findings, events] =
-      await Promise.all(["v1/cluster", "v1/failovers", "v1/findings", "v1/events"].map(ask));
+    const [cluster, failovers, findings, events, operations] =
+      await Promise.all(["v1/cluster", "v1/failovers", "v1/findings", "v1/events", "v1/operations"].map(ask));
     lastAnswer = Date.now();
     document.body.classList.remove("old");
     byId("sign-in").hidden = true;
@@ -247,6 +384,7 @@ async function look() {
     showFailovers(failovers);
     showFindings(findings);
     showEvents(events);
+    showOperations(operations);
   } catch (error) {
     document.body.classList.add("old");
     const summary = byId("summary");
@@ -264,6 +402,10 @@ async function look() {
   setTimeout(look, pause);
 }
 
+byId("groups").addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-operation]");
+  if (button) openOperation(button.dataset.operation, Number(button.dataset.group), button.dataset.member);
+});
 byId("sign-in").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem(tokenKey, byId("token").value.trim());

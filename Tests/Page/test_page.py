@@ -30,7 +30,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 def member(name, **more):
     return {"member": name, "role": "standby", "verdict": "well", "reason": "", "for_seconds": 60, "lag_bytes": 2048,
-            "has_daemon": True, "version": "0.2.0", "is_synchronous": None, **more}
+            "has_daemon": True, "version": "0.2.0", "is_synchronous": None, "is_suppressed": False, **more}
 
 
 def failure(name, outcome, **more):
@@ -73,6 +73,23 @@ def findings():
              "remedy": "Run this:", "sql": ["select 1"], "commands": [], "run_on": "10.0.0.1:5432", "refusal": None}]}]}}
 
 
+def operations():
+    return {"current": [], "read_seconds_ago": 1, "reason": None, "operations": [
+        {"at": 1790000000000, "node": "n1", "by": "ann, by the API", "planned_by": "ann", "operation": "acknowledge", "summary": HOSTILE,
+         "overridden": [], "result": "done", "text": "n2 is vouched for", "advice": None}]}
+
+
+def ticket(state, **more):
+    plan = {"digest": "ab12", "summary": "switch group 0 over from n1 to n2", "must_name": "n1", "steps": ["claim it", "ask Patroni"],
+            "effects": ["sessions on n1 end"], "rests_on": ["the leader: n1, since revision 9"], "valid_for_seconds": 299,
+            "needs_role": "endanger", "hindrances": [], "objections": [
+                {"name": "etcd-no-spare", "is_grave": True, "is_unseen": False, "text": "if etcd loses one more member, nobody can be elected",
+                 "evidence": "3 members vote, 1 of them do not answer", "age_seconds": 2},
+                {"name": "backup-running-unseen", "is_grave": False, "is_unseen": True, "text": "could not be looked at",
+                 "evidence": HOSTILE, "age_seconds": None}]}
+    return {"number": 7, "operation": "switchover", "by": "ann", "state": state, "plan": plan, "result": None, **more}
+
+
 def events():
     return {"events": [{"time": 1790000000, "priority": 4, "message": HOSTILE, "number": 1}]}
 
@@ -81,7 +98,10 @@ class Site:
     """What is answered, and what was asked."""
 
     def __init__(self):
-        self.answers = {"/v1/cluster": cluster(), "/v1/failovers": failovers(), "/v1/findings": findings(), "/v1/events": events()}
+        self.answers = {"/v1/cluster": cluster(), "/v1/failovers": failovers(), "/v1/findings": findings(), "/v1/events": events(),
+                        "/v1/operations": operations()}
+        self.posted = []
+        self.posts = {}
         self.token = None
         self.asked = []
         self.unchanged = 0
@@ -115,6 +135,14 @@ class Site:
                         return self.answer(304, b"", None)
                     return self.answer(200, body, "application/json", tag)
                 return self.answer(404, b"", "text/plain")
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                site.posted.append((self.path, self.headers.get("Content-Type"), json.loads(body)))
+                status, value, current = site.posts.get(self.path, (404, {"error": "not_found", "message": "no such path", "hint": None}, None))
+                if current is not None:
+                    site.answers["/v1/operations"]["current"] = [current]
+                return self.answer(status, json.dumps(value).encode(), "application/json")
 
             def answer(self, status, body, kind, tag=None):
                 self.send_response(status)
@@ -181,7 +209,7 @@ class PageTests(unittest.TestCase):
         self.until(lambda: "1 critical, 1 warning" in self.text("#summary"), "the summary")
         whole = self.text()
         for text in ["group 1: nobody leads", "Nobody holds fd77::100", "10.77.0.100", "sync standby", "node failed for 60 s",
-                     "116.0 s of 150.0 s", "196.0 s of 90.0 s, OVER", "app: row-wrong", HOSTILE,
+                     "116.0 s of 150.0 s", "196.0 s of 90.0 s, OVER", "app: row-wrong", HOSTILE, "by ann, by the API on n1",
                      "1 single failure would NOT be survived; 1 of 4 single failures would be survived now"]:
             self.assertIn(text, whole)
         self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "main img"), [])
@@ -221,6 +249,90 @@ class PageTests(unittest.TestCase):
         self.until(lambda: "leader key lost" in self.text("#failovers"), "the steps")
         time.sleep(2.5)
         self.assertIn("leader key lost", self.text("#failovers"), "what is open stays open when the page looks again")
+
+    def focused(self, selector):
+        return self.browser.execute_script("return document.activeElement.matches(arguments[0])", selector)
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.browser).send_keys(*keys).perform()
+
+    def test_a_switchover_is_planned_and_confirmed_by_keyboard_alone(self):
+        self.site.posts["/v1/plans"] = (202, ticket("looking", plan=None), ticket("planned"))
+        self.site.posts["/v1/plans/ab12/confirm"] = (202, ticket("confirming"), ticket("under_way", confirmed_by="ann"))
+        self.open(360)
+        self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, "#groups button[data-operation=switchover]"), "the button")
+        for _ in range(20):
+            self.keys(Keys.TAB)
+            if self.focused("#groups button[data-operation=switchover]"):
+                break
+        self.keys(Keys.ENTER)
+        self.until(lambda: self.focused("#operation-to"), "the choice")
+        self.keys(Keys.TAB, Keys.ENTER)
+        self.until(lambda: "etcd-no-spare (grave)" in self.text("#operation"), "the plan")
+        whole = self.text("#operation")
+        for text in ["switch group 0 over from n1 to n2", "claim it", "sessions on n1 end", "the leader: n1", HOSTILE, "Valid for 5 min"]:
+            self.assertIn(text, whole)
+        self.assertEqual(self.browser.find_elements(By.CSS_SELECTOR, "#operation img"), [])
+        self.assertLessEqual(self.browser.execute_script("return document.documentElement.scrollWidth"), 360)
+        self.assertLessEqual(self.browser.execute_script("return document.getElementById('operation').scrollWidth"), 360)
+        self.shot("plan-360")
+        confirm = self.browser.find_element(By.ID, "operation-confirm")
+        self.assertFalse(confirm.is_enabled())
+        self.assertTrue(self.focused("#operation-name"))
+        self.keys("n1")
+        self.assertFalse(confirm.is_enabled(), "objections are still open")
+        webdriver.ActionChains(self.browser).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+        self.keys(Keys.SPACE)
+        self.assertFalse(confirm.is_enabled(), "one objection is still open")
+        webdriver.ActionChains(self.browser).key_down(Keys.SHIFT).send_keys(Keys.TAB).key_up(Keys.SHIFT).perform()
+        self.keys(Keys.SPACE)
+        self.assertTrue(confirm.is_enabled())
+        self.keys(Keys.TAB, Keys.TAB, Keys.END, "x")
+        self.assertFalse(confirm.is_enabled(), "another name was typed")
+        self.keys(Keys.BACKSPACE, Keys.ENTER)
+        self.until(lambda: "Under way" in self.text("#operation-state"), "that it is under way")
+        self.site.answers["/v1/operations"]["current"] = [
+            ticket("ended", result={"outcome": "done", "text": "n2 leads. " + HOSTILE, "advice": None})]
+        self.until(lambda: "done: n2 leads. " + HOSTILE in self.text("#operation-state"), "the result")
+        self.assertEqual(self.site.posted, [
+            ("/v1/plans", "application/json", {"operation": "switchover", "group": 0, "to": None}),
+            ("/v1/plans/ab12/confirm", "application/json", {"name": "n1", "overrides": ["etcd-no-spare", "backup-running-unseen"]})])
+        self.keys(Keys.ESCAPE)
+        self.until(lambda: not self.browser.find_element(By.ID, "operation").is_displayed(), "the end of the dialog")
+
+    def test_what_cannot_be_done_and_what_is_refused_is_told(self):
+        hindered = ticket("planned")
+        hindered["plan"]["hindrances"] = [{"code": "no_leader", "text": "nobody leads group 1", "advice": "patronictl list"}]
+        hindered["plan"]["objections"] = []
+        self.site.posts["/v1/plans"] = (202, ticket("looking", plan=None), hindered)
+        self.open()
+        self.until(lambda: len(self.browser.find_elements(By.CSS_SELECTOR, "#groups button[data-operation=switchover]")) == 2, "the buttons")
+        self.browser.find_elements(By.CSS_SELECTOR, "#groups button[data-operation=switchover]")[1].click()
+        self.browser.find_element(By.CSS_SELECTOR, "#operation-body button").click()
+        self.until(lambda: "nobody leads group 1" in self.text("#operation"), "the hindrance")
+        self.assertEqual(self.browser.find_elements(By.ID, "operation-confirm"), [])
+        self.browser.find_element(By.ID, "operation-close").click()
+        self.site.posts["/v1/plans"] = (403, {"error": "forbidden", "message": "the role look is not enough: this needs operate", "hint": "pharos token list"}, None)
+        self.browser.find_elements(By.CSS_SELECTOR, "#groups button[data-operation=switchover]")[0].click()
+        self.browser.find_element(By.CSS_SELECTOR, "#operation-body button").click()
+        self.until(lambda: "No plan: the role look is not enough" in self.text("#operation-state"), "the refusal")
+
+    def test_a_suppressed_member_is_vouched_for(self):
+        self.site.answers["/v1/cluster"]["groups"][0]["members"][1]["is_suppressed"] = True
+        vouch = ticket("planned", operation="acknowledge")
+        vouch["plan"].update({"objections": [], "must_name": "n2", "summary": "vouch for n2 (group 0)"})
+        self.site.posts["/v1/plans"] = (202, {**vouch, "state": "looking", "plan": None}, vouch)
+        self.site.posts["/v1/plans/ab12/confirm"] = (
+            202, {**vouch, "state": "confirming"}, {**vouch, "state": "ended", "result": {"outcome": "done", "text": "n2 is vouched for", "advice": None}})
+        self.open()
+        self.until(lambda: self.browser.find_elements(By.CSS_SELECTOR, "button[data-operation=acknowledge]"), "the button")
+        self.assertEqual(len(self.browser.find_elements(By.CSS_SELECTOR, "button[data-operation=acknowledge]")), 1)
+        self.browser.find_element(By.CSS_SELECTOR, "button[data-operation=acknowledge]").click()
+        self.until(lambda: "Nothing speaks against it" in self.text("#operation"), "the plan")
+        self.browser.find_element(By.ID, "operation-confirm").click()
+        self.until(lambda: "done: n2 is vouched for" in self.text("#operation-state"), "the result")
+        self.assertEqual(self.site.posted[0][2], {"operation": "acknowledge", "group": 0, "member": "n2"})
+        self.assertEqual(self.site.posted[1][2], {"name": "n2", "overrides": []})
 
     def test_a_token_is_asked_for_and_sent(self):
         self.site.token = "secret"
