@@ -136,6 +136,9 @@ test-qemu: .build/packages-qemu ## VLAN, bond, VRF and ipvlan, which this kernel
 test-page: .build/packages-page ## The web page in a headless Chromium; SHOTS=FOLDER keeps pictures of it.
 	PHAROS_PAGE_SHOTS=$(SHOTS) /usr/bin/python3 Tests/Page/test_page.py
 
+play-page: .build/packages-page stage build-lab ## The page on a real cluster, through a switchover that is confirmed on it; SHOTS=FOLDER gets the pictures.
+	/usr/bin/python3 Tests/Page/play_lab.py "$$($(RELEASE) --show-bin-path)/pharos-lab" $(STAGE) $(or $(SHOTS),.build/page-shots)
+
 build-bench: .build/packages-test build
 	$(RELEASE) --product pharos-bench
 
@@ -167,4 +170,4 @@ format: ## Format every source file.
 lint: ## What CI checks before it builds.
 	scripts/lint
 
-.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni test-qemu test-page simulate mutants mutants-sample docs format lint build-bench bench bench-check
+.PHONY: help build build-lab install install-built stage deb demo demo-down test test-long test-patroni test-qemu test-page play-page simulate mutants mutants-sample docs format lint build-bench bench bench-check
