@@ -144,6 +144,8 @@ enum Limits {
         Limit("names looked up at a time, of each plane", .count(HostResolver.atOnce), HostResolver.self),
         Limit("a name that is waited for", .span(HostResolver.patience), HostResolver.self),
         Limit("Patroni's answer to a switchover", .span(SwitchoverCall.timeout), SwitchoverCall.self),
+        Limit("Patroni's keys of its group that a daemon keeps", .count(PatroniCopy.keyLimit), PatroniCopy.self),
+        Limit("one of them", .bytes(PatroniCopy.valueLimit), PatroniCopy.self),
     ]
 
     private static let citus = [

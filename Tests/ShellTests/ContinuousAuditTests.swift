@@ -68,7 +68,7 @@ struct ContinuousAuditTests {
     @Test func `what is kept has limits`() {
         var copy = Self.copy()
         for number in 0..<200 { copy.take(.member("m\(number)"), Array("{}".utf8), at: 20) }
-        #expect(copy.state.value.map { $0.members.count <= PatroniCopy.memberLimit } == true)
+        #expect(copy.state.value.map { $0.members.count <= PatroniCopy.keyLimit } == true)
         copy.take(.config, [UInt8](repeating: 32, count: PatroniCopy.valueLimit + 1), at: 21)
         #expect(copy.configuration.value == nil)
     }

@@ -12,8 +12,8 @@ struct PatroniCopy {
     /// How often the dynamic configuration, or what Patroni was asked for, has changed.
     private(set) var changes: UInt64 = 0
 
-    /// Members that are kept.
-    static let memberLimit = 64
+    /// Keys that are kept: the group's own, and of so many of its members that it comes to this.
+    static let keyLimit = 64
     /// Bytes of one value.
     static let valueLimit = 256 << 10
 
@@ -39,7 +39,7 @@ struct PatroniCopy {
         switch kind {
         case .leader, .config, .sync, .failsafe, .failover, .initialize: break
         case .member:
-            guard self.values?[kind] != nil || (self.values?.count ?? 0) < Self.memberLimit else { return }
+            guard self.values?[kind] != nil || (self.values?.count ?? 0) < Self.keyLimit else { return }
         case .status, .history, .other: return
         }
         self.values?[kind] = value.count <= Self.valueLimit ? value : nil
