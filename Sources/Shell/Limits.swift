@@ -145,7 +145,7 @@ enum Limits {
         Limit("a name that is waited for", .span(HostResolver.patience), HostResolver.self),
         Limit("Patroni's answer to a switchover", .span(SwitchoverCall.timeout), SwitchoverCall.self),
         Limit("Patroni's keys of its group that a daemon keeps", .count(PatroniCopy.keyLimit), PatroniCopy.self),
-        Limit("one of them", .bytes(PatroniCopy.valueLimit), PatroniCopy.self),
+        Limit("a value of these keys", .bytes(PatroniCopy.valueLimit), PatroniCopy.self),
     ]
 
     private static let citus = [
