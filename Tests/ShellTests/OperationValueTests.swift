@@ -17,6 +17,8 @@ struct OperationValueTests {
         }
         #expect(name(0) == Requester("root", .endanger) && name(991) == Requester("uid 991", .endanger))
         #expect(name(0, for: "ann") == Requester("root, for ann", .endanger))
+        #expect(
+            name(0, for: "ann", "operate") == Requester("root, for ann", .operate) && name(0, for: "ann", "x") == nil)
         #expect(name(990, for: "dba", "operate") == Requester("dba, by the API", .operate))
         for role in [nil, "", "root"] { #expect(name(990, for: "dba", role) == nil) }
         for person in [nil, "", "a\nb", String(repeating: "x", count: 200)] {

@@ -34,13 +34,16 @@ struct LocalUsers {
 
     /// Who asks by `post`, and what they may do; nil: somebody who may ask for nothing.
     ///
-    /// root, and whom the daemon runs as, may do everything; they may say for whom they do it, and the record has both names.
-    /// pharos-api alone is believed what somebody else may do.
+    /// root, and whom the daemon runs as, may do everything. They may say for whom they do it, and the record has both names; and that
+    /// it is to be no more than a role permits. pharos-api alone is believed what somebody else may do.
     func requester(of post: StatusServer.Post, ownUser: UInt32 = geteuid()) -> Requester? {
         guard let user = post.user else { return nil }
         let person = post.onBehalf.flatMap(Self.person)
         if user == 0 || user == ownUser {
-            return Requester(self.name(of: user) + (person.map { ", for \($0)" } ?? ""), .endanger)
+            // A role that is named counts, and one that is none counts for nothing: an API that root runs asks for others.
+            let role = OperationRole(rawValue: post.role ?? OperationRole.endanger.rawValue)
+            guard let role else { return nil }
+            return Requester(self.name(of: user) + (person.map { ", for \($0)" } ?? ""), role)
         }
         guard self.names[user] == Self.messenger, let person,
             let role = post.role.flatMap(OperationRole.init(rawValue:))
