@@ -18,7 +18,7 @@ enum DaemonQuestion: String, CaseIterable, Sendable {
     var isTagged: Bool {
         switch self {
         case .cluster, .failovers, .findings: true
-        case .status, .primary, .events, .health: false
+        case .status, .primary, .events, .operations, .health: false
         }
     }
 
