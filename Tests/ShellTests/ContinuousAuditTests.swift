@@ -181,7 +181,7 @@ struct ContinuousAuditTests {
         #expect(all["red"]?.array?.contains { $0["code"]?.string == "etcd-member-down" } == true)
         let empty = ClusterStatus(
             groups: [], readAt: nil, isCurrent: true, isPaused: false, isCutOff: false, failover: nil,
-            problems: [.noStandby(group: 0, leader: "n1")])
+            reactionPause: nil, problems: [.noStandby(group: 0, leader: "n1")])
         let problems = audit.complete(empty).problems
         #expect(problems.map { Wording.code($0) } == ["failure_not_survived", "no_standby"], "the worst first")
         #expect(Wording.advice(problems[0]).hasPrefix("on e3: systemctl status etcd"))
