@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CLinux
+import CMicroHTTPD
 import Glibc
 
 /// Why the status API cannot be served.
