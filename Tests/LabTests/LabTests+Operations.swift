@@ -100,8 +100,14 @@ extension LabTests {
                 try await scene.lab.exec(observer, ["pharos", "why"]).text.contains("reactions are paused by root"))
             let resumed = try await scene.lab.exec(scene.others[1], ["pharos", "resume-reactions"])
             #expect(resumed.exitCode == 0, "\(resumed.text)")
-            let leader = try await scene.awaitNewLeader(.seconds(120))
+            try await scene.wait("a daemon to ask Patroni", .seconds(60)) {
+                let asked = "Patroni is asked to switch over from \(node)"
+                for other in scene.others where try await scene.log(other).contains(asked) { return true }
+                return false
+            }
+            // Patroni stops its PostgreSQL first, which a frozen one does not hear.
             try await scene.run(node, "sh", "-c", "kill -CONT \(scene.postmaster) || true")
+            let leader = try await scene.awaitNewLeader(.seconds(120))
             try await scene.awaitHolders([leader], .seconds(60))
             let list = try await scene.lab.exec(observer, ["pharos", "operations"]).text
             #expect(list.contains("pause Pharos's reactions for 3600 s (\(reason))"), "\(list)")
