@@ -101,7 +101,7 @@ install-built:
 	install -m 0644 config/*.yml $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/prometheus config/prometheus/*.yml
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/doc/pharos/examples/grafana config/grafana/*.json
-	install -m 0644 docs/*.md docs/openapi.json $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
+	install -m 0644 docs/*.md docs/openapi.json docs/page.png $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/
 	install -m 0644 docs/decisions/*.md $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/decisions/
 	install -m 0644 docs/benchmarks/* $(DESTDIR)$(PREFIX)/share/doc/pharos/docs/benchmarks/
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/pharos/page Sources/page/*

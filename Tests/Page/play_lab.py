@@ -45,7 +45,7 @@ def play():
     leader = sys.argv[5]
     os.makedirs(SHOTS, exist_ok=True)
     options = webdriver.ChromeOptions()
-    for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1180,1500"]:
+    for argument in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1180,1060"]:
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
@@ -64,6 +64,7 @@ def play():
         field.submit()
         until(lambda: leader in text("#groups"), "the groups")
         until(lambda: text("#groups").count("well") >= 3, "all members to be well", 120)
+        until(lambda: "10.77.0.100" in text("#groups") and "Nobody holds" not in text("#groups"), "the addresses to be held", 90)
         shot("before")
         browser.execute_script("window.neverLoadedAgain = true")
         browser.find_element(By.CSS_SELECTOR, "#groups button[data-operation=switchover]").click()
