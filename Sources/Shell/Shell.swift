@@ -296,11 +296,3 @@ public final class Shell {
         self.alert?.tell(record)
     }
 }
-
-/// Breaks the cycle between the shell and the links that it owns: they are made before it is.
-@EventLoop
-private final class EventSink {
-    weak var shell: Shell?
-    func deliver(_ event: Event) { self.shell?.deliver(event) }
-    func report(_ record: LogRecord) { self.shell?.log(record) }
-}
