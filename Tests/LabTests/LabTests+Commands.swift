@@ -51,10 +51,13 @@ extension LabTests {
             try await scene.wait("the cluster to be in order", .seconds(60)) { try await pharos("cluster").code == 0 }
             let table = try await pharos("cluster").text.split(separator: "\n").map(String.init)
             #expect(table[0].hasPrefix("demo, as the daemon of \(standby) knows it (etcd is watched, read"))
-            #expect(table[1].hasPrefix("GROUP  MEMBER"))
+            let header = try #require(table.firstIndex { $0.hasPrefix("GROUP  MEMBER") })
+            #expect(
+                table[1..<header].contains { $0.hasPrefix("  group 0: ") && $0.contains("single failures") }, "\(table)"
+            )
             for node in [leader, standby, third] {
-                let row = try #require(table.dropFirst(2).first { $0.contains(" \(node) ") }).split(separator: " ").map(
-                    String.init)
+                let row = try #require(table.dropFirst(header + 1).first { $0.contains(" \(node) ") })
+                    .split(separator: " ").map(String.init)
                 #expect(row[2] == (node == leader ? "leader" : "standby") && row[3] == "well", "\(row)")
                 let held = row.filter { $0 == Scene.v4 || $0 == Scene.v6 }
                 #expect(held == (node == leader ? Scene.addresses : []), "\(row)")
