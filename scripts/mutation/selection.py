@@ -12,7 +12,7 @@ from .source import Source
 #: The address lease's decisions. Citus, the detector and the ledger are not among them, nor what is only shown.
 DECISION = ["AddressLease*", "KernelSide*", "KeySide*", "NodeState*", "Stance*", "ClusterView*", "Core", "Core+*", "CoreSettings",
             "Event", "WatchDebts*", "Trail*", "Question*", "Backoff*"]
-NOT_DECISION = ["Core+Members", "Core+Ports", "Core+Status"]
+NOT_DECISION = ["Core+Members", "Core+Operations", "Core+Ports", "Core+Status"]
 #: The transactions, wherever they stand, and the tests that see them.
 TRANSACTIONS = "Sources/*/PharosKeys*.swift"
 TRANSACTION_TESTS = "Tests/*/PharosKeys*Tests.swift"
