@@ -90,8 +90,8 @@ struct Operations: ParsableCommand {
             do throws(OperationClient.Failure) {
                 let client = OperationClient(socket: socket, unit: instance.unit)
                 var answer = try await client.get("/operations")
-                // The daemon reads etcd because it is asked.
-                for _ in 0..<20 where answer["operations"] == nil {
+                // The daemon reads etcd because it is asked, and answers at once with what it has.
+                for _ in 0..<20 where answer["operations"] == nil || answer["read_seconds_ago"]?.int64 ?? 0 > 10 {
                     do { try await EventLoop.sleep(for: .milliseconds(200)) } catch { break }
                     answer = try await client.get("/operations")
                 }

@@ -109,9 +109,11 @@ extension LabTests {
             try await scene.run(node, "sh", "-c", "kill -CONT \(scene.postmaster) || true")
             let leader = try await scene.awaitNewLeader(.seconds(120))
             try await scene.awaitHolders([leader], .seconds(60))
-            let list = try await scene.lab.exec(observer, ["pharos", "operations"]).text
-            #expect(list.contains("pause Pharos's reactions for 3600 s (\(reason))"), "\(list)")
-            #expect(list.contains("end the pause of Pharos's reactions"), "\(list)")
+            for word in ["pause Pharos's reactions for 3600 s (\(reason))", "end the pause of Pharos's reactions"] {
+                try await scene.wait("'\(word)' on record", .seconds(20)) {
+                    try await scene.lab.exec(observer, ["pharos", "operations"]).text.contains(word)
+                }
+            }
         }
     }
 }
