@@ -116,6 +116,11 @@ extension LabTests {
                 let unsynchronized = "update pg_dist_node set metadatasynced = false where groupid = 1"
                 try await scene.lab.sql("\(statement); \(unsynchronized)", on: coordinator)
                 try await scene.lab.sql("select citus_stand_in.sync()", on: coordinator)
+                // Citus itself may be connecting still to whom a row named before, for as long as its time limit says.
+                let behind = "select count(*) from pg_dist_node where hasmetadata and not metadatasynced"
+                try await scene.wait("the metadata to be synchronized", .seconds(90)) {
+                    try await scene.lab.sql(behind, on: coordinator) == "0\n"
+                }
             }
             try await sync(after: "delete from pg_dist_node where noderole = 'secondary'")
             let standby = LabLayout.address(try scene.other(than: worker))
