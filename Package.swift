@@ -37,9 +37,19 @@ let insteadOfGnuTLS: [LinkerSetting] = [
 /// of its instructions). Debug builds, in which the tests run, have them.
 let unchecked: [SwiftSetting] = [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
+/// What runs once a minute at most, or words and documents: small rather than fast, since all code that is there counts as the daemon's memory.
+let small = strict + [SwiftSetting.unsafeFlags(["-Osize"], .when(configuration: .release))]
+let smallModules: Set = [
+    "Audit", "CitusCatalog", "Conninfo", "EtcdClient", "EtcdValues", "HTTPClient", "Journal", "KernelPlaces",
+    "LeaseKeys",
+    "PatroniClient", "PatroniValues", "PostgresClient", "RouteNetlink", "ServiceRecords", "Settings", "Shell",
+    "StatusServer",
+    "VirtualAddress",
+]
+
 /// A module of ours.
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+    .target(name: name, dependencies: dependencies, swiftSettings: smallModules.contains(name) ? small : strict)
 }
 
 /// The tests of a module, in Tests/<name>Tests.
