@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+public import EtcdValues
 public import EventLoop
 
 /// The choice of the cluster that is followed, which all clients of a process share: what one learns of an endpoint, all know.
@@ -8,13 +9,10 @@ public final class EtcdClusters {
     private let patience: @EventLoop () -> Duration
     private var observers: [@EventLoop () -> Void] = []
 
-    /// Nothing that the cluster of before granted may be in force after it: the address's lifetime ends within one TTL. And
-    /// whoever restarts two members of etcd should find their cluster followed still.
-    public nonisolated static let leastPatience: Duration = .seconds(120)
-
     /// - Parameter patience: for how long the cluster that is followed may answer nowhere until another one is followed.
-    public init(_ choice: ClusterChoice, patience: @escaping @EventLoop () -> Duration = { EtcdClusters.leastPatience })
-    {
+    public init(
+        _ choice: ClusterChoice, patience: @escaping @EventLoop () -> Duration = { ClusterChoice.leastPatience }
+    ) {
         self.choice = choice
         self.patience = patience
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EtcdValues
 import EventLoop
 import HTTPClient
 import LenientJSON

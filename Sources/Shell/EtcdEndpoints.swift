@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import HTTPClient
 import Journal
@@ -16,7 +17,6 @@ final class EtcdEndpoints {
     /// Those of the configuration; where they are to be looked up, what DNS told last, if anything.
     private var given: [String]
     let patience: @EventLoop () -> Duration
-    nonisolated static let longestPatience: Duration = .seconds(30 * 86_400)
     private let file: MemoryFile?
     /// Nil until it serves.
     private(set) var directory: EtcdDirectory?
@@ -39,7 +39,7 @@ final class EtcdEndpoints {
         let named = settings.etcd.soleName == nil ? settings.etcd.endpoints : []
         self.given = discovered.isEmpty ? named : discovered
         let patience: @EventLoop () -> Duration = {
-            isCovered() ? Self.longestPatience : max(EtcdClusters.leastPatience, longestTTL() * 2)
+            ClusterChoice.patience(longestTTL: longestTTL(), isCovered: isCovered())
         }
         self.patience = patience
         self.clusters = EtcdClusters(

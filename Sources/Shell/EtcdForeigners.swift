@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EtcdClient
+import EtcdValues
 import EventLoop
 import Journal
 

@@ -2,6 +2,7 @@
 import CitusCatalog
 import Decision
 import EtcdClient
+import EtcdValues
 import EventLoop
 import HTTPClient
 import Journal
@@ -87,8 +88,8 @@ enum Limits {
             "and while one is of another cluster, after", .span(EtcdDirectory.periodAmongForeigners), EtcdDirectory.self
         ),
         Limit(
-            "silence of the followed cluster until another is believed, at least", .span(EtcdClusters.leastPatience),
-            EtcdClusters.self),
+            "silence of the followed cluster until another is believed, at least", .span(ClusterChoice.leastPatience),
+            ClusterChoice.self),
         Limit("a question to a name server for them", .span(ServiceLookup.patience), ServiceLookup.self),
         Limit("all questions for one name", .span(ServiceLookup.limit), ServiceLookup.self),
         Limit("body of an answer", .bytes(HTTPRequest.usualBodyLimit), HTTPRequest.self),

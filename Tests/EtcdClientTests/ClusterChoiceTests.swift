@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Testing
 
-@testable import EtcdClient
+@testable import EtcdValues
 
 private let (old, new, third): (UInt64, UInt64, UInt64) = (0xA, 0xB, 0xC)
 

@@ -32,7 +32,7 @@ private final class OneEndpoint {
         let clusters = EtcdClusters(
             ClusterChoice(
                 configured: endpoints, learned: remembered, remembered: cluster, now: BootClock.microseconds),
-            patience: { patience ?? EtcdClusters.leastPatience })
+            patience: { patience ?? ClusterChoice.leastPatience })
         self.clusters = clusters
         self.client = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })
         self.looking = EtcdClient(configuration, http: http, clusters: clusters, jitter: { 0 })

@@ -63,6 +63,21 @@ public struct ClusterChoice: Sendable, Equatable {
     /// three times meanwhile.
     static let voteLifetime: Int64 = 90_000_000
 
+    /// Nothing that the cluster of before granted may be in force after it: the address's lifetime ends within one TTL. And
+    /// whoever restarts two members of etcd should find their cluster followed still.
+    public static let leastPatience: Duration = .seconds(120)
+    /// While a right is in force that came from no etcd.
+    public static let longestPatience: Duration = .seconds(30 * 86_400)
+
+    /// For how long the cluster that is followed may answer nowhere until another one is followed.
+    ///
+    /// - Parameters:
+    ///   - longestTTL: for so long what the cluster that is followed has granted may be in force after its last answer.
+    ///   - isCovered: whether a right is in force that came from no etcd, and that no other etcd is to end.
+    public static func patience(longestTTL: Duration, isCovered: Bool) -> Duration {
+        isCovered ? self.longestPatience : max(self.leastPatience, longestTTL * 2)
+    }
+
     private(set) var endpoints: [Endpoint]
     public private(set) var followed: UInt64?
     /// When the cluster that is followed answered last; else since when it is waited for.

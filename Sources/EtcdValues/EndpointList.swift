@@ -6,41 +6,41 @@
 /// Those of the configuration come first and stay. Behind them come those that etcd itself has told, at most
 /// ``learnedLimit``, which come and go. An endpoint keeps its number, which no other ever has: what is under way when the list
 /// changes is about the same endpoint afterwards.
-struct EndpointList: Equatable {
-    struct Endpoint: Equatable {
-        let number: Int
-        let url: String
-        var isConfigured: Bool
+package struct EndpointList: Equatable {
+    package struct Endpoint: Equatable {
+        package let number: Int
+        package let url: String
+        package var isConfigured: Bool
         /// The path under which this endpoint serves the API, once known.
-        var prefix: String?
+        package var prefix: String?
         /// Failures since the last success; a burst within one backoff counts once.
-        var failures = 0
+        package var failures = 0
         /// It has answered once, for the cluster that is followed.
-        var hasSucceeded = false
+        package var hasSucceeded = false
         /// When it should be tried again.
-        var retryAt: Int64 = 0
+        package var retryAt: Int64 = 0
     }
 
     /// Microseconds for which an endpoint that fails is left alone: after its first failure in a row, its second, and so on.
     private static let pauses: [Int64] = [100_000, 200_000, 400_000, 800_000, 1_600_000, 2_000_000]
-    static let learnedLimit = 16
+    package static let learnedLimit = 16
 
-    private(set) var endpoints: [Endpoint]
+    package private(set) var endpoints: [Endpoint]
     /// The number of the one in use; meaningless if there are none.
-    private(set) var current = 0
+    package private(set) var current = 0
     private var next: Int
     /// The URLs of those that belong to another cluster: they are the last to be tried, whatever fails.
     private var foreign: Set<String> = []
 
     /// `jitter` (0..<1) chooses the first endpoint to use.
-    init(_ urls: [String], jitter: Double) {
+    package init(_ urls: [String], jitter: Double) {
         self.endpoints = urls.enumerated().map { Endpoint(number: $0.offset, url: $0.element, isConfigured: true) }
         self.next = urls.count
         if !urls.isEmpty { self.current = min(urls.count - 1, max(0, Int(jitter * Double(urls.count)))) }
     }
 
     /// One that has gone from the list has no URL: nothing can be sent there.
-    subscript(number: Int) -> Endpoint {
+    package subscript(number: Int) -> Endpoint {
         self.place(of: number).map { self.endpoints[$0] } ?? Endpoint(number: number, url: "", isConfigured: false)
     }
 
@@ -48,7 +48,7 @@ struct EndpointList: Equatable {
 
     /// What etcd tells now, instead of what it told before. The endpoint in use stays for as long as it works: a member that
     /// lags behind may tell an old list.
-    mutating func learn(_ urls: [String]) {
+    package mutating func learn(_ urls: [String]) {
         self.endpoints.removeAll { endpoint in
             let isInUse = endpoint.number == self.current && endpoint.failures == 0
             return !endpoint.isConfigured && !isInUse && !urls.contains(endpoint.url)
@@ -68,7 +68,7 @@ struct EndpointList: Equatable {
     }
 
     /// Those of the configuration were found anew, such as by DNS. The endpoint in use stays for as long as it works, if it ever did.
-    mutating func configure(_ urls: [String]) {
+    package mutating func configure(_ urls: [String]) {
         self.endpoints.removeAll { endpoint in
             let isInUse = endpoint.number == self.current && endpoint.failures == 0 && endpoint.hasSucceeded
             return endpoint.isConfigured && !isInUse && !urls.contains(endpoint.url)
@@ -90,18 +90,18 @@ struct EndpointList: Equatable {
         self.current = first.number
     }
 
-    func isForeign(_ number: Int) -> Bool { self.foreign.contains(self[number].url) }
+    package func isForeign(_ number: Int) -> Bool { self.foreign.contains(self[number].url) }
 
-    mutating func setForeign(_ urls: Set<String>, now: Int64) {
+    package mutating func setForeign(_ urls: Set<String>, now: Int64) {
         self.foreign = urls
         if self.isForeign(self.current) { self.current = self.best(without: [], now: now) ?? self.current }
     }
 
-    mutating func setPrefix(_ prefix: String?, of number: Int) {
+    package mutating func setPrefix(_ prefix: String?, of number: Int) {
         if let place = self.place(of: number) { self.endpoints[place].prefix = prefix }
     }
 
-    mutating func succeeded(_ number: Int, now: Int64) {
+    package mutating func succeeded(_ number: Int, now: Int64) {
         guard let place = self.place(of: number) else { return }
         self.endpoints[place].failures = 0
         self.endpoints[place].hasSucceeded = true
@@ -111,7 +111,7 @@ struct EndpointList: Equatable {
     }
 
     /// Notes a failure; if the endpoint is the one in use, another becomes it, where there is another.
-    mutating func failed(_ number: Int, now: Int64, jitter: Double) {
+    package mutating func failed(_ number: Int, now: Int64, jitter: Double) {
         guard let place = self.place(of: number) else { return }
         if self.endpoints[place].retryAt <= now {
             self.endpoints[place].failures += 1
@@ -123,7 +123,7 @@ struct EndpointList: Equatable {
 
     /// The endpoint to try, of another cluster only where no other is left: the one in use unless excluded, then the next one that
     /// may be tried, then whichever may be tried soonest.
-    func best(without excluded: Set<Int>, now: Int64) -> Int? {
+    package func best(without excluded: Set<Int>, now: Int64) -> Int? {
         let (count, first) = (self.endpoints.count, self.place(of: self.current) ?? 0)
         let order = (0..<count).map { self.endpoints[(first + $0) % count] }.filter { !excluded.contains($0.number) }
         let own = order.filter { !self.foreign.contains($0.url) }
@@ -133,5 +133,5 @@ struct EndpointList: Equatable {
     }
 
     /// Microseconds until the endpoint in use should be tried.
-    func delay(now: Int64) -> Int64 { max(0, self[self.current].retryAt - now) }
+    package func delay(now: Int64) -> Int64 { max(0, self[self.current].retryAt - now) }
 }
