@@ -150,6 +150,21 @@ struct SimulatedEtcd {
         self.current = nil
     }
 
+    /// From here on are the numbers of clusters that were rebuilt alone.
+    static let firstAlone: UInt64 = 1_000_000
+
+    /// One member is rebuilt alone: an empty cluster beside this one, with a number of its own, and leases of which this one knows
+    /// nothing. (etcd draws the numbers of leases at random: none is given twice.)
+    func rebuiltAlone(_ number: Int) -> SimulatedEtcd {
+        var other = self
+        other.wipe(keepsClusterID: true)
+        other.clusterID = Self.firstAlone + UInt64(number)
+        other.incarnation = 1_000_000 + number
+        other.lastLease = LeaseID(1_000_000 * number)
+        other.hasQuorum = true
+        return other
+    }
+
     /// An old copy is restored, as another cluster or under its number, by which revisions may be bumped; its leases begin
     /// anew.
     mutating func restore(_ copy: SimulatedEtcd, keepsClusterID: Bool, bumpedBy bump: Int64, at now: Time) {

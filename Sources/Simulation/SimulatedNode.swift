@@ -75,6 +75,10 @@ final class SimulatedNode {
     var cutsPeers = false
     /// Whether what cannot be reached is known at once, or after a time limit.
     var isRefusedAtOnce = false
+    /// What its daemon knows of etcd's endpoints, where there are several.
+    var endpoints: NodeEndpoints?
+    /// Whether it reaches no endpoint of the cluster that has most of them.
+    var isCutFromEtcd = false
     /// The member of etcd that this node talks to led in this term, and has not heard that it does so no more.
     var staleMember: (term: UInt64, until: Time, incarnation: Int)?
     /// What the node's disk holds of what its daemon remembered.
@@ -122,6 +126,8 @@ final class SimulatedNode {
         return Instant(sinceBoot: .microseconds(local))
     }
 
+    func microseconds(at time: Time) -> Int64 { self.instant(at: time).sinceBoot.microseconds }
+
     /// The first true time at which this node's clock shows `instant`.
     func time(of instant: Instant) -> Time {
         Time((Double(instant.sinceBoot.microseconds - self.offset) / self.rate).rounded(.up)) + 1
@@ -130,7 +136,7 @@ final class SimulatedNode {
     /// A span of this node's clock in true microseconds.
     func span(_ local: Time) -> Time { Time(Double(local) / self.rate) }
 
-    var reachesEtcd: Bool { self.isPowered && !self.cutsRequests && !self.cutsAnswers }
+    var reachesEtcd: Bool { self.isPowered && !self.cutsRequests && !self.cutsAnswers && !self.isCutFromEtcd }
 
     /// Whether the event is the answer that is lost.
     func loses(_ event: Event) -> Bool {
@@ -177,10 +183,7 @@ struct Seen {
             if snapshot.clusterID != self.cluster {
                 // Late answers of an older cluster count for nothing.
                 guard snapshot.clusterID > self.cluster else { return }
-                let (postgres, readAt) = (self.postgres, self.readAt)
-                self = Seen()
-                (self.postgres, self.readAt) = (postgres, readAt)
-                self.cluster = snapshot.clusterID
+                self.begin(in: snapshot.clusterID)
             }
             self.learn(leader: snapshot.leader, snapshot.revision)
             if let config = snapshot.patroni { self.learn(isPaused: config.isPaused, snapshot.revision) }
@@ -199,6 +202,14 @@ struct Seen {
             return
         }
         self.readAt = max(self.readAt ?? sentAt, sentAt)
+    }
+
+    /// What another cluster told says nothing of this one.
+    mutating func begin(in cluster: UInt64) {
+        let (postgres, readAt) = (self.postgres, self.readAt)
+        self = Seen()
+        (self.postgres, self.readAt) = (postgres, readAt)
+        self.cluster = cluster
     }
 
     private mutating func learn(leader: String?, _ revision: Int64) {

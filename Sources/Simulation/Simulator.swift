@@ -12,6 +12,8 @@ public struct SimulationSummary: Sendable {
     public var arrivals = 0
     /// How often one came back to where it had just gone from, under the same leader.
     public var flaps = 0
+    /// How often two nodes held an address, each by another etcd: that is not promised.
+    public var divided = 0
     public var violation: Violation?
 
     public init() {}
@@ -23,6 +25,7 @@ public struct SimulationSummary: Sendable {
         self.faults.add(other.faults)
         self.arrivals += other.arrivals
         self.flaps += other.flaps
+        self.divided += other.divided
         if self.violation == nil { self.violation = other.violation }
     }
 }
@@ -58,6 +61,7 @@ public enum Simulator {
         summary.faults = world.faults
         summary.arrivals = world.losses.arrivals
         summary.flaps = world.losses.flaps
+        summary.divided = world.losses.divided
         summary.violation = world.violation
         return summary
     }

@@ -34,6 +34,14 @@ public enum Mutation: String, CaseIterable, Sendable {
     case staleRenewals = "stale-renewals"
     /// etcd keeps no trails: nobody can tell an old copy from what it was made from.
     case noTrails = "no-trails"
+    /// Whichever endpoint of etcd answers is believed, whatever cluster it belongs to.
+    case believesAnyEtcd = "believes-any-etcd"
+    /// Another etcd is followed as soon as the one of before does not answer.
+    case impatient
+    /// A new process does not know which etcd the one of before followed.
+    case forgetsEtcd = "forgets-etcd"
+    /// The kernel is given a fraction of the lifetime that was reckoned.
+    case briefLifetimes = "brief-lifetimes"
     /// What was asked for is waited for, for ever.
     case noDeadline = "no-deadline"
     /// Contact with etcd is lost by a read that fails, not by its age.

@@ -11,6 +11,8 @@ struct LossCounts {
     private var last: [Loss?]
     private(set) var arrivals = 0
     private(set) var flaps = 0
+    /// How often two nodes held an address, each by another etcd.
+    var divided = 0
 
     init(addresses: Int) { self.last = Array(repeating: nil, count: addresses) }
 
@@ -38,6 +40,18 @@ extension World {
         let id = self.specs[address].id
         if self.isCalmMaintenance { self.fail("\(node.member) lost \(id) in calm maintenance") }
         if self.isCalm { self.fail("\(node.member) lost \(id) though etcd was well") }
+        if self.isQuiet { self.fail("\(node.member) lost \(id) without a cause") }
+    }
+
+    /// All is healed, and every address is where it belongs: no fault is under way, and none has an end to come. Whatever goes
+    /// now, also to come back at once, goes without a cause.
+    func keepQuiet() {
+        guard self.violation == nil else { return }
+        self.log("quiet")
+        self.isQuiet = true
+        // Some renewals: what does not outlast them is lost in each.
+        self.run(for: min(self.ttl / 2, 60_000_000) + 1_000_000)
+        self.isQuiet = false
     }
 
     /// For how long a daemon may be away at the worst moment, just before a renewal, without that a lifetime ends. The kernel
@@ -61,6 +75,8 @@ extension World {
 
     private enum CalmFault: CaseIterable {
         case crash, restart, freeze, silentWatch, etcdLeaderChange, reload, fullEtcd, lifetime, refusal, otherNode
+        /// Only where etcd has several endpoints.
+        case endpoint
     }
 
     /// Daemons crash, freeze and restart, for less than a lifetime; others' nodes fail; etcd changes its leader, or is full: what
@@ -74,7 +90,8 @@ extension World {
         // A command that is slow twice takes more than a second: lifetimes of two do not outlast it.
         self.mayCommandsBeSlow = self.longestOutage > 0
         for _ in 0..<6 where self.violation == nil {
-            let kind = CalmFault.allCases[Int(self.random.between(0, Int64(CalmFault.allCases.count - 1)))]
+            let last = CalmFault.allCases.count - (self.members == nil ? 2 : 1)
+            let kind = CalmFault.allCases[Int(self.random.between(0, Int64(last)))]
             let node =
                 self.random.chance(0.6) ? leader : self.nodes[Int(self.random.between(0, Int64(self.nodes.count - 1)))]
             self.log("calm: \(kind), \(node.member)")
@@ -83,6 +100,16 @@ extension World {
         }
         self.run(for: self.ttl + 5_000_000)
         self.heal()
+    }
+
+    /// One endpoint is rebuilt alone, stops, or is out of a node's reach: a quorum answers on, and everybody reaches it.
+    private func loseEndpoint(_ node: SimulatedNode) {
+        guard self.members?.areWhole == true, self.nodes.allSatisfy({ $0.endpoints?.cut.isEmpty != false }) else {
+            return
+        }
+        let kinds = EndpointFault.allCases
+        let kind = kinds[Int(self.random.between(0, Int64(kinds.count - 1)))]
+        _ = self.strikeEndpoint(kind, node, for: self.span(1_000_000, 60_000_000))
     }
 
     private func disturb(_ kind: CalmFault, _ node: SimulatedNode, _ leader: SimulatedNode) {
@@ -98,6 +125,7 @@ extension World {
             self.run(for: outage)
             self.thaw(node)
         case .silentWatch: node.isWatchSilent = true
+        case .endpoint: self.loseEndpoint(node)
         case .etcdLeaderChange: self.etcd.changeLeader(at: self.now)
         case .reload: self.deliver(.reconfigured(self.settings(of: node)), to: node)
         case .fullEtcd: _ = self.fillEtcd(for: self.span(1_000_000, 60_000_000))

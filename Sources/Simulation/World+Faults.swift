@@ -12,6 +12,12 @@ extension World {
         .daemonRestart, .suspend, .etcdFull, .refused, .stall,
     ]
 
+    /// The same where etcd has several endpoints.
+    private static let amongEndpoints =
+        World.injected + [
+            .endpointRebuilt, .endpointRebuilt, .endpointRebuilt, .endpointDown, .endpointCut, .endpointCut,
+        ]
+
     func injectFault() {
         guard self.isFaulty else { return }
         self.schedule(.fault, after: self.random.between(self.pace / 20, 2 * self.pace))
@@ -19,7 +25,8 @@ extension World {
         // The one that holds something is the more interesting victim.
         let holder = self.nodes.first { node in self.specs.indices.contains { node.kernel.holds($0) } }
         let victim = self.random.chance(0.6) ? holder ?? node : node
-        let kind = Self.injected[Int(self.random.between(0, Int64(Self.injected.count - 1)))]
+        let kinds = self.members == nil ? Self.injected : Self.amongEndpoints
+        let kind = kinds[Int(self.random.between(0, Int64(kinds.count - 1)))]
         if self.inject(kind, on: victim) {
             self.faults.add(kind)
             self.log("fault: \(kind.rawValue), \(victim.member)")
@@ -82,6 +89,9 @@ extension World {
         case .etcdFull: return self.fillEtcd(for: long)
         case .refused: self.refuse(node, for: long)
         case .stall: return self.deafen(node, for: min(long, 60_000_000))
+        case .endpointRebuilt: return self.strikeEndpoint(.rebuilt, node, for: long)
+        case .endpointDown: return self.strikeEndpoint(.down, node, for: long)
+        case .endpointCut: return self.strikeEndpoint(.cut, node, for: long)
         case .watchEventLost, .watchEventDoubled, .watchEventLate, .requestLost, .requestLate, .answerLost,
             .answerNever, .leaseShort,
             .commandSlow, .commandUnknown, .kernelDelayed, .kernelOverloaded:

@@ -17,6 +17,7 @@ extension World {
         guard self.random.chance(0.4), self.etcd.hasQuorum, !self.config.isFailsafeEnabled else { return false }
         // How long a lowered TTL's leases may still run is known to daemons that saw it lowered, not to new ones.
         if let loweredAt = self.ttlLoweredAt, self.now - loweredAt < self.formerTTL + 10_000_000 { return false }
+        let former = self.etcd.clusterID
         switch self.random.between(0, 3) {
         case 0:
             guard self.restoreBackup() else { return false }
@@ -28,6 +29,7 @@ extension World {
         }
         self.backup = nil
         self.replacedAt = self.now
+        self.leaveBehind(former)
         for node in self.nodes { self.restartWatch(node) }
         for lease in self.etcd.leases.keys.sorted() { self.watchLease(lease) }
         self.leaderKeyVanished()

@@ -9,10 +9,14 @@ extension World {
     /// At most one kernel holds an address, at any instant; and who has it came by it rightfully.
     func checkHolders(of address: Int, appearedOn node: SimulatedNode) {
         for other in self.nodes where other !== node && other.kernel.holds(address) {
+            if self.isDivided(node, other, address) {
+                self.losses.divided += 1
+                continue
+            }
             self.fail("two holders of \(self.specs[address].id): \(other.member) and \(node.member)")
         }
         guard !self.isReplacedLately, !self.isCoveredByFailsafe(node) else { return }
-        let holder = self.etcd.holders[address]
+        guard let holder = self.holder(of: address, asSeenBy: node) else { return }
         if holder?.member != node.member || holder?.node != node.identity {
             self.fail("\(node.member) took \(self.specs[address].id), but its key names \(holder?.member ?? "nobody")")
         }
@@ -41,6 +45,7 @@ extension World {
         for node in self.nodes
         where node.identity == holder.node && node.kernel.holds(address) && !self.isCoveredByFailsafe(node)
             && !self.isReplacedLately
+            && node.endpoints?.heldUnder[address] ?? self.etcd.clusterID == self.etcd.clusterID
         {
             self.fail("the key of \(self.specs[address].id) ended while \(node.member) still held the address")
         }
@@ -71,6 +76,7 @@ extension World {
     /// In maintenance nothing is taken away for want of a leader while PostgreSQL here is no standby, as far as the daemon
     /// was told.
     func checkPause(_ action: Action, by node: SimulatedNode) {
+        guard self.members == nil || node.seen.cluster == self.etcd.clusterID else { return }
         guard node.seen.isPaused, node.seen.leader == nil, !node.isStopping, !self.isReplacedLately,
             !self.hasReusedClusterID,
             node.seen.postgres != .standby, node.postgres == .primary

@@ -87,7 +87,8 @@ extension World {
             return self.deliver(.assignFailed(spec.id, reason: "no device"), to: node)
         }
         // A frozen daemon computes the lifetime when it continues; the guard lets the command act within 0.5 s of that.
-        let seconds = (until - node.instant(at: self.now)).microseconds / 1_000_000
+        var seconds = (until - node.instant(at: self.now)).microseconds / 1_000_000
+        if self.mutation == .briefLifetimes { seconds = min(seconds, max(1, seconds / 8)) }
         guard seconds >= 1 else { return self.deliver(.assignFailed(spec.id, reason: "too late"), to: node) }
         var delay: Time = 0
         if self.strikes(.commandSlow, 0.05) {

@@ -24,6 +24,11 @@ extension World {
         let phase: Int
         /// The lease that the first half of the request was granted, where it has two.
         var lease: LeaseID?
+        // Where etcd has several endpoints: the one that is asked, those that were, a bit each, and the cluster that answers.
+        var endpoint = 0
+        var tried: UInt8 = 0
+        var wasUndecided = false
+        var cluster: UInt64 = 0
     }
 
     /// The shell's limit on one request.
@@ -51,6 +56,7 @@ extension World {
 
     func serve(_ request: Request) {
         if request.isAbandoned, request.phase != self.phase { return }
+        if self.members != nil { return self.serveAtEndpoint(request) }
         let node = self.nodes[request.node]
         // What was on its way when the power went arrives all the same, sometimes.
         guard !node.cutsRequests, self.etcd.hasQuorum, node.isPowered || self.random.chance(0.3) else {
@@ -68,6 +74,7 @@ extension World {
         if node.cutsAnswers || self.now + delay > request.deadline || self.strikes(.answerLost, 0.003) {
             return self.answer(self.unanswered(request), request, after: max(request.deadline - self.now, 0))
         }
+        if self.members != nil { return self.schedule(.judge(request, event), after: delay) }
         self.answer(event, request, after: delay)
     }
 
@@ -78,7 +85,7 @@ extension World {
         self.answer(self.unanswered(request), request, after: delay)
     }
 
-    private func answer(_ event: Event, _ request: Request, after delay: Time) {
+    func answer(_ event: Event, _ request: Request, after delay: Time) {
         if request.isMute { return }
         var event = event
         if request.isFollowers {
@@ -90,7 +97,7 @@ extension World {
 
     // MARK: - etcd
 
-    private func process(_ action: Action, of node: SimulatedNode, sentAt: Instant) -> Event {
+    func process(_ action: Action, of node: SimulatedNode, sentAt: Instant) -> Event {
         switch action {
         case .read: return .readAnswered(self.etcd.snapshot(), sentAt: sentAt)
         case .grantLease(let id, let ttl):
@@ -170,7 +177,7 @@ extension World {
         }
     }
 
-    private func unanswered(_ request: Request) -> Event {
+    func unanswered(_ request: Request) -> Event {
         switch request.action {
         case .grantLease(let id, _): .leaseRefused(id, reason: "timeout")
         case .keepAlive(let id, let lease), .revoke(let id, let lease):
@@ -191,7 +198,12 @@ extension World {
     }
 
     func checkLease(_ id: LeaseID, _ incarnation: Int) {
-        guard incarnation == self.etcd.incarnation, let lease = self.etcd.leases[id] else { return }
+        guard incarnation == self.etcd.incarnation else {
+            let place = self.members?.members.firstIndex { $0.side == .alone && $0.alone?.incarnation == incarnation }
+            if let place { self.at(place) { self.checkLease(id, incarnation) } }
+            return
+        }
+        guard let lease = self.etcd.leases[id] else { return }
         guard self.etcd.hasQuorum, lease.endsAt <= self.now else {
             return self.queue.schedule(
                 .leaseCheck(id, incarnation: incarnation), at: max(lease.endsAt, self.now + 100_000))

@@ -15,7 +15,7 @@ extension World {
 
     func setPostgres(_ state: SimulatedNode.Postgres, on node: SimulatedNode) {
         guard node.isPowered else { return }
-        if state == .primary, self.etcd.leader != node.member || node.patroni != .running {
+        if state == .primary, self.leader(seenBy: node) != node.member || node.patroni != .running {
             return self.changePostgres(to: .standby, on: node, after: 0)
         }
         self.log("\(node.member): PostgreSQL is \(state)")
@@ -36,11 +36,17 @@ extension World {
     func loop(_ node: SimulatedNode) {
         guard node.isPowered, node.patroni == .running else { return }
         guard node.reachesEtcd, self.etcd.hasQuorum else {
+            if let place = self.placeBeside(node) { return self.at(place) { self.round(node) } }
             // It tries for a while before it draws its conclusions.
             node.loopGeneration += 1
             let delay = self.random.between(10_000, self.retryTimeout)
             return self.schedule(.patroniFailed(node.index, generation: node.loopGeneration), after: delay)
         }
+        self.round(node)
+    }
+
+    /// With the etcd that it follows: Patroni believes whichever answers.
+    private func round(_ node: SimulatedNode) {
         self.scheduleLoop(node, after: self.loopWait)
         node.failsafeSince = nil
         node.knowsPause = self.config.isPaused
@@ -134,7 +140,7 @@ extension World {
 
     func loopFailed(_ node: SimulatedNode) {
         guard node.isPowered, node.patroni == .running else { return }
-        if node.reachesEtcd, self.etcd.hasQuorum { return self.loop(node) }
+        if node.reachesEtcd && self.etcd.hasQuorum || self.placeBeside(node) != nil { return self.loop(node) }
         self.scheduleLoop(node, after: self.random.between(self.loopWait / 2, self.loopWait))
         guard node.postgres == .primary, !node.knowsPause else { return }
         if self.config.isFailsafeEnabled, self.doAllAcceptFailsafe(of: node) {

@@ -26,14 +26,21 @@ extension World {
         case permit(Int)
         case hear(Int)
         case watchdog(Int, life: Int)
+        case judge(Request, Event)
+        case attemptFailed(Request, isSlow: Bool)
+        case survey(Int, life: Int, number: Int)
+        case endpointBack(Int)
+        case endpointsReached(Int)
 
         /// Whether it ends a fault, or changes the cluster as one.
         var endsFault: Bool {
             switch self {
             case .restoreNetwork, .thaw, .startPatroni, .powerOn, .interfaceUp, .quorum, .unpause, .backup, .handOver,
-                .configure, .ownAddress, .resume, .makeSpace, .permit, .hear:
+                .configure, .ownAddress, .resume, .makeSpace, .permit, .hear, .endpointBack, .endpointsReached:
                 true
-            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther, .watchdog: false
+            case .assign, .checkForeign, .remembered, .ownAddressSeen, .markFurther, .watchdog, .judge, .attemptFailed,
+                .survey:
+                false
             }
         }
     }
@@ -56,7 +63,7 @@ extension World {
         case .powerOn(let index): self.powerOn(self.nodes[index])
         case .interfaceUp(let index, let interface): self.setInterface(interface, .up, on: self.nodes[index])
         case .quorum:
-            guard !self.etcd.hasQuorum else { return }
+            guard !self.etcd.hasQuorum, self.members?.haveQuorum != false else { return }
             self.log("etcd: quorum again")
             self.etcd.hasQuorum = true
             self.etcd.changeLeader(at: self.now)
@@ -91,6 +98,12 @@ extension World {
         case .hear(let index): self.hear(self.nodes[index])
         case .watchdog(let index, let life):
             if self.nodes[index].life == life { self.checkWatchdog(self.nodes[index]) }
+        case .judge(let request, let event): self.judge(request, event)
+        case .attemptFailed(let request, let isSlow): self.attemptFailed(request, isSlow: isSlow)
+        case .survey(let index, let life, let number):
+            if self.nodes[index].life == life { self.survey(self.nodes[index], number) }
+        case .endpointBack(let place): self.returnEndpoint(place)
+        case .endpointsReached(let index): self.reachEndpoints(self.nodes[index])
         }
     }
 
@@ -122,6 +135,7 @@ extension World {
         self.isCalmMaintenance = false
         self.isCalm = false
         self.log("everything is healed")
+        self.mendEndpoints()
         self.carryOut(.quorum)
         self.carryOut(.makeSpace)
         self.carryOut(.unpause)
@@ -177,6 +191,7 @@ extension World {
         self.awaitQuarantine(since: settledAt + 3_000_000)
         self.awaitMemory()
         if self.violation == nil { self.checkLiveness() }
+        self.keepQuiet()
     }
 
     /// A mark that was asked for before all was healed may be asked for again some seconds later: its quarantine began only then.

@@ -34,6 +34,7 @@ extension World {
         node.seen = Seen()
         node.thawedAt = self.now
         self.beginNeighborhood(of: node)
+        self.beginEndpoints(of: node)
         node.core = Core(
             self.settings(of: node), memory: self.memory(of: node),
             at: node.instant(at: self.now))
@@ -177,6 +178,7 @@ extension World {
             self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .assign(let spec, _, _):
             self.checkAssignment(of: spec, by: node)
+            self.noteCluster(of: spec, on: node)
             guard let delay = self.delay(of: action, by: node, usually: self.commandDelay()) else { return }
             self.spawn(action, on: node, life: life, after: delay, at: instant)
         case .remove(let id, let place), .removeStray(let id, let place):

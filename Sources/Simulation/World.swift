@@ -2,7 +2,8 @@
 import Decision
 import LeaseKeys
 
-/// Several nodes, each with the real core, around one simulated etcd; everything happens in the order of simulated time.
+/// Several nodes, each with the real core, around one simulated etcd, and in some worlds around members of it that were rebuilt
+/// alone; everything happens in the order of simulated time.
 ///
 /// The same seed gives the same run. Files beside this one hold the parts: what the daemon's shell does, the network, the
 /// kernel, the watch, what Patroni does, which faults there are, and the invariants.
@@ -37,6 +38,8 @@ final class World {
     var backup: SimulatedEtcd?
     /// The cluster that answered before this one, as it was left.
     var former: SimulatedEtcd?
+    /// etcd's endpoints, where there are several.
+    var members: SimulatedMembers?
     let nodes: [SimulatedNode]
     /// The keys and transactions of the real shell.
     let keys = PharosKeys(root: "/pharos/", namespace: "/service/", scope: "demo", group: nil)
@@ -69,6 +72,8 @@ final class World {
     var isCalmMaintenance = false
     /// Nothing happens that may cost anybody an address.
     var isCalm = false
+    /// Nothing happens at all.
+    var isQuiet = false
     /// Whether lifetimes are long enough for commands that are slow.
     var mayCommandsBeSlow = true
     /// Somebody changes addresses by hand at this moment.
@@ -109,6 +114,7 @@ final class World {
         self.log(
             "\(count) nodes, \(specs.count) addresses, lease.ttl \(configuration.leaseTTL.map { "\($0)" } ?? "as Patroni's"), margin \(configuration.margin), Patroni's ttl \(self.config.ttl)"
         )
+        self.beginMembers()
         for node in self.nodes {
             node.diskWorks = !self.random.chance(0.1)
             node.kernel.promotes = [configuration.promotesSecondaries, configuration.promotesSecondaries]

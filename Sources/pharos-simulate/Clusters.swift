@@ -138,6 +138,9 @@ struct Clusters: ParsableCommand {
             print("\(String(repeating: " ", count: max(0, 10 - count.count)))\(count) \(kind.rawValue)")
         }
         print("\(total.arrivals) arrivals of addresses, \(total.flaps) of them where they had just gone from")
+        print(
+            "\(total.divided) times two nodes held an address, each by another etcd: not promised (docs/protocol.md, A10)"
+        )
         let share = Int((total.faultyNodeHours / max(total.nodeHours, 1e-9) * 100).rounded())
         print(
             "\(total.seeds) seeds: \(Int(total.nodeHours)) simulated node-hours, \(share) % of them with faults under way"

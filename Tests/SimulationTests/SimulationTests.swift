@@ -21,6 +21,22 @@ struct SimulationTests {
         #expect(Simulator.run(seed: violation.seed, rounds: 10).violation == nil)
     }
 
+    @Test func `an address that flaps while nothing happens is found out as such`() throws {
+        let violation = try #require(Simulator.run(seeds: 1, count: 4, mutation: .briefLifetimes).violation)
+        #expect(violation.message.contains("without a cause"), "\(violation)")
+    }
+
+    @Test func `two nodes hold an address by two etcds, which is not promised`() {
+        var divided = 0
+        for seed in 1...400 as ClosedRange<UInt64> where World.hasEndpoints(seed) && divided == 0 {
+            let summary = Simulator.run(seed: seed, rounds: 3)
+            #expect(summary.violation == nil, "\(summary.violation.map(String.init(describing:)) ?? "")")
+            divided += summary.divided
+        }
+        // Else nothing here would show that the proof needs its assumption A10.
+        #expect(divided > 0)
+    }
+
     @Test func `the same seed gives the same run`() {
         #expect(Self.trace(of: 7) == Self.trace(of: 7))
         #expect(Self.trace(of: 7) != Self.trace(of: 8))
