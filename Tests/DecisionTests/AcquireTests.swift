@@ -194,6 +194,14 @@ struct AcquireTests {
         #expect(n1.stance == .wait(.heldByAnother("n1")))
     }
 
+    @Test func `that another member holds the key is no clash of names`() {
+        var n1 = Script()
+        _ = n1.on(.tick)
+        _ = n1.listed()
+        _ = n1.read(etcd(leader: "n2", holder: theirs(40)))
+        #expect(!n1.reports.contains { if case .memberClash = $0 { true } else { false } })
+    }
+
     @Test func `a missing interface is waited for, and a down one too`() {
         var n1 = Script()
         _ = n1.on(.tick)

@@ -226,6 +226,13 @@ struct ContactTests {
         #expect(!n1.on(.tick, after: .seconds(1)).contains(.restartWatch))
     }
 
+    @Test func `a watch that lags behind what a read has shown is not alive for it`() {
+        var n1 = Script.started(etcd(leader: "n2"))
+        _ = n1.read(etcd(leader: "n3", revision: 8), after: .seconds(1))
+        _ = n1.watched(7, .leader("n2"))
+        #expect(n1.on(.tick, after: .seconds(1)).contains(.restartWatch))
+    }
+
     @Test func `older news changes nothing, whatever brings it`() {
         var n1 = Script.holding()
         #expect(n1.watched(2, .leader("n2")) == [])

@@ -23,6 +23,20 @@ struct FailsafeTests {
         }
     }
 
+    @Test func `a silence of Patroni's counts no more once it has said that failsafe mode is off`() {
+        let start = Instant(sinceBoot: .seconds(100))
+        let settings = CoreSettings(member: "n1", node: "boot-a", addresses: [Script.spec], clockDrift: 10_000)
+        var node = NodeState(settings: settings, startedAt: start)
+        node.config = DynamicConfig(isFailsafeEnabled: true, ttl: .seconds(30), loopWait: .seconds(10))
+        node.learn(failsafeIsActive: false, isPrimary: true, askedAt: start)
+        // A silence of six seconds.
+        node.learn(failsafeIsActive: true, isPrimary: true, askedAt: start + .seconds(6))
+        #expect(node.failsafeUntil.map { $0 < start + .seconds(8) } == true)
+        node.learn(failsafeIsActive: false, isPrimary: true, askedAt: start + .seconds(7))
+        node.learn(failsafeIsActive: true, isPrimary: true, askedAt: start + .seconds(8))
+        #expect(node.failsafeUntil == start + .seconds(12))
+    }
+
     @Test func `failsafe mode covers nothing that is not here`() {
         var n1 = Script.started(etcd(leader: nil, isFailsafeEnabled: true))
         _ = n1.on(.patroni(self.inactive, askedAt: n1.now))

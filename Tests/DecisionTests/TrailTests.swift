@@ -146,6 +146,12 @@ struct TrailTests {
         #expect(n2.steps.map(\.next) == [Self.trail(2, 1)])
     }
 
+    @Test func `that nothing can be told of a replaced etcd's history is told once`() {
+        var n1 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
+        _ = n1.read(etcd(leader: "n1", revision: 40, cluster: 8, mark: 8, trail: Self.found(9)), after: .seconds(1))
+        #expect(n1.reports.count { if case .historyUnknown = $0 { true } else { false } } == 1)
+    }
+
     @Test func `also where nothing was acquired meanwhile that is known here`() {
         var n2 = Script.started(etcd(leader: "n1", trail: Self.found(1)), Script(memory: Self.memory(1)))
         _ = n2.read(etcd(leader: "n1", revision: 3, cluster: 8, mark: 8, isQuarantined: true), after: .seconds(1))
