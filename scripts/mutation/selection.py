@@ -5,7 +5,7 @@ import re
 import sys
 import zlib
 
-from . import package, rules
+from . import package, rules, table
 from . import transactions as transaction_rules
 from .source import Source
 
@@ -82,10 +82,12 @@ def made():
     return rules.named(found), decision, transactions
 
 
-def prepared():
-    """The mutants that compile, numbered; the sources by path; the names of those that do not compile."""
+def prepared(named=()):
+    """The mutants that compile, numbered: those that are chosen, those of these names, and those of which a reason says why they
+    may live, for it must stay true; the sources by path; the names of those that do not compile."""
     found, decision, transactions = made()
-    mutants = chosen(found)
+    kept = {mutant.name for mutant in chosen(found)} | set(named) | set(table.reasons())
+    mutants = [mutant for mutant in found if mutant.name in kept]
     for number, mutant in enumerate(mutants, 1):
         mutant.number = number
     sources = {**decision, **transactions}
