@@ -28,6 +28,8 @@ extension LabTests {
                     node, ["sh", "-c", "journalctl -u pharos -o cat --since -10min | grep '\(code)' || true"]
                 ).text
             }
+            // What the scene before did is looked at for some of the detector's rounds: a member that is suspected is no candidate.
+            for node in [leader, standby, third] { try await scene.awaitVerdict("well", on: node, .seconds(300)) }
             try await scene.wait("all nodes to be spared the leader's node", .seconds(90)) {
                 for node in [leader, standby, third] where try await outcome(node, "leaderNode") != "survived" {
                     return false
